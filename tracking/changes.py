@@ -1,0 +1,103 @@
+"""What can happen to a step or a project, as plain data that workflows may hold.
+
+Times are ISO 8601 text. A change without a fence always applies; one without a `change_id`
+may be applied more than once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StepChange:
+    """One change of a step; `action` is one of migrations/sql/record_v1.sql's.
+
+    `activity_id` marks what an attempt says of itself: it counts only while that attempt runs.
+    """
+
+    step: str
+    action: str
+    fence: str | None = None
+    change_id: str | None = None
+    actor: str | None = None
+    run_id: str | None = None
+    activity_id: str | None = None
+    attempt: int | None = None
+    worker: str | None = None
+    progress: int | None = None
+    message: str | None = None
+    sub_steps: list[dict[str, Any]] | None = None
+    outcome: str | None = None
+    error: str | None = None
+    error_stack: str | None = None
+    metadata: dict[str, Any] | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class ProjectChange:
+    """One change of a project; `ends` closes its initialization with an `end` event."""
+
+    action: str
+    status: str | None = None
+    error: str | None = None
+    ends: bool = False
+    fence: str | None = None
+    change_id: str | None = None
+    actor: str | None = None
+    run_id: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of one project, applied in order in one transaction."""
+
+    project_id: str
+    steps: list[StepChange] = field(default_factory=list)
+    project: ProjectChange | None = None
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """The JSON that `stepway_record` takes: fields that say nothing are left out."""
+        changes: list[StepChange | ProjectChange] = [*self.steps]
+        if self.project:
+            changes.append(self.project)
+        return [
+            {name: value for name, value in asdict(change).items() if value is not None}
+            for change in changes
+        ]
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A step as it is first written, pending."""
+
+    step: str
+    display_name: str
+    weight: int
+    optional: bool
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NewInitialization:
+    """A project and its steps as they are first written, at version 1.
+
+    `definition` is the blueprint as it was at the start, whole. `deadline` (ISO 8601) is the
+    moment after which nothing is created any more.
+    """
+
+    project_id: str
+    name: str
+    owner: str
+    blueprint: str
+    parameters: dict[str, Any]
+    definition: dict[str, Any]
+    steps: list[PlannedRow]
+    workflow_id: str
+    run_id: str
+    request_hash: str
+    deadline: str
+    actor: str

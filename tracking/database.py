@@ -1,0 +1,48 @@
+"""Connections to Postgres: a pool for the record, an engine for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+# Seconds after which an unanswered statement counts as a lost connection.
+STATEMENT_TIMEOUT = 15.0
+
+UNREACHABLE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a driver raises when Postgres cannot be reached now, as opposed to refusing a statement."""
+
+
+async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
+    """A pool on a `postgresql://` URL; opens its connections when they are first needed."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=max_size,
+        timeout=10,
+        command_timeout=STATEMENT_TIMEOUT,
+        server_settings={"timezone": "UTC", "application_name": "stepway"},
+    )
+
+
+def open_engine(sqlalchemy_url: str) -> AsyncEngine:
+    """An engine on a `postgresql+asyncpg://` URL; connects when first used."""
+    return create_async_engine(
+        sqlalchemy_url,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": STATEMENT_TIMEOUT,
+            "server_settings": {"timezone": "UTC", "application_name": "stepway"},
+        },
+    )

@@ -1,0 +1,48 @@
+"""Telling others, after the commit: the nudge on Redis, which may be lost at any time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+PUBLISH_FAILURES = Counter(
+    "stepway_publish_failures_total",
+    "Events that Redis did not take; the position check finds them.",
+)
+
+
+def channel(project_id: UUID | str) -> str:
+    """The channel that carries a project's events."""
+    return f"stepway:project:{project_id}"
+
+
+def open_redis(url: str) -> Redis:
+    """A client that gives up on a silent server within a second or two."""
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
+
+
+class Publisher:
+    """Publishes each event's JSON; a failure is counted and never raised."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def publish(self, project_id: str, messages: Sequence[str]) -> None:
+        """Send the messages in order, in one round trip."""
+        if not messages:
+            return
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for message in messages:
+                    pipe.publish(channel(project_id), message)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            PUBLISH_FAILURES.inc(len(messages))
+            log.warning("Redis took no event of project %s: %s", project_id, error)

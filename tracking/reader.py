@@ -1,0 +1,153 @@
+"""Reading the record; every answer is JSON that Postgres built, in one consistent statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An initialization at one version; `body` is its JSON, `ended` says that nothing runs on."""
+
+    version: int
+    status: str
+    ended: bool
+    body: bytes
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One event as the stream sends it; `data` is its JSON."""
+
+    version: int
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Position:
+    """The newest version of a project, and whether its initialization has ended."""
+
+    version: int
+    ended: bool
+
+
+class Reader:
+    """Queries on the record. Times in JSON are ISO 8601 with offset, durations milliseconds."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def snapshot(self, project_id: UUID) -> Snapshot | None:
+        """The whole initialization, or None for an unknown project."""
+        row = await self._pool.fetchrow(
+            """
+            SELECT version, status, initialization_completed_at IS NOT NULL AS ended,
+                   stepway_initialization_json(p)::text AS body
+            FROM projects p WHERE id = $1
+            """,
+            project_id,
+        )
+        if row is None:
+            return None
+        return Snapshot(row["version"], row["status"], row["ended"], row["body"].encode())
+
+    async def project(self, project_id: UUID) -> bytes | None:
+        """The project, or None."""
+        return _encoded(
+            await self._pool.fetchval(
+                "SELECT stepway_project_json(p)::text FROM projects p WHERE id = $1", project_id
+            )
+        )
+
+    async def get_initialization_steps(self, project_id: UUID) -> bytes | None:
+        """The steps in order, each part behind its parent; None for an unknown project."""
+        return _encoded(
+            await self._pool.fetchval(
+                "SELECT stepway_steps_json(id)::text FROM projects WHERE id = $1", project_id
+            )
+        )
+
+    async def step_names(self, project_id: UUID) -> list[str] | None:
+        """The names of a project's steps in order; None for an unknown project."""
+        names: list[str] | None = await self._pool.fetchval(
+            """
+            SELECT ARRAY(SELECT step FROM project_initialization_steps
+                         WHERE project_id = p.id AND parent_step IS NULL ORDER BY sequence)
+            FROM projects p WHERE id = $1
+            """,
+            project_id,
+        )
+        return names
+
+    async def attempts(self, project_id: UUID, step: str) -> bytes:
+        """Every attempt at a step, oldest first, as a JSON array."""
+        body = await self._pool.fetchval(
+            """
+            SELECT coalesce(jsonb_agg(to_jsonb(a) - 'result' ORDER BY round, attempt), '[]')::text
+            FROM project_initialization_attempts a WHERE project_id = $1 AND step = $2
+            """,
+            project_id,
+            step,
+        )
+        return str(body).encode()
+
+    async def events_after(
+        self, project_id: UUID, version: int, limit: int = 1000
+    ) -> list[StoredEvent]:
+        """Events after a version, in order; `progressed` ones may have been pruned."""
+        rows = await self._pool.fetch(
+            """
+            SELECT version, type, payload::text AS data FROM project_initialization_events
+            WHERE project_id = $1 AND version > $2 ORDER BY version LIMIT $3
+            """,
+            project_id,
+            version,
+            limit,
+        )
+        return [StoredEvent(row["version"], row["type"], row["data"].encode()) for row in rows]
+
+    async def history(
+        self, project_id: UUID, after: int, limit: int, *, progress: bool
+    ) -> tuple[bytes, int | None]:
+        """Events after a version as a JSON array, and the version to go on after, if more follow.
+
+        `progress` includes those of mere progress.
+        """
+        row = await self._pool.fetchrow(
+            """
+            WITH page AS (
+              SELECT * FROM project_initialization_events
+              WHERE project_id = $1 AND version > $2 AND ($4 OR action <> 'progressed')
+              ORDER BY version LIMIT $3 + 1
+            ), shown AS (SELECT * FROM page ORDER BY version LIMIT $3)
+            SELECT coalesce(jsonb_agg(to_jsonb(shown) - 'change_id' ORDER BY version), '[]')::text
+                     AS items,
+                   max(version) AS last, (SELECT count(*) FROM page) > $3 AS more
+            FROM shown
+            """,
+            project_id,
+            after,
+            limit,
+            progress,
+        )
+        return row["items"].encode(), row["last"] if row["more"] else None
+
+    async def positions(self, project_ids: Iterable[UUID]) -> dict[UUID, Position]:
+        """Where each of these projects stands, in one query; unknown ones are left out."""
+        rows = await self._pool.fetch(
+            """
+            SELECT id, version, initialization_completed_at IS NOT NULL AS ended
+            FROM projects WHERE id = ANY($1::uuid[])
+            """,
+            list(project_ids),
+        )
+        return {row["id"]: Position(row["version"], row["ended"]) for row in rows}
+
+
+def _encoded(body: str | None) -> bytes | None:
+    return None if body is None else body.encode()
