@@ -1,0 +1,46 @@
+"""The activities through which workflows write the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from tracking.changes import Changes, NewInitialization
+from tracking.errors import NameTaken, StartExpired
+from tracking.recording import PLAN, RECORD, REQUEST_CANCEL
+from tracking.store import Store
+
+
+class Recorder:
+    """Local activities; each may run more than once and is applied once."""
+
+    def __init__(self, store: Store, client: Client) -> None:
+        self._store = store
+        self._client = client
+
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        """What to register with a worker."""
+        return [self.plan, self.record, self.request_cancel]
+
+    @activity.defn(name=PLAN)
+    async def plan(self, new: NewInitialization) -> bool:
+        """Insert a project and its steps. Raises ApplicationError (NameTaken, StartExpired)."""
+        try:
+            return await self._store.initialize_steps_in_database(new)
+        except (NameTaken, StartExpired) as error:
+            kind = type(error).__name__
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from error
+
+    @activity.defn(name=RECORD)
+    async def record(self, changes: Changes) -> list[str]:
+        """Apply changes and tell others; what came of each."""
+        return [outcome.said for outcome in await self._store.record(changes)]
+
+    @activity.defn(name=REQUEST_CANCEL)
+    async def request_cancel(self, workflow_id: str) -> None:
+        """Ask Temporal to cancel a workflow."""
+        await self._client.get_workflow_handle(workflow_id).cancel()
