@@ -1,0 +1,67 @@
+"""What a deployment needs in Temporal: search attributes and the sweep's schedule."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+
+from workflows import reconcile
+from workflows.operators import BLUEPRINT, PROJECT, STATUS, STEPS
+
+SWEEP_SCHEDULE = "stepway-reconcile"
+SWEEP_INTERVAL = timedelta(seconds=20)
+
+_TYPES = {
+    STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    BLUEPRINT.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    PROJECT.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    STEPS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+}
+
+
+async def prepare_temporal(client: Client, task_queue: str) -> None:
+    """Make what is missing; safe to repeat."""
+    await _register_search_attributes(client)
+    await _schedule_the_sweep(client, task_queue)
+
+
+async def _register_search_attributes(client: Client) -> None:
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = {name: kind for name, kind in _TYPES.items() if name not in listed.custom_attributes}
+    if missing:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+
+
+async def _schedule_the_sweep(client: Client, task_queue: str) -> None:
+    sweep = Schedule(
+        action=ScheduleActionStartWorkflow(
+            reconcile.NAME, id="stepway-reconcile", task_queue=task_queue
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_INTERVAL)]),
+        policy=SchedulePolicy(
+            overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=10)
+        ),
+    )
+    try:
+        await client.create_schedule(SWEEP_SCHEDULE, sweep)
+    except ScheduleAlreadyRunningError:
+        return

@@ -1,0 +1,207 @@
+"""The plan of one initialization as plain data, and what follows from its graph. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
+from typing import Any, Literal, Protocol
+
+StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+States = Mapping[str, StepStatus]
+_UNFINISHED = ("pending", "failed", "skipped")
+
+
+@dataclass(frozen=True)
+class RetryPlan:
+    """As Temporal's RetryPolicy; intervals in seconds, 0 attempts means without limit."""
+
+    maximum_attempts: int = 3
+    initial_interval: float = 1.0
+    backoff_coefficient: float = 2.0
+    maximum_interval: float = 100.0
+
+
+@dataclass(frozen=True)
+class UndoPlan:
+    """The activity that takes a step back; its arguments may refer to the step's own result."""
+
+    uses: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step; `arguments` still hold references to results of steps, for `resolve`.
+
+    `display_name` is text per language. `timeout` and `heartbeat` are seconds an attempt may
+    take, and may be silent.
+    """
+
+    step: str
+    display_name: dict[str, str]
+    uses: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    needs: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    optional: bool = False
+    weight: int = 1
+    timeout: float = 600.0
+    heartbeat: float | None = None
+    retry: RetryPlan = field(default_factory=RetryPlan)
+    undo: UndoPlan | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that an initialization will do; `time_limit` is seconds for the whole of it."""
+
+    blueprint: str
+    title: dict[str, str]
+    steps: list[PlannedStep]
+    time_limit: float
+
+
+@dataclass(frozen=True)
+class RetryPreview:
+    """What a retry would run, and the completed steps that it would keep, both in order."""
+
+    runs: list[str]
+    keeps: list[str]
+
+
+class Node(Protocol):
+    """What the graph reads of a step."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def needs(self) -> list[str]: ...
+    @property
+    def after(self) -> list[str]: ...
+
+
+def order(plan: Plan) -> list[str]:
+    """The steps, each behind all that it waits for, else as the blueprint lists them."""
+    return Graph(plan.steps).order
+
+
+class Graph:
+    """Which steps wait for which. Raises graphlib.CycleError when they wait in a circle.
+
+    A step starts when each of its `needs` is completed and each of its `after` has ended,
+    completed or skipped; so all steps before it, near or far, have ended by then.
+    """
+
+    def __init__(self, steps: Sequence[Node]) -> None:
+        self.needs = {node.step: set(node.needs) for node in steps}
+        self.after = {node.step: set(node.after) for node in steps}
+        self.waits_for = {step: self.needs[step] | self.after[step] for step in self.needs}
+        self.order = _topological(self.waits_for)
+
+    def ready(self, states: States) -> list[str]:
+        """The pending steps that may start now."""
+        return [
+            step
+            for step in self.order
+            if self._is_next(step, states)
+            and all(states[need] == "completed" for need in self.needs[step])
+        ]
+
+    def to_skip(self, states: States) -> dict[str, str]:
+        """The pending steps that can never run, with the reason: a step they need was skipped."""
+        states = dict(states)
+        reasons: dict[str, str] = {}
+        for step in self.order:
+            skipped = [s for s in self.order if s in self.needs[step] and states[s] == "skipped"]
+            if skipped and self._is_next(step, states):
+                reasons[step] = f"needs {_listed(skipped)}, which {_was(skipped)} skipped"
+                states[step] = "skipped"
+        return reasons
+
+    def blocked(self, states: States) -> dict[str, list[str]]:
+        """The pending steps that wait for a failed one, near or far, each with those failed."""
+        failed = {step for step in self.order if states[step] == "failed"}
+        behind = {step: failed & self.ancestors(step) for step in self.order}
+        return {
+            step: [other for other in self.order if other in behind[step]]
+            for step in self.order
+            if states[step] == "pending" and behind[step]
+        }
+
+    def ancestors(self, step: str) -> set[str]:
+        """All steps that have ended before this one starts."""
+        found: set[str] = set()
+        waiting = [step]
+        while waiting:
+            new = self.waits_for[waiting.pop()] - found
+            found |= new
+            waiting.extend(new)
+        return found
+
+    def followers(self, step: str) -> list[str]:
+        """The steps that need this one or come after it, near or far, in order."""
+        found = {step}
+        for other in self.order:
+            if self.waits_for[other] & found:
+                found.add(other)
+        return [other for other in self.order if other in found and other != step]
+
+    def runs_on_retry(self, states: States, steps: Iterable[str]) -> RetryPreview:
+        """What a retry of these steps would run: them, and what waited for them alone.
+
+        A follower that also waits for another failed step, or needs one that stays skipped,
+        does not run.
+        """
+        chosen = set(steps)
+        affected = chosen.union(*(self.followers(step) for step in chosen))
+        completes = self._completes(states, chosen, affected)
+        runs = [s for s in self.order if s in completes & affected and states[s] in _UNFINISHED]
+        keeps = [s for s in self.order if states[s] == "completed" and s not in runs]
+        return RetryPreview(runs, keeps)
+
+    def _is_next(self, step: str, states: States) -> bool:
+        """Whether a step is pending and all that it waits for has ended."""
+        return states[step] == "pending" and all(
+            states[other] in ("completed", "skipped") for other in self.waits_for[step]
+        )
+
+    def _completes(self, states: States, chosen: set[str], affected: set[str]) -> set[str]:
+        """The steps that are completed in the end if all that runs goes well."""
+        completes: set[str] = set()
+        ends: set[str] = set()
+        for step in self.order:
+            state = states[step]
+            undecided = state == "pending" or (state == "skipped" and step in affected)
+            free = undecided and self.waits_for[step] <= ends
+            certain = state in ("completed", "running") or step in chosen
+            if certain or (free and self.needs[step] <= completes):
+                completes.add(step)
+            if state == "skipped" or free or step in completes:
+                ends.add(step)
+        return completes
+
+
+def _topological(waits_for: Mapping[str, set[str]]) -> list[str]:
+    index = {step: number for number, step in enumerate(waits_for)}
+    names = list(waits_for)
+    sorter = TopologicalSorter(waits_for)
+    sorter.prepare()
+    ready: list[int] = []
+    ordered: list[str] = []
+    while sorter.is_active():
+        for step in sorter.get_ready():
+            heappush(ready, index[step])
+        step = names[heappop(ready)]
+        ordered.append(step)
+        sorter.done(step)
+    return ordered
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def _was(names: list[str]) -> str:
+    return "was" if len(names) == 1 else "were"

@@ -1,0 +1,29 @@
+"""The sweep that closes the record of initializations which nobody works on any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from tracking.recording import RECONCILE
+
+NAME = "ReconcileInitializations"
+
+
+@workflow.defn(name=NAME)
+class ReconcileInitializations:
+    """Started by a schedule every few seconds; one at a time."""
+
+    @workflow.run
+    async def run(self) -> int:
+        """How many initializations were closed."""
+        closed: int = await workflow.execute_activity(
+            RECONCILE,
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=timedelta(minutes=1),
+            retry_policy=RetryPolicy(maximum_attempts=3),
+        )
+        return closed
