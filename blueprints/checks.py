@@ -1,0 +1,140 @@
+"""What a well-formed blueprint may still have wrong: names, graph, references, arguments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import CycleError
+
+from blueprints.arguments import KnownSteps, argument_problems, fitting
+from blueprints.models import Blueprint, Step
+from blueprints.schema import Problem, schema_problems
+from blueprints.source import Place
+from blueprints.suggestions import suggestion
+from workflows.plan import Graph
+from workflows.references import Reference, ReferenceInvalid, parse, texts
+
+PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
+STEP_SUPPLIED = frozenset({"project"})
+UNDO_SUPPLIED = frozenset({"project", "result"})
+
+
+def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[Problem]:
+    """What is wrong, each with its place in the file.
+
+    The graph comes before the references, which cannot be judged without it: stop at the first.
+    Without `known_steps` any activity may be used, with any arguments.
+    """
+    for place, reason in schema_problems(blueprint.parameters):
+        yield ("parameters", *place), reason
+    yield from _editable(blueprint)
+    yield from _names(blueprint)
+    if sum(step.weight for step in blueprint.steps) == 0:
+        yield ("steps",), "all weights are 0; at least one step needs a weight"
+    try:
+        graph = Graph(blueprint.steps)
+    except CycleError as error:
+        yield _cycle(blueprint, error)
+        return
+    for index, step in enumerate(blueprint.steps):
+        yield from _references(blueprint, graph, index, step)
+        if known_steps is not None:
+            yield from _activities(known_steps, ("steps", index), step)
+
+
+def _editable(blueprint: Blueprint) -> Iterator[Problem]:
+    known = blueprint.parameter_names
+    for index, name in enumerate(blueprint.editable or []):
+        if name not in known:
+            yield ("editable", index), f"unknown parameter {name}{suggestion(name, known)}"
+
+
+def _names(blueprint: Blueprint) -> Iterator[Problem]:
+    names = Counter(step.step for step in blueprint.steps)
+    seen: set[str] = set()
+    for index, step in enumerate(blueprint.steps):
+        if step.step in seen:
+            yield ("steps", index, "step"), f"the step {step.step} is defined twice"
+        seen.add(step.step)
+        for key, others in (("needs", step.needs), ("after", step.after)):
+            for number, other in enumerate(others):
+                if other not in names:
+                    reason = f"unknown step {other}{suggestion(other, names)}"
+                    yield ("steps", index, key, number), reason
+
+
+def _cycle(blueprint: Blueprint, error: CycleError) -> Problem:
+    path = error.args[1]
+    index = next(i for i, step in enumerate(blueprint.steps) if step.step in path)
+    start = path.index(blueprint.steps[index].step)
+    turned = [*path[start:-1], *path[: start + 1]]
+    key = "needs" if blueprint.steps[index].needs else "after"
+    return ("steps", index, key), f"steps wait for each other: {' <- '.join(turned)}"
+
+
+def _references(blueprint: Blueprint, graph: Graph, index: int, step: Step) -> Iterator[Problem]:
+    before = graph.ancestors(step.step)
+    yield from _in_arguments(blueprint, before, ("steps", index, "with"), step.arguments)
+    if step.undo:
+        place = ("steps", index, "undo", "with")
+        everything = {other.step for other in blueprint.steps}
+        yield from _in_arguments(blueprint, everything, place, step.undo.arguments or {})
+
+
+def _in_arguments(
+    blueprint: Blueprint, before: set[str], place: Place, arguments: dict[str, object]
+) -> Iterator[Problem]:
+    for inner, text in texts(arguments, place):
+        try:
+            found = [part for part in parse(text) if isinstance(part, Reference)]
+        except ReferenceInvalid as error:
+            yield inner, str(error)
+            return
+        for reference in found:
+            if reason := _reference(blueprint, before, reference):
+                yield inner, f"{reference}: {reason}"
+
+
+def _reference(blueprint: Blueprint, before: set[str], reference: Reference) -> str | None:
+    match reference.path:
+        case ("parameters", name, *_):
+            known = blueprint.parameter_names
+            return None if name in known else f"unknown parameter {name}{suggestion(name, known)}"
+        case ("project", name):
+            return None if name in PROJECT_FIELDS else _no_field(name)
+        case ("steps", name, "result", *_):
+            return None if name in before else _not_before(blueprint, name)
+    return "use parameters.NAME, project.NAME or steps.STEP.result.NAME"
+
+
+def _no_field(name: str) -> str:
+    return f"a project has no {name}{suggestion(name, PROJECT_FIELDS)}"
+
+
+def _not_before(blueprint: Blueprint, name: str) -> str:
+    names = [step.step for step in blueprint.steps]
+    if name not in names:
+        return f"unknown step {name}{suggestion(name, names)}"
+    return f"{name} need not have ended by then; add it to needs or after"
+
+
+def _activities(known_steps: KnownSteps, place: Place, step: Step) -> Iterator[Problem]:
+    yield from _activity(known_steps, place, step.uses, step.arguments, STEP_SUPPLIED)
+    if undo := step.undo:
+        inherited = fitting(step.arguments, known_steps.get(undo.uses))
+        given = inherited if undo.arguments is None else undo.arguments
+        yield from _activity(known_steps, (*place, "undo"), undo.uses, given, UNDO_SUPPLIED)
+
+
+def _activity(
+    known_steps: KnownSteps,
+    place: Place,
+    uses: str,
+    given: dict[str, object],
+    supplied: frozenset[str],
+) -> Iterator[Problem]:
+    if uses not in known_steps:
+        yield (*place, "uses"), f"unknown step type {uses}{suggestion(uses, known_steps)}"
+        return
+    for name, reason in argument_problems(given, known_steps[uses], supplied):
+        yield (*place, "with", name), f"{uses}: {reason}"

@@ -1,0 +1,67 @@
+"""One YAML file becomes a blueprint, or one clear error with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from blueprints.arguments import KnownSteps
+from blueprints.checks import problems
+from blueprints.models import Blueprint, Retry, Step, Undo
+from blueprints.source import Source, read
+from blueprints.suggestions import suggestion
+
+
+def load(file: Path, known_steps: KnownSteps | None = None) -> Blueprint:
+    """Read and check one blueprint.
+
+    `known_steps` maps each activity type to the dataclass it takes; without it these are not
+    checked. Raises BlueprintError, whose text is `FILE:LINE: reason`.
+    """
+    source = read(file)
+    blueprint = _validated(source)
+    for place, reason in problems(blueprint, known_steps):
+        raise source.error(place, reason)
+    return blueprint
+
+
+def _validated(source: Source) -> Blueprint:
+    if not isinstance(source.data, dict):
+        raise source.error((), "a blueprint is a mapping with name, parameters and steps")
+    try:
+        return Blueprint.model_validate(source.data)
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda found: source.line(found["loc"]))
+        raise source.error(first["loc"], _reason(first, source.data)) from None
+
+
+def _reason(error: ErrorDetails, data: Any) -> str:
+    *outer, name = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return f"unknown field {name}{suggestion(str(name), _fields(outer))}"
+    if error["type"] == "missing":
+        return f"{_written(outer, data)}the field {name} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{_written(error['loc'], data)}{message[0].lower()}{message[1:]}"
+
+
+def _written(place: Any, data: Any) -> str:
+    """A place as people read it: `steps.create_repository.timeout: `."""
+    names: list[str] = []
+    for key in place:
+        try:
+            data = data[key]
+        except (KeyError, IndexError, TypeError):
+            data = None
+        named = isinstance(data, dict) and isinstance(data.get("step"), str)
+        names.append(data["step"] if named else str(key))
+    return f"{'.'.join(names)}: " if names else ""
+
+
+def _fields(place: list[int | str]) -> list[str]:
+    inner: dict[int | str, type[BaseModel]] = {"retry": Retry, "undo": Undo}
+    model = inner.get(place[-1], Step) if place else Blueprint
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,117 @@
+"""A blueprint, one type of project, as its YAML file spells it."""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+DAY = 86_400.0
+_CLOSED_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": False}
+
+
+def _by_language(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError("must be text, or a mapping of language to text")
+    return {"en": value} if isinstance(value, str) else value
+
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
+Text = Annotated[dict[Language, NonEmpty], BeforeValidator(_by_language), Field(min_length=1)]
+StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+BlueprintName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Retry(_Model):
+    """As Temporal's RetryPolicy: 0 attempts means without limit, intervals are seconds."""
+
+    maximum_attempts: int = Field(default=3, ge=0)
+    initial_interval: Seconds = 1.0
+    backoff_coefficient: float = Field(default=2.0, ge=1, allow_inf_nan=False)
+    maximum_interval: Seconds | None = None
+
+    @property
+    def longest_interval(self) -> float:
+        """The longest wait between two attempts: as given, else 100 times the first one."""
+        return self.maximum_interval or 100 * self.initial_interval
+
+    @model_validator(mode="after")
+    def _intervals_agree(self) -> "Retry":
+        if self.longest_interval < self.initial_interval:
+            raise ValueError("maximum_interval is shorter than initial_interval")
+        return self
+
+
+class Undo(_Model):
+    """The activity that takes a step back; without `with` it gets the step's own arguments."""
+
+    uses: NonEmpty
+    arguments: dict[str, Any] | None = Field(default=None, alias="with")
+
+
+class Step(_Model):
+    """One step: an activity, what it gets, and what it waits for."""
+
+    step: StepName
+    display_name: Text = Field(default_factory=dict)
+    uses: NonEmpty
+    arguments: dict[str, Any] = Field(default_factory=dict, alias="with")
+    needs: list[str] = Field(default_factory=list)
+    after: list[str] = Field(default_factory=list)
+    optional: bool = False
+    weight: int = Field(default=1, ge=0)
+    timeout: Seconds = 600.0
+    heartbeat: Seconds | None = None
+    retry: Retry = Retry()
+    undo: Undo | None = None
+
+    @model_validator(mode="after")
+    def _name_for_people(self) -> "Step":
+        self.display_name = self.display_name or {"en": _humanized(self.step)}
+        return self
+
+
+class Blueprint(_Model):
+    """One type of project.
+
+    `parameters` is a JSON Schema (2020-12) of an object that allows nothing unnamed unless it
+    says so. `editable` names the parameters that may change at a retry; all where it is absent.
+    `time_limit` is seconds for the whole initialization, a wait for a person included.
+    """
+
+    name: BlueprintName
+    title: Text = Field(default_factory=dict)
+    description: Text | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    steps: list[Step] = Field(min_length=1)
+    time_limit: Seconds = 7 * DAY
+    editable: list[str] | None = None
+
+    @property
+    def parameter_names(self) -> list[str]:
+        """The parameters that the schema names."""
+        return list(self.parameters.get("properties", {}))
+
+    @model_validator(mode="after")
+    def _defaults(self) -> "Blueprint":
+        self.title = self.title or {"en": _humanized(self.name)}
+        self.parameters = _CLOSED_OBJECT | self.parameters
+        if not any({"needs", "after"} & step.model_fields_set for step in self.steps):
+            for before, step in zip(self.steps, self.steps[1:], strict=False):
+                step.after = [before.step]
+        return self
+
+
+def _humanized(name: str) -> str:
+    return name.replace("_", " ").replace("-", " ").capitalize()

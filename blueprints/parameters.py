@@ -1,0 +1,165 @@
+"""What people give a blueprint: defaults filled in, then checked against its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from jsonschema import ValidationError
+
+from blueprints.errors import ParameterError, ParametersInvalid
+from blueprints.models import Blueprint
+from blueprints.schema import validator
+from blueprints.suggestions import suggestion
+
+MAX_DEPTH = 20
+MAX_BYTES = 64 * 1024
+
+_DETAILS = {
+    "type": "must be of type {0}",
+    "enum": "must be one of {0}",
+    "const": "must be {0}",
+    "pattern": "must match the pattern {0}",
+    "format": "must be a valid {0}",
+    "minLength": "must have at least {0} characters",
+    "maxLength": "must have at most {0} characters",
+    "minimum": "must be at least {0}",
+    "maximum": "must be at most {0}",
+    "exclusiveMinimum": "must be more than {0}",
+    "exclusiveMaximum": "must be less than {0}",
+    "multipleOf": "must be a multiple of {0}",
+    "minItems": "must have at least {0} items",
+    "maxItems": "must have at most {0} items",
+    "uniqueItems": "must not hold the same item twice",
+}
+
+
+def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with the schema's defaults filled in.
+
+    Raises ParametersInvalid with everything that is wrong; no detail repeats a given value.
+    """
+    if insane := list(_insane(given)):
+        raise ParametersInvalid(insane)
+    complete: dict[str, Any] = _with_defaults(blueprint.parameters, given)
+    errors = [
+        parameter_error
+        for error in validator(blueprint.parameters).iter_errors(complete)
+        for parameter_error in _parameter_errors(error)
+    ]
+    if errors:
+        raise ParametersInvalid(list(dict.fromkeys(errors)))
+    return complete
+
+
+def changed_parameters(
+    blueprint: Blueprint, current: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters for a retry: the current ones with a person's changes, complete.
+
+    Raises ParametersInvalid, also for a parameter that the blueprint does not let people change.
+    """
+    editable = blueprint.parameter_names if blueprint.editable is None else blueprint.editable
+    fixed = [name for name in changes if name in blueprint.parameter_names and name not in editable]
+    if fixed:
+        detail = "cannot be changed once the initialization has started"
+        raise ParametersInvalid([ParameterError(name, _pointer([name]), detail) for name in fixed])
+    return complete_parameters(blueprint, {**current, **changes})
+
+
+def _with_defaults(schema: Any, value: Any) -> Any:
+    if isinstance(schema, Mapping) and isinstance(value, list):
+        return [_with_defaults(schema.get("items"), item) for item in value]
+    if not isinstance(schema, Mapping) or not isinstance(value, Mapping):
+        return deepcopy(value)
+    filled = dict(value)
+    for name, part in schema.get("properties", {}).items():
+        if name in filled:
+            filled[name] = _with_defaults(part, filled[name])
+        elif isinstance(part, Mapping) and "default" in part:
+            filled[name] = _with_defaults(part, part["default"])
+    return filled
+
+
+def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
+    """What no database or history takes, before anything walks through it by recursion."""
+    for name, value in given.items():
+        if _too_deep(value):
+            detail = f"is nested more than {MAX_DEPTH} deep"
+            yield ParameterError(name, _pointer([name]), detail)
+            return
+    try:
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        yield ParameterError("", "", "must be valid Unicode")
+    except (TypeError, ValueError):
+        yield ParameterError("", "", "must be JSON; NaN and Infinity are not")
+    else:
+        if len(text) > MAX_BYTES:
+            yield ParameterError("", "", f"must have at most {MAX_BYTES} bytes as JSON")
+        for name, value in given.items():
+            if "\0" in name or any("\0" in text for text in _texts(value)):
+                yield ParameterError(name, _pointer([name]), "must not hold the character NUL")
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for outer in level for item in _items(outer)]
+    return bool(level)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from value
+    for item in _items(value):
+        yield from _texts(item)
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else []
+
+
+def _parameter_errors(error: ValidationError) -> Iterator[ParameterError]:
+    place = [str(part) for part in error.absolute_path]
+    keyword, schema = str(error.validator), error.schema
+    instance: Any = error.instance
+    value: Any = error.validator_value
+    if keyword == "required":
+        yield from (_at([*place, name], "is missing") for name in value if name not in instance)
+    elif keyword == "additionalProperties" and value is False and isinstance(schema, dict):
+        known = list(schema.get("properties", {}))
+        for name in _unnamed(instance, schema):
+            yield _at([*place, name], f"is unknown{suggestion(name, known)}")
+    else:
+        yield _at(place, _detail(keyword, value))
+
+
+def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
+    patterns = schema.get("patternProperties", {})
+    return [
+        name
+        for name in instance
+        if name not in schema.get("properties", {})
+        and not any(re.search(pattern, name) for pattern in patterns)
+    ]
+
+
+def _detail(keyword: str, value: Any) -> str:
+    template = _DETAILS.get(keyword, f"does not fit the schema's {keyword}")
+    return template.format(value if isinstance(value, str) else json.dumps(value))
+
+
+def _at(place: list[str], detail: str) -> ParameterError:
+    return ParameterError(place[0] if place else "", _pointer(place), detail)
+
+
+def _pointer(place: list[str]) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in place)

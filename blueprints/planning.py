@@ -1,0 +1,60 @@
+"""A blueprint, a project and its parameters become a plan that depends on no file any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from blueprints.models import Blueprint, Retry, Step
+from blueprints.parameters import complete_parameters
+from workflows.plan import Plan, PlannedStep, RetryPlan, UndoPlan
+from workflows.references import bind
+
+
+def make_plan(
+    blueprint: Blueprint, project: Mapping[str, str], parameters: Mapping[str, Any]
+) -> Plan:
+    """The plan of one initialization; `project` has id, name and owner.
+
+    References to parameters and project are replaced, those to results of steps are left to
+    `workflows.references.resolve`. Raises ParametersInvalid.
+    """
+    values = {
+        "parameters": complete_parameters(blueprint, parameters),
+        "project": {**project, "blueprint": blueprint.name},
+    }
+    steps = [_planned(step, values) for step in blueprint.steps]
+    return Plan(blueprint.name, dict(blueprint.title), steps, blueprint.time_limit)
+
+
+def _planned(step: Step, values: Mapping[str, Any]) -> PlannedStep:
+    return PlannedStep(
+        step=step.step,
+        display_name=dict(step.display_name),
+        uses=step.uses,
+        arguments=bind(step.arguments, values),
+        needs=list(step.needs),
+        after=list(step.after),
+        optional=step.optional,
+        weight=step.weight,
+        timeout=step.timeout,
+        heartbeat=step.heartbeat,
+        retry=_retry(step.retry),
+        undo=_undo(step, values),
+    )
+
+
+def _retry(retry: Retry) -> RetryPlan:
+    return RetryPlan(
+        retry.maximum_attempts,
+        retry.initial_interval,
+        retry.backoff_coefficient,
+        retry.longest_interval,
+    )
+
+
+def _undo(step: Step, values: Mapping[str, Any]) -> UndoPlan | None:
+    if step.undo is None:
+        return None
+    given = step.arguments if step.undo.arguments is None else step.undo.arguments
+    return UndoPlan(step.undo.uses, bind(given, values))

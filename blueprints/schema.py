@@ -1,0 +1,71 @@
+"""The JSON Schema of a blueprint's parameters: is it one, and can it be used offline?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from blueprints.source import Place
+
+Problem = tuple[Place, str]
+_FORMATS = Draft202012Validator.FORMAT_CHECKER
+
+
+def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """A validator that checks formats and never fetches anything."""
+    return Draft202012Validator(schema, registry=Registry(), format_checker=_FORMATS)
+
+
+def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with a schema, each with its place in it; nothing is looked at after the first
+    kind of problem, since the later checks rely on the earlier ones."""
+    try:
+        Draft202012Validator.check_schema(schema, format_checker=_FORMATS)
+    except SchemaError as error:
+        yield tuple(error.absolute_path), f"is not valid JSON Schema: {_short(error.message)}"
+        return
+    if schema.get("type") != "object":
+        yield ("type",), "the parameters must be of type object"
+    elif dangling := list(_dangling(schema)):
+        yield from dangling
+    else:
+        yield from _bad_defaults(schema)
+
+
+def _dangling(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    resource = DRAFT202012.create_resource(schema)
+    resolver = Registry().with_resource("", resource).resolver()
+    for place, reference in _schema_references(schema, ()):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            yield place, f"{reference} is not found in this schema, and others are never fetched"
+
+
+def _schema_references(node: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    children = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, item in children:
+        if key in ("$ref", "$dynamicRef") and isinstance(item, str):
+            yield (*place, key), item
+        elif isinstance(item, dict | list):
+            yield from _schema_references(item, (*place, key))
+
+
+def _bad_defaults(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    root = validator(schema)
+    for name, part in schema.get("properties", {}).items():
+        if not isinstance(part, dict) or "default" not in part:
+            continue
+        for error in root.evolve(schema=part).iter_errors(part["default"]):
+            reason = f"the default of {name} does not fit: {_short(error.message)}"
+            yield ("properties", name, "default"), reason
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= 200 else f"{message[:200]}…"

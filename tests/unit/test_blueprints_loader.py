@@ -1,0 +1,324 @@
+"""Each way a blueprint can be wrong is one line: file, line, reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprints.arguments import input_types
+from blueprints.errors import BlueprintError
+from blueprints.loader import load
+from blueprints.models import Blueprint
+
+HEAD = "name: service\n"
+STEP = "steps:\n  - {step: a, uses: make}\n"
+
+
+@dataclass
+class MakeInput:
+    project: dict[str, str]
+    path: str
+    mode: int = 0
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class UnmakeInput:
+    project: dict[str, str]
+    result: dict[str, Any]
+    path: str
+
+
+KNOWN = {"make": MakeInput, "unmake": UnmakeInput, "anything": None}
+
+
+def loaded(folder: Path, text: str | bytes, known: Any = None) -> Blueprint:
+    file = folder / "b.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(file, known)
+
+
+def refusal(folder: Path, text: str | bytes, known: Any = None) -> str:
+    with pytest.raises(BlueprintError) as caught:
+        loaded(folder, text, known)
+    error = str(caught.value)
+    assert "\n" not in error
+    return error.removeprefix(f"{folder / 'b.yaml'}:")
+
+
+def test_whole_blueprint_is_read(tmp_path: Path) -> None:
+    text = """\
+name: web-service
+title: {en: Web service, zh: 网络服务}
+description: One text
+time_limit: 3600
+editable: [size]
+parameters:
+  type: object
+  properties:
+    size: {type: integer, default: 1}
+steps:
+  - step: make_it
+    display_name: {en: Make it, zh: 制作}
+    uses: make
+    with:
+      path: /x/${{ project.name }}
+      mode: ${{ parameters.size }}
+    weight: 3
+    timeout: 30
+    heartbeat: 2.5
+    retry: {maximum_attempts: 5, initial_interval: 0.5}
+    undo: {uses: unmake, with: {path: "${{ steps.make_it.result.path }}"}}
+  - step: use_it
+    uses: anything
+    with: {made: "${{ steps.make_it.result }}"}
+    needs: [make_it]
+    optional: true
+"""
+    blueprint = loaded(tmp_path, text, KNOWN)
+    make, use = blueprint.steps
+    assert blueprint.title == {"en": "Web service", "zh": "网络服务"}
+    assert blueprint.description == {"en": "One text"}
+    assert make.retry.longest_interval == 50
+    assert make.undo is not None and make.undo.uses == "unmake"
+    assert (use.display_name, use.optional, use.weight) == ({"en": "Use it"}, True, 1)
+    assert blueprint.parameters["additionalProperties"] is False
+
+
+def test_without_needs_or_after_each_step_is_after_the_one_before_it(tmp_path: Path) -> None:
+    steps = "steps:\n" + "".join(f"  - {{step: {name}, uses: make}}\n" for name in "abc")
+    blueprint = loaded(tmp_path, HEAD + steps)
+    assert [step.after for step in blueprint.steps] == [[], ["a"], ["b"]]
+    assert not any(step.needs for step in blueprint.steps)
+
+
+def test_one_empty_needs_is_enough_to_let_all_steps_start_at_once(tmp_path: Path) -> None:
+    steps = "steps:\n  - {step: a, uses: make, needs: []}\n  - {step: b, uses: make}\n"
+    assert [step.after for step in loaded(tmp_path, HEAD + steps).steps] == [[], []]
+
+
+def test_anchors_may_be_used(tmp_path: Path) -> None:
+    steps = """\
+steps:
+  - {step: a, uses: make, retry: &often {maximum_attempts: 9}}
+  - {step: b, uses: make, retry: *often}
+"""
+    assert [s.retry.maximum_attempts for s in loaded(tmp_path, HEAD + steps).steps] == [9, 9]
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BlueprintError, match=r"none\.yaml:1: cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1: a blueprint is a mapping with name, parameters and steps"),
+        ("- a\n", "1: a blueprint is a mapping with name, parameters and steps"),
+        ("name: [a\nsteps: b\n", "2: is not YAML: while parsing a flow sequence, expected"),
+        ("name: a\n---\nname: b\n", "2: is not YAML: expected a single document"),
+        ("name: a\ntitle: \x07\n", "2: the character 0x7 is not allowed"),
+        (b"name: a\ntitle: \xff\n", "2: is not UTF-8 text"),
+        ("name: a\nname: b\n", "2: name is given twice, first on line 1"),
+        (HEAD + "steps:\n  - step: a\n    uses: x\n    uses: y\n", "5: uses is given twice"),
+        (HEAD + "1: x\n", "2: the key 1 is not text; put it in quotes"),
+        (HEAD + "title: 2024-01-01\n", "2: 2024-01-01 has no form in JSON; put it in quotes"),
+        (HEAD + "time_limit: .nan\n", "2: .nan has no form in JSON"),
+        (HEAD + "title: !!int x\n", "2: x is not a valid tag:yaml.org,2002:int"),
+        (HEAD + "title: !thing x\n", "2: x is not a valid !thing"),
+        (HEAD + "parameters: &a\n  x: *a\n", "2: is nested too deeply, or refers to itself"),
+        (HEAD + "parameters: {<<: {}}\n", "2: merge keys (<<) are not supported"),
+    ],
+)
+def test_bad_yaml(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    assert refusal(tmp_path, text).startswith(expected)
+
+
+def in_step(line: str) -> str:
+    return f"{HEAD}steps:\n  - step: a\n    uses: make\n    {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HEAD + "stepps: []\n" + STEP, "2: unknown field stepps; did you mean steps?"),
+        (in_step("wieght: 2"), "5: unknown field wieght; did you mean weight?"),
+        (in_step("retry: {attempts: 2}"), "5: unknown field attempts; did you mean maximum_attem"),
+        (in_step("undo: {uses: x, whith: {}}"), "5: unknown field whith; did you mean with?"),
+        (in_step("undo: {}"), "5: steps.a.undo: the field uses is missing"),
+        (STEP, "1: the field name is missing"),
+        (HEAD, "1: the field steps is missing"),
+        (HEAD + "steps: []\n", "2: steps: list should have at least 1 item"),
+        (HEAD + "steps:\n  - uses: x\n", "3: steps.0: the field step is missing"),
+        ("name: Web Service\n" + STEP, "1: name: string should match pattern '^[a-z][a-z0-9-]*$'"),
+        (HEAD + "title: 5\n" + STEP, "2: title: must be text, or a mapping of language to text"),
+        (HEAD + "title: {EN: x}\n" + STEP, "2: title.EN"),
+        (HEAD + "steps:\n  - {step: a.b, uses: x}\n", "3: steps.a.b.step: string should match"),
+        (HEAD + "steps:\n  - {step: 1a, uses: x}\n", "3: steps.1a.step: string should match"),
+        (in_step("weight: -1"), "5: steps.a.weight: input should be greater than or equal to 0"),
+        (in_step("weight: 1.5"), "5: steps.a.weight: input should be a valid integer"),
+        (in_step('weight: "2"'), "5: steps.a.weight: input should be a valid integer"),
+        (in_step("timeout: 0"), "5: steps.a.timeout: input should be greater than 0"),
+        (in_step("heartbeat: -2"), "5: steps.a.heartbeat: input should be greater than 0"),
+        (in_step("optional: 1"), "5: steps.a.optional: input should be a valid boolean"),
+        (in_step("needs: b"), "5: steps.a.needs: input should be a valid list"),
+        (in_step("retry: {backoff_coefficient: 0.5}"), "5: steps.a.retry.backoff_coefficient: "),
+        (
+            in_step("retry: {initial_interval: 9, maximum_interval: 3}"),
+            "5: steps.a.retry: maximum_interval is shorter than initial_interval",
+        ),
+        (HEAD + "time_limit: 0\n" + STEP, "2: time_limit: input should be greater than 0"),
+    ],
+)
+def test_bad_fields(tmp_path: Path, text: str, expected: str) -> None:
+    assert refusal(tmp_path, text).startswith(expected)
+
+
+def test_first_wrong_line_is_told_when_there_are_several(tmp_path: Path) -> None:
+    text = HEAD + "time_limit: 0\nsteps:\n  - {step: a, uses: x, weight: -1}\nodd: 1\n"
+    assert refusal(tmp_path, text).startswith("2: ")
+
+
+def steps(*lines: str) -> str:
+    return HEAD + "steps:\n" + "".join(f"  - {{{line}}}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (steps("step: a, uses: x", "step: a, uses: x"), "4: the step a is defined twice"),
+        (
+            steps("step: make, uses: x", "step: b, uses: x, needs: [maek]"),
+            "4: unknown step maek; did you mean make?",
+        ),
+        (steps("step: a, uses: x, after: [zz]"), "3: unknown step zz; there are: a"),
+        (steps("step: a, uses: x, needs: [a]"), "3: steps wait for each other: a <- a"),
+        (
+            steps(
+                "step: z, uses: x",
+                "step: a, uses: x, needs: [c]",
+                "step: b, uses: x, after: [a]",
+                "step: c, uses: x, needs: [b]",
+            ),
+            "4: steps wait for each other: a <- b <- c <- a",
+        ),
+        (steps("step: a, uses: x, weight: 0"), "2: all weights are 0"),
+        (HEAD + "editable: [siz]\nparameters: {properties: {size: {}}, type: object}\n" + STEP,
+         "2: unknown parameter siz; did you mean size?"),
+    ],
+)  # fmt: skip
+def test_bad_graph(tmp_path: Path, text: str, expected: str) -> None:
+    assert refusal(tmp_path, text).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ("{type: objekt}", "3: is not valid JSON Schema: 'objekt' is not valid under any"),
+        ("{type: array}", "3: the parameters must be of type object"),
+        ("{properties: {a: {type: text}}}", "3: is not valid JSON Schema: 'text' is not"),
+        ("{properties: {a: {pattern: '('}}}", "3: is not valid JSON Schema: '(' is not a 'regex'"),
+        ("{properties: {a: {$ref: 'http://x/y'}}}", "3: http://x/y is not found in this schema"),
+        ("{properties: {a: {$ref: '#/$defs/b'}}}", "3: #/$defs/b is not found in this schema"),
+        (
+            "{properties: {a: {type: integer, default: x}}}",
+            "3: the default of a does not fit: 'x' is not of type 'integer'",
+        ),
+    ],
+)
+def test_bad_schema(tmp_path: Path, schema: str, expected: str) -> None:
+    text = f"{HEAD}parameters:\n  {schema}\n{STEP}"
+    assert refusal(tmp_path, text).startswith(expected)
+
+
+def test_reference_inside_the_schema_is_found(tmp_path: Path) -> None:
+    schema = "{$defs: {b: {type: integer}}, properties: {a: {$ref: '#/$defs/b', default: 1}}}"
+    assert loaded(tmp_path, f"{HEAD}parameters:\n  {schema}\n{STEP}").parameter_names == ["a"]
+
+
+def with_value(value: str) -> str:
+    return f"""{HEAD}parameters: {{type: object, properties: {{size: {{}}}}}}
+steps:
+  - {{step: early, uses: x}}
+  - step: late
+    uses: x
+    needs: [early]
+    with:
+      list:
+        - fine
+        - {value}
+  - {{step: beside, uses: x}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("${{ parameters.siz }}", "unknown parameter siz; did you mean size?"),
+        ("${{ steps.erly.result.y }}", "unknown step erly; did you mean early?"),
+        ("${{ steps.beside.result.y }}", "beside need not have ended by then; add it to needs or"),
+        ("${{ steps.late.result.y }}", "late need not have ended by then"),
+        ("${{ steps.early.status }}", "use parameters.NAME, project.NAME or steps.STEP.result"),
+        ("${{ project.nam }}", "a project has no nam; did you mean name?"),
+        ("${{ environment.HOME }}", "use parameters.NAME, project.NAME or"),
+    ],
+)
+def test_bad_reference(tmp_path: Path, value: str, expected: str) -> None:
+    assert refusal(tmp_path, with_value(value)).startswith(f"11: {value}: {expected}")
+
+
+def test_text_that_is_no_reference(tmp_path: Path) -> None:
+    told = refusal(tmp_path, with_value("${{ a | upper }}"))
+    assert told == "11: ${{ a | upper }} is not a reference"
+
+
+def test_undo_runs_last_and_may_refer_to_any_step(tmp_path: Path) -> None:
+    undo = "step: a, uses: x, undo: {{uses: u, with: {{x: '${{{{ steps.{0}.result.y }}}}'}}}}"
+    for name in "ab":
+        loaded(tmp_path, steps(undo.format(name), "step: b, uses: x"))
+    told = refusal(tmp_path, steps(undo.format("c"), "step: b, uses: x"))
+    assert told == "3: ${{ steps.c.result.y }}: unknown step c; there are: a, b"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("uses: mak", "3: unknown step type mak; did you mean make?"),
+        ("uses: make", "3: make: the argument path is missing"),
+        (
+            "uses: make, with: {path: p, tag: t}",
+            "3: make: unknown argument tag; did you mean tags?",
+        ),
+        ("uses: make, with: {path: p, project: x}", "3: make: project is given to the step by"),
+        ("uses: anything, undo: {uses: unmake}", "3: unmake: the argument path is missing"),
+        ("uses: anything, undo: {uses: mak}", "3: unknown step type mak; did you mean make?"),
+        (
+            "uses: anything, undo: {uses: unmake, with: {path: p, result: {}}}",
+            "3: unmake: result is given to the step by Stepway; leave it out",
+        ),
+    ],
+)
+def test_bad_arguments(tmp_path: Path, line: str, expected: str) -> None:
+    assert refusal(tmp_path, steps(f"step: a, {line}"), KNOWN).startswith(expected)
+
+
+def test_undo_without_arguments_takes_those_of_its_step_that_it_knows(tmp_path: Path) -> None:
+    line = "step: a, uses: make, with: {path: p, mode: 1}, undo: {uses: unmake}"
+    assert loaded(tmp_path, steps(line), KNOWN).steps[0].undo is not None
+
+
+class Steps:
+    def make(self, given: MakeInput) -> None:
+        raise NotImplementedError
+
+    async def plain(self, given: dict[str, str]) -> None:
+        raise NotImplementedError
+
+
+def test_input_types_come_from_the_activities_signatures() -> None:
+    activities: dict[str, Any] = {"make": Steps().make, "plain": Steps().plain}
+    assert input_types(activities) == {"make": MakeInput, "plain": None}
