@@ -1,0 +1,72 @@
+"""resolve_credentials: which account the project's repository is made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from temporalio import activity
+
+from activities.project import ProjectRef
+from tracking.errors import step_error
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ResolveCredentialsInput:
+    """`credential` is a name; a secret never is an input."""
+
+    project: ProjectRef
+    credential: str = LOCAL
+
+
+@dataclass(frozen=True)
+class ResolvedCredential:
+    """The account that a credential stands for; public, so without its secret."""
+
+    account: str
+    credential: str
+
+
+class Credentials:
+    """Finds a credential by its name, anew at each attempt. `local` is this machine: no secret."""
+
+    def __init__(self, repositories: Path) -> None:
+        self._repositories = repositories
+
+    def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
+        """Raises step_error when there is no such credential, or when it is of no use now."""
+        if name != LOCAL:
+            raise step_error(
+                f"There is no credential named {name!r}",
+                remedy=f"Use the credential {LOCAL!r}, or ask an operator for the right name.",
+                retry=False,
+            )
+        self._check_that_repositories_can_be_written()
+        return ResolvedCredential(account=project.owner, credential=name)
+
+    def _check_that_repositories_can_be_written(self) -> None:
+        try:
+            self._repositories.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(prefix=".probe-", dir=self._repositories) as probe:
+                probe.write(b"stepway")
+                probe.flush()
+        except OSError as error:
+            raise step_error(
+                f"The folder of repositories cannot be written: {error.strerror}",
+                remedy="Ask an operator to check the data folder's permissions and free space.",
+            ) from error
+
+
+class CredentialSteps:
+    """The step that looks a credential up before anything is made with it."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    @activity.defn
+    def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
+        """Find the credential and check that it can be used."""
+        return self._credentials.resolve(given.credential, given.project)

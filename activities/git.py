@@ -1,0 +1,170 @@
+"""Repositories through dulwich: no git binary is called, so none has to be installed.
+
+A repository that Stepway made carries its project's id in its config (`[stepway] project = …`),
+and each commit that it made carries it as a trailer. By these a repeated step knows its own work.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dulwich.errors import NotGitRepository
+from dulwich.file import FileLocked
+from dulwich.object_store import commit_tree_changes
+from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.refs import Ref
+from dulwich.repo import Repo
+from filelock import FileLock
+
+MAIN = Ref(b"refs/heads/main")
+FILE_MODE = 0o100644
+LOCK_TIMEOUT = 15.0
+_IDENTITY = b"Stepway <stepway@localhost>"
+_TRAILER = b"Stepway-Project: "
+
+# (path, mode, blob id) of a file to put in; (path, None, None) of one to take out.
+Change = tuple[bytes, int | None, ObjectID | None]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the repository at `path` against other threads and processes.
+
+    Raises filelock.Timeout when it is not free within LOCK_TIMEOUT seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT):
+        yield
+
+
+def create_bare(path: Path, project_id: str) -> None:
+    """Make an empty bare repository of the project at `path`: all of it, or nothing.
+
+    The caller holds its lock.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    with Repo.init_bare(str(unfinished), default_branch=b"main") as repo:
+        config = repo.get_config()
+        config.set((b"stepway",), b"project", project_id.encode())
+        config.set((b"stepway",), b"created", str(int(time.time())).encode())
+        config.write_to_path()
+    unfinished.rename(path)
+
+
+def project_of(path: Path) -> str | None:
+    """The id of the project that the repository at `path` was made for; None for any other."""
+    try:
+        with Repo(str(path)) as repo:
+            return _setting(repo, b"project")
+    except NotGitRepository:
+        return None
+
+
+def created_at(repo: Repo) -> int:
+    """When Stepway made the repository, in seconds since the epoch."""
+    return int(_setting(repo, b"created") or 0)
+
+
+def _setting(repo: Repo, name: bytes) -> str | None:
+    config = repo.get_config()
+    return config.get((b"stepway",), name).decode() if config.has_section((b"stepway",)) else None
+
+
+def head_of(repo: Repo) -> Commit | None:
+    """The newest commit of main; None while nothing was pushed."""
+    if MAIN not in repo.refs:
+        return None
+    head = repo[repo.refs[MAIN]]
+    assert isinstance(head, Commit)
+    return head
+
+
+def commit_with_id(repo: Repo, commit_id: str) -> Commit | None:
+    """The commit; None when the repository does not have it."""
+    try:
+        found = repo[ObjectID(commit_id.encode())]
+    except KeyError:
+        return None
+    return found if isinstance(found, Commit) else None
+
+
+def history(repo: Repo, head: Commit | None) -> Iterator[Commit]:
+    """`head` and all commits before it, newest first."""
+    if head is not None:
+        for entry in repo.get_walker(include=[head.id]):
+            yield entry.commit
+
+
+def is_made_for(commit: Commit, project_id: str) -> bool:
+    """Whether Stepway made the commit for the project.
+
+    A person who amends or rebases it becomes its committer, though the trailer stays.
+    """
+    return (
+        commit.committer == _IDENTITY
+        and _TRAILER + project_id.encode() in commit.message.splitlines()
+    )
+
+
+def add_files(repo: Repo, files: Iterable[tuple[str, bytes, int]]) -> list[Change]:
+    """Store files, given as (path, content, mode), and return them as changes to a tree."""
+    changes: list[Change] = []
+    for path, content, mode in files:
+        blob = Blob.from_string(content)
+        repo.object_store.add_object(blob)
+        changes.append((path.encode(), mode, blob.id))
+    return changes
+
+
+def changed_tree(repo: Repo, head: Commit | None, changes: list[Change]) -> ObjectID:
+    """Store the tree of `head` (an empty one for None) with the changes; return its id."""
+    base = repo[head.tree] if head is not None else Tree()
+    assert isinstance(base, Tree)
+    if head is None:
+        repo.object_store.add_object(base)
+    return commit_tree_changes(repo.object_store, base, changes)
+
+
+def folder_of(repo: Repo, commit: Commit, path: str) -> Tree | None:
+    """The tree of a folder in a commit; None when the commit has no such folder."""
+    tree = repo[commit.tree]
+    assert isinstance(tree, Tree)
+    try:
+        _, found = tree.lookup_path(repo.object_store.__getitem__, path.encode())
+    except KeyError:
+        return None
+    folder = repo[found]
+    return folder if isinstance(folder, Tree) else None
+
+
+def commit_to_main(
+    repo: Repo, tree: ObjectID, parent: Commit | None, *, message: str, project_id: str, at: int
+) -> ObjectID | None:
+    """Commit `tree` and move main to it, but only from `parent`.
+
+    The same arguments make the same commit. Returns None when main has moved meanwhile.
+    """
+    commit = Commit()
+    commit.tree = tree
+    commit.parents = [parent.id] if parent is not None else []
+    commit.author = commit.committer = _IDENTITY
+    commit.author_time = commit.commit_time = at
+    commit.author_timezone = commit.commit_timezone = 0
+    commit.encoding = b"UTF-8"
+    commit.message = message.encode() + b"\n\n" + _TRAILER + project_id.encode() + b"\n"
+    repo.object_store.add_object(commit)
+    try:
+        moved = (
+            repo.refs.add_if_new(MAIN, commit.id, message=b"stepway")
+            if parent is None
+            else repo.refs.set_if_equals(MAIN, parent.id, commit.id, message=b"stepway")
+        )
+    except FileLocked:  # somebody else is moving it just now
+        return None
+    return commit.id if moved else None

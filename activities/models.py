@@ -1,0 +1,44 @@
+"""The rows that steps make for a project."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tracking.models import Base
+
+
+class Environment(Base):
+    """An environment that a project is deployed to, and how many must approve a deployment."""
+
+    __tablename__ = "environments"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        CheckConstraint("approvals >= 0", name="environments_approvals_check"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    approvals: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Repository(Base):
+    """A git repository of a project, and the commit that its template came in with."""
+
+    __tablename__ = "repositories"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    url: Mapped[str]
+    default_branch: Mapped[str]
+    commit: Mapped[str | None]
+    template: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,52 @@
+"""The project a step works for, and where what belongs to it is kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from tracking.errors import step_error
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+
+
+@dataclass(frozen=True)
+class ProjectRef:
+    """What every step is told about its project; `id` is a UUID."""
+
+    id: str
+    name: str
+    owner: str
+    blueprint: str = ""
+
+
+def repository_path(data_dir: Path, project: ProjectRef) -> Path:
+    """The project's bare repository. Raises step_error for names that are no folder names."""
+    return data_dir / "repositories" / _segment(project.owner) / f"{_segment(project.name)}.git"
+
+
+def working_tree_path(data_dir: Path, project: ProjectRef) -> Path:
+    """The folder that the project's commands run in."""
+    return data_dir / "work" / str(UUID(project.id))
+
+
+def manifests_path(project: ProjectRef) -> str:
+    """The project's folder in the gitops repository."""
+    return f"projects/{_segment(project.owner)}/{_segment(project.name)}"
+
+
+def object_id(project: ProjectRef, kind: str, name: str) -> UUID:
+    """The id of something the project has one of: the same at every attempt."""
+    return uuid5(UUID(project.id), f"{kind}:{name}")
+
+
+def _segment(value: str) -> str:
+    if not _SEGMENT.fullmatch(value) or ".." in value:
+        raise step_error(
+            f"{value!r} cannot be the name of a folder",
+            remedy="Use letters, digits, dots and dashes, beginning with a letter or digit.",
+            retry=False,
+        )
+    return value
