@@ -1,0 +1,77 @@
+"""What routes ask for by type: the shared resources, and parts of a request already checked."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator
+from starlette.responses import Response
+
+from api.errors import InputInvalid
+from api.resources import AppResources
+from tracking.errors import ProjectUnknown
+
+MAX_VERSION = 2**63 - 1
+
+T = TypeVar("T")
+
+
+def resources(request: Request) -> AppResources:
+    """The resources of this application."""
+    found: AppResources = request.app.state.resources
+    return found
+
+
+def no_nul(text: str) -> str:
+    """The text, which Postgres can take. Raises ValueError for NUL."""
+    if "\0" in text:
+        raise ValueError("must not hold the character NUL")
+    return text
+
+
+def last_event_id(
+    header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    after: Annotated[
+        str | None, Query(description="Stands for Last-Event-ID, where a client cannot set it.")
+    ] = None,
+) -> int | None:
+    """The version that a client of the stream has seen, None when it is new.
+
+    Raises InputInvalid (400) for what is not a version.
+    """
+    given, where = (header, "Last-Event-ID") if header is not None else (after, "after")
+    if given is None:
+        return None
+    if not re.fullmatch("[0-9]+", given):
+        detail = f"{where} must be a version: a decimal integer, 0 or more."
+        raise InputInvalid(HTTPStatus.BAD_REQUEST, detail)
+    return int(given) if len(given) < 20 else MAX_VERSION
+
+
+def known(found: T | None, project_id: UUID) -> T:
+    """What was found of a project. Raises ProjectUnknown for None."""
+    if found is None:
+        raise ProjectUnknown(f"No project has the id {project_id}.")
+    return found
+
+
+def json_response(body: bytes, *, status: int = 200) -> Response:
+    """JSON that Postgres built, passed on as it is."""
+    return Response(body, status, media_type="application/json")
+
+
+def actor(request: Request) -> str:
+    """Who asks: without sign-in, everybody on this machine is one person."""
+    return "local"
+
+
+Actor = Annotated[str, Depends(actor)]
+Resources = Annotated[AppResources, Depends(resources)]
+LastEventId = Annotated[int | None, Depends(last_event_id)]
+ProjectId = Annotated[UUID, Path(alias="project_id", description="The project's id.")]
+Text = Annotated[str, AfterValidator(no_nul)]
+StepName = Annotated[Text, Path(alias="step", description="The step's name.", max_length=200)]

@@ -1,0 +1,184 @@
+"""Which error becomes which answer: RFC 9457 problems, decided in this one place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from temporalio.client import RPCError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCStatusCode
+
+from api.requests import correlation_id
+from blueprints.errors import BlueprintUnknown, ParametersInvalid
+from tracking.database import UNREACHABLE
+from tracking.errors import (
+    KeyReused,
+    NameTaken,
+    NotConfirmed,
+    ProjectUnknown,
+    Refused,
+    StepUnknown,
+)
+from tracking.hub import TooManyStreams
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = {"Retry-After": "2"}
+
+STATUSES: dict[type[Exception], HTTPStatus] = {
+    ProjectUnknown: HTTPStatus.NOT_FOUND,
+    StepUnknown: HTTPStatus.NOT_FOUND,
+    NameTaken: HTTPStatus.CONFLICT,
+    Refused: HTTPStatus.CONFLICT,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotConfirmed: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Errors whose own text is meant for people."""
+
+_AWAY = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+}
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+class InputInvalid(Exception):
+    """Input that is not accepted: a status, a sentence, and each part of the input it names."""
+
+    def __init__(
+        self, status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.errors = [dict(error) for error in errors]
+
+
+def problem(
+    status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """The answer that says what was wrong; `more` are further members of the problem."""
+    status = HTTPStatus(status)
+    body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+    body |= {name: value for name, value in more.items() if value}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {**RETRY_AFTER, **(headers or {})}
+    return JSONResponse(
+        body, status, headers=dict(headers or {}), media_type="application/problem+json"
+    )
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of this application a problem."""
+    handlers: dict[Any, Handler] = {
+        InputInvalid: _input_invalid,
+        HTTPException: _http,
+        RequestValidationError: _invalid,
+        ParametersInvalid: _bad_parameters,
+        BlueprintUnknown: _blueprint_unknown,
+        RPCError: _temporal,
+        WorkflowUpdateRPCTimeoutOrCancelledError: _temporal_away,
+        RuntimeError: _maybe_temporal,
+        DBAPIError: _database,
+        Exception: _unexpected,
+    }
+    handlers |= dict.fromkeys(STATUSES, _known)
+    handlers |= dict.fromkeys(UNREACHABLE, _postgres_away)
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
+
+
+async def _input_invalid(request: Request, error: InputInvalid) -> Response:
+    return problem(error.status, str(error), errors=error.errors)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    return problem(status, str(error) or status.description)
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    plain = error.detail == status.phrase
+    detail = f"{request.method} {request.url.path}: {status.description}" if plain else error.detail
+    return problem(status, detail, headers=error.headers)
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    errors = [_invalid_part(part) for part in error.errors()]
+    first = errors[0]
+    detail = f"{first['name'] or 'The body'}: {first['detail']}"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+
+
+def _invalid_part(part: Mapping[str, Any]) -> dict[str, str]:
+    """One complaint of pydantic's; a place in the body is a JSON pointer into it."""
+    where, *path = part["loc"]
+    names = [str(name) for name in path if part["type"] != "json_invalid"]
+    inside = "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
+    detail = str(part["msg"]).removeprefix("Value error, ")
+    return {
+        "name": ".".join(names),
+        "pointer": inside if where == "body" else f"/{where}{inside}",
+        "detail": detail,
+    }
+
+
+async def _bad_parameters(request: Request, error: ParametersInvalid) -> Response:
+    errors = [
+        {"name": part.name, "pointer": f"/parameters{part.pointer}", "detail": part.detail}
+        for part in error.errors
+    ]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
+
+
+async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Response:
+    """Nothing at that address, or one wrong field of what was sent."""
+    if request.method == "GET":
+        return problem(HTTPStatus.NOT_FOUND, str(error))
+    wrong = {"name": "blueprint", "pointer": "/blueprint", "detail": str(error)}
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=[wrong])
+
+
+async def _postgres_away(request: Request, error: Exception) -> Response:
+    logger.warning("Postgres is out of reach for %s: %r", request.url.path, error)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is out of reach; try again.")
+
+
+async def _database(request: Request, error: DBAPIError) -> Response:
+    lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    return await (_postgres_away if lost else _unexpected)(request, error)
+
+
+async def _temporal(request: Request, error: RPCError) -> Response:
+    return await (_temporal_away if error.status in _AWAY else _unexpected)(request, error)
+
+
+async def _temporal_away(request: Request, error: Exception) -> Response:
+    logger.warning("Temporal did not answer for %s: %s", request.url.path, error)
+    detail = "Temporal, or every worker, is out of reach; try again."
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+
+async def _maybe_temporal(request: Request, error: RuntimeError) -> Response:
+    # A client that connects when first used says so with a plain RuntimeError.
+    away = str(error).startswith("Failed client connect")
+    return await (_temporal_away if away else _unexpected)(request, error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours: the log has the reason, the answer only what finds it there."""
+    number = correlation_id(request.scope)
+    logger.error("%s %s failed [%s]", request.method, request.url.path, number, exc_info=error)
+    detail = f"Something went wrong here. The server's log tells more under {number}."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, instance=f"urn:uuid:{number}")

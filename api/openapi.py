@@ -1,0 +1,52 @@
+"""OpenAPI: every error of every route is documented as the problem that it is."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.schemas import Problem
+
+_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with problems of these statuses."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": _CONTENT}
+        for status in statuses
+    }
+
+
+def document_problems(app: FastAPI) -> None:
+    """Make the schema name problems where FastAPI names an error shape of its own."""
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _with_problems(build())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            if "422" in responses:
+                responses.update(_named(problems(422)))
+            responses["default"] = {"description": "Any other error", "content": _CONTENT}
+    return schema
+
+
+def _named(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+    return {str(status): response for status, response in responses.items()}

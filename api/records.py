@@ -1,0 +1,146 @@
+"""Rows that the API's commands judge by: a project, and where its steps stand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DataConverter
+
+from tracking.errors import ProjectUnknown
+from workflows.messages import Resumed
+
+LOST = "The workflow that ran this step was closed before the step had ended."
+
+
+@dataclass(frozen=True)
+class ProjectRecord:
+    """A project's row; `definition` is its blueprint as it was at the start."""
+
+    id: UUID
+    name: str
+    owner: str
+    blueprint: str
+    status: str
+    ended: bool
+    parameters: dict[str, Any]
+    definition: dict[str, Any]
+    request_hash: str
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """Where a step stands, and what it returned if that was kept."""
+
+    step: str
+    status: str
+    error: str | None
+    undone: bool
+    made: dict[str, Any]
+    result: bytes | None
+
+
+class Records:
+    """Queries for commands, on the record's pool."""
+
+    def __init__(self, pool: asyncpg.Pool, converter: DataConverter) -> None:
+        self._pool = pool
+        self._converter = converter
+
+    async def project(self, project_id: UUID) -> ProjectRecord:
+        """The project. Raises ProjectUnknown."""
+        found = await self._find("id = $1", project_id)
+        if found is None:
+            raise ProjectUnknown(f"There is no project {project_id}.")
+        return found
+
+    async def find(self, project_id: UUID) -> ProjectRecord | None:
+        """The project, if there is one."""
+        return await self._find("id = $1", project_id)
+
+    async def named(self, owner: str, name: str) -> ProjectRecord | None:
+        """An owner's project of that name, if there is one."""
+        return await self._find("owner = $1 AND name = $2", owner, name)
+
+    async def steps(self, project_id: UUID) -> list[StepRecord]:
+        """The steps in order, without their parts."""
+        rows = await self._pool.fetch(
+            """
+            SELECT s.step, s.status, s.error, s.undone_at IS NOT NULL AS undone, s.metadata,
+                   (SELECT a.result FROM project_initialization_attempts a
+                    WHERE a.project_id = s.project_id AND a.step = s.step AND a.result IS NOT NULL
+                    ORDER BY a.round DESC, a.attempt DESC LIMIT 1) AS result
+            FROM project_initialization_steps s
+            WHERE s.project_id = $1 AND s.parent_step IS NULL ORDER BY s.sequence
+            """,
+            project_id,
+        )
+        return [
+            StepRecord(
+                row["step"],
+                row["status"],
+                row["error"],
+                row["undone"],
+                json.loads(row["metadata"]),
+                row["result"],
+            )
+            for row in rows
+        ]
+
+    async def usual_durations(self, blueprint: str) -> dict[str, int]:
+        """The p95 duration in ms of each step with enough samples in the last 30 days."""
+        rows = await self._pool.fetch(
+            """
+            SELECT s.step, percentile_disc(0.95) WITHIN GROUP (ORDER BY s.duration) AS p95
+            FROM project_initialization_steps s JOIN projects p ON p.id = s.project_id
+            WHERE p.blueprint = $1 AND s.status = 'completed' AND s.parent_step IS NULL
+              AND s.completed_at > now() - interval '30 days'
+            GROUP BY s.step HAVING count(*) >= 20
+            """,
+            blueprint,
+        )
+        return {row["step"]: row["p95"] for row in rows}
+
+    async def resumed(self, project_id: UUID) -> Resumed:
+        """Where an initialization stands whose workflow is closed."""
+        states: dict[str, str] = {}
+        results: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        for record in await self.steps(project_id):
+            states[record.step] = resumed_state(record)
+            if record.result is not None:
+                results[record.step] = await self._decode(record.result)
+            if states[record.step] == "failed":
+                errors[record.step] = record.error or LOST
+        return Resumed(states, results, errors)
+
+    async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
+        row = await self._pool.fetchrow(
+            f"""
+            SELECT id, name, owner, blueprint, status, parameters, definition,
+                   initialization_completed_at IS NOT NULL AS ended,
+                   coalesce(request_hash, '') AS request_hash
+            FROM projects WHERE {condition}
+            """,
+            *arguments,
+        )
+        if row is None:
+            return None
+        given = dict(row)
+        for name in ("parameters", "definition"):
+            given[name] = json.loads(given[name])
+        return ProjectRecord(**given)
+
+    async def _decode(self, kept: bytes) -> Any:
+        return (await self._converter.decode([Payload.FromString(kept)]))[0]
+
+
+def resumed_state(record: StepRecord) -> str:
+    """A step's state for a new run: what was undone is ahead again, what was cut off has failed."""
+    if record.status == "completed" and record.undone:
+        return "pending"
+    return "failed" if record.status == "running" else record.status

@@ -1,0 +1,79 @@
+"""What the API works with, opened once for the life of the process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from api.commands import Commands
+from api.records import Records
+from blueprints.arguments import KnownSteps
+from blueprints.catalog import Catalog
+from tracking.analytics import Analytics
+from tracking.database import open_engine, open_pool
+from tracking.hub import Hub
+from tracking.hub_options import HubOptions
+from tracking.listing import Listing
+from tracking.reader import Reader
+from tracking.settings import Settings
+from tracking.temporal import connect_temporal
+
+
+@dataclass(frozen=True)
+class AppResources:
+    """Clients and readers that the routes share; `app.state.resources` holds them."""
+
+    settings: Settings
+    catalog: Catalog
+    pool: asyncpg.Pool
+    engine: AsyncEngine
+    temporal: Client
+    reader: Reader
+    listing: Listing
+    analytics: Analytics
+    hub: Hub
+    commands: Commands
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, known_steps: KnownSteps | None = None, hub_options: HubOptions | None = None
+) -> AsyncIterator[AppResources]:
+    """Open everything, and close it in reverse order.
+
+    No server needs to be there: Postgres and Temporal are connected to when first used, Redis in
+    the background. Raises BlueprintError for a blueprint that cannot be used.
+    """
+    catalog = Catalog.load(settings.blueprints, known_steps)
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database_url)
+        stack.push_async_callback(pool.close)
+        engine = open_engine(settings.sqlalchemy_url)
+        stack.push_async_callback(engine.dispose)
+        temporal = await connect_temporal(settings, lazy=True)
+        reader = Reader(pool)
+        hub = Hub(reader, settings.redis_url, hub_options)
+        await hub.start()
+        stack.push_async_callback(hub.close)
+        yield AppResources(
+            settings=settings,
+            catalog=catalog,
+            pool=pool,
+            engine=engine,
+            temporal=temporal,
+            reader=reader,
+            listing=Listing(pool),
+            analytics=Analytics(pool),
+            hub=hub,
+            commands=Commands(
+                temporal,
+                Records(pool, temporal.data_converter),
+                catalog,
+                settings.temporal_task_queue,
+            ),
+        )

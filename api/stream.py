@@ -1,0 +1,91 @@
+"""The event stream of one initialization."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.dependencies import LastEventId, ProjectId, Resources
+from api.openapi import problems
+from api.requests import UNWRAPPED_SEND
+from tracking.hub import Hub
+from tracking.subscription import Subscription
+
+router = APIRouter(prefix="/api/projects/{project_id}/initialization", tags=["initialization"])
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+# Milliseconds that a browser waits before it connects again; spread, so that not all come at once.
+RETRY = (500, 2000)
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `snapshot`, `step`, `project`, `end`, with their version as id.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "The initialization ended at the version that the client has."},
+}
+
+
+@router.get(
+    "/events", response_class=Response, responses={**_EVENTS, **problems(400, 404, 422, 503)}
+)
+async def on_init_progress(project_id: ProjectId, last: LastEventId, given: Resources) -> Response:
+    """Every change from `Last-Event-ID` on, live, until the initialization has ended."""
+    return EventStream(given.hub, project_id, last)
+
+
+class EventStream(Response):
+    """Sends what the hub has for one client.
+
+    It connects before the response starts, so that an unknown project is a plain 404.
+    """
+
+    def __init__(self, hub: Hub, project_id: UUID, last: int | None) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(HEADERS)
+        self._hub = hub
+        self._project_id = project_id
+        self._last = last
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Connect, then send until the end, the client's leaving, or the hub's word."""
+        subscription = await self._hub.connect(self._project_id, self._last)
+        if subscription is None:
+            await Response(status_code=204)(scope, receive, send)
+            return
+        subscription.task = asyncio.current_task()
+        watching = asyncio.create_task(_finish_when_gone(receive, subscription))
+        try:
+            await self._stream(subscription, send, scope.get(UNWRAPPED_SEND, send))
+        except asyncio.CancelledError:
+            if not subscription.abandoned:
+                raise
+            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+        finally:
+            self._hub.leave(subscription)
+            watching.cancel()
+
+    async def _stream(self, subscription: Subscription, send: Send, send_body: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        start = b"retry: %d\n\n" % random.randint(*RETRY)
+        await send_body({"type": "http.response.body", "body": start, "more_body": True})
+        while (chunk := await subscription.next()) is not None:
+            await send_body({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _finish_when_gone(receive: Receive, subscription: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    subscription.finish()

@@ -1,0 +1,58 @@
+"""The list of projects, page by page, without a look at any step."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+
+class CursorInvalid(Exception):
+    """The cursor is not one that a page has given."""
+
+
+class Listing:
+    """Reads pages of projects, newest first; equal times are told apart by id."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def page(self, status: str | None, limit: int, cursor: str | None) -> bytes:
+        """`{"items": [...], "next_cursor": ...}` as JSON. Raises CursorInvalid."""
+        created_at, project_id = _decode(cursor) if cursor is not None else (None, None)
+        rows = await self._pool.fetch(
+            """
+            SELECT stepway_project_json(p)::text AS body, created_at, id FROM projects p
+            WHERE ($1::text IS NULL OR status = $1)
+              AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+            ORDER BY created_at DESC, id DESC LIMIT $4
+            """,
+            status,
+            created_at,
+            project_id,
+            limit + 1,
+        )
+        shown = rows[:limit]
+        following = "null"
+        if len(rows) > limit:
+            following = f'"{_encode(shown[-1]["created_at"], shown[-1]["id"])}"'
+        items = ", ".join(row["body"] for row in shown)
+        return f'{{"items": [{items}], "next_cursor": {following}}}'.encode()
+
+
+def _encode(created_at: datetime, project_id: UUID) -> str:
+    return urlsafe_b64encode(f"{created_at.isoformat()}|{project_id}".encode()).decode()
+
+
+def _decode(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        created_at, _, project_id = urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None:
+            raise ValueError("a time without an offset")
+        return moment, UUID(project_id)
+    except (binascii.Error, ValueError) as error:
+        raise CursorInvalid("cursor is none that a page of this list has given.") from error
