@@ -1,0 +1,56 @@
+"""What a client command can fail with; the text of each is what the person reads.
+
+ClientError
+├── ApiUnreachable      nothing answered at STEPWAY_API_URL
+├── AnswerLost          the request went out and no answer came back
+└── ApiRefused          the API answered with a problem (RFC 9457)
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+
+class ClientError(Exception):
+    """Base of what a client command can fail with; its text is what the person reads."""
+
+
+class ApiUnreachable(ClientError):
+    """Nothing answered at the API's address."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"no Stepway API answers at {url}: "
+            "start one with `stepway up`, or set STEPWAY_API_URL to where it is"
+        )
+
+
+class AnswerLost(ClientError):
+    """The request went out and the connection broke, so it may or may not have been taken."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"the connection to {url} broke before the answer came")
+
+
+class ApiRefused(ClientError):
+    """The API answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def problem_text(status: int, problem: dict[str, Any]) -> str:
+    """A problem (RFC 9457) as lines: what is wrong, then each part of the input it names."""
+    lines = [str(problem.get("detail") or problem.get("title") or f"the API answered {status}")]
+    for error in problem.get("errors", []):
+        lines.append(f"  {_place(error)}: {error.get('detail', 'not accepted')}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        lines.append("  set STEPWAY_API_TOKEN to a token of yours")
+    return "\n".join(lines)
+
+
+def _place(error: dict[str, Any]) -> str:
+    pointer = str(error.get("pointer", error.get("name", "")))
+    return pointer.removeprefix("#").strip("/").replace("/", ".") or "body"

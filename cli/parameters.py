@@ -1,0 +1,43 @@
+"""`--param K=V` of the client commands."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+Parameters: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="KEY=VALUE",
+        help="A parameter, as often as needed. JSON where it is JSON (3, true, [1, 2]), else text.",
+    ),
+]
+
+
+def parse_parameters(given: list[str] | None) -> dict[str, Any]:
+    """The parameters by name; a name given twice has its last value.
+
+    Raises typer.BadParameter for a text that is not KEY=VALUE.
+    """
+    parameters = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--param")
+        parameters[name] = _value(value)
+    return parameters
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_not_json)
+    except ValueError:
+        return text
+
+
+def _not_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

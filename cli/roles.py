@@ -1,0 +1,107 @@
+"""`stepway up`, `worker`, `api`, `migrate`: what runs on servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from blueprints.errors import BlueprintError
+from cli.errors import ClientError
+from cli.serving import (
+    migrate_all,
+    require_loopback,
+    running_api,
+    running_everything,
+    until_stopped,
+)
+from embedded.servers import ServerError, check_reachable
+from tracking.settings import Settings, load_settings
+from worker import running_worker
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+Host = Annotated[str, typer.Option(help="The address to serve on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on; 0 takes any.")]
+Unauthenticated = Annotated[
+    bool,
+    typer.Option("--allow-unauthenticated", help="Serve beyond this machine without sign-in."),
+]
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept. [default: .stepway]")
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+) -> None:
+    """Run all of Stepway on this machine, in the foreground.
+
+    Postgres, Valkey and Temporal are started here only where no URL is set for them.
+    """
+    require_loopback(host)
+    settings = load_settings()
+    if data_dir:
+        settings = settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
+    run(_up(settings, host, port))
+
+
+def worker() -> None:
+    """Run a worker: workflows and their steps."""
+    run(_worker(load_settings()))
+
+
+def api(
+    host: Host = "127.0.0.1", port: Port = 8000, allow_unauthenticated: Unauthenticated = False
+) -> None:
+    """Serve the API and the page."""
+    if not allow_unauthenticated:
+        require_loopback(host)
+    run(_api(load_settings(), host, port))
+
+
+def migrate() -> None:
+    """Bring the database and Temporal to what this version needs."""
+    run(_migrate(load_settings()))
+
+
+def run(role: Coroutine[Any, Any, None]) -> None:
+    """Run a role; what an operator can mend is one clear line."""
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(role)
+    except (ServerError, BlueprintError) as error:
+        raise ClientError(str(error)) from error
+
+
+async def _up(settings: Settings, host: str, port: int) -> None:
+    async with running_everything(settings, host, port) as url:
+        typer.echo(f"ready {url}")
+        await until_stopped()
+
+
+async def _worker(settings: Settings) -> None:
+    await check_reachable(settings)
+    async with running_worker(settings):
+        typer.echo("worker ready")
+        await until_stopped()
+
+
+async def _api(settings: Settings, host: str, port: int) -> None:
+    await check_reachable(settings)
+    async with running_api(settings, host, port) as url:
+        typer.echo(f"ready {url}")
+        await until_stopped()
+
+
+async def _migrate(settings: Settings) -> None:
+    await check_reachable(settings)
+    await migrate_all(settings)
+    typer.echo("The database and Temporal are up to date.")

@@ -1,0 +1,152 @@
+"""An initialization as it looks in a terminal while it runs: header, whole bar, a row a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from cli.fold import Initialization, Step, in_order
+from cli.view.text import excerpt, one_line
+from cli.view.words import ICONS, STYLES, elapsed, error_of, name_of, remark, remedy_of, taken
+
+_BAR = 12
+_PERCENT = 4
+_DURATION = 8
+_ERROR_LINES = 4
+# Header, the whole bar, an empty line, two notices and the cursor's line.
+_LINES_AROUND = 6
+
+
+def picture(
+    state: Initialization, now: datetime, width: int, height: int, connected: bool = True
+) -> RenderableType:
+    """The whole picture, for a terminal of so many columns and lines."""
+    steps = in_order(state)
+    names = min(width // 3, max((_name_width(step) for step in steps), default=0))
+    blocks = [_block(step, now, width, names) for step in steps]
+    return Group(
+        _header(state, now, width),
+        _whole(state, width),
+        Text(),
+        *_that_fit(steps, blocks, height - _LINES_AROUND),
+        *_notices(state, connected),
+    )
+
+
+def _header(state: Initialization, now: datetime, width: int) -> Table:
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    row.add_column(justify="right", no_wrap=True)
+    project = state.project
+    title = Text.assemble(
+        (one_line(project["name"]), "bold"), (f"  {one_line(project['blueprint'])}", "dim")
+    )
+    status = Text.assemble(
+        (state.status, STYLES.get(state.status, "")), (f"  {elapsed(project, now)}", "dim")
+    )
+    row.add_row(title, status)
+    row.width = width
+    return row
+
+
+def _whole(state: Initialization, width: int) -> Table:
+    row = Table.grid(padding=(0, 1))
+    style = STYLES.get(state.status, "cyan")
+    bar = ProgressBar(100, state.progress, width - 6, complete_style=style, finished_style=style)
+    row.add_row(bar, Text(f"{state.progress:3.0f}%", style="bold"))
+    return row
+
+
+def _notices(state: Initialization, connected: bool) -> list[Text]:
+    notices = []
+    if state.status == "failed" and not state.ended:
+        retry = f"stepway retry {one_line(state.project['name'])}"
+        notices.append(Text(f"waits for you: {retry}", style="yellow"))
+    if not connected:
+        notices.append(Text("connection lost, reconnecting …", style="yellow"))
+    return notices
+
+
+def _block(step: Step, now: datetime, width: int, names: int) -> list[RenderableType]:
+    lines: list[RenderableType] = [_row(step, now, width, names)]
+    indent = 4 if step.get("parent_step") else 2
+    for line in excerpt(error_of(step), _ERROR_LINES):
+        lines.append(_below(line, "red", indent))
+    if remedy_of(step):
+        lines.append(_below(f"→ {remedy_of(step)}", "yellow", indent))
+    return lines
+
+
+def _below(line: str, style: str, indent: int) -> Padding:
+    return Padding(Text(line, style=style, no_wrap=True, overflow="ellipsis"), (0, 0, 0, indent))
+
+
+def _row(step: Step, now: datetime, width: int, names: int) -> Table:
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=names + 2, no_wrap=True, overflow="ellipsis")
+    running = step["status"] == "running"
+    if running:
+        row.add_column(width=_BAR)
+        row.add_column(width=_PERCENT, justify="right")
+    row.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    row.add_column(width=_DURATION, justify="right", no_wrap=True)
+    row.expand, row.width = True, width
+    cells: list[RenderableType] = [_label(step)]
+    if running:
+        percent = step.get("progress") or 0
+        cells += [ProgressBar(100, percent, _BAR, complete_style="cyan"), Text(f"{percent:.0f}%")]
+    row.add_row(*cells, Text(remark(step, now), "dim"), Text(taken(step, now), "dim"))
+    return row
+
+
+def _label(step: Step) -> Text:
+    style = STYLES[step["status"]]
+    indent = "  " if step.get("parent_step") else ""
+    name_style = "bold" if step["status"] == "running" else style if style == "dim" else ""
+    return Text.assemble(indent, (ICONS[step["status"]], style), " ", (name_of(step), name_style))
+
+
+def _name_width(step: Step) -> int:
+    return cell_len(name_of(step)) + (2 if step.get("parent_step") else 0)
+
+
+def _that_fit(
+    steps: Sequence[Step], blocks: list[list[RenderableType]], lines: int
+) -> list[RenderableType]:
+    """The rows; where they are too many, the ended and then the waiting ones become one line.
+
+    What runs and what failed stays in sight.
+    """
+    kept = list(range(len(steps)))
+    hidden = {"completed": 0, "skipped": 0, "pending": 0}
+
+    def height() -> int:
+        return sum(len(blocks[i]) for i in kept) + sum(1 for count in hidden.values() if count)
+
+    for index in _least_telling(steps):
+        if height() <= lines:
+            break
+        kept.remove(index)
+        hidden[steps[index]["status"]] += 1
+    shown = [line for i in kept for line in blocks[i]]
+    before = [_folded(status, hidden[status]) for status in ("completed", "skipped")]
+    after = _folded("pending", hidden["pending"])
+    return [line for line in (*before, *shown, after) if line is not None]
+
+
+def _least_telling(steps: Sequence[Step]) -> list[int]:
+    """Which rows to give up, in order: the first ended ones, then the last waiting ones."""
+    ended = [i for i, step in enumerate(steps) if step["status"] in ("completed", "skipped")]
+    waiting = [i for i, step in enumerate(steps) if step["status"] == "pending"]
+    return ended + waiting[::-1]
+
+
+def _folded(status: str, count: int) -> Text | None:
+    return Text(f"{ICONS[status]} {count} more {status}", style="dim") if count else None

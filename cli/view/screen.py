@@ -1,0 +1,85 @@
+"""The two views of a running initialization: a live picture in a terminal, a log elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from cli.fold import Initialization
+from cli.view.live import picture
+from cli.view.plain import changes
+
+_FRAMES_A_SECOND = 8
+
+
+class ScreenView:
+    """Redraws the picture some times a second, so that clocks go on between events."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._state: Initialization | None = None
+        self._connected = True
+        self._live = Live(
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=_FRAMES_A_SECOND,
+            transient=True,
+        )
+
+    def __enter__(self) -> ScreenView:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def show(self, state: Initialization) -> None:
+        """Draw this state from now on."""
+        self._state = state
+
+    def connected(self, connected: bool) -> None:
+        """Say calmly that the connection is lost, until it is back."""
+        self._connected = connected
+
+    def _picture(self) -> RenderableType:
+        if self._state is None:
+            return Text()
+        width, height = self._console.size
+        return picture(self._state, datetime.now(UTC), width, height, self._connected)
+
+
+class LogView:
+    """Writes a line for each change of status."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._state: Initialization | None = None
+        self._connected = True
+
+    def __enter__(self) -> LogView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held open."""
+
+    def show(self, state: Initialization) -> None:
+        """Write what this state has that the last one had not."""
+        for line in changes(self._state, state, datetime.now(UTC)):
+            self._write(line)
+        self._state = state
+
+    def connected(self, connected: bool) -> None:
+        """Write once that the connection is lost, and once that it is back."""
+        if connected != self._connected:
+            self._write("connected again" if connected else "connection lost, reconnecting")
+        self._connected = connected

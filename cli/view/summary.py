@@ -1,0 +1,88 @@
+"""What is said when the watching is over: a table of the steps, what was made, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.fold import Initialization, Step, in_order
+from cli.view.text import excerpt, one_line
+from cli.view.words import ICONS, STYLES, elapsed, error_of, metadata_of, name_of, remedy_of, taken
+
+_ERROR_LINES = 20
+_VERBS = {"failed": " ", "cancelled": " was "}
+
+
+def summary(state: Initialization, now: datetime) -> RenderableType:
+    """The end of an initialization: table of steps, one line of how it went, errors, next steps."""
+    return Group(
+        step_table(in_order(state), now),
+        Text(),
+        _verdict(state, now),
+        *_errors(state),
+        *_made(state),
+    )
+
+
+def step_table(steps: Sequence[Step], now: datetime) -> Table:
+    """One row a step: name, status, duration, attempts."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("Step", overflow="fold")
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Duration", justify="right", no_wrap=True)
+    table.add_column("Attempts", justify="right", no_wrap=True)
+    for step in steps:
+        table.add_row(*_cells(step, now))
+    return table
+
+
+def _cells(step: Step, now: datetime) -> tuple[Text, Text, Text, Text]:
+    style = STYLES[step["status"]]
+    nested = bool(step.get("parent_step"))
+    label = Text.assemble("  " * nested, (ICONS[step["status"]], style), " ", name_of(step))
+    status = f"{step['status']}, taken back" if step.get("undone_at") else step["status"]
+    attempts = "" if nested or not step.get("started_at") else str(step.get("attempt") or 1)
+    return label, Text(status, style), Text(taken(step, now)), Text(attempts)
+
+
+def _verdict(state: Initialization, now: datetime) -> Text:
+    status, time = state.status, elapsed(state.project, now)
+    text = Text.assemble(
+        (one_line(state.project["name"]), "bold"),
+        _VERBS.get(status, " is "),
+        (status, STYLES.get(status, "")),
+        f" after {time}" if time else "",
+    )
+    if status == "failed" and not state.ended:
+        text.append(", and waits for you")
+    return text
+
+
+def _errors(state: Initialization) -> Iterator[Text]:
+    failed = [step for step in in_order(state) if error_of(step) and not step.get("parent_step")]
+    for step in failed:
+        yield Text(f"{name_of(step)}:", style="red")
+        yield from (Text(f"  {line}") for line in excerpt(error_of(step), _ERROR_LINES))
+        if remedy_of(step):
+            yield Text(f"  → {remedy_of(step)}", style="yellow")
+        if step["status"] == "failed":
+            yield Text(f"  then: stepway retry {state.project['name']} {step['step']}")
+    if state.project.get("initialization_error") and not failed:
+        yield from (
+            Text(f"  {line}")
+            for line in excerpt(state.project["initialization_error"], _ERROR_LINES)
+        )
+
+
+def _made(state: Initialization) -> Iterator[Text]:
+    """The addresses that the steps made, each with the step's name."""
+    if state.status != "active":
+        return
+    for step in in_order(state):
+        for key, value in metadata_of(step).items():
+            if isinstance(value, str) and (key == "url" or key.endswith("_url")):
+                yield Text(f"  {name_of(step)}: {one_line(value)}")
