@@ -82,8 +82,8 @@ def run(role: Coroutine[Any, Any, None]) -> None:
 
 
 async def _up(settings: Settings, host: str, port: int) -> None:
-    async with running_everything(settings, host, port) as url:
-        typer.echo(f"ready {url}")
+    async with running_everything(settings, host, port) as serving:
+        typer.echo(f"ready {serving.api_url}")
         await until_stopped()
 
 

@@ -65,8 +65,8 @@ async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator
 
 
 @asynccontextmanager
-async def running_everything(settings: Settings, host: str, port: int) -> AsyncIterator[str]:
-    """Servers where none are given, schema, worker and API; the API's URL."""
+async def running_everything(settings: Settings, host: str, port: int) -> AsyncIterator[Settings]:
+    """Servers where none are given, schema, worker and API; the settings with every address."""
     servers = EmbeddedServers(settings)
     async with servers as found:
         await check_reachable(found)
@@ -74,7 +74,7 @@ async def running_everything(settings: Settings, host: str, port: int) -> AsyncI
         async with running_worker(found), running_api(found, host, port) as url:
             watching = asyncio.create_task(servers.watch())
             try:
-                yield url
+                yield found.model_copy(update={"api_url": url})
             finally:
                 watching.cancel()
 

@@ -89,36 +89,36 @@ class Postgres(Server):
         if self._user:
             shutil.chown(fresh, self._user, self._user)
             shutil.chown(secret, self._user, self._user)
-        await self._initdb(fresh / "cluster", secret)
+        # Not asyncio's own subprocesses: uvloop's cannot run as another user.
+        await asyncio.to_thread(self._initdb, fresh / "cluster", secret)
         (fresh / "cluster").rename(self.folder)
         shutil.rmtree(fresh)
 
-    async def _initdb(self, cluster: Path, secret: Path) -> None:
-        command = [
-            program(self._programs, "initdb"),
-            f"--pgdata={cluster}",
-            f"--username={NAME}",
-            f"--pwfile={secret}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            # The same order of text on every machine.
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
-        ]
-        # Not asyncio's own subprocesses: uvloop's cannot run as another user.
-        initdb = await asyncio.to_thread(
-            subprocess.run,
-            command,
+    def _initdb(self, cluster: Path, secret: Path) -> None:
+        initdb = subprocess.run(
+            [
+                program(self._programs, "initdb"),
+                f"--pgdata={cluster}",
+                f"--username={NAME}",
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                # The same order of text on every machine.
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+            ],
             cwd=self.data_dir,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
             preexec_fn=ends_with_parent(signal.SIGTERM),
             check=False,
             **as_user(self._user),
         )
         if initdb.returncode:
-            reason = initdb.stdout.decode(errors="replace").strip()
+            reason = initdb.stdout.strip().rpartition("\n")[2]
             raise ServerError(f"Postgres: {self.folder} cannot be made: {reason}")
 
 
