@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 OUTPUT_BYTES = 8_000
 OUTPUT_LINES = 50
 LINE_LENGTH = 200
@@ -119,8 +121,17 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
 
 async def _until_gone(process: asyncio.subprocess.Process) -> None:
     await process.wait()
-    while _signal_group(process.pid, 0):  # noqa: ASYNC110 - nobody tells when a group is gone
+    while _signal_group(process.pid, 0) and _has_living(process.pid):  # noqa: ASYNC110 - nobody tells when a group is gone
         await asyncio.sleep(0.05)
+
+
+def _has_living(group: int) -> bool:
+    # The dead stay in the group until init reaps them, which in a container may be never.
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError, PermissionError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
+                return True
+    return False
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -118,8 +118,8 @@ class Postgres(Server):
             **as_user(self._user),
         )
         if initdb.returncode:
-            reason = initdb.stdout.strip().rpartition("\n")[2]
-            raise ServerError(f"Postgres: {self.folder} cannot be made: {reason}")
+            reasons = [line for line in initdb.stdout.splitlines() if "error:" in line]
+            raise ServerError(f"Postgres: {self.folder} cannot be made: {'; '.join(reasons)}")
 
 
 def _programs() -> Path:

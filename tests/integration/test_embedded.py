@@ -36,6 +36,7 @@ ELSEWHERE: dict[str, Any] = {
 PARENT = """
 import asyncio, json, sys
 from pathlib import Path
+import uvloop
 import embedded.process
 from embedded.servers import EmbeddedServers
 from tracking.settings import Settings
@@ -49,8 +50,9 @@ async def main():
     print(json.dumps([servers[name].pid for name in servers.names]), flush=True)
     await asyncio.Event().wait()
 
-asyncio.run(main())
+uvloop.run(main())
 """
+"""On uvloop, as `stepway up` is."""
 
 
 @pytest.fixture

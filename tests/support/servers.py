@@ -1,0 +1,158 @@
+"""Real servers and the whole of Stepway on them, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import yaml
+from httpx_sse import aconnect_sse
+
+from cli.serving import running_api
+from tracking.settings import Settings
+from worker import running_worker
+
+PATIENCE = 60.0
+"""Seconds that a test waits for a condition before it fails."""
+
+Json = dict[str, Any]
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]], patience: float = PATIENCE) -> Any:
+    """The condition's first true answer. Raises AssertionError after `patience` seconds."""
+    end = asyncio.get_running_loop().time() + patience
+    while not (answer := await condition()):
+        assert asyncio.get_running_loop().time() < end, f"{condition} did not come true"
+        await asyncio.sleep(0.05)
+    return answer
+
+
+def write_blueprint(folder: Path, steps: list[Json], name: str | None = None, **more: Any) -> str:
+    """Write a blueprint of these steps; its name. A step without `uses` is a `work`."""
+    name = name or f"test-{uuid4().hex[:8]}"
+    steps = [{"uses": "work", **step} for step in steps]
+    for step in steps:
+        step["with"] = {"folder": str(folder), "name": step["step"], **step.get("with", {})}
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump({"name": name, "steps": steps, **more}, sort_keys=False))
+    return name
+
+
+@dataclass
+class Stepway:
+    """A running Stepway and an HTTP client of it."""
+
+    settings: Settings
+    folder: Path
+    http: httpx.AsyncClient
+    names: dict[str, str] = field(default_factory=dict)
+
+    async def create(self, blueprint: str = "web-service", **parameters: Any) -> str:
+        """Start an initialization under a new name; the project's id."""
+        body = {
+            "name": f"p-{uuid4().hex[:12]}",
+            "blueprint": blueprint,
+            "parameters": parameters,
+        }
+        answer = await self.http.post("/api/projects", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["project"]["id"])
+
+    async def initialization(self, project: str) -> Json:
+        """The project, its steps, progress and version."""
+        answer = await self.http.get(f"/api/projects/{project}/initialization")
+        assert answer.status_code == 200, answer.text
+        return answer.json()  # type: ignore[no-any-return]
+
+    async def steps(self, project: str) -> dict[str, Json]:
+        """The steps by name."""
+        return {step["step"]: step for step in (await self.initialization(project))["steps"]}
+
+    async def attempts(self, project: str, step: str) -> list[Json]:
+        """Every attempt at a step."""
+        path = f"/api/projects/{project}/initialization/steps/{step}/attempts"
+        return (await self.http.get(path)).json()  # type: ignore[no-any-return]
+
+    async def history(self, project: str) -> list[Json]:
+        """Every event but those of mere progress."""
+        path = f"/api/projects/{project}/initialization/history?limit=1000"
+        return (await self.http.get(path)).json()["items"]  # type: ignore[no-any-return]
+
+    async def control(self, project: str, path: str, body: Json | None = None) -> httpx.Response:
+        """Post a control, as `steps/x/retry` or `cancel`."""
+        return await self.http.post(
+            f"/api/projects/{project}/initialization/{path}", json=body or {}
+        )
+
+    async def until(self, project: str, status: str) -> Json:
+        """Wait for the project's status; the initialization then."""
+
+        async def reached() -> Json | None:
+            found = await self.initialization(project)
+            return found if found["project"]["status"] == status else None
+
+        return await eventually(reached)  # type: ignore[no-any-return]
+
+    async def until_step(self, project: str, step: str, status: str) -> Json:
+        """Wait for a step's status; the step then."""
+
+        async def reached() -> Json | None:
+            found = (await self.steps(project))[step]
+            return found if found["status"] == status else None
+
+        return await eventually(reached)  # type: ignore[no-any-return]
+
+    async def watch(self, project: str, after: int | None = None) -> list[Json]:
+        """Every event of the stream up to `end`: `{id, event, data}`."""
+        events = []
+        headers = {} if after is None else {"Last-Event-ID": str(after)}
+        path = f"/api/projects/{project}/initialization/events"
+        async with (
+            asyncio.timeout(PATIENCE),
+            aconnect_sse(self.http, "GET", path, headers=headers, timeout=PATIENCE) as source,
+        ):
+            async for event in source.aiter_sse():
+                events.append(
+                    {"id": int(event.id), "event": event.event, "data": json.loads(event.data)}
+                )
+        return events
+
+    def open_gate(self, name: str) -> None:
+        """Let a `gate` step go on."""
+        (self.folder / f"{name}.open").touch()
+
+    def runs(self, name: str) -> int:
+        """How many times a step has really run."""
+        file = self.folder / f"{name}.runs"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@asynccontextmanager
+async def running_stepway(
+    settings: Settings, folder: Path, *, worker: bool = True
+) -> AsyncIterator[Stepway]:
+    """API and worker in this process, on given servers, with the blueprints in `folder`."""
+    settings = settings.model_copy(
+        update={
+            "data_dir": folder / "data",
+            "blueprints": [folder],
+            "step_modules": ["tests.support.steps"],
+            "temporal_task_queue": f"stepway-{uuid4().hex[:8]}",
+        }
+    )
+    (folder / "data").mkdir(exist_ok=True)
+    async with running_api(settings, "127.0.0.1", 0) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+            stepway = Stepway(settings, folder, http)
+            if not worker:
+                yield stepway
+                return
+            async with running_worker(settings):
+                yield stepway

@@ -1,0 +1,158 @@
+"""Steps whose behaviour a test decides; loaded into workers by STEPWAY_STEP_MODULES.
+
+They talk with the test through files in `folder`, so that they also do in a worker of its own
+process: each run appends a line to `<step>.runs`, and `gate` waits for `<name>.open`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+
+from activities.project import ProjectRef
+from activities.registry import Resources
+from tracking.errors import step_error
+from tracking.progress import Progress, Skipped, SubStep
+
+LONGEST_WAIT = 120.0
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """What every step here takes; each uses what it needs."""
+
+    project: ProjectRef
+    folder: str = ""
+    name: str = "step"
+    times: int = 0
+    value: Any = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What every step here returns."""
+
+    name: str
+    value: Any = None
+    url: str = ""
+
+
+def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
+    """All of them."""
+    return (work, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop)
+
+
+def _ran(given: StepInput) -> int:
+    """Note one more run of a step; how many there have been."""
+    if not given.folder:
+        return 0
+    file = Path(given.folder) / f"{given.name}.runs"
+    with file.open("a") as runs:
+        runs.write(f"{activity.info().attempt}\n")
+    return len(file.read_text().splitlines())
+
+
+@activity.defn
+async def noop(given: StepInput) -> StepResult:
+    """Return at once."""
+    return StepResult(given.name, given.value)
+
+
+@activity.defn
+async def work(given: StepInput) -> StepResult:
+    """Complete, after `seconds` of work with progress."""
+    _ran(given)
+    for percent in range(0, 100, 20):
+        activity.heartbeat(Progress(percent, f"at {percent}"))
+        await asyncio.sleep(given.seconds / 5)
+    return StepResult(given.name, given.value)
+
+
+@activity.defn
+async def flaky(given: StepInput) -> StepResult:
+    """Fail `times` times, then complete."""
+    runs = _ran(given)
+    if runs <= given.times:
+        raise RuntimeError(f"no luck in run {runs}")
+    return StepResult(given.name, runs)
+
+
+@activity.defn
+async def broken(given: StepInput) -> StepResult:
+    """Fail at once and for good."""
+    _ran(given)
+    raise step_error("The host refused the key.", remedy="Add the key to the host.", retry=False)
+
+
+@activity.defn
+async def fixable(given: StepInput) -> StepResult:
+    """Fail for good unless `value` is "good", or the file `<name>.fixed` is there."""
+    _ran(given)
+    if given.value != "good" and not (Path(given.folder) / f"{given.name}.fixed").exists():
+        raise step_error(
+            f"The value {given.value} is no good.", remedy="Give another.", retry=False
+        )
+    return StepResult(given.name, given.value)
+
+
+@activity.defn
+async def gate(given: StepInput) -> StepResult:
+    """Heartbeat until the file `<name>.open` is there."""
+    _ran(given)
+    end = time.monotonic() + LONGEST_WAIT
+    percent = 0
+    while not (Path(given.folder) / f"{given.name}.open").exists():
+        if time.monotonic() > end:
+            raise step_error("The gate was never opened.", retry=False)
+        percent = min(percent + 1, 99)
+        activity.heartbeat(Progress(percent, "waiting at the gate"))
+        await asyncio.sleep(0.05)
+    return StepResult(given.name)
+
+
+@activity.defn
+async def silent(given: StepInput) -> StepResult:
+    """Say nothing for `seconds` in the first run; complete at once in later ones."""
+    if _ran(given) <= max(given.times, 1):
+        await asyncio.sleep(given.seconds)
+    return StepResult(given.name)
+
+
+@activity.defn
+def say(given: StepInput) -> StepResult:
+    """Report parts and progress from a thread."""
+    _ran(given)
+    for part in ("first", "second"):
+        for percent in (0, 50, 100):
+            activity.heartbeat(
+                Progress(percent // 2, part, SubStep(part, part.capitalize(), percent))
+            )
+    return StepResult(given.name)
+
+
+@activity.defn
+async def leave(given: StepInput) -> StepResult | Skipped:
+    """Have nothing to do."""
+    _ran(given)
+    return Skipped("there was nothing to do")
+
+
+@activity.defn
+async def undo(given: StepInput) -> StepResult:
+    """Note that the step was taken back."""
+    with (Path(given.folder) / "undone").open("a") as undone:
+        undone.write(f"{given.name}\n")
+    return StepResult(given.name)
+
+
+@activity.defn
+async def stubborn_undo(given: StepInput) -> StepResult:
+    """Refuse to take the step back."""
+    raise step_error("Somebody has changed it since.", remedy="Remove it by hand.", retry=False)

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from cli.fold import Initialization, fold, from_snapshot
+from cli.view.live import picture
+from cli.view.plain import changes
+from cli.view.screen import LogView, ScreenView
+from cli.view.summary import summary
+from cli.view.text import clean, duration, excerpt, headline
+from cli.view.words import remark, taken
+
+START = datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC)
+NOW = START + timedelta(seconds=30)
+
+
+def _at(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat()
+
+
+def _step(name: str, status: str, sequence: int = 1, **changed: Any) -> dict[str, Any]:
+    return {
+        "step": name,
+        "display_name": name.replace("_", " ").capitalize(),
+        "sequence": sequence,
+        "status": status,
+        "progress": 0,
+        "started_at": None if status == "pending" else _at(sequence),
+        "completed_at": None,
+        "duration": None,
+        "error": None,
+        "metadata": {},
+        "parent_step": None,
+        "message": None,
+        "attempt": 1,
+        "undone_at": None,
+        "updated_at": _at(sequence),
+        **changed,
+    }
+
+
+def _state(*steps: dict[str, Any], **project: Any) -> Initialization:
+    row = {
+        "id": "5d1c",
+        "name": "shop",
+        "blueprint": "web-service",
+        "status": "initializing",
+        "initialization_started_at": _at(0),
+        "initialization_completed_at": None,
+        "updated_at": _at(0),
+        **project,
+    }
+    return from_snapshot({"project": row, "steps": list(steps), "progress": 42, "version": 7})
+
+
+def _drawn(what: RenderableType, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    console.print(what)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def _line(drawn: str, text: str) -> str:
+    return next(line for line in drawn.splitlines() if text in line)
+
+
+BUSY = _state(
+    _step("credentials", "completed", 1, duration=120),
+    _step("repository", "completed", 2, duration=2340, attempt=3),
+    _step("template", "running", 3, progress=45, message="rendering " + "src/ " * 40),
+    _step("template.render", "running", 4, progress=60, parent_step="template"),
+    _step("environments", "running", 4, progress=20),
+    _step("records", "failed", 5, error="no space left", metadata={"remedy": "Free some space"}),
+    _step("gitops", "skipped", 6, started_at=None, metadata={"reason": "no cluster"}),
+    _step("finalize", "pending", 7),
+)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_of_the_picture_is_wider_than_the_terminal(width: int) -> None:
+    drawn = _drawn(picture(BUSY, NOW, width, 40), width)
+    assert max(cell_len(line) for line in drawn.splitlines()) <= width
+    assert len(drawn.splitlines()) == 3 + len(BUSY.steps) + 2
+
+
+def test_picture_shows_each_step_with_what_people_need_of_it() -> None:
+    drawn = _drawn(picture(BUSY, NOW, 80, 40))
+    assert re.search(r"shop  web-service +initializing  30\.0 s", drawn)
+    assert "42%" in drawn
+    assert re.search(r"✓ Repository +attempt 3 +2\.3 s", drawn)
+    assert re.search(r"● Template +━+ +45% rendering src/.*… +27\.0 s", drawn)
+    assert re.search(r"● Environments +━+ +20% +26\.0 s", drawn)
+    assert re.search(r"^  ● Template\.render", drawn, re.MULTILINE)
+    assert drawn.index("no space left") < drawn.index("→ Free some space")
+    assert re.search(r"– Gitops +no cluster", drawn)
+    assert "○ Finalize" in drawn
+
+
+def test_low_terminal_keeps_what_runs_and_what_failed_in_sight() -> None:
+    steps = [_step(f"done_{i}", "completed", i) for i in range(40)]
+    steps += [_step("building", "running", 41), _step("broken", "failed", 42, error="no")]
+    steps += [_step(f"later_{i}", "pending", 50 + i) for i in range(40)]
+    drawn = _drawn(picture(_state(*steps), NOW, 80, 24))
+    assert len(drawn.splitlines()) <= 24
+    assert "● Building" in drawn
+    assert "✗ Broken" in drawn
+    assert "more completed" in drawn
+    assert "more pending" in drawn
+
+
+def test_lost_connection_is_said_below_the_picture() -> None:
+    assert "reconnecting" in _drawn(picture(BUSY, NOW, 80, 40, connected=False))
+    assert "reconnecting" not in _drawn(picture(BUSY, NOW, 80, 40))
+
+
+def test_initialization_that_waits_for_a_person_says_how_to_go_on() -> None:
+    assert "stepway retry shop" in _drawn(picture(_state(status="failed"), NOW, 80, 40))
+
+
+def test_markup_in_a_name_is_shown_as_text() -> None:
+    state = _state(_step("x", "failed", display_name="[red]<img onerror=1>[/red]", error="[bold]"))
+    drawn = _drawn(picture(state, NOW, 80, 40))
+    assert "[red]<img onerror=1>[/red]" in drawn
+    assert "[bold]" in drawn
+
+
+@pytest.mark.parametrize(
+    ("dirty", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("bell\x07 null\x00 csi\x9b2J", "bell null csi2J"),
+        ("right\u202eleft", "rightleft"),
+        ("50%\r100%\r\ndone", "50%\n100%\ndone"),
+        ("推送模板", "推送模板"),
+    ],
+)
+def test_text_that_would_steer_the_terminal_is_cleaned(dirty: str, shown: str) -> None:
+    assert clean(dirty) == shown
+
+
+def test_huge_error_is_cut_to_its_beginning_and_end() -> None:
+    error = "\n".join(f"line {i} " + "x" * 2000 for i in range(2000))
+    lines = excerpt(error, 5)
+    assert len(lines) == 5
+    assert lines[0].startswith("line 0 ")
+    assert lines[1] == "… 1996 lines more …"
+    assert lines[-1].startswith("line 1999 ")
+    assert max(map(len, lines)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("no space", "no space"),
+        ("\n no space\nleft on device", "no space"),
+        ("x" * 200, "x" * 99 + "…"),
+    ],
+)
+def test_table_shows_the_first_line_of_an_error(text: str, shown: str) -> None:
+    assert headline(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [
+        (0, "0 ms"),
+        (45, "45 ms"),
+        (340, "0.3 s"),
+        (12_340, "12.3 s"),
+        (59_940, "59.9 s"),
+        (59_960, "1m 00s"),
+        (185_000, "3m 05s"),
+        (7_380_000, "2h 03m"),
+    ],
+)
+def test_duration_is_said_as_people_say_it(milliseconds: float, said: str) -> None:
+    assert duration(milliseconds) == said
+
+
+def test_clock_behind_the_servers_shows_no_negative_time() -> None:
+    assert taken(_step("x", "running", 60), NOW) == "0 ms"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"metadata": {"next_attempt_at": _at(34.5)}}, "attempt 2 in 4.5 s"),
+        ({"metadata": {"next_attempt_at": _at(29)}}, "attempt 2 is due"),
+        ({"attempt": 2, "message": "cloning"}, "attempt 2, cloning"),
+        ({"metadata": {"slow": True}, "message": "cloning"}, "slower than usual, cloning"),
+        ({"metadata": {"paused": True}, "attempt": 4}, "paused"),
+        ({"status": "completed", "undone_at": _at(20)}, "taken back"),
+        ({"status": "completed", "metadata": {"undo": {"status": "running"}}}, "taking back"),
+        ({"metadata": None}, ""),
+    ],
+)
+def test_remark_says_what_the_step_is_at(changed: dict[str, Any], said: str) -> None:
+    assert remark({**_step("x", "running"), **changed}, NOW) == said
+
+
+def test_undo_that_failed_says_what_was_left_behind() -> None:
+    undo = {"status": "failed", "error": "somebody pushed to it"}
+    state = _state(_step("repository", "completed", metadata={"undo": undo}))
+    assert "not taken back: somebody pushed to it" in _drawn(picture(state, NOW, 80, 40))
+
+
+def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
+    steps = [
+        _step(
+            "repository", "completed", 1, duration=2340, attempt=3, metadata={"url": "/srv/x.git"}
+        ),
+        _step("template", "completed", 2, metadata={"repository_url": "/srv/x.git"}),
+        _step("gitops", "skipped", 3, started_at=None),
+    ]
+    done = {"status": "active", "initialization_completed_at": _at(12)}
+    drawn = _drawn(summary(_state(*steps, **done), NOW))
+    assert re.search(r"Repository +completed +2\.3 s +3", drawn)
+    assert "shop is active after 12.0 s" in drawn
+    assert "Repository: /srv/x.git" in drawn
+    assert drawn.count("/srv/x.git") == 1
+    assert max(map(len, drawn.splitlines())) <= 80
+
+
+def test_summary_of_a_failure_says_error_remedy_and_the_next_command() -> None:
+    failed = _step("records", "failed", error="no space\nleft", metadata={"remedy": "Free some"})
+    drawn = _drawn(summary(_state(failed, status="failed"), NOW))
+    assert "shop failed after 30.0 s, and waits for you" in drawn
+    assert "no space" in drawn
+    assert "→ Free some" in drawn
+    assert "stepway retry shop records" in drawn
+
+
+def test_summary_says_why_a_step_was_skipped() -> None:
+    skipped = _step("gitops", "skipped", metadata={"reason": "no cluster"})
+    drawn = _drawn(summary(_state(skipped, status="active"), NOW))
+    assert "Gitops was skipped: no cluster" in drawn
+
+
+def test_summary_of_what_was_cancelled_asks_for_no_retry() -> None:
+    failed = _step("records", "failed", error="cancelled by eve")
+    drawn = _drawn(summary(_state(failed, status="cancelled"), NOW))
+    assert "shop was cancelled" in drawn
+    assert "cancelled by eve" in drawn
+    assert "stepway retry" not in drawn
+
+
+def test_failure_of_the_whole_is_said_where_no_step_failed() -> None:
+    state = _state(status="failed", initialization_error="past its time limit")
+    assert "past its time limit" in _drawn(summary(state, NOW))
+
+
+def test_log_has_a_line_only_where_a_status_changed() -> None:
+    before = _state(_step("a", "running", progress=1), _step("b", "pending", 2))
+    assert list(changes(before, before, NOW)) == []
+    progressed = fold(
+        before, "step", {"version": 8, "progress": 50, "step": {"step": "a", "progress": 50}}
+    )
+    assert list(changes(before, progressed, NOW)) == []
+    done = _step("a", "completed", duration=1500, completed_at=_at(5))
+    after = fold(before, "step", {"version": 8, "progress": 60, "step": done})
+    (line,) = changes(before, after, NOW)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  a +completed  1\.5 s", line)
+
+
+def test_log_begins_with_what_has_happened_so_far() -> None:
+    lines = list(changes(None, BUSY, NOW))
+    text = "\n".join(lines)
+    assert re.search(r"repository +completed, attempt 3  2\.3 s", text)
+    assert re.search(r"records +failed", text)
+    assert "          no space left\n          -> Free some space" in text
+    assert "skipped: no cluster" in text
+    assert "finalize" not in text
+    assert re.search(r"shop +initializing  42%$", lines[-1])
+
+
+def test_log_tells_of_an_attempt_that_failed_and_of_a_retry_by_hand() -> None:
+    before = _state(_step("a", "running"))
+    metadata = {"next_attempt_at": _at(40), "last_error": "connection refused"}
+    waiting = _state(_step("a", "running", metadata=metadata))
+    lines = list(changes(before, waiting, NOW))
+    assert "attempt 1 failed, next at" in lines[0]
+    assert "connection refused" in lines[1]
+    failed, again = _state(_step("a", "failed", error="x")), _state(_step("a", "pending"))
+    (line,) = changes(failed, again, NOW)
+    assert "waiting to run again" in line
+
+
+def test_log_has_no_character_that_steers_a_terminal() -> None:
+    state = _state(_step("a", "failed", error="\x1b[31mred\x1b[0m\x07", display_name="\x1b[2J"))
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", "".join(changes(None, state, NOW)))
+
+
+def test_log_says_once_that_the_connection_is_lost_and_once_that_it_is_back() -> None:
+    lines: list[str] = []
+    with LogView(lines.append) as view:
+        for connected in (True, False, False, False, True, True):
+            view.connected(connected)
+    assert lines == ["connection lost, reconnecting", "connected again"]
+
+
+def test_screen_leaves_nothing_of_its_picture_behind() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, height=24)
+    with ScreenView(console) as view:
+        view.show(BUSY)
+    assert "Repository" in file.getvalue()
+    assert file.getvalue().endswith("\x1b[2K")
