@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from api import schemas
@@ -15,21 +16,22 @@ from api.openapi import problems
 router = APIRouter(prefix="/api/analytics", tags=["analytics"])
 
 
+def _utc(moment: datetime) -> datetime:
+    """The moment in UTC, which it is in already without an offset."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time between the years 1 and 9999") from error
+
+
 @router.get("/steps", response_model=list[schemas.StepStatistics], responses=problems(422, 503))
 async def get_step_statistics(
     given: Resources,
     blueprint: Annotated[Text | None, Query(max_length=200)] = None,
     since: Annotated[
-        datetime | date | None, Query(description="An ISO date or time; UTC without an offset.")
+        Annotated[datetime, AfterValidator(_utc)] | None,
+        Query(description="An ISO date or time; UTC without an offset."),
     ] = None,
 ) -> Response:
     """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""
-    return json_response(await given.analytics.steps(blueprint, _moment(since)))
-
-
-def _moment(since: datetime | date | None) -> datetime | None:
-    if since is None:
-        return None
-    if not isinstance(since, datetime):
-        since = datetime(since.year, since.month, since.day)  # noqa: DTZ001 - set below
-    return since if since.tzinfo else since.replace(tzinfo=UTC)
+    return json_response(await given.analytics.steps(blueprint, since))

@@ -31,7 +31,7 @@ from blueprints.catalog import Catalog
 from blueprints.models import Blueprint
 from blueprints.parameters import changed_parameters, complete_parameters
 from blueprints.planning import make_plan
-from tracking.errors import KeyReused, NameTaken, NotConfirmed, Refused, StepUnknown
+from tracking.errors import KeyReused, NameTaken, NotConfirmed, Refused, StartExpired, StepUnknown
 from workflows import messages, operators
 from workflows.board import default_text
 from workflows.messages import Cancel, InitializationInput, Retry, Skip
@@ -103,16 +103,7 @@ class Commands:
             actor=owner,
             usual=await self._records.usual_durations(new.blueprint),
         )
-        operation = self._start_operation(given, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
-        try:
-            await _answered(
-                self._client.execute_update_with_start_workflow(
-                    messages.PLANNED, start_workflow_operation=operation
-                )
-            )
-        except NotConfirmed:
-            if not await self._is_there(project_id, new.digest):
-                raise
+        await self._plan(given)
         await self._is_there(project_id, new.digest)
         return project_id, True
 
@@ -163,6 +154,18 @@ class Commands:
             raise Refused(f"Only a failed step can be retried, and {step} is {states[step]}.")
         return Graph(_plan_of(project).steps).runs_on_retry(states, [step])
 
+    async def _plan(self, given: InitializationInput) -> None:
+        """Start the workflow and wait until all rows are there."""
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+        try:
+            await self._update_with_start(messages.PLANNED, None, given, reuse)
+        except StartExpired:
+            # An earlier start with this key had come too late; it is out of the way by now.
+            await self._update_with_start(messages.PLANNED, None, given, reuse)
+        except NotConfirmed:
+            if not await self._is_there(UUID(given.project_id), given.request_hash):
+                raise
+
     async def _is_there(self, project_id: UUID, digest: str) -> bool:
         found = await self._records.find(project_id)
         if found and found.request_hash != digest:
@@ -188,14 +191,24 @@ class Commands:
             raise Refused("The initialization has ended: the project is active.")
         if not isinstance(argument, Retry):
             raise Refused(f"The initialization has ended: it is {project.status}.")
-        operation = self._start_operation(
-            await self._resumed_input(project, argument), WorkflowIDReusePolicy.ALLOW_DUPLICATE
-        )
-        await _answered(
-            self._client.execute_update_with_start_workflow(
-                name, argument, start_workflow_operation=operation
+        given = await self._resumed_input(project, argument)
+        await self._update_with_start(name, argument, given, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+
+    async def _update_with_start(
+        self, name: str, argument: Any, given: InitializationInput, reuse: WorkflowIDReusePolicy
+    ) -> None:
+        operation = self._start_operation(given, reuse)
+        arguments = [] if argument is None else [argument]
+        try:
+            await _answered(
+                self._client.execute_update_with_start_workflow(
+                    name, args=arguments, start_workflow_operation=operation
+                )
             )
-        )
+        except BaseException:
+            # The start fails as the update does; asked for, it is not logged as an error unseen.
+            await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+            raise
 
     async def _resumed_input(self, project: ProjectRecord, retry: Retry) -> InitializationInput:
         return InitializationInput(
@@ -279,7 +292,7 @@ def _raise_typed(error: WorkflowUpdateFailedError) -> NoReturn:
     text = cause.message if isinstance(cause, ApplicationError) else str(cause)
     kinds: dict[str, type[Exception]] = {
         messages.NAME_TAKEN: NameTaken,
-        messages.START_EXPIRED: NotConfirmed,
+        messages.START_EXPIRED: StartExpired,
         messages.STEP_UNKNOWN: StepUnknown,
     }
     kind = cause.type if isinstance(cause, ApplicationError) else None

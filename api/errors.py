@@ -24,6 +24,7 @@ from tracking.errors import (
     NotConfirmed,
     ProjectUnknown,
     Refused,
+    StartExpired,
     StepUnknown,
 )
 from tracking.hub import TooManyStreams
@@ -39,6 +40,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     Refused: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotConfirmed: HTTPStatus.SERVICE_UNAVAILABLE,
+    StartExpired: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Errors whose own text is meant for people."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,32 +14,66 @@ from fastapi import FastAPI
 GRACE = 5
 # Milliseconds after which Linux gives up a peer that takes nothing of what was sent.
 DEAD_AFTER = 30_000
+STARTUP_POLL = 0.02
 
 
 class Server(uvicorn.Server):
-    """Ends the event streams first: uvicorn waits for open connections before the lifespan ends."""
+    """Ends the event streams before it waits for open connections.
 
-    def __init__(self, app: FastAPI, *, log_level: str = "warning") -> None:
+    Signals and the application's lifespan are left to `serving`'s caller and `serving`.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
         config = uvicorn.Config(
             app,
-            log_level=log_level,
+            lifespan="off",
+            log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE,
             ws="none",
         )
         super().__init__(config)
-        self._state = app.state
+        self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: streams at once, other requests within the grace."""
-        if (resources := getattr(self._state, "resources", None)) is not None:
-            await resources.hub.close()
+        await self._app.state.resources.hub.close()
         await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve while the context lasts; the task that serves is given, should anyone watch it.
+
+    Raises what the application's own start raised.
+    """
+    # Not uvicorn's own lifespan: that would only log why the application did not start.
+    async with app.router.lifespan_context(app):
+        server = Server(app)
+        task = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.wait([task], timeout=STARTUP_POLL)
+            if task.done():
+                await task
+                return
+        try:
+            yield task
+        finally:
+            server.should_exit = True
+            await task
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; its connections end when the peer is dead. Raises OSError in use."""
+    """A listening socket, whose connections end when their peer is dead.
+
+    Port 0 is any free one. Raises OSError where the port is in use.
+    """
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

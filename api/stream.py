@@ -15,7 +15,7 @@ from api.dependencies import LastEventId, ProjectId, Resources
 from api.openapi import problems
 from api.requests import UNWRAPPED_SEND
 from tracking.hub import Hub
-from tracking.subscription import Subscription
+from tracking.subscription import KEEPALIVE, Subscription
 
 router = APIRouter(prefix="/api/projects/{project_id}/initialization", tags=["initialization"])
 
@@ -78,9 +78,11 @@ class EventStream(Response):
 
     async def _stream(self, subscription: Subscription, send: Send, send_body: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        start = b"retry: %d\n\n" % random.randint(*RETRY)
-        await send_body({"type": "http.response.body", "body": start, "more_body": True})
+        # Inside the first event: alone it would be an event without data to some clients.
+        hint = b"retry: %d\n" % random.randint(*RETRY)
         while (chunk := await subscription.next()) is not None:
+            if hint and chunk is not KEEPALIVE:
+                chunk, hint = hint + chunk, b""
             await send_body({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

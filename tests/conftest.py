@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -16,12 +18,13 @@ from tracking.temporal import connect_temporal
 
 
 @pytest.fixture(scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
+async def servers() -> AsyncIterator[Settings]:
     """Settings with the addresses of Postgres (migrated), Valkey and Temporal."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("servers"))
-    async with EmbeddedServers(settings) as found:
-        await upgrade_database(found.sqlalchemy_url)
-        yield found
+    # Not pytest's own folder: as root it is closed to the user that Postgres runs as.
+    with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
+        async with EmbeddedServers(Settings(data_dir=Path(folder) / "data")) as found:
+            await upgrade_database(found.sqlalchemy_url)
+            yield found
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ class WorkflowRecord:
     async def plan(self, new: NewInitialization) -> None:
         """Insert the project and its steps, once.
 
-        Raises ActivityError with the cause StartExpired or NameTaken.
+        Raises ApplicationError (StartExpired, NameTaken): a local activity's own error comes bare.
         """
         await workflow.execute_local_activity(
             PLAN, new, start_to_close_timeout=_PATIENCE, retry_policy=_RETRIES

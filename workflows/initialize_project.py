@@ -204,11 +204,9 @@ class InitializeProject:
     async def _plan(self) -> None:
         try:
             await self._record.plan(self._new_initialization())
-        except ActivityError as error:
-            if not isinstance(error.cause, ApplicationError):
-                raise
-            self._refusal = ApplicationError(error.cause.message, type=error.cause.type)
-            raise self._refusal from None
+        except ApplicationError as error:
+            self._refusal = error
+            raise
 
     def _new_initialization(self) -> NewInitialization:
         given = self._input

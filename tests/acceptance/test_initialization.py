@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +12,9 @@ import asyncpg
 
 from tests.acceptance.conftest import StartStepway
 from tests.support.servers import eventually, write_blueprint
+from worker import running_worker
+
+run = partial(subprocess.run, check=True)
 
 
 async def test_a_web_service_comes_into_being(start_stepway: StartStepway, tmp_path: Path) -> None:
@@ -21,8 +26,8 @@ async def test_a_web_service_comes_into_being(start_stepway: StartStepway, tmp_p
         assert [step["status"] for step in done["steps"]] == ["completed"] * 10
         url = next(s for s in done["steps"] if s["step"] == "push_template")["metadata"]["url"]
         clone = tmp_path / "clone"
-        subprocess.run(["git", "clone", "-q", url, clone], check=True)
-        subprocess.run(["python3", "-m", "unittest", "-q"], cwd=clone, check=True)
+        await asyncio.to_thread(run, ["git", "clone", "-q", url, str(clone)])
+        await asyncio.to_thread(run, ["python3", "-m", "unittest", "-q"], cwd=clone)
 
 
 async def test_rows_events_and_attempts_agree(
@@ -254,8 +259,6 @@ async def test_bad_input_is_422_and_names_what_is_wrong(start_stepway: StartStep
 async def test_without_a_worker_a_start_is_503_and_creates_nothing_later(
     start_stepway: StartStepway, pool: asyncpg.Pool, folder: Path
 ) -> None:
-    from worker import running_worker
-
     async with start_stepway(worker=False) as stepway:
         headers = {"Idempotency-Key": uuid4().hex}
         body = {"name": f"p-{uuid4().hex[:12]}"}
@@ -277,8 +280,6 @@ async def test_without_a_worker_a_start_is_503_and_creates_nothing_later(
 async def test_a_worker_that_stops_in_the_middle_is_followed_by_another(
     start_stepway: StartStepway, folder: Path
 ) -> None:
-    from worker import running_worker
-
     blueprint = write_blueprint(
         folder, [{"step": "first"}, {"step": "held", "uses": "gate"}, {"step": "last"}]
     )

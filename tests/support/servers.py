@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -52,7 +52,6 @@ class Stepway:
     settings: Settings
     folder: Path
     http: httpx.AsyncClient
-    names: dict[str, str] = field(default_factory=dict)
 
     async def create(self, blueprint: str = "web-service", **parameters: Any) -> str:
         """Start an initialization under a new name; the project's id."""
@@ -148,11 +147,9 @@ async def running_stepway(
         }
     )
     (folder / "data").mkdir(exist_ok=True)
-    async with running_api(settings, "127.0.0.1", 0) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
-            stepway = Stepway(settings, folder, http)
-            if not worker:
-                yield stepway
-                return
-            async with running_worker(settings):
-                yield stepway
+    async with (
+        running_api(settings, "127.0.0.1", 0) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+        running_worker(settings) if worker else nullcontext(),
+    ):
+        yield Stepway(settings, folder, http)
