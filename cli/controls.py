@@ -66,8 +66,11 @@ def cancel(
     """Stop an initialization."""
     api = connect()
     project_id = api.find(project)
-    _show_cancel(api.initialization(project_id)["steps"], undo)
-    _ask(f"Cancel the initialization of {project}?", yes)
+    found = api.initialization(project_id)
+    # What has ended is for the API to refuse, without a question first.
+    if found["project"]["initialization_completed_at"] is None:
+        _show_cancel(found["steps"], undo)
+        _ask(f"Cancel the initialization of {project}?", yes)
     _control(api, project, f"/projects/{project_id}/initialization/cancel", {"undo": undo})
     say(f"Cancelling {project}. Watch it: stepway watch {project}")
 

@@ -43,14 +43,13 @@ class ApiRefused(ClientError):
 
 def problem_text(status: int, problem: dict[str, Any]) -> str:
     """A problem (RFC 9457) as lines: what is wrong, then each part of the input it names."""
-    lines = [str(problem.get("detail") or problem.get("title") or f"the API answered {status}")]
-    for error in problem.get("errors", []):
-        lines.append(f"  {_place(error)}: {error.get('detail', 'not accepted')}")
+    whole = str(problem.get("detail") or problem.get("title") or f"the API answered {status}")
+    parts = [(_place(error), str(error["detail"])) for error in problem.get("errors") or []]
+    lines = [whole, *(f"  {place}: {detail}" for place, detail in parts if detail not in whole)]
     if status == HTTPStatus.UNAUTHORIZED:
         lines.append("  set STEPWAY_API_TOKEN to a token of yours")
     return "\n".join(lines)
 
 
 def _place(error: dict[str, Any]) -> str:
-    pointer = str(error.get("pointer", error.get("name", "")))
-    return pointer.removeprefix("#").strip("/").replace("/", ".") or "body"
+    return str(error.get("name") or error.get("pointer") or "the body")

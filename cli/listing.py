@@ -14,7 +14,7 @@ from cli.client import Api, Json, connect, step_path
 from cli.fold import from_snapshot, in_order
 from cli.output import console, print_json, print_table, say
 from cli.view.summary import step_table
-from cli.view.text import date_and_clock, duration, moment
+from cli.view.text import date_and_clock, duration, headline, moment
 from cli.view.words import STYLES
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -104,7 +104,7 @@ def _attempt_row(attempt: Json) -> tuple[object, ...]:
     started, ended = moment(attempt["started_at"]), moment(attempt["ended_at"])
     took = duration((ended - started).total_seconds() * 1000) if started and ended else ""
     at, outcome = date_and_clock(attempt["started_at"]), attempt["outcome"] or "running"
-    return attempt["round"], attempt["attempt"], at, took, outcome, attempt["error"]
+    return attempt["round"], attempt["attempt"], at, took, outcome, headline(attempt["error"] or "")
 
 
 def _event_row(event: Json) -> tuple[object, ...]:
@@ -117,4 +117,4 @@ def _detail(event: Json) -> str:
     payload = event.get("payload") or {}
     step = payload.get("step") or {}
     metadata = step.get("metadata") or {}
-    return str(payload.get("reason") or metadata.get("reason") or step.get("error") or "")
+    return headline(payload.get("reason") or metadata.get("reason") or step.get("error") or "")

@@ -15,40 +15,40 @@ from cli.errors import ClientError
 from cli.output import say_error
 from tracking.settings import SettingsError
 
-# In the order of `stepway --help`.
+# Where each command is and what the help says of it, in the order of `stepway --help`.
 COMMANDS = {
-    "up": "cli.roles:up",
-    "worker": "cli.roles:worker",
-    "api": "cli.roles:api",
-    "migrate": "cli.roles:migrate",
-    "demo": "cli.demo:demo",
-    "create": "cli.create:create",
-    "watch": "cli.watch:watch",
-    "list": "cli.listing:list_projects",
-    "steps": "cli.listing:steps",
-    "attempts": "cli.listing:attempts",
-    "history": "cli.listing:history",
-    "retry": "cli.controls:retry",
-    "skip": "cli.controls:skip",
-    "cancel": "cli.controls:cancel",
+    "up": ("cli.roles:up", "Run all of Stepway on this machine, in the foreground."),
+    "worker": ("cli.roles:worker", "Run a worker: workflows and their steps."),
+    "api": ("cli.roles:api", "Serve the API and the page."),
+    "migrate": ("cli.roles:migrate", "Bring the database and Temporal up to date."),
+    "demo": ("cli.demo:demo", "Bring everything up and show one real project."),
+    "create": ("cli.create:create", "Start the initialization of a project."),
+    "watch": ("cli.watch:watch", "Show an initialization live until it is over."),
+    "list": ("cli.listing:list_projects", "List the projects, newest first."),
+    "steps": ("cli.listing:steps", "List the steps of a project's initialization."),
+    "attempts": ("cli.listing:attempts", "List every attempt of a step, with its error."),
+    "history": ("cli.listing:history", "List what happened to a project, and who did it."),
+    "retry": ("cli.controls:retry", "Run a failed step again, or all that failed."),
+    "skip": ("cli.controls:skip", "Go on without a failed step, where the blueprint allows it."),
+    "cancel": ("cli.controls:cancel", "Stop an initialization."),
 }
 
 
 class LazyCommands(TyperGroup):
     """Imports a command's module when the command is called, so that `list` needs no Temporal."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands."""
-        return list(COMMANDS)
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The called command itself in the place of its entry in the help."""
+        name, entry, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name in COMMANDS else entry, rest
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, None when there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
-        alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name)(getattr(import_module(module), function))
-        return typer.main.get_command(alone)
+
+def load_command(name: str) -> Any:
+    """The command of that name, its module imported."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(getattr(import_module(module), function))
+    return typer.main.get_command(alone)
 
 
 app = typer.Typer(
@@ -73,6 +73,11 @@ def stepway(
     ] = False,
 ) -> None:
     """Project initialization as durable workflows, every step recorded and shown live."""
+
+
+for _name, (_target, _help) in COMMANDS.items():
+    # An entry in the help; LazyCommands calls the command itself.
+    app.command(_name, help=_help)(lambda: None)
 
 
 def main(arguments: list[str] | None = None) -> None:

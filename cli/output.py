@@ -37,7 +37,7 @@ def is_terminal() -> bool:
 
 def say(text: str) -> None:
     """One line to standard output, made safe to show."""
-    console().print(Text(clean(text)), soft_wrap=True)
+    console().print(Text(clean(text)), soft_wrap=not is_terminal())
 
 
 def say_error(text: object) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvloop
 
 from blueprints.errors import BlueprintError
 from cli.errors import ClientError
@@ -75,10 +75,19 @@ def run(role: Coroutine[Any, Any, None]) -> None:
     """Run a role; what an operator can mend is one clear line."""
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(role)
     except (ServerError, BlueprintError) as error:
         raise ClientError(str(error)) from error
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop, where there is one: not on Windows."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - Windows has none
+
+    return uvloop.new_event_loop
 
 
 async def _up(settings: Settings, host: str, port: int) -> None:

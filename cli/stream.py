@@ -49,7 +49,9 @@ def follow(
                 for sse in source.iter_sse():
                     failures = 0
                     last_id = sse.id or last_id
-                    yield Event(sse.event, json.loads(sse.data))
+                    # A comment or a `retry` makes an event without data here, unlike in browsers.
+                    if sse.data:
+                        yield Event(sse.event, json.loads(sse.data))
         except (httpx.TransportError, SSEError):
             connected(False)
         except ApiRefused as refusal:

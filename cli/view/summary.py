@@ -23,6 +23,7 @@ def summary(state: Initialization, now: datetime) -> RenderableType:
         step_table(in_order(state), now),
         Text(),
         _verdict(state, now),
+        *_skips(state),
         *_errors(state),
         *_made(state),
     )
@@ -62,6 +63,13 @@ def _verdict(state: Initialization, now: datetime) -> Text:
     return text
 
 
+def _skips(state: Initialization) -> Iterator[Text]:
+    for step in in_order(state):
+        reason = one_line(metadata_of(step).get("reason") or "")
+        if step["status"] == "skipped" and reason:
+            yield Text(f"  {name_of(step)} was skipped: {reason}")
+
+
 def _errors(state: Initialization) -> Iterator[Text]:
     failed = [step for step in in_order(state) if error_of(step) and not step.get("parent_step")]
     for step in failed:
@@ -69,7 +77,7 @@ def _errors(state: Initialization) -> Iterator[Text]:
         yield from (Text(f"  {line}") for line in excerpt(error_of(step), _ERROR_LINES))
         if remedy_of(step):
             yield Text(f"  → {remedy_of(step)}", style="yellow")
-        if step["status"] == "failed":
+        if step["status"] == state.status == "failed":
             yield Text(f"  then: stepway retry {state.project['name']} {step['step']}")
     if state.project.get("initialization_error") and not failed:
         yield from (
@@ -79,10 +87,13 @@ def _errors(state: Initialization) -> Iterator[Text]:
 
 
 def _made(state: Initialization) -> Iterator[Text]:
-    """The addresses that the steps made, each with the step's name."""
+    """Each address that the steps made, with the first step that names it."""
     if state.status != "active":
         return
+    makers: dict[str, Step] = {}
     for step in in_order(state):
         for key, value in metadata_of(step).items():
             if isinstance(value, str) and (key == "url" or key.endswith("_url")):
-                yield Text(f"  {name_of(step)}: {one_line(value)}")
+                makers.setdefault(value, step)
+    for address, step in makers.items():
+        yield Text(f"  {name_of(step)}: {one_line(address)}")

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 _LONGEST_LINE = 400
+_HEADLINE = 100
 
 # What a program printed may steer the terminal it is shown in: escape sequences go whole, then
 # control characters, then those that turn the direction of writing.
@@ -24,6 +25,12 @@ def one_line(text: object) -> str:
     return " ".join(clean(text).split())
 
 
+def headline(text: object) -> str:
+    """The first line of the text, cleaned and short enough for a table."""
+    first = next(iter(clean(text).strip().splitlines()), "")
+    return first if len(first) <= _HEADLINE else f"{first[: _HEADLINE - 1]}…"
+
+
 def excerpt(text: object, lines: int) -> list[str]:
     """At most so many lines of the text, cleaned: its beginning and, mostly, its end."""
     all_lines = [_short(line) for line in clean(text).splitlines() if line.strip()]
@@ -38,7 +45,9 @@ def _short(line: str) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """`0.3 s`, `12.3 s`, `3m 05s`, `2h 03m`."""
+    """`45 ms`, `0.3 s`, `12.3 s`, `3m 05s`, `2h 03m`."""
+    if milliseconds < 100:
+        return f"{milliseconds:.0f} ms"
     tenths = round(milliseconds / 100)
     if tenths < 600:
         return f"{tenths / 10:.1f} s"
