@@ -28,6 +28,9 @@ STEPS_AT_ONCE = 50
 GRACE = timedelta(seconds=10)
 """What a step that runs at shutdown has left to finish."""
 
+HEARTBEATS = timedelta(seconds=1)
+"""At most one heartbeat a step in this time goes to Temporal; a cancel is heard with the next."""
+
 RUNNER = SandboxedWorkflowRunner(
     SandboxRestrictions.default.with_passthrough_modules("tracking", "workflows")
 )
@@ -58,6 +61,8 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
             ],
             activity_executor=threads,
             max_concurrent_activities=STEPS_AT_ONCE,
+            max_heartbeat_throttle_interval=HEARTBEATS,
+            default_heartbeat_throttle_interval=HEARTBEATS,
             interceptors=[TrackingInterceptor(store, client.data_converter)],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,

@@ -93,10 +93,10 @@ def known_steps(settings: Settings) -> KnownSteps:
 
 
 async def until_stopped() -> None:
-    """Wait for SIGTERM or Ctrl-C."""
+    """Wait for SIGTERM, Ctrl-C, or the terminal's end."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
 

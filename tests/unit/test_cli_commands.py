@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from cli import stream
 from cli.errors import ClientError
-from cli.main import app, main
+from cli.main import COMMANDS, app, main
 
 ID = "0b0e8a3c-6c1a-5f0e-9d3f-0c4b5a697887"
 INITIALIZATION = f"/api/projects/{ID}/initialization"
@@ -470,11 +470,30 @@ def test_error_that_people_can_mend_is_one_line_and_exit_status_1(
     assert said in line
 
 
-def test_listing_imports_no_server_and_no_temporal() -> None:
-    heavy = "{'temporalio', 'sqlalchemy', 'asyncpg', 'fastapi', 'uvicorn'}"
-    program = f"import sys, cli.main, cli.listing; print({heavy} & set(sys.modules))"
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "--help"], ["retry", "--help"]])
+def test_help_and_client_commands_import_no_server_and_no_temporal(arguments: list[str]) -> None:
+    program = f"""
+import sys
+from cli.main import main
+try:
+    main({arguments})
+finally:
+    print({{"temporalio", "sqlalchemy", "asyncpg", "fastapi", "uvicorn"}} & set(sys.modules))
+"""
     seen = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert seen.stdout.strip() == "set()", seen.stderr
+    assert seen.stdout.splitlines()[-1] == "set()", seen.stderr
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+    assert all(f" {name} " in shown for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_of_its_own(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0, result.output
+    assert f" {name} [OPTIONS]" in result.stdout
 
 
 def test_version_is_said() -> None:
@@ -482,4 +501,6 @@ def test_version_is_said() -> None:
 
 
 def test_unknown_command_is_a_usage_error() -> None:
-    assert run("lsit").exit_code == 2
+    result = run("lsit")
+    assert result.exit_code == 2
+    assert "Did you mean 'list'?" in result.output
