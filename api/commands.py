@@ -31,6 +31,7 @@ from blueprints.catalog import Catalog
 from blueprints.models import Blueprint
 from blueprints.parameters import changed_parameters, complete_parameters
 from blueprints.planning import make_plan
+from tracking.durations import Durations
 from tracking.errors import KeyReused, NameTaken, NotConfirmed, Refused, StartExpired, StepUnknown
 from workflows import messages, operators
 from workflows.board import default_text
@@ -46,6 +47,9 @@ PATIENCE = 10.0
 DEADLINE = timedelta(seconds=8)
 """What reaches a workflow later than this after it was asked for does nothing: the rest of
 PATIENCE is for the answer's way, and for clocks that differ."""
+
+FEWEST_SAMPLES = 20
+"""Completed runs of a step before any is called slow."""
 
 UNCONFIRMED = "Temporal, Postgres or every worker was out of reach; nothing was changed. Try again."
 
@@ -71,10 +75,18 @@ class Commands:
     Everything raises NotConfirmed when no answer came in time.
     """
 
-    def __init__(self, client: Client, records: Records, catalog: Catalog, task_queue: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        records: Records,
+        durations: Durations,
+        catalog: Catalog,
+        task_queue: str,
+    ) -> None:
         self._client = client
         self._records = records
         self._catalog = catalog
+        self._durations = durations
         self._task_queue = task_queue
 
     async def start(self, new: NewProject, owner: str, key: str) -> tuple[UUID, bool]:
@@ -101,7 +113,7 @@ class Commands:
             request_hash=new.digest,
             deadline=deadline(),
             actor=owner,
-            usual=await self._records.usual_durations(new.blueprint),
+            usual=await self._slow_after(new.blueprint),
         )
         await self._plan(given)
         await self._is_there(project_id, new.digest)
@@ -166,6 +178,11 @@ class Commands:
             if not await self._is_there(UUID(given.project_id), given.request_hash):
                 raise
 
+    async def _slow_after(self, blueprint: str) -> dict[str, int]:
+        """After how many ms a step counts as slow, where enough have gone before to say."""
+        usual = await self._durations.of(blueprint)
+        return {step: one.p95 for step, one in usual.items() if one.samples >= FEWEST_SAMPLES}
+
     async def _is_there(self, project_id: UUID, digest: str) -> bool:
         found = await self._records.find(project_id)
         if found and found.request_hash != digest:
@@ -221,7 +238,7 @@ class Commands:
             request_hash=project.request_hash,
             deadline=retry.deadline,
             actor=retry.actor,
-            usual=await self._records.usual_durations(project.blueprint),
+            usual=await self._slow_after(project.blueprint),
             resumed=await self._records.resumed(project.id),
         )
 

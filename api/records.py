@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class StepRecord:
 
     step: str
     status: str
+    started_at: datetime | None
     error: str | None
     undone: bool
     made: dict[str, Any]
@@ -70,7 +72,8 @@ class Records:
         """The steps in order, without their parts."""
         rows = await self._pool.fetch(
             """
-            SELECT s.step, s.status, s.error, s.undone_at IS NOT NULL AS undone, s.metadata,
+            SELECT s.step, s.status, s.started_at, s.error, s.metadata,
+                   s.undone_at IS NOT NULL AS undone,
                    (SELECT a.result FROM project_initialization_attempts a
                     WHERE a.project_id = s.project_id AND a.step = s.step AND a.result IS NOT NULL
                     ORDER BY a.round DESC, a.attempt DESC LIMIT 1) AS result
@@ -83,6 +86,7 @@ class Records:
             StepRecord(
                 row["step"],
                 row["status"],
+                row["started_at"],
                 row["error"],
                 row["undone"],
                 json.loads(row["metadata"]),
@@ -90,20 +94,6 @@ class Records:
             )
             for row in rows
         ]
-
-    async def usual_durations(self, blueprint: str) -> dict[str, int]:
-        """The p95 duration in ms of each step with enough samples in the last 30 days."""
-        rows = await self._pool.fetch(
-            """
-            SELECT s.step, percentile_disc(0.95) WITHIN GROUP (ORDER BY s.duration) AS p95
-            FROM project_initialization_steps s JOIN projects p ON p.id = s.project_id
-            WHERE p.blueprint = $1 AND s.status = 'completed' AND s.parent_step IS NULL
-              AND s.completed_at > now() - interval '30 days'
-            GROUP BY s.step HAVING count(*) >= 20
-            """,
-            blueprint,
-        )
-        return {row["step"]: row["p95"] for row in rows}
 
     async def resumed(self, project_id: UUID) -> Resumed:
         """Where an initialization stands whose workflow is closed."""

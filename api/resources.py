@@ -16,6 +16,7 @@ from blueprints.arguments import KnownSteps
 from blueprints.catalog import Catalog
 from tracking.analytics import Analytics
 from tracking.database import open_engine, open_pool
+from tracking.durations import Durations
 from tracking.hub import Hub
 from tracking.hub_options import HubOptions
 from tracking.listing import Listing
@@ -37,6 +38,8 @@ class AppResources:
     listing: Listing
     analytics: Analytics
     hub: Hub
+    records: Records
+    durations: Durations
     commands: Commands
 
 
@@ -57,6 +60,8 @@ async def open_resources(
         stack.push_async_callback(engine.dispose)
         temporal = await connect_temporal(settings, lazy=True)
         reader = Reader(pool)
+        records = Records(pool, temporal.data_converter)
+        durations = Durations(pool)
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
         stack.push_async_callback(hub.close)
@@ -70,10 +75,7 @@ async def open_resources(
             listing=Listing(pool),
             analytics=Analytics(pool),
             hub=hub,
-            commands=Commands(
-                temporal,
-                Records(pool, temporal.data_converter),
-                catalog,
-                settings.temporal_task_queue,
-            ),
+            records=records,
+            durations=durations,
+            commands=Commands(temporal, records, durations, catalog, settings.temporal_task_queue),
         )

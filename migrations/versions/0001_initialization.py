@@ -67,6 +67,12 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "projects_newest_of_blueprint",
+        "projects",
+        ["blueprint", sa.literal_column("created_at DESC")],
+        unique=False,
+    )
+    op.create_index(
         "projects_newest_of_status",
         "projects",
         ["status", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],

@@ -1,0 +1,53 @@
+"""What is left of an initialization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from api.estimate import time_left
+from api.records import StepRecord
+from tracking.durations import Usual
+from workflows.plan import Graph
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Node:
+    step: str
+    needs: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+
+GRAPH = Graph([Node("a"), Node("b"), Node("c", needs=["a"], after=["b"])])
+USUAL = {"a": Usual(100, 200, 9), "b": Usual(500, 900, 9), "c": Usual(10, 20, 5)}
+
+
+def record(step: str, status: str, running_ms: int = 0) -> StepRecord:
+    started_at = NOW - timedelta(milliseconds=running_ms)
+    return StepRecord(step, status, started_at, None, False, {}, None)
+
+
+def test_steps_side_by_side_take_as_long_as_the_longest_way_through() -> None:
+    steps = [record("a", "pending"), record("b", "pending"), record("c", "pending")]
+    left = time_left(GRAPH, steps, USUAL, NOW)
+    assert (left.p50_ms, left.p95_ms, left.samples) == (510, 920, 5)
+
+
+def test_what_a_step_has_run_already_is_not_left() -> None:
+    steps = [record("a", "completed"), record("b", "running", 300), record("c", "pending")]
+    left = time_left(GRAPH, steps, USUAL, NOW)
+    assert (left.p50_ms, left.p95_ms) == (210, 620)
+
+
+def test_a_step_that_overruns_leaves_what_follows_and_never_less_than_nothing() -> None:
+    steps = [record("a", "completed"), record("b", "running", 5000), record("c", "pending")]
+    assert time_left(GRAPH, steps, USUAL, NOW).p95_ms == 20
+
+
+def test_under_three_samples_nothing_is_said() -> None:
+    steps = [record("c", "pending")]
+    left = time_left(GRAPH, steps, {"c": Usual(1, 2, 2)}, NOW)
+    assert (left.p50_ms, left.p95_ms, left.samples) == (None, None, 2)
+    assert time_left(GRAPH, steps, {}, NOW).p50_ms is None
