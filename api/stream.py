@@ -64,16 +64,19 @@ class EventStream(Response):
         if subscription is None:
             await Response(status_code=204)(scope, receive, send)
             return
-        subscription.task = asyncio.current_task()
+        # In a task of its own: each event would otherwise wake every layer of the application.
+        sending = asyncio.create_task(
+            self._stream(subscription, send, scope.get(UNWRAPPED_SEND, send))
+        )
         watching = asyncio.create_task(_finish_when_gone(receive, subscription))
+        subscription.task = sending
         try:
-            await self._stream(subscription, send, scope.get(UNWRAPPED_SEND, send))
-        except asyncio.CancelledError:
-            if not subscription.abandoned:
-                raise
-            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+            await asyncio.wait([sending])
+            if not sending.cancelled():
+                sending.result()
         finally:
             self._hub.leave(subscription)
+            sending.cancel()
             watching.cancel()
 
     async def _stream(self, subscription: Subscription, send: Send, send_body: Send) -> None:

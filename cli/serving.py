@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import uvicorn
 
 from activities.registry import Resources, load_steps
 from api.app import create_app
+from api.serving import listen, serving
 from blueprints.arguments import KnownSteps, input_types
 from cli.errors import ClientError
 from embedded.servers import EmbeddedServers, check_reachable
@@ -24,44 +21,20 @@ from tracking.temporal import connect_temporal
 from worker import running_worker
 from workflows.deployment import prepare_temporal
 
-STREAMS_GRACE = 5
-"""Seconds that open requests have left at shutdown; streams end at once."""
-
-
-class Server(uvicorn.Server):
-    """Uvicorn inside our own loop, which handles the signals itself."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
 
 @asynccontextmanager
 async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator[str]:
     """The API and the page, served while the context is open; its URL.
 
-    Raises ClientError when the address cannot be bound.
+    Raises ClientError when the address cannot be bound, BlueprintError for a bad blueprint.
     """
-    listener = _listen(host, port)
-    config = uvicorn.Config(
-        create_app(settings, known_steps(settings)),
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=STREAMS_GRACE,
-    )
-    server = Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started:
-            await asyncio.wait([serving], timeout=0.02)
-            if serving.done():
-                raise ClientError("The API did not start; the lines above say why.")
+        listener = listen(host, port)
+    except OSError as error:
+        where = f"{_shown(host)}:{port}"
+        raise ClientError(f"--port {port}: {where} cannot be used: {error.strerror}") from None
+    async with serving(create_app(settings, known_steps(settings)), listener):
         yield f"http://{_shown(host)}:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
 
 
 @asynccontextmanager
@@ -112,21 +85,6 @@ def require_loopback(host: str) -> None:
             f"--host {host}: without sign-in Stepway serves this machine only; "
             "use 127.0.0.1, or --allow-unauthenticated behind something that signs people in"
         )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise ClientError(
-            f"--port {port}: {host}:{port} cannot be used: {error.strerror}"
-        ) from None
-    return listener
 
 
 def _shown(host: str) -> str:

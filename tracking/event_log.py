@@ -99,13 +99,11 @@ class EventLog:
         if self.version == version:
             self.ended = ended
 
-    def after(self, version: int) -> tuple[bytes, int] | None:
-        """Bytes that follow a version, and the version they lead to; None when there are none yet.
+    def after(self, version: int) -> tuple[bytes, int]:
+        """Bytes that follow a version below the newest, and the version that they lead to.
 
         Raises Lagged when they are no longer kept.
         """
-        if version >= self.version:
-            return None
         if version < self._floor:
             raise Lagged
         count = min(self.version - version, len(self._events))

@@ -21,6 +21,7 @@ class Subscription:
         "_first",
         "_keepalive",
         "_log",
+        "_loop",
         "_waiter",
         "abandoned",
         "busy_since",
@@ -34,6 +35,7 @@ class Subscription:
 
     def __init__(self, log: EventLog, *, now: float, expires_at: float) -> None:
         self._log = log
+        self._loop = asyncio.get_running_loop()
         self.version = 0
         self.last_write = now
         self.expires_at = expires_at
@@ -54,7 +56,6 @@ class Subscription:
 
     async def next(self) -> bytes | None:
         """The next bytes to send, None at the end. Calling it says that the last are written."""
-        loop = asyncio.get_running_loop()
         self.busy_since = None
         while not self._over():
             try:
@@ -63,9 +64,9 @@ class Subscription:
                 self.too_slow = True
                 return None
             if chunk is not None:
-                self.last_write = self.busy_since = loop.time()
+                self.last_write = self.busy_since = self._loop.time()
                 return chunk
-            self._waiter = loop.create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         return None
 
@@ -91,20 +92,20 @@ class Subscription:
             self.task.cancel()
 
     def _over(self) -> bool:
+        if self._closing:
+            return True
         at_end = self._log.ended and self.version == self._log.version
-        nothing_follows = at_end and self._first is None
-        return self._closing or nothing_follows
+        return at_end and self._first is None
 
     def _take(self) -> bytes | None:
-        first, self._first = self._first, None
-        keepalive, self._keepalive = self._keepalive, False
-        if first is not None:
+        if self._first is not None:
+            first, self._first = self._first, None
             self.sent += 1
             return first
-        following = self._log.after(self.version)
-        if following is not None:
-            chunk, version = following
+        if self.version < self._log.version:
+            chunk, version = self._log.after(self.version)
             self.sent += version - self.version
             self.version = version
             return chunk
+        keepalive, self._keepalive = self._keepalive, False
         return KEEPALIVE if keepalive else None
