@@ -1,0 +1,107 @@
+import createClient from 'openapi-fetch'
+import { learnServerTime } from './clock'
+import { ApiError, toApiError } from './errors'
+import type { paths } from './schema'
+import type {
+  Attempt,
+  Blueprint,
+  Estimate,
+  HistoryPage,
+  Initialization,
+  Project,
+  ProjectPage,
+  ProjectStatus,
+  RetryPreview,
+  StepStatistics,
+} from './types'
+
+interface Outcome {
+  data?: unknown
+  error?: unknown
+  response: Response
+}
+
+/** The body of a success; everything else is thrown as an ApiError. */
+async function answer<Data>(call: Promise<Outcome>): Promise<Data> {
+  const { data, error, response } = await call.catch((reason: unknown) => {
+    throw new ApiError(0, { detail: String(reason) })
+  })
+  learnServerTime(response.headers.get('Date'))
+  if (!response.ok) throw toApiError(response, error)
+  return data as Data
+}
+
+export interface NewProject {
+  name: string
+  blueprint: string
+  parameters: Record<string, unknown>
+}
+
+/** A read that hangs is given up; a write may wait for a worker, and the server says when it has waited enough. */
+const READ_TIMEOUT_MS = 20_000
+
+function send(request: Request): Promise<Response> {
+  if (request.method !== 'GET') return fetch(request)
+  return fetch(request, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) })
+}
+
+/** Every call of the page, typed, on one API. `baseUrl` is '' for the origin that served the page. */
+export function createApi(baseUrl = '') {
+  const root = baseUrl.replace(/\/+$/, '')
+  const http = createClient<paths>({ baseUrl: root, fetch: send })
+  const of = (project_id: string) => ({ params: { path: { project_id } } })
+  const ofStep = (project_id: string, step: string) => ({ params: { path: { project_id, step } } })
+
+  return {
+    root,
+    projects: (query: { status?: ProjectStatus; limit?: number; cursor?: string }) =>
+      answer<ProjectPage>(http.GET('/api/projects', { params: { query } })),
+    create: (body: NewProject, key: string) =>
+      answer<Initialization>(http.POST('/api/projects', { body, params: { header: { 'Idempotency-Key': key } } })),
+    project: (id: string) => answer<Project>(http.GET('/api/projects/{project_id}', of(id))),
+    initialization: (id: string) =>
+      answer<Initialization>(http.GET('/api/projects/{project_id}/initialization', of(id))),
+    history: (id: string, query: { after?: number; limit?: number; progress?: boolean }) =>
+      answer<HistoryPage>(
+        http.GET('/api/projects/{project_id}/initialization/history', { params: { path: { project_id: id }, query } }),
+      ),
+    attempts: (id: string, step: string) =>
+      answer<Attempt[]>(http.GET('/api/projects/{project_id}/initialization/steps/{step}/attempts', ofStep(id, step))),
+    previewRetry: (id: string, step: string) =>
+      answer<RetryPreview>(http.GET('/api/projects/{project_id}/initialization/steps/{step}/retry', ofStep(id, step))),
+    retryStep: (id: string, step: string, parameters: Record<string, unknown> = {}) =>
+      answer<Initialization>(
+        http.POST('/api/projects/{project_id}/initialization/steps/{step}/retry', {
+          ...ofStep(id, step),
+          body: { parameters },
+        }),
+      ),
+    retryAll: (id: string) =>
+      answer<Initialization>(http.POST('/api/projects/{project_id}/initialization/retry', of(id))),
+    skipStep: (id: string, step: string, reason: string) =>
+      answer<Initialization>(
+        http.POST('/api/projects/{project_id}/initialization/steps/{step}/skip', {
+          ...ofStep(id, step),
+          body: { reason },
+        }),
+      ),
+    cancel: (id: string, undo: boolean) =>
+      answer<Initialization>(
+        http.POST('/api/projects/{project_id}/initialization/cancel', { ...of(id), body: { undo } }),
+      ),
+    blueprints: () => answer<Blueprint[]>(http.GET('/api/blueprints')),
+    blueprint: (name: string) => answer<Blueprint>(http.GET('/api/blueprints/{name}', { params: { path: { name } } })),
+    stepStatistics: (query: { blueprint?: string; since?: string }) =>
+      answer<StepStatistics[]>(http.GET('/api/analytics/steps', { params: { query } })),
+    estimate: (id: string) => answer<Estimate>(getJson(`${root}/api/projects/${encodeURIComponent(id)}/initialization/estimate`)),
+    eventsUrl: (id: string) => `${root}/api/projects/${encodeURIComponent(id)}/initialization/events`,
+  }
+}
+
+async function getJson(url: string): Promise<Outcome> {
+  const response = await send(new Request(url))
+  const body: unknown = await response.json().catch(() => null)
+  return { data: body, error: body, response }
+}
+
+export type StepwayApi = ReturnType<typeof createApi>

@@ -1,0 +1,52 @@
+import type { Problem } from './types'
+
+/** An answer that is not a success, or none at all (`status` 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem = {},
+    /** seconds after which the server asked to be tried again */
+    readonly retryAfter: number | null = null,
+  ) {
+    super(problem.detail ?? problem.title ?? `HTTP ${status}`)
+    this.name = 'ApiError'
+  }
+}
+
+export type FailureKind = 'not_found' | 'deleted' | 'forbidden' | 'unreachable' | 'unavailable' | 'unexpected'
+
+/** Why there is nothing, or nothing newer, to show. */
+export interface Failure {
+  kind: FailureKind
+  detail: string | null
+}
+
+const KINDS: Record<number, FailureKind> = {
+  0: 'unreachable',
+  401: 'forbidden',
+  403: 'forbidden',
+  404: 'not_found',
+  410: 'deleted',
+  // An id that is no UUID names no project.
+  422: 'not_found',
+  429: 'unavailable',
+  502: 'unreachable',
+  503: 'unavailable',
+  504: 'unreachable',
+}
+
+export function toFailure(error: unknown): Failure {
+  if (!(error instanceof ApiError)) return { kind: 'unexpected', detail: String(error) }
+  return { kind: KINDS[error.status] ?? 'unexpected', detail: error.problem.detail ?? null }
+}
+
+/** A failure that no waiting cures. */
+export function isFinal(failure: Failure): boolean {
+  return failure.kind === 'not_found' || failure.kind === 'deleted' || failure.kind === 'forbidden'
+}
+
+export function toApiError(response: Response, body: unknown): ApiError {
+  const retryAfter = Number.parseInt(response.headers.get('Retry-After') ?? '', 10)
+  const problem = typeof body === 'object' && body !== null ? (body as Problem) : {}
+  return new ApiError(response.status, problem, Number.isNaN(retryAfter) ? null : retryAfter)
+}

@@ -1,0 +1,58 @@
+import { inject, provide, shallowRef, type InjectionKey, type Ref, type ShallowRef } from 'vue'
+import type { StepwayApi } from '@/api/client'
+import type { Attempt, Blueprint, RetryPreview, Step } from '@/api/types'
+
+/** What a person is being asked to confirm. */
+export type Question = { kind: 'retry'; step: Step } | { kind: 'skip'; step: Step } | { kind: 'cancel' }
+
+/** What a person may do with one initialization. Each is refused by the API with a sentence that says why. */
+export interface Controls {
+  question: Readonly<ShallowRef<Question | null>>
+  /** once it has ended, it can only be retried */
+  ended: Readonly<Ref<boolean>>
+  ask(question: Question | null): void
+  attempts(step: string): Promise<Attempt[]>
+  previewRetry(step: string): Promise<RetryPreview>
+  blueprint(name: string): Promise<Blueprint>
+  retryStep(step: string, parameters?: Record<string, unknown>): Promise<void>
+  retryAll(): Promise<void>
+  skip(step: string, reason: string): Promise<void>
+  cancel(undo: boolean): Promise<void>
+}
+
+const CONTROLS: InjectionKey<Controls | null> = Symbol('stepway controls')
+
+/** Absent where only a recording is shown. */
+export function useControls(): Controls | null {
+  return inject(CONTROLS, null)
+}
+
+export function provideControls(controls: Controls | null): void {
+  provide(CONTROLS, controls)
+}
+
+/** `changed` is called after each control, since it may open a stream again that had ended. */
+export function createControls(
+  api: StepwayApi,
+  projectId: string,
+  ended: Readonly<Ref<boolean>>,
+  changed: () => void,
+): Controls {
+  const question = shallowRef<Question | null>(null)
+  const done = async (call: Promise<unknown>): Promise<void> => {
+    await call
+    changed()
+  }
+  return {
+    question,
+    ended,
+    ask: (asked) => (question.value = asked),
+    attempts: (step) => api.attempts(projectId, step),
+    previewRetry: (step) => api.previewRetry(projectId, step),
+    blueprint: (name) => api.blueprint(name),
+    retryStep: (step, parameters) => done(api.retryStep(projectId, step, parameters)),
+    retryAll: () => done(api.retryAll(projectId)),
+    skip: (step, reason) => done(api.skipStep(projectId, step, reason)),
+    cancel: (undo) => done(api.cancel(projectId, undo)),
+  }
+}
