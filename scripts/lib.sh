@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 VENV=${UV_PROJECT_ENVIRONMENT:-$ROOT/.venv}
+# Where the system keeps certificates, uv takes those: a network may have an authority of its own.
+[ -f /etc/ssl/certs/ca-certificates.crt ] && export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
 export npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
 
 say() { printf '%s\n' "stepway: $*" >&2; }
