@@ -5,8 +5,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 VENV=${UV_PROJECT_ENVIRONMENT:-$ROOT/.venv}
-# Where the system keeps certificates, uv takes those: a network may have an authority of its own.
-[ -f /etc/ssl/certs/ca-certificates.crt ] && export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+# Where the system keeps certificates they count too: a network may have an authority of its own.
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$CERTIFICATES" ]; then
+  export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+  export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$CERTIFICATES}
+fi
 export npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
 
 say() { printf '%s\n' "stepway: $*" >&2; }
