@@ -1,0 +1,1 @@
+"""Real processes, real faults, and a check from outside of what everybody saw."""

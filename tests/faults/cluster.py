@@ -1,0 +1,153 @@
+"""Servers, two workers and an API, each a process of its own, with a proxy between each pair."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from temporalio.client import Client
+
+from embedded.servers import EmbeddedServers
+from migrations.upgrade import upgrade_database
+from tests.faults.proxy import HOST, Proxy
+from tests.support.servers import eventually
+from tracking.settings import Settings
+from tracking.temporal import connect_temporal
+from workflows.deployment import prepare_temporal
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("stepway")
+WORKERS = ("worker-1", "worker-2")
+PAIRS = ("postgres", "valkey", "temporal")
+START_PATIENCE = 90.0
+
+
+class Cluster:
+    """Start it, hurt it, stop it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers = EmbeddedServers(Settings(data_dir=folder / "data"))
+        self.proxies: dict[str, Proxy] = {}
+        self.processes: dict[str, Process] = {}
+        self.settings = Settings()
+        self.temporal: Client
+        self._api_port = 0
+
+    @property
+    def url(self) -> str:
+        """Where watchers find the API: behind the proxy."""
+        return f"http://{HOST}:{self.proxies['watcher-api'].port}"
+
+    async def start(self) -> None:
+        """Start everything and wait until it serves."""
+        self.settings = await self.servers.start()
+        await upgrade_database(self.settings.sqlalchemy_url)
+        self.temporal = await connect_temporal(self.settings)
+        await prepare_temporal(self.temporal, self.settings.temporal_task_queue)
+        targets = {
+            "postgres": urlsplit(self.settings.database_url).port,
+            "valkey": urlsplit(self.settings.redis_url).port,
+            "temporal": int(self.settings.temporal_address.rpartition(":")[2]),
+        }
+        for role in ("worker", "api"):
+            for name, port in targets.items():
+                await self._add_proxy(f"{role}-{name}", port or 0)
+        self._api_port = _free_port()
+        await self._add_proxy("watcher-api", self._api_port)
+        for name in (*WORKERS, "api"):
+            await self.launch(name)
+        await self.until_serving()
+
+    async def stop(self) -> None:
+        """End every process."""
+        for name in tuple(self.processes):
+            await self.kill(name)
+        for proxy in self.proxies.values():
+            await proxy.stop()
+        await self.servers.stop()
+
+    async def launch(self, name: str) -> None:
+        """Start a worker or the API."""
+        role = name.partition("-")[0]
+        more = ["--port", str(self._api_port)] if role == "api" else []
+        log = (self.folder / f"{name}.log").open("ab")
+        self.processes[name] = await asyncio.create_subprocess_exec(
+            PROGRAM, role, *more, cwd=self.folder, env=self._environment(role), stdout=log,
+            stderr=log,
+        )  # fmt: skip
+
+    async def kill(self, name: str) -> None:
+        """kill -9."""
+        process = self.processes.pop(name)
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+    async def restart(self, name: str) -> None:
+        """kill -9, and start again."""
+        await self.kill(name)
+        await self.launch(name)
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """SIGCONT."""
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    async def until_serving(self) -> None:
+        """Wait until the API answers, and what ended by itself is started again."""
+
+        async def serves() -> bool:
+            await self.relaunch_ended()
+            try:
+                async with httpx.AsyncClient(base_url=self.url, timeout=5) as http:
+                    return (await http.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(serves, START_PATIENCE)
+
+    async def relaunch_ended(self) -> None:
+        """As a supervisor would: a role that could not start is started again."""
+        for name, process in tuple(self.processes.items()):
+            if process.returncode is not None:
+                await self.launch(name)
+
+    async def _add_proxy(self, name: str, target: int) -> None:
+        proxy = self.proxies[name] = Proxy(name, target)
+        await proxy.start()
+
+    def _environment(self, role: str) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("STEPWAY_")}
+        ports = {name: self.proxies[f"{role}-{name}"].port for name in PAIRS}
+        return {
+            **inherited,
+            "PYTHONPATH": str(ROOT),
+            "STEPWAY_DATA_DIR": str(self.folder / "data"),
+            "STEPWAY_DATABASE_URL": _at(self.settings.database_url, ports["postgres"]),
+            "STEPWAY_REDIS_URL": _at(self.settings.redis_url, ports["valkey"]),
+            "STEPWAY_TEMPORAL_ADDRESS": f"{HOST}:{ports['temporal']}",
+            "STEPWAY_BLUEPRINTS": str(self.folder),
+            "STEPWAY_STEP_MODULES": "tests.support.steps",
+        }
+
+
+def _at(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.replace(str(parts.port), str(port))).geturl()
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415
+
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])

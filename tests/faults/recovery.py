@@ -1,0 +1,72 @@
+"""How long a step stands still when its worker is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from uuid import uuid4
+
+import httpx
+
+from tests.faults.cluster import WORKERS, Cluster
+from tests.faults.injections import HEARTBEAT
+from tests.support.servers import eventually, write_blueprint
+
+BACKOFF = 0.2
+ALLOWED = HEARTBEAT + BACKOFF
+"""Seconds: until Temporal misses the heartbeat, and until it tries again."""
+
+POLL = 0.01
+
+
+async def recoveries(cluster: Cluster, times: int) -> list[float]:
+    """Seconds from kill -9 of a step's worker to the step running in another, that many times."""
+    # The API reads blueprints when it starts.
+    step = {"step": "held", "uses": "gate", "heartbeat": HEARTBEAT}
+    retry = {"initial_interval": BACKOFF, "maximum_attempts": 0}
+    write_blueprint(cluster.folder, [{**step, "retry": retry}], "held")
+    await cluster.restart("api")
+    await cluster.until_serving()
+    measured = []
+    async with httpx.AsyncClient(base_url=cluster.url, timeout=30) as http:
+        for _ in range(times):
+            measured.append(await _recovery(cluster, http))
+            await cluster.until_serving()
+    return measured
+
+
+async def _recovery(cluster: Cluster, http: httpx.AsyncClient) -> float:
+    body = {"name": f"p-{uuid4().hex[:12]}", "blueprint": "held"}
+
+    async def created() -> str:
+        answer = await http.post(
+            "/api/projects", json=body, headers={"Idempotency-Key": body["name"]}
+        )
+        return str(answer.json()["project"]["id"]) if answer.is_success else ""
+
+    project = await eventually(created)
+    path = f"/api/projects/{project}/initialization/steps/held/attempts"
+
+    async def attempt(number: int) -> dict[str, str]:
+        made = json.loads((await http.get(path)).content)
+        return made[number - 1] if len(made) >= number else {}
+
+    first = await eventually(lambda: attempt(1))
+    pid = int(first["worker"].partition("@")[0])
+    name = next(name for name in WORKERS if cluster.processes[name].pid == pid)
+    await cluster.kill(name)
+    killed = time.monotonic()
+    while not await attempt(2):
+        assert time.monotonic() - killed < 60, "the step did not run again"
+        await asyncio.sleep(POLL)
+    took = time.monotonic() - killed
+    (cluster.folder / "held.open").touch()
+    await cluster.launch(name)
+    await eventually(lambda: _is_active(http, project))
+    (cluster.folder / "held.open").unlink()
+    return took
+
+
+async def _is_active(http: httpx.AsyncClient, project: str) -> bool:
+    return bool((await http.get(f"/api/projects/{project}")).json()["status"] == "active")

@@ -1,0 +1,240 @@
+"""Each guard is needed: without it the very scenario that it is for goes wrong.
+
+A twin with the guard on shows that the scenario itself is sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from tests.faults.checks import Record as Collected
+from tests.faults.checks import Seen, record_faults, watcher_faults
+from tests.support.record import Record, at
+from tracking.changes import Changes, ProjectChange, StepChange
+from tracking.events import Publisher, open_redis
+from tracking.hub import Hub
+from tracking.hub_options import HubOptions
+from tracking.reader import Reader
+from tracking.settings import Settings
+from tracking.store import Outcome, Store
+
+LATER = 5.0
+"""Seconds in which the position check, every 2 s, has surely come by."""
+
+
+class Blind(Store):
+    """A store whose changes have lost one field, and with it one guard."""
+
+    field = ""
+
+    async def record(self, changes: Changes) -> list[Outcome]:
+        """Record without the field."""
+        blank = {self.field: None} if self.field else {}
+        steps = [replace(step, **blank) for step in changes.steps]
+        return await super().record(replace(changes, steps=steps))
+
+
+async def without(field: str, pool: asyncpg.Pool) -> Record:
+    """A record of two steps, written without a guard; with all of them for ""."""
+    record = await Record(pool).plan(a=1, b=1)
+    store = Blind(pool, record.published)
+    store.field = field
+    record.store = store
+    return record
+
+
+async def faults(record: Record, completed: set[str]) -> list[str]:
+    """What the checks of the fault run find."""
+    events = await record.events()
+    attempts = [*await record.attempts("a"), *await record.attempts("b")]
+    steps = [await record.step(step) for step in ("a", "b")]
+    shown = ("points", "fence", "run_id", "activity_id")
+    rows = [{k: v for k, v in step.items() if k not in shown} for step in steps]
+    return record_faults(Collected(await record.project(), rows, attempts, events, completed))
+
+
+async def complete(record: Record, step: str, second: float, activity: str) -> None:
+    attempt = record.attempt(step, second, activity=activity)
+    await attempt.say("started")
+    await attempt.say("completed", result="e30=")
+
+
+async def end(record: Record, second: float) -> None:
+    await record.store.update_project(
+        record.project_id,
+        ProjectChange("activated", "active", ends=True, fence=at(second), change_id="ended"),
+    )
+
+
+async def late_start_of_a_zombie(record: Record) -> list[str]:
+    """A worker was frozen before its first write; it wakes when all is long over."""
+    await complete(record, "b", 1, "b1")
+    zombie = record.attempt("a", 2, activity="a1")
+    await record.store.update_step_status(
+        record.project_id, StepChange("a", "failed", fence=at(3), error="no word")
+    )
+    await record.store.update_step_status(
+        record.project_id, StepChange("a", "retried", fence=at(4))
+    )
+    await complete(record, "a", 5, "a2")
+    await end(record, 6)
+    await zombie.say("started")
+    return await faults(record, {"b1", "a2"})
+
+
+async def delivery_after_the_commit(record: Record) -> list[str]:
+    """The worker died between our commit and Temporal's acknowledgement: the step comes again."""
+    await complete(record, "b", 1, "b1")
+    await complete(record, "a", 2, "a1")
+    again = record.attempt("a", 3, 2, activity="a1")
+    if (await again.outcome("started")).said != "kept":
+        await again.say("completed", result="e30=")
+    await end(record, 4)
+    return await faults(record, {"a1", "b1"})
+
+
+async def lost_answer_of_a_start(record: Record) -> list[str]:
+    """The start was committed, its answer lost, and the write is repeated."""
+    await complete(record, "b", 1, "b1")
+    attempt = record.attempt("a", 2, activity="a1")
+    await attempt.say("started")
+    await attempt.say("started")
+    await attempt.say("completed", result="e30=")
+    await end(record, 3)
+    made = len(await record.attempts("a"))
+    repeated = [f"one attempt is recorded as {made}"] if made > 1 else []
+    return [*repeated, *await faults(record, {"a1", "b1"})]
+
+
+@pytest.mark.parametrize(
+    ("field", "scenario", "finds"),
+    [
+        ("fence", late_start_of_a_zombie, "still running: a"),
+        ("result", delivery_after_the_commit, "completed twice within one schedule"),
+        ("change_id", lost_answer_of_a_start, "one attempt is recorded as 2"),
+    ],
+)
+async def test_writing_without_a_guard_goes_wrong_and_with_it_does_not(
+    pool: asyncpg.Pool,
+    field: str,
+    scenario: Callable[[Record], Any],
+    finds: str,
+) -> None:
+    assert await scenario(await without("", pool)) == []
+    found = await scenario(await without(field, pool))
+    assert any(finds in fault for fault in found), found
+
+
+class Forgetful:
+    """A publisher whose last message gets lost on its way."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def publish(self, project_id: str, messages: list[str]) -> None:
+        """Publish all but the end."""
+        await self._publisher.publish(project_id, [m for m in messages if '"end"' not in m])
+
+
+async def watch_an_end_that_redis_lost(
+    servers: Settings, pool: asyncpg.Pool, options: HubOptions
+) -> list[str]:
+    """What a watcher missed, some seconds after an end whose message was lost."""
+    redis = open_redis(servers.redis_url)
+    record = Record(pool)
+    record.store = Store(pool, Forgetful(Publisher(redis)))
+    await record.plan(a=1)
+    hub = Hub(Reader(pool), servers.redis_url, options)
+    await hub.start()
+    seen: list[Seen] = []
+    try:
+        subscription = await hub.connect(UUID(record.project_id))
+        assert subscription
+        await complete(record, "a", 1, "a1")
+        await end(record, 2)
+        final = (await record.project())["version"]
+        try:
+            async with asyncio.timeout(LATER):
+                while (chunk := await subscription.next()) is not None:
+                    seen += frames(chunk)
+        except TimeoutError:
+            return watcher_faults(seen, final)
+        return watcher_faults(seen, final)
+    finally:
+        await hub.close()
+        await redis.aclose()
+
+
+async def test_without_the_position_check_a_lost_end_stays_lost(
+    servers: Settings, pool: asyncpg.Pool
+) -> None:
+    assert await watch_an_end_that_redis_lost(servers, pool, HubOptions()) == []
+    found = await watch_an_end_that_redis_lost(servers, pool, HubOptions(position_check=False))
+    assert any("lost ending" in fault for fault in found), found
+
+
+class LateSubscriber(Hub):
+    """A hub in which a change happens just before Redis is asked for the project's messages."""
+
+    meanwhile: Callable[[], Any]
+
+    async def _subscribed(self, feed: Any) -> None:
+        await self.meanwhile()
+        await super()._subscribed(feed)
+
+
+async def watch_from_the_middle(
+    servers: Settings, pool: asyncpg.Pool, options: HubOptions
+) -> list[str]:
+    """What a watcher missed that connected while something happened."""
+    redis = open_redis(servers.redis_url)
+    record = Record(pool)
+    record.store = Store(pool, Publisher(redis))
+    await record.plan(a=1)
+    hub = LateSubscriber(Reader(pool), servers.redis_url, options)
+
+    async def start_the_step() -> None:
+        await record.attempt("a", 1, activity="a1").say("started")
+
+    hub.meanwhile = start_the_step
+    await hub.start()
+    seen: list[Seen] = []
+    try:
+        subscription = await hub.connect(UUID(record.project_id))
+        assert subscription
+        await record.attempt("a", 1, activity="a1").say("completed", result="e30=")
+        await end(record, 2)
+        final = (await record.project())["version"]
+        async with asyncio.timeout(LATER):
+            while (chunk := await subscription.next()) is not None:
+                seen += frames(chunk)
+        return watcher_faults(seen, final)
+    finally:
+        await hub.close()
+        await redis.aclose()
+
+
+async def test_subscribing_only_after_reading_leaves_a_gap(
+    servers: Settings, pool: asyncpg.Pool
+) -> None:
+    assert await watch_from_the_middle(servers, pool, HubOptions()) == []
+    late = HubOptions(subscribe_before_read=False)
+    found = await watch_from_the_middle(servers, pool, late)
+    assert any("gap" in fault for fault in found), found
+
+
+def frames(chunk: bytes) -> list[Seen]:
+    """The events in a piece of the stream."""
+    seen = []
+    for frame in chunk.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line)
+        if "id" in lines:
+            seen.append(Seen(int(lines["id"]), lines["event"]))
+    return seen

@@ -1,0 +1,235 @@
+"""Who watches: our own client, a plain one, Node's EventSource and Chromium's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from asyncio.subprocess import Process
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+from httpx_sse import SSEError, aconnect_sse
+from playwright.async_api import Browser, Page, Playwright, async_playwright
+
+from cli.client import Api
+from cli.errors import ClientError
+from cli.stream import follow
+from tests.faults.checks import Seen
+
+HERE = Path(__file__).parent
+NODE_PACKAGES = HERE.parents[1] / ".tools" / "faults"
+EVENTSOURCE = "eventsource@5.1.5"
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+AGAIN = 0.3
+"""Seconds before a watcher that was closed connects again."""
+
+
+class Watcher(Protocol):
+    """Watches projects until it is stopped."""
+
+    name: str
+
+    async def start(self, url: str) -> None:
+        """Get ready to watch an API."""
+
+    async def watch(self, project: str) -> None:
+        """Begin to watch a project."""
+
+    async def seen(self, project: str) -> list[Seen]:
+        """What it has seen of a project so far."""
+
+    async def stop(self) -> None:
+        """Leave."""
+
+
+class Plain:
+    """httpx-sse with `Last-Event-ID`, as anybody would write it. Freezes when told to."""
+
+    name = "httpx-sse"
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[Seen]] = defaultdict(list)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.awake = asyncio.Event()
+        self.awake.set()
+
+    async def start(self, url: str) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(30, connect=5))
+
+    async def watch(self, project: str) -> None:
+        self._tasks.append(asyncio.create_task(self._watch(project)))
+
+    async def seen(self, project: str) -> list[Seen]:
+        return self._seen[project]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.aclose()
+
+    async def _watch(self, project: str) -> None:
+        while True:
+            try:
+                await self._read(project)
+            except (httpx.TransportError, SSEError):
+                await asyncio.sleep(AGAIN)
+            await asyncio.sleep(AGAIN)
+
+    async def _read(self, project: str) -> None:
+        seen = self._seen[project]
+        headers = {"Last-Event-ID": str(seen[-1].id)} if seen else {}
+        path = f"/api/projects/{project}/initialization/events"
+        async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
+            if source.response.status_code != 200:
+                return
+            async for event in source.aiter_sse():
+                await self.awake.wait()
+                if event.data:
+                    seen.append(Seen(int(event.id), event.event))
+
+
+class Own:
+    """The command line's client, a thread a project."""
+
+    name = "stepway"
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[Seen]] = defaultdict(list)
+        self._stopped = threading.Event()
+
+    async def start(self, url: str) -> None:
+        self._url = url
+
+    async def watch(self, project: str) -> None:
+        threading.Thread(target=self._watch, args=(project,), daemon=True).start()
+
+    async def seen(self, project: str) -> list[Seen]:
+        return list(self._seen[project])
+
+    async def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self, project: str) -> None:
+        seen = self._seen[project]
+        api = Api(self._url)
+        while not self._stopped.is_set():
+            try:
+                if not seen:
+                    body = api.initialization(project)
+                    seen.append(Seen(body["version"], "snapshot"))
+                for event in follow(api, project, seen[-1].id, lambda _: None, self._pause):
+                    seen.append(Seen(event.data["version"], event.type))
+            except (ClientError, _Stopped):
+                self._stopped.wait(AGAIN)
+            self._stopped.wait(AGAIN)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(min(seconds, 1.0)):
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """The watcher was told to leave."""
+
+
+class Node:
+    """The npm package `eventsource`, one process for all projects."""
+
+    name = "node"
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[Seen]] = defaultdict(list)
+        self.process: Process | None = None
+
+    async def start(self, url: str) -> None:
+        await _install_eventsource()
+        script = NODE_PACKAGES / "watch.mjs"
+        script.write_text((HERE / "watch.mjs").read_text())
+        self._url = url
+        self.process = await asyncio.create_subprocess_exec(
+            "node", script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def watch(self, project: str) -> None:
+        assert self.process
+        assert self.process.stdin
+        self.process.stdin.write(f"{self._url} {project}\n".encode())
+        await self.process.stdin.drain()
+
+    async def seen(self, project: str) -> list[Seen]:
+        return self._seen[project]
+
+    async def stop(self) -> None:
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        assert self.process
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            event = json.loads(line)
+            self._seen[event["project"]].append(Seen(event["id"], event["type"]))
+
+
+class Chromium:
+    """A browser's own EventSource, in a page of the API's origin."""
+
+    name = "chromium"
+
+    async def start(self, url: str) -> None:
+        self._playwright: Playwright = await async_playwright().start()
+        self._browser: Browser = await self._playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_FLAGS
+        )
+        self._page: Page = await self._browser.new_page()
+        await self._page.goto(f"{url}/api/blueprints")
+        await self._page.evaluate(_PAGE)
+
+    async def watch(self, project: str) -> None:
+        await self._page.evaluate("project => window.watch(project)", project)
+
+    async def seen(self, project: str) -> list[Seen]:
+        found: list[Any] = await self._page.evaluate("project => window.seen[project]", project)
+        return [Seen(id, type) for id, type in found]
+
+    async def stop(self) -> None:
+        await self._browser.close()
+        await self._playwright.stop()
+
+
+_PAGE = """() => {
+  window.seen = {}
+  window.watch = (project) => {
+    const seen = (window.seen[project] = [])
+    let source
+    const open = () => {
+      const after = seen.length ? `?after=${seen.at(-1)[0]}` : ''
+      source = new EventSource(`/api/projects/${project}/initialization/events${after}`)
+      for (const type of ['snapshot', 'step', 'project', 'end'])
+        source.addEventListener(type, (event) => seen.push([Number(event.lastEventId), type]))
+    }
+    open()
+    const timer = setInterval(() => {
+      if (window.forgotten?.has(project)) { source.close(); clearInterval(timer) }
+      else if (source.readyState === EventSource.CLOSED) open()
+    }, 500)
+  }
+}"""
+
+
+async def _install_eventsource() -> None:
+    if (NODE_PACKAGES / "node_modules" / "eventsource").exists():
+        return
+    NODE_PACKAGES.mkdir(parents=True, exist_ok=True)
+    npm = await asyncio.create_subprocess_exec(
+        "npm", "install", "--prefix", NODE_PACKAGES, "--no-save", "--silent", EVENTSOURCE
+    )
+    assert await npm.wait() == 0, f"npm could not install {EVENTSOURCE}"

@@ -1,0 +1,212 @@
+"""One project's record in a real Postgres, written as workers and workflows write it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from tracking.changes import Changes, NewInitialization, PlannedRow, ProjectChange, StepChange
+from tracking.store import Outcome, Store
+
+Json = dict[str, Any]
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""Second 0 of the Temporal server's clock, as these tests count it."""
+
+
+def at(second: float) -> str:
+    """A moment on the server's clock."""
+    return (EPOCH + timedelta(seconds=second)).isoformat()
+
+
+class Collected:
+    """A publisher that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Json] = []
+
+    async def publish(self, project_id: str, messages: list[str]) -> None:
+        self.messages += map(json.loads, messages)
+
+
+def new_initialization(project_id: str, steps: dict[str, int], **more: Any) -> NewInitialization:
+    """A project with steps of these weights."""
+    given: Json = {
+        "name": f"p-{uuid4().hex[:12]}",
+        "owner": "local",
+        "blueprint": "test",
+        "workflow_id": f"initialize-{project_id}",
+        "run_id": "run-1",
+        **more,
+    }
+    rows = [PlannedRow(step, step.title(), weight) for step, weight in steps.items()]
+    return NewInitialization(project_id=project_id, steps=rows, **given)
+
+
+@dataclass
+class Record:
+    """A project's record, and its rows as they stand."""
+
+    pool: asyncpg.Pool
+    project_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def __post_init__(self) -> None:
+        self.published = Collected()
+        self.store = Store(self.pool, self.published)
+
+    async def plan(self, **steps: int) -> Record:
+        """Insert the project and its steps; their weights."""
+        await self.store.initialize_steps_in_database(new_initialization(self.project_id, steps))
+        return self
+
+    def attempt(self, step: str, second: float, number: int = 1, **more: str) -> Attempt:
+        """An attempt at a step that the server scheduled at this second."""
+        return Attempt(self, step, second, number, **more)
+
+    async def workflow(self, second: float, *steps: StepChange, **project: Any) -> list[str]:
+        """What a workflow records at this second; what came of each change."""
+        fenced = [StepChange(**{**vars(step), "fence": at(second)}) for step in steps]
+        change = ProjectChange(fence=at(second), **project) if project else None
+        outcomes = await self.store.record(Changes(self.project_id, fenced, change))
+        return [outcome.said for outcome in outcomes]
+
+    async def step(self, step: str) -> Json:
+        """A step's whole row."""
+        row = await self.pool.fetchval(
+            """SELECT to_jsonb(s) FROM project_initialization_steps s
+               WHERE project_id = $1 AND step = $2""",
+            self.project_id,
+            step,
+        )
+        return json.loads(row)  # type: ignore[no-any-return]
+
+    async def project(self) -> Json:
+        """The project's whole row."""
+        row = await self.pool.fetchval(
+            "SELECT to_jsonb(p) FROM projects p WHERE id = $1", self.project_id
+        )
+        return json.loads(row)  # type: ignore[no-any-return]
+
+    async def attempts(self, step: str) -> list[Json]:
+        """The rows of a step's attempts, in order."""
+        rows = await self.pool.fetch(
+            """SELECT to_jsonb(a) AS row FROM project_initialization_attempts a
+               WHERE project_id = $1 AND step = $2 ORDER BY round, attempt""",
+            self.project_id,
+            step,
+        )
+        return [json.loads(row["row"]) for row in rows]
+
+    async def events(self) -> list[Json]:
+        """Every event, in order."""
+        rows = await self.pool.fetch(
+            """SELECT to_jsonb(e) AS row FROM project_initialization_events e
+               WHERE project_id = $1 ORDER BY version""",
+            self.project_id,
+        )
+        return [json.loads(row["row"]) for row in rows]
+
+    async def actions(self, step: str | None = None) -> list[str]:
+        """What happened, or what happened to one step."""
+        return [e["action"] for e in await self.events() if step in (None, e["step"])]
+
+    async def check(self) -> None:
+        """Whatever happened: versions have no gap, events fold to the rows, the sums are right."""
+        events = await self.events()
+        snapshot = json.loads(
+            await self.pool.fetchval(
+                "SELECT stepway_initialization_json(p)::text FROM projects p WHERE id = $1",
+                self.project_id,
+            )
+        )
+        assert [event["version"] for event in events] == list(range(1, snapshot["version"] + 1))
+        assert folded(events) == by_step(snapshot)
+        points = await self.pool.fetchrow(
+            """SELECT p.points, sum(s.points)::bigint AS of_steps, p.points_total,
+                      sum(100 * s.weight)::bigint AS total
+               FROM projects p JOIN project_initialization_steps s ON s.project_id = p.id
+               WHERE p.id = $1 GROUP BY p.id""",
+            self.project_id,
+        )
+        assert points["points"] == points["of_steps"]
+        assert points["points_total"] == points["total"]
+        for step in snapshot["steps"]:
+            attempts = await self.attempts(step["step"])
+            still_open = [each for each in attempts if each["ended_at"] is None]
+            assert len(still_open) <= (step["status"] == "running")
+
+
+@dataclass
+class Attempt:
+    """One attempt as its worker records it."""
+
+    record: Record
+    step: str
+    second: float
+    number: int = 1
+    run: str = "run-1"
+    activity: str = "1"
+
+    def change(self, action: str, **fields: Any) -> StepChange:
+        """A change that this attempt says of itself."""
+        change_id = f"{self.run}/{self.activity}/{self.second}/{self.number}/{action}"
+        return StepChange(
+            self.step,
+            action,
+            fence=at(self.second),
+            change_id=None if action == "progressed" else change_id,
+            run_id=self.run,
+            activity_id=self.activity,
+            attempt=self.number,
+            **fields,
+        )
+
+    async def say(self, action: str, **fields: Any) -> str:
+        """Record a change; what came of it."""
+        return (await self.outcome(action, **fields)).said
+
+    async def outcome(self, action: str, **fields: Any) -> Outcome:
+        """Record a change; all that came of it."""
+        change = self.change(action, **fields)
+        return await self.record.store.update_step_status(self.record.project_id, change)
+
+    async def progress(self, percent: int, message: str = "", *parts: Json) -> str:
+        """Record how far it is; what came of it."""
+        return await self.say(
+            "progressed", progress=percent, message=message, sub_steps=list(parts)
+        )
+
+
+def part(name: str, percent: int = 0) -> Json:
+    """A part of a step, as the reporter writes it."""
+    return {"name": name, "display_name": name.title(), "percent": percent}
+
+
+def by_step(initialization: Json) -> Json:
+    """An initialization with its steps by name."""
+    return {**initialization, "steps": {each["step"]: each for each in initialization["steps"]}}
+
+
+def folded(events: list[Json]) -> Json:
+    """What a watcher that saw every event from version 1 holds."""
+    state = by_step(events[0]["payload"])
+    for event in events[1:]:
+        data = event["payload"]
+        state["version"] = data["version"]
+        match event["type"]:
+            case "project":
+                state["project"], state["progress"] = data["project"], data["progress"]
+            case "end":
+                assert state["project"]["status"] == data["status"]
+            case _:
+                step = data["step"]
+                state["progress"] = data["progress"]
+                state["steps"].setdefault(step["step"], {}).update(step)
+        told = {"version": data["version"], "progress": state["progress"]}
+        state["project"] |= told | {"updated_at": event["at"]}
+    return state
