@@ -16,6 +16,7 @@ from tracking.events import Publisher, open_redis
 from tracking.interceptor import TrackingInterceptor
 from tracking.reconciler import Reconciler
 from tracking.recorder import Recorder
+from tracking.redacting import RedactingInterceptor
 from tracking.settings import Settings
 from tracking.store import Store
 from tracking.temporal import connect_temporal
@@ -63,7 +64,10 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
             max_concurrent_activities=STEPS_AT_ONCE,
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
-            interceptors=[TrackingInterceptor(store, client.data_converter)],
+            interceptors=[
+                TrackingInterceptor(store, client.data_converter),
+                RedactingInterceptor(),
+            ],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )

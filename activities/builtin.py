@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from activities.command import CommandSteps
-from activities.credentials import Credentials, CredentialSteps
+from activities.credentials import CredentialSteps
 from activities.database import DatabaseSteps
 from activities.environments import EnvironmentSteps
 from activities.finalize import FinalizeSteps
@@ -26,7 +26,7 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
     database = DatabaseSteps(resources.engine)
     gitops = GitopsSteps(data_dir)
     return (
-        CredentialSteps(Credentials(data_dir / "repositories")).resolve_credentials,
+        CredentialSteps(resources.credentials).resolve_credentials,
         repository.create_repository,
         repository.delete_repository,
         TemplateSteps(data_dir, [BLUEPRINTS, *resources.settings.blueprints]).push_template,
@@ -37,5 +37,5 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
         gitops.setup_gitops,
         gitops.remove_manifests,
         FinalizeSteps(data_dir, resources.engine).finalize,
-        CommandSteps(data_dir).run_command,
+        CommandSteps(data_dir, resources.credentials).run_command,
     )

@@ -16,11 +16,13 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.credentials import Credentials
 from activities.process import OutputTail, run_in_group
 from activities.project import ProjectRef
 from activities.working_tree import prepare_working_tree
 from tracking.errors import step_error
 from tracking.progress import Progress
+from tracking.redaction import redact
 
 HEARTBEAT_INTERVAL = 1.0
 SHOWN = 200
@@ -33,7 +35,10 @@ _PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
 
 @dataclass(frozen=True)
 class RunCommandInput:
-    """`command` is [program, argument, …]; `directory` lies in the working tree."""
+    """`command` is [program, argument, …]; `directory` lies in the working tree.
+
+    A variable whose value is `{"credential": NAME}` holds that credential's secret.
+    """
 
     project: ProjectRef
     command: list[Any]
@@ -52,14 +57,15 @@ class CommandRun:
 class CommandSteps:
     """Runs commands in working trees under `data_dir`."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, credentials: Credentials) -> None:
         self._data_dir = data_dir
+        self._credentials = credentials
 
     @activity.defn
     async def run_command(self, given: RunCommandInput) -> CommandRun:
         """Run the command to its end; fails with the end of its output when it does."""
         command = _words(given.command)
-        environment = _environment(given.environment)
+        environment = _environment(await self._with_secrets(given))
         tree = await asyncio.to_thread(prepare_working_tree, self._data_dir, given.project)
         directory = _inside(tree, given.directory)
         output = OutputTail()
@@ -75,6 +81,14 @@ class CommandSteps:
         if status != 0:
             raise _failed(command, status, output)
         return CommandRun(status, output.text)
+
+    async def _with_secrets(self, given: RunCommandInput) -> dict[str, Any]:
+        environment = dict(given.environment)
+        for name, value in given.environment.items():
+            if isinstance(value, dict) and set(value) == {"credential"}:
+                secret = await self._credentials.open(str(value["credential"]), given.project)
+                environment[name] = secret.value
+        return environment
 
 
 async def _beat(output: OutputTail) -> None:
@@ -133,6 +147,6 @@ def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationE
         else f"ended with exit status {status}"
     )
     return step_error(
-        f"{shlex.join(command)[:SHOWN]} {ended}\n\n{output.text}".rstrip(),
+        f"{redact(shlex.join(command))[:SHOWN]} {ended}\n\n{output.text}".rstrip(),
         remedy="Read the output, correct what it complains about, then retry the step.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -9,7 +10,9 @@ from tempfile import NamedTemporaryFile
 from temporalio import activity
 
 from activities.project import ProjectRef
-from tracking.errors import step_error
+from tracking.errors import KeyMissing, Undecipherable, step_error
+from tracking.redaction import learn
+from tracking.vault import CredentialRefused, Secret, Vault
 
 LOCAL = "local"
 
@@ -33,19 +36,38 @@ class ResolvedCredential:
 class Credentials:
     """Finds a credential by its name, anew at each attempt. `local` is this machine: no secret."""
 
-    def __init__(self, repositories: Path) -> None:
+    def __init__(self, repositories: Path, vault: Vault) -> None:
         self._repositories = repositories
+        self._vault = vault
 
-    def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
+    async def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
         """Raises step_error when there is no such credential, or when it is of no use now."""
+        account = project.owner
         if name != LOCAL:
+            account = (await self.open(name, project)).account
+        await asyncio.to_thread(self._check_that_repositories_can_be_written)
+        return ResolvedCredential(account=account, credential=name)
+
+    async def open(self, name: str, project: ProjectRef) -> Secret:
+        """The secret itself, for use inside this attempt; it is redacted wherever it shows up.
+
+        Raises step_error when there is none that this project may use.
+        """
+        try:
+            secret = await self._vault.find(project.owner, name)
+        except (KeyMissing, Undecipherable, CredentialRefused) as error:
+            raise step_error(
+                f"The credential {name!r} cannot be decrypted. {error}",
+                remedy="Ask an operator to give the workers that key, then retry.",
+            ) from error
+        if secret is None:
             raise step_error(
                 f"There is no credential named {name!r}",
                 remedy=f"Use the credential {LOCAL!r}, or ask an operator for the right name.",
                 retry=False,
             )
-        self._check_that_repositories_can_be_written()
-        return ResolvedCredential(account=project.owner, credential=name)
+        learn(secret.value)
+        return secret
 
     def _check_that_repositories_can_be_written(self) -> None:
         try:
@@ -67,6 +89,6 @@ class CredentialSteps:
         self._credentials = credentials
 
     @activity.defn
-    def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
+    async def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
         """Find the credential and check that it can be used."""
-        return self._credentials.resolve(given.credential, given.project)
+        return await self._credentials.resolve(given.credential, given.project)

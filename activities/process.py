@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tracking.redaction import redact
+
 OUTPUT_BYTES = 8_000
 OUTPUT_LINES = 50
 LINE_LENGTH = 200
@@ -45,7 +47,8 @@ class OutputTail:
     def last_line(self) -> str:
         """The newest line that has text."""
         written = [line.strip() for line in self._lines() if line.strip()]
-        return written[-1][:LINE_LENGTH] if written else ""
+        # Before the cut: half a secret would not be found any more.
+        return redact(written[-1])[:LINE_LENGTH] if written else ""
 
     def _lines(self) -> list[str]:
         # Postgres takes no NUL in text.

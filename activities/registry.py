@@ -13,7 +13,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from activities.credentials import Credentials
+from tracking.crypto import open_keyring
 from tracking.settings import Settings, SettingsError
+from tracking.vault import Vault
 
 BUILT_IN = "activities.builtin"
 _SETTING = "STEPWAY_STEP_MODULES"
@@ -27,6 +30,12 @@ class Resources:
 
     settings: Settings
     engine: AsyncEngine
+
+    @property
+    def credentials(self) -> Credentials:
+        """Where a step finds a secret by its name, inside its attempt."""
+        vault = Vault(self.engine, open_keyring(self.settings.keys))
+        return Credentials(self.settings.data_dir / "repositories", vault)
 
 
 def load_steps(resources: Resources, modules: Sequence[str]) -> dict[str, StepActivity]:

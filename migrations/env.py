@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-import activities.models  # noqa: F401 - registers its tables
+import tracking.access_models  # noqa: F401 - both register their tables
 from tracking.models import Base
 
 # Any fixed number: those who start at the same moment wait here for the first.

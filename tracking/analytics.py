@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -13,8 +14,15 @@ class Analytics:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def steps(self, blueprint: str | None, since: datetime | None) -> bytes:
+    async def steps(
+        self,
+        blueprint: str | None,
+        since: datetime | None,
+        owners: Sequence[str] | None = None,
+    ) -> bytes:
         """A JSON array, one object a blueprint's step, in its order; durations are milliseconds.
+
+        Only projects of these owners count, None for all.
 
         `runs` are completed and failed steps, the durations those of the completed ones.
         """
@@ -28,6 +36,7 @@ class Analytics:
                 AND s.status IN ('completed', 'failed')
                 AND ($1::text IS NULL OR p.blueprint = $1)
                 AND ($2::timestamptz IS NULL OR s.completed_at >= $2)
+                AND ($3::text[] IS NULL OR p.owner = ANY($3))
             ), statistics AS (
               SELECT blueprint, step,
                      (array_agg(display_name ORDER BY completed_at DESC))[1] AS display_name,
@@ -48,5 +57,6 @@ class Analytics:
             """,
             blueprint,
             since,
+            owners,
         )
         return body.encode()

@@ -1,7 +1,8 @@
 """What can happen to a step or a project, as plain data that workflows may hold.
 
 Times are ISO 8601 text. A change without a fence always applies; one without a `change_id`
-may be applied more than once.
+may be applied more than once; one with a `version` applies only while the project is at that
+version.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class StepChange:
     error_stack: str | None = None
     metadata: dict[str, Any] | None = None
     result: str | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ProjectChange:
     actor: str | None = None
     run_id: str | None = None
     parameters: dict[str, Any] | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ class PlannedRow:
 
     step: str
     display_name: str
-    weight: int
-    optional: bool
-    metadata: dict[str, Any]
+    weight: int = 1
+    optional: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,18 @@ class NewInitialization:
     """A project and its steps as they are first written, at version 1.
 
     `definition` is the blueprint as it was at the start, whole. `deadline` (ISO 8601) is the
-    moment after which nothing is created any more.
+    moment after which nothing is created any more, if there is one.
     """
 
     project_id: str
     name: str
     owner: str
     blueprint: str
-    parameters: dict[str, Any]
-    definition: dict[str, Any]
     steps: list[PlannedRow]
     workflow_id: str
     run_id: str
-    request_hash: str
-    deadline: str
-    actor: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    definition: dict[str, Any] = field(default_factory=dict)
+    request_hash: str = ""
+    deadline: str | None = None
+    actor: str | None = None

@@ -13,14 +13,21 @@ STATEMENT_TIMEOUT = 15.0
 UNREACHABLE = (
     OSError,
     asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""What a driver raises when Postgres cannot be reached now, as opposed to refusing a statement."""
+"""What a driver raises when Postgres takes no statement now, and may take the same one later."""
+
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""What a driver raises when Postgres will never take this statement."""
 
 
 async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:

@@ -8,6 +8,9 @@ StepwayError
 ├── StepUnknown         the project has no such step
 ├── StartExpired        the start's deadline has passed
 ├── Refused             makes no sense now; says why, and what is possible
+├── WorkflowClosed      no workflow runs for the project
+├── KeyMissing          encrypted with a key that is not there; says which
+├── Undecipherable      damaged, or moved from where it was encrypted
 └── NotConfirmed        no answer in time
 
 A step itself fails with plain Temporal errors; `step_error` adds the remedy that people see.
@@ -52,6 +55,18 @@ class NotConfirmed(StepwayError):
 
 class StartExpired(StepwayError):
     """The start came after its deadline, and created nothing."""
+
+
+class WorkflowClosed(StepwayError):
+    """The project's workflow does not run: it has ended, or was closed from outside."""
+
+
+class KeyMissing(StepwayError):
+    """What was encrypted needs a key that this process does not have."""
+
+
+class Undecipherable(StepwayError):
+    """What was encrypted is damaged, or not in the place that it was encrypted for."""
 
 
 def step_error(message: str, *, remedy: str = "", retry: bool = True) -> ApplicationError:

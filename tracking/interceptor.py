@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from temporalio import activity
@@ -21,6 +23,8 @@ from tracking.progress import Progress
 from tracking.reporter import ProgressReporter
 from tracking.store import Store
 from tracking.undoing import TrackedUndo
+
+BEAT_SECONDS = 2.0
 
 
 class TrackingInterceptor(Interceptor):
@@ -60,25 +64,49 @@ class _TrackingInbound(ActivityInboundInterceptor):
         mark = StepMark.of(input.headers)
         if mark is None:
             return await super().execute_activity(input)
-        info = activity.info()
+        info, heartbeat = activity.info(), self._outbound.repeat
         if mark.undo:
-            return await TrackedUndo(self._store, mark, info).run(lambda: self._execute(input))
-        attempt = TrackedAttempt(self._store, self._converter, mark, info)
-        return await attempt.run(lambda: self._execute(input), self._outbound.report_to)
+            undo = TrackedUndo(self._store, mark, info, heartbeat)
+            return await undo.run(lambda: self._execute(input, mark))
+        attempt = TrackedAttempt(self._store, self._converter, mark, info, heartbeat)
+        return await attempt.run(lambda: self._execute(input, mark), self._outbound.report_to)
 
-    async def _execute(self, input: ExecuteActivityInput) -> Any:
-        return await super().execute_activity(input)
+    async def _execute(self, input: ExecuteActivityInput, mark: StepMark) -> Any:
+        if not mark.beats:
+            return await super().execute_activity(input)
+        beating = asyncio.create_task(self._outbound.repeat_on())
+        try:
+            return await super().execute_activity(input)
+        finally:
+            beating.cancel()
 
 
 class _ProgressOutbound(ActivityOutboundInterceptor):
     """Sees every heartbeat, also those that the SDK throttles."""
 
-    _reporter: ProgressReporter | None = None
+    def __init__(self, next: ActivityOutboundInterceptor) -> None:
+        super().__init__(next)
+        self._reporter: ProgressReporter | None = None
+        self._details: Sequence[Any] = next.info().heartbeat_details
 
     def report_to(self, reporter: ProgressReporter) -> None:
         self._reporter = reporter
 
     def heartbeat(self, *details: Any) -> None:
+        self._details = details
         if self._reporter and details and isinstance(details[0], Progress):
             self._reporter.report(details[0])
         super().heartbeat(*details)
+
+    def repeat(self) -> None:
+        """Heartbeat again with the same details, which Temporal would forget otherwise.
+
+        Only from the event loop: `activity.heartbeat` would block it once a step runs in a thread.
+        """
+        super().heartbeat(*self._details)
+
+    async def repeat_on(self) -> None:
+        """Say for a step that it is alive, for as long as its worker is."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            self.repeat()

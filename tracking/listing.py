@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,13 +21,23 @@ class Listing:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def page(self, status: str | None, limit: int, cursor: str | None) -> bytes:
-        """`{"items": [...], "next_cursor": ...}` as JSON. Raises CursorInvalid."""
+    async def page(
+        self,
+        status: str | None,
+        limit: int,
+        cursor: str | None,
+        owners: Sequence[str] | None = None,
+    ) -> bytes:
+        """`{"items": [...], "next_cursor": ...}` as JSON; of these owners, None for all.
+
+        Raises CursorInvalid.
+        """
         created_at, project_id = _decode(cursor) if cursor is not None else (None, None)
         rows = await self._pool.fetch(
             """
             SELECT stepway_project_json(p)::text AS body, created_at, id FROM projects p
             WHERE ($1::text IS NULL OR status = $1)
+              AND ($5::text[] IS NULL OR owner = ANY($5))
               AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
             ORDER BY created_at DESC, id DESC LIMIT $4
             """,
@@ -34,6 +45,7 @@ class Listing:
             created_at,
             project_id,
             limit + 1,
+            owners,
         )
         shown = rows[:limit]
         following = "null"

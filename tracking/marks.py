@@ -24,13 +24,15 @@ HEADER = "stepway-step"
 class StepMark:
     """The step that an activity is; `undo` when it takes the step back.
 
-    After `slow_after` ms an attempt is marked slow, which changes nothing else.
+    After `slow_after` ms an attempt is marked slow, which changes nothing else. Where it `beats`,
+    its worker heartbeats for it, so that a lost worker is noticed though the step says nothing.
     """
 
     project_id: str
     step: str
     undo: bool = False
     slow_after: int | None = None
+    beats: bool = False
 
     def to_payload(self) -> Payload:
         """The header's value."""
@@ -48,10 +50,15 @@ _current: ContextVar[StepMark | None] = ContextVar("stepway_mark", default=None)
 
 @contextmanager
 def tracked(
-    project_id: str, step: str, *, undo: bool = False, slow_after: int | None = None
+    project_id: str,
+    step: str,
+    *,
+    undo: bool = False,
+    slow_after: int | None = None,
+    beats: bool = False,
 ) -> Iterator[None]:
     """In workflow code: activities started within are recorded as this step of the project."""
-    token = _current.set(StepMark(project_id, step, undo, slow_after))
+    token = _current.set(StepMark(project_id, step, undo, slow_after, beats))
     try:
         yield
     finally:

@@ -49,6 +49,12 @@ class Project(Base):
         CheckConstraint(_one_of("status", PROJECT_STATUSES), name="projects_status_check"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="projects_progress_check"),
         Index("projects_newest", text("created_at DESC"), text("id DESC")),
+        Index("projects_newest_of_owner", "owner", text("created_at DESC"), text("id DESC")),
+        Index(
+            "projects_unfinished_of_owner",
+            "owner",
+            postgresql_where=text("initialization_completed_at IS NULL"),
+        ),
         Index("projects_newest_of_blueprint", "blueprint", text("created_at DESC")),
         Index("projects_newest_of_status", "status", text("created_at DESC"), text("id DESC")),
         Index(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from temporalio import activity
@@ -10,6 +11,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from tracking.changes import Changes, NewInitialization
+from tracking.database import REFUSED
 from tracking.errors import NameTaken, StartExpired
 from tracking.recording import PLAN, RECORD, REQUEST_CANCEL
 from tracking.store import Store
@@ -29,18 +31,26 @@ class Recorder:
     @activity.defn(name=PLAN)
     async def plan(self, new: NewInitialization) -> bool:
         """Insert a project and its steps. Raises ApplicationError (NameTaken, StartExpired)."""
-        try:
+        with _for_good(NameTaken, StartExpired):
             return await self._store.initialize_steps_in_database(new)
-        except (NameTaken, StartExpired) as error:
-            kind = type(error).__name__
-            raise ApplicationError(str(error), type=kind, non_retryable=True) from error
 
     @activity.defn(name=RECORD)
     async def record(self, changes: Changes) -> list[str]:
         """Apply changes and tell others; what came of each."""
-        return [outcome.said for outcome in await self._store.record(changes)]
+        with _for_good():
+            return [outcome.said for outcome in await self._store.record(changes)]
 
     @activity.defn(name=REQUEST_CANCEL)
     async def request_cancel(self, workflow_id: str) -> None:
         """Ask Temporal to cancel a workflow."""
         await self._client.get_workflow_handle(workflow_id).cancel()
+
+
+@contextmanager
+def _for_good(*kinds: type[Exception]) -> Iterator[None]:
+    """What trying again could not help ends the activity at once."""
+    try:
+        yield
+    except (*kinds, *REFUSED, ValueError) as error:
+        kind = type(error).__name__
+        raise ApplicationError(str(error), type=kind, non_retryable=True) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -29,6 +30,7 @@ class WorkflowRecord:
 
     def __init__(self, project_id: str) -> None:
         self._project_id = project_id
+        self._one_by_one = asyncio.Lock()
 
     async def plan(self, new: NewInitialization) -> None:
         """Insert the project and its steps, once.
@@ -48,9 +50,11 @@ class WorkflowRecord:
             [_stamped(step, now, run_id) for step in steps],
             project and replace(_stamped(project, now, run_id), run_id=run_id),
         )
-        await workflow.execute_local_activity(
-            RECORD, changes, start_to_close_timeout=_PATIENCE, retry_policy=_RETRIES
-        )
+        # In the order in which the workflow came to them, also where it does not wait.
+        async with self._one_by_one:
+            await workflow.execute_local_activity(
+                RECORD, changes, start_to_close_timeout=_PATIENCE, retry_policy=_RETRIES
+            )
 
     async def request_cancel(self) -> None:
         """Have Temporal cancel this run from outside, so that it closes as Cancelled."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+import asyncpg
+
+from tracking.changes import StepChange
 from tracking.database import UNREACHABLE
+from tracking.failing import clean
 from tracking.progress import Progress, SubStep
 
 log = logging.getLogger(__name__)
@@ -16,17 +20,25 @@ log = logging.getLogger(__name__)
 INTERVAL = 0.2
 """Seconds between two writes of one step's progress."""
 
-Write = Callable[[int, str, list[dict[str, Any]]], Awaitable[None]]
-"""Takes the percentage, the message and the parts in the order in which they were named."""
+LONGEST_MESSAGE = 1000
+"""Characters of a message that are kept."""
+
+Write = Callable[[StepChange], Awaitable[Any]]
 
 
 class ProgressReporter:
-    """Keeps the newest progress and writes it, at once when it can, the last one always."""
+    """Keeps the newest progress and writes it, at once when it can.
 
-    def __init__(self, write: Write) -> None:
+    `change` is what is written, to be filled with progress, message, and the parts in the order in
+    which they were named.
+    """
+
+    def __init__(self, write: Write, change: StepChange) -> None:
         self._write = write
+        self._change = change
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
+        self._flushing = asyncio.Lock()
         self._percent = 0
         self._message = ""
         self._parts: dict[str, SubStep] = {}
@@ -36,12 +48,12 @@ class ProgressReporter:
         """Take a step's progress; from any thread."""
         self._loop.call_soon_threadsafe(self._take, progress)
 
-    async def close(self) -> None:
-        """Stop, leaving nothing unwritten that could be written."""
+    async def close(self) -> StepChange | None:
+        """Stop, once what is being written is in; what is left to write."""
         await asyncio.sleep(0)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._flush()
+        async with self._flushing:
+            self._task.cancel()
+        return self._take_news()
 
     def _take(self, progress: Progress) -> None:
         self._percent = max(self._percent, min(progress.percent, 100))
@@ -53,17 +65,30 @@ class ProgressReporter:
     async def _write_on(self) -> None:
         while True:
             await self._news.wait()
-            await asyncio.shield(self._flush())
+            async with self._flushing:
+                await self._flush()
             await asyncio.sleep(INTERVAL)
 
     async def _flush(self) -> None:
-        if not self._news.is_set():
+        parts = self._parts
+        change = self._take_news()
+        if change is None:
             return
-        self._news.clear()
-        parts, self._parts = self._parts, {}
         try:
-            await self._write(self._percent, self._message, [asdict(p) for p in parts.values()])
-        except UNREACHABLE as error:
+            await self._write(change)
+        except (*UNREACHABLE, asyncpg.PostgresError) as error:
             self._parts = {**parts, **self._parts}
             self._news.set()
-            log.warning("Progress is not written yet: %s", error)
+            log.warning("Progress of %s is not written yet: %r", change.step, error)
+
+    def _take_news(self) -> StepChange | None:
+        if not self._news.is_set():
+            return None
+        self._news.clear()
+        parts, self._parts = self._parts, {}
+        return replace(
+            self._change,
+            progress=self._percent,
+            message=clean(self._message, LONGEST_MESSAGE),
+            sub_steps=[asdict(part) for part in parts.values()],
+        )

@@ -6,11 +6,17 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 
 from tracking.changes import Changes, NewInitialization, ProjectChange, StepChange
 from tracking.errors import NameTaken, StartExpired
+from tracking.jsonb import to_jsonb
+from tracking.redaction import redact_value
+
+SAID = {"error", "error_stack", "message", "metadata", "sub_steps", "parameters"}
+"""The fields of a change that steps and people fill."""
 
 
 class Publishes(Protocol):
@@ -34,9 +40,10 @@ class Outcome:
 
 
 class Store:
-    """The only writer of the record.
+    """The only writer of the record; no secret that is known or looks like one gets by it.
 
-    Raises what asyncpg raises when Postgres cannot be reached (tracking.database.UNREACHABLE).
+    Raises what asyncpg raises when Postgres cannot be reached (tracking.database.UNREACHABLE), and
+    ValueError for a project's id that is no UUID.
     """
 
     def __init__(self, pool: asyncpg.Pool, publisher: Publishes) -> None:
@@ -48,12 +55,14 @@ class Store:
 
         Raises NameTaken, or StartExpired after the deadline.
         """
-        project = asdict(new) | {"id": new.project_id}
+        project = asdict(new) | {"id": str(UUID(new.project_id))}
+        project |= {name: redact_value(project[name]) for name in ("parameters", "steps")}
+        steps = project.pop("steps")
         row = await self._pool.fetchrow(
             "SELECT said, messages FROM stepway_plan($1::jsonb, $2::jsonb, $3)",
-            json.dumps(project),
-            json.dumps(project.pop("steps")),
-            datetime.fromisoformat(new.deadline),
+            to_jsonb(project),
+            to_jsonb(steps),
+            datetime.fromisoformat(new.deadline) if new.deadline else None,
         )
         if row["said"] == "expired":
             raise StartExpired(f"The start of {new.name} came after its deadline.")
@@ -66,8 +75,8 @@ class Store:
         """Apply the changes in one transaction and tell others; one outcome a change."""
         row = await self._pool.fetchrow(
             "SELECT outcomes, messages FROM stepway_record($1, $2::jsonb)",
-            changes.project_id,
-            json.dumps(changes.as_rows()),
+            UUID(changes.project_id),
+            to_jsonb([redacted(row) for row in changes.as_rows()]),
         )
         await self._publisher.publish(changes.project_id, row["messages"])
         return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
@@ -95,6 +104,11 @@ class Store:
     async def update_project(self, project_id: str, change: ProjectChange) -> Outcome:
         """Change the project itself."""
         return (await self.record(Changes(project_id, project=change)))[0]
+
+
+def redacted(row: dict[str, Any]) -> dict[str, Any]:
+    """A change as it may be written: `result` is the payload codec's, and ids are no text."""
+    return {name: redact_value(value) if name in SAID else value for name, value in row.items()}
 
 
 def _with(change: StepChange, **fields: Any) -> StepChange:

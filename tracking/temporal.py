@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
+from tracking.codec import data_converter
+from tracking.crypto import open_keyring
 from tracking.settings import Settings
 
 
 async def connect_temporal(settings: Settings, *, lazy: bool = False) -> Client:
-    """A client of the settings' namespace; a lazy one connects at its first call."""
+    """A client of the settings' namespace; a lazy one connects at its first call.
+
+    Everything it sends is encrypted where the settings have keys.
+    """
     return await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, lazy=lazy
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=data_converter(open_keyring(settings.keys)),
+        lazy=lazy,
     )

@@ -7,27 +7,28 @@ from typing import Any
 
 from temporalio import activity
 
-from tracking.attempt import clean, error_text, pause_before_retry
-from tracking.changes import StepChange
+from tracking.failing import clean, error_text, pause_before_retry
 from tracking.marks import StepMark
 from tracking.store import Store
+from tracking.writing import AttemptWriter
 
 
 class TrackedUndo:
-    """Runs an undo activity; the workflow records one that failed for good."""
+    """Runs an undo activity; the workflow records one that no interceptor saw fail."""
 
-    def __init__(self, store: Store, mark: StepMark, info: activity.Info) -> None:
-        self._store = store
-        self._mark = mark
+    def __init__(
+        self, store: Store, mark: StepMark, info: activity.Info, heartbeat: Callable[[], None]
+    ) -> None:
         self._info = info
+        self._writer = AttemptWriter(store, mark, info, heartbeat)
 
     async def run(self, execute: Callable[[], Awaitable[Any]]) -> Any:
-        """Execute the undo. Raises what it raises."""
+        """Execute the undo. Raises what it raises; an ApplicationError when it came too late."""
         await self._write("undo_started", {"status": "running"})
         try:
             result = await execute()
         except Exception as error:
-            if pause_before_retry(error, self._info) is None:
+            if pause_before_retry(error, self._info) is None and not activity.is_cancelled():
                 undo = {"status": "failed", "error": clean(error_text(error))}
                 await self._write("undo_failed", undo)
             raise
@@ -35,12 +36,4 @@ class TrackedUndo:
         return result
 
     async def _write(self, action: str, undo: dict[str, str]) -> None:
-        info = self._info
-        change = StepChange(
-            step=self._mark.step,
-            action=action,
-            fence=info.current_attempt_scheduled_time.isoformat(),
-            change_id=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}/{action}",
-            metadata={"undo": undo},
-        )
-        await self._store.update_step_status(self._mark.project_id, change)
+        await self._writer.write(self._writer.fenced(action, metadata={"undo": undo}))

@@ -29,10 +29,11 @@ LANGUAGE sql STABLE AS $$
     'progress', p.progress, 'version', p.version);
 $$;
 
--- Whole milliseconds from one time to another; 0 for what never started.
+-- Whole milliseconds from one time to another; 0 for what never started, or a clock set back.
 CREATE FUNCTION stepway_milliseconds(p_from timestamptz, p_to timestamptz) RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$
-  SELECT least(coalesce(extract(epoch FROM p_to - p_from) * 1000, 0), 2147483647)::integer;
+  SELECT greatest(0, least(coalesce(extract(epoch FROM p_to - p_from) * 1000, 0),
+                           2147483647))::integer;
 $$;
 
 -- Give the project its next version and append the event that tells of it.
@@ -89,8 +90,8 @@ BEGIN
   SELECT v_id, p_project->>'name', p_project->>'owner', p_project->>'blueprint',
          p_project->'parameters', p_project->'definition', p_project->>'request_hash',
          p_project->>'workflow_id', p_project->>'run_id', 1,
-         100 * (SELECT sum((s->>'weight')::bigint) FROM jsonb_array_elements(p_steps) s),
-         v_now, v_now, v_now
+         100 * coalesce(sum((s->>'weight')::bigint), 0), v_now, v_now, v_now
+  FROM jsonb_array_elements(p_steps) s
   ON CONFLICT DO NOTHING RETURNING * INTO p;
   IF p.id IS NULL THEN
     RETURN QUERY SELECT
@@ -112,9 +113,10 @@ BEGIN
   FROM project_initialization_events e WHERE e.project_id = v_id AND e.version = 1;
 END $$;
 
--- End what still runs below a step that ends; whoever ends the parent ends its parts.
-CREATE FUNCTION stepway_end_parts(p_project uuid, p_step text, p_status text, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql AS $$
+-- End the parts of a step that stand at p_from; whoever ends the parent ends its parts.
+CREATE FUNCTION stepway_end_parts(
+  p_project uuid, p_step text, p_from text, p_status text, p_now timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   s project_initialization_steps;
 BEGIN
@@ -124,7 +126,7 @@ BEGIN
       progress = CASE WHEN p_status = 'completed' THEN 100 ELSE progress END,
       completed_at = p_now, updated_at = p_now,
       duration = stepway_milliseconds(started_at, p_now)
-    WHERE project_id = p_project AND parent_step = p_step AND status = 'running'
+    WHERE project_id = p_project AND parent_step = p_step AND status = p_from
     RETURNING *
   LOOP
     PERFORM stepway_emit(p_project, 'step', p_status, s.step, NULL, stepway_step_json(s), 0, NULL);
@@ -149,6 +151,7 @@ BEGIN
 END $$;
 
 -- A part of a running step: inserted when first named, and the part before it is over by then.
+-- Where a step of its own has that name already the part goes untold.
 CREATE FUNCTION stepway_part(parent project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -158,8 +161,11 @@ DECLARE
 BEGIN
   SELECT * INTO s FROM project_initialization_steps
   WHERE project_id = parent.project_id AND step = v_name;
+  IF s.id IS NOT NULL AND s.parent_step IS DISTINCT FROM parent.step THEN
+    RETURN;
+  END IF;
   IF s.id IS NULL OR s.status NOT IN ('running', 'completed') THEN
-    PERFORM stepway_end_parts(parent.project_id, parent.step, 'completed', p_now);
+    PERFORM stepway_end_parts(parent.project_id, parent.step, 'running', 'completed', p_now);
     INSERT INTO project_initialization_steps AS t
       (project_id, step, parent_step, display_name, sequence, status, progress, started_at,
        attempt, round, weight, created_at, updated_at)
@@ -181,7 +187,7 @@ BEGIN
       0, NULL);
   END IF;
   IF v_percent = 100 THEN
-    PERFORM stepway_end_parts(parent.project_id, parent.step, 'completed', p_now);
+    PERFORM stepway_end_parts(parent.project_id, parent.step, 'running', 'completed', p_now);
   END IF;
 END $$;
 
@@ -189,7 +195,7 @@ END $$;
 CREATE FUNCTION stepway_progress(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-  v_progress integer := greatest(s.progress, least((c->>'progress')::integer, 100));
+  v_progress integer := least(greatest(s.progress, (c->>'progress')::integer), 100);
   v_message text := coalesce(nullif(c->>'message', ''), s.message);
   v_points bigint;
   part jsonb;
@@ -212,6 +218,12 @@ BEGIN
   RETURN true;
 END $$;
 
+-- What metadata says of one round only; the rest is what the step made.
+CREATE FUNCTION stepway_passing() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+  SELECT ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'reason', 'skipped_by', 'slow',
+               'undo'];
+$$;
+
 -- An attempt begins. Says the kept result when this very activity has completed before.
 CREATE FUNCTION stepway_start(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -226,9 +238,13 @@ BEGIN
   IF kept IS NOT NULL THEN
     RETURN jsonb_build_object('said', 'kept', 'result', encode(kept, 'base64'));
   END IF;
-  -- Attempts that start again from 1 are another round: a person's retry, or an operator's reset.
+  -- A person's retry or an operator's reset is another round. Temporal counts the attempts after a
+  -- reset from 1 or, where the step was told of it while it ran its first, from 2.
   same_round := s.run_id IS NOT DISTINCT FROM c->>'run_id' AND v_attempt > s.attempt
-    AND s.activity_id IS NOT DISTINCT FROM c->>'activity_id';
+    AND s.activity_id IS NOT DISTINCT FROM c->>'activity_id'
+    AND NOT EXISTS (SELECT FROM project_initialization_attempts a
+                    WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round
+                      AND a.attempt = s.attempt AND a.outcome = 'reset');
   UPDATE project_initialization_attempts SET
     ended_at = p_now, outcome = 'lost',
     error = 'No word came from this attempt: its worker stopped, or its time ran out.'
@@ -246,8 +262,9 @@ BEGIN
     round = CASE WHEN same_round THEN s.round ELSE s.round + 1 END,
     started_at = CASE WHEN same_round THEN coalesce(s.started_at, p_now) ELSE p_now END,
     completed_at = NULL, duration = NULL, error = NULL, error_stack = NULL, undone_at = NULL,
-    metadata = s.metadata - ARRAY['next_attempt_at', 'remedy', 'reason', 'paused', 'undo', 'slow']
-      - CASE WHEN same_round THEN ARRAY[]::text[] ELSE ARRAY['last_error'] END,
+    metadata = s.metadata - stepway_passing()
+      || CASE WHEN same_round AND s.metadata ? 'last_error'
+              THEN jsonb_build_object('last_error', s.metadata->'last_error') ELSE '{}' END,
     run_id = c->>'run_id', activity_id = c->>'activity_id',
     fence = coalesce((c->>'fence')::timestamptz, s.fence), updated_at = p_now
   WHERE t.id = s.id RETURNING * INTO s;
@@ -263,7 +280,8 @@ END $$;
 --   attempt_failed, interrupted, paused  the attempt is over, the step still running
 --   completed, failed, skipped           the step is over
 --   retried                              a person or an operator wants it run again
---   slow, undo_started, undone, undo_failed
+--   slow                                 an attempt takes longer than it usually does
+--   undo_started, undone, undo_failed    what the step made is taken back
 CREATE FUNCTION stepway_change(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -278,8 +296,7 @@ DECLARE
     WHEN v_action IN ('completed', 'skipped')
       THEN ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy']
     WHEN v_action = 'failed' THEN ARRAY['next_attempt_at', 'paused', 'last_error']
-    WHEN v_action = 'retried'
-      THEN ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'reason', 'slow', 'undo']
+    WHEN v_action = 'retried' THEN stepway_passing()
     ELSE ARRAY[]::text[] END;
   t project_initialization_steps;
 BEGIN
@@ -292,7 +309,9 @@ BEGIN
     WHERE project_id = s.project_id AND step = s.step AND ended_at IS NULL;
   END IF;
   IF v_ends THEN
-    PERFORM stepway_end_parts(s.project_id, s.step, v_action, p_now);
+    PERFORM stepway_end_parts(s.project_id, s.step, 'running', v_action, p_now);
+    -- An earlier attempt named these, the last one did not.
+    PERFORM stepway_end_parts(s.project_id, s.step, 'pending', 'skipped', p_now);
   ELSIF v_begins_anew THEN
     PERFORM stepway_reset_parts(s.project_id, s.step, p_now);
   END IF;
@@ -305,7 +324,9 @@ BEGIN
     error = CASE WHEN v_action IN ('failed', 'attempt_failed') THEN c->>'error'
                  WHEN v_action IN ('completed', 'skipped', 'retried') THEN NULL
                  ELSE s.error END,
-    error_stack = CASE WHEN v_action IN ('failed', 'attempt_failed') THEN c->>'error_stack'
+    -- A workflow that gives up after an attempt has failed knows of no stack.
+    error_stack = CASE WHEN v_action IN ('failed', 'attempt_failed')
+                         THEN coalesce(c->>'error_stack', s.error_stack)
                        WHEN v_action IN ('completed', 'skipped', 'retried') THEN NULL
                        ELSE s.error_stack END,
     started_at = CASE WHEN v_begins_anew THEN NULL ELSE s.started_at END,
@@ -331,12 +352,21 @@ DECLARE
   v_action text := c->>'action';
   v_fence timestamptz := (c->>'fence')::timestamptz;
 BEGIN
+  IF v_action NOT IN ('started', 'progressed', 'attempt_failed', 'interrupted', 'paused',
+                      'completed', 'failed', 'skipped', 'retried', 'slow',
+                      'undo_started', 'undone', 'undo_failed') THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('a step knows no action %L', v_action);
+  END IF;
   SELECT * INTO s FROM project_initialization_steps
   WHERE project_id = p_project AND step = c->>'step';
   IF s.id IS NULL THEN
     RETURN jsonb_build_object('said', 'unknown');
   END IF;
-  IF s.fence > v_fence THEN
+  -- An initialization that has ended takes up only what was scheduled after its end.
+  IF s.fence > v_fence OR EXISTS (
+    SELECT FROM projects WHERE id = p_project AND fence > v_fence
+      AND initialization_completed_at IS NOT NULL
+  ) THEN
     RETURN jsonb_build_object('said', 'superseded');
   END IF;
   IF v_action = 'started' THEN
@@ -350,7 +380,8 @@ BEGIN
     RETURN jsonb_build_object(
       'said', CASE WHEN stepway_progress(s, c, p_now) THEN 'applied' ELSE 'unchanged' END);
   END IF;
-  IF v_action = s.status THEN
+  IF v_action = s.status
+     OR v_action = 'undo_failed' AND s.metadata->'undo'->>'status' = 'failed' THEN
     RETURN jsonb_build_object('said', 'unchanged');
   END IF;
   PERFORM stepway_change(s, c, p_now);
@@ -402,6 +433,8 @@ BEGIN
   FOR c IN SELECT * FROM jsonb_array_elements(p_changes) LOOP
     v_outcomes := v_outcomes || jsonb_build_array(CASE
       WHEN v_before IS NULL THEN jsonb_build_object('said', 'unknown')
+      -- What was concluded from a version holds for that version only.
+      WHEN (c->>'version')::bigint <> v_before THEN jsonb_build_object('said', 'superseded')
       WHEN EXISTS (SELECT FROM project_initialization_events e
                    WHERE e.project_id = p_project AND e.change_id = c->>'change_id')
         THEN jsonb_build_object('said', 'repeat')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,15 +135,20 @@ class Stepway:
 
 @asynccontextmanager
 async def running_stepway(
-    settings: Settings, folder: Path, *, worker: bool = True
+    settings: Settings,
+    folder: Path,
+    *,
+    worker: bool = True,
+    modules: Sequence[str] = ("tests.support.steps",),
+    queue: str = "",
 ) -> AsyncIterator[Stepway]:
     """API and worker in this process, on given servers, with the blueprints in `folder`."""
     settings = settings.model_copy(
         update={
             "data_dir": folder / "data",
             "blueprints": [folder],
-            "step_modules": ["tests.support.steps"],
-            "temporal_task_queue": f"stepway-{uuid4().hex[:8]}",
+            "step_modules": list(modules),
+            "temporal_task_queue": queue or f"stepway-{uuid4().hex[:8]}",
         }
     )
     (folder / "data").mkdir(exist_ok=True)

@@ -33,23 +33,23 @@ def commit_as_a_person(git, tree: Path) -> None:
     git("commit", "-m", "Notes", cwd=tree)
 
 
-def test_the_local_credential_is_found_and_leaves_no_probe_behind(worker, project):
-    found = worker.run("resolve_credentials", ResolveCredentialsInput(project))
+async def test_the_local_credential_is_found_and_leaves_no_probe_behind(worker, project):
+    found = await worker.run("resolve_credentials", ResolveCredentialsInput(project))
     assert found == ResolvedCredential(account="local", credential="local")
     assert list((worker.data_dir / "repositories").iterdir()) == []
 
 
-def test_an_unknown_credential_is_named_and_not_retried(worker, project, refusal):
+async def test_an_unknown_credential_is_named_and_not_retried(worker, project, refusal):
     with pytest.raises(ApplicationError) as caught:
-        worker.run("resolve_credentials", ResolveCredentialsInput(project, "githbu"))
+        await worker.run("resolve_credentials", ResolveCredentialsInput(project, "githbu"))
     assert "githbu" in refusal(caught.value)
 
 
-def test_a_data_folder_that_cannot_be_written_is_said_and_retried(worker, project):
+async def test_a_data_folder_that_cannot_be_written_is_said_and_retried(worker, project):
     worker.data_dir.mkdir()
     (worker.data_dir / "repositories").write_text("a file in the way")
     with pytest.raises(ApplicationError, match="cannot be written") as caught:
-        worker.run("resolve_credentials", ResolveCredentialsInput(project))
+        await worker.run("resolve_credentials", ResolveCredentialsInput(project))
     assert not caught.value.non_retryable
     assert str(worker.data_dir) not in caught.value.message
 

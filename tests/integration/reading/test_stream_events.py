@@ -311,7 +311,7 @@ async def test_frozen_client_is_closed_and_costs_the_others_nothing(
         host, port = site.url.removeprefix("http://").split(":")
         reader, frozen = await asyncio.open_connection(host, int(port), limit=1024)
         reader._transport.pause_reading()  # type: ignore[attr-defined]
-        frozen.write(f"GET {path(project_id)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        frozen.write(f"GET {path(project_id)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         async with watch(site, project_id) as watcher:
             await watcher.next()
             await until(lambda: site.hub.streams == 2)

@@ -1,0 +1,114 @@
+"""What tests of controls look at in Temporal, and the sweep, run at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.testing import ActivityEnvironment
+
+from tests.support.servers import Json, Stepway, eventually
+from tracking import reconciler
+from tracking.events import Publisher, open_redis
+from tracking.reconciler import Reconciler
+from tracking.settings import Settings
+from tracking.store import Store
+
+Handle = WorkflowHandle[Any, Any]
+
+TEMPORAL = str(Path(sys.executable).parent / "temporal")
+
+
+def workflow_of(client: Client, project: str) -> Handle:
+    """The newest run of a project's workflow."""
+    return client.get_workflow_handle(f"initialize-{project}")
+
+
+async def status_of(client: Client, project: str) -> WorkflowExecutionStatus | None:
+    """How Temporal lists the newest run."""
+    return (await workflow_of(client, project).describe()).status
+
+
+async def history_length(client: Client, project: str) -> tuple[str | None, int]:
+    """The newest run, and how many events it has."""
+    found = await workflow_of(client, project).describe()
+    return found.run_id, found.history_length
+
+
+async def activities_of(client: Client, project: str, run_id: str | None = None) -> list[str]:
+    """The types of all activities that a run has scheduled, in order."""
+    handle = client.get_workflow_handle(f"initialize-{project}", run_id=run_id)
+    return [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        async for event in handle.fetch_history_events()
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    ]
+
+
+async def runs_of(client: Client, project: str) -> int:
+    """How many runs the project's workflow has had."""
+    return len([run async for run in client.list_workflows(f"WorkflowId='initialize-{project}'")])
+
+
+async def until_closed(client: Client, project: str) -> WorkflowExecutionStatus:
+    """Wait until Temporal has closed the newest run; how."""
+
+    async def closed() -> WorkflowExecutionStatus | None:
+        found = await workflow_of(client, project).describe()
+        return found.status if found.close_time else None
+
+    return await eventually(closed)  # type: ignore[no-any-return]
+
+
+async def until_ended(stepway: Stepway, project: str, status: str) -> Json:
+    """Wait until the initialization has ended with this status."""
+
+    async def ended() -> Json | None:
+        found = await stepway.initialization(project)
+        has_ended = found["project"]["initialization_completed_at"] is not None
+        return found if has_ended and found["project"]["status"] == status else None
+
+    return await eventually(ended)  # type: ignore[no-any-return]
+
+
+async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
+    """Reconcile now, however short projects have stood still."""
+    redis = open_redis(settings.redis_url)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reconciler, "STILL_SECONDS", 0.0)
+            sweeper = Reconciler(pool, Store(pool, Publisher(redis)), client)
+            await ActivityEnvironment().run(sweeper.reconcile)
+    finally:
+        await redis.aclose()
+
+
+async def temporal_cli(settings: Settings, *arguments: str) -> str:
+    """Run Temporal's own command line; what it said."""
+    process = await asyncio.create_subprocess_exec(
+        TEMPORAL,
+        *arguments,
+        *("--address", settings.temporal_address),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+def actions(history: list[Json], *, step: str | None = None) -> list[str]:
+    """What happened, in order; of one step, or of all."""
+    return [event["action"] for event in history if step is None or event["step"] == step]
+
+
+def statuses(initialization: Json) -> dict[str, str]:
+    """The status of each step that is no part of another."""
+    steps = initialization["steps"]
+    return {step["step"]: step["status"] for step in steps if step["parent_step"] is None}

@@ -1,0 +1,146 @@
+"""A workflow of one tracked step, and workers that run it on real servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from temporalio import workflow
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import RetryPolicy
+from temporalio.worker import Interceptor, Worker
+
+with workflow.unsafe.imports_passed_through():
+    import asyncpg
+
+    from tests.support.record import Record
+    from tracking.changes import NewInitialization, PlannedRow
+    from tracking.interceptor import TrackingInterceptor
+    from tracking.marks import tracked
+    from tracking.plugin import TrackingPlugin
+    from tracking.recorder import Recorder
+    from tracking.recording import WorkflowRecord
+    from tracking.store import Publishes, Store
+
+STEP = "build"
+"""The step, and the type of its activity."""
+
+GATE = "gate"
+"""The type of an activity that is no step and runs before the step, where asked for."""
+
+THROTTLE = timedelta(seconds=0.2)
+"""Heartbeats go to Temporal this often, so that a cancel is heard soon."""
+
+
+@dataclass
+class TrackedRun:
+    """How the step is run; times in seconds."""
+
+    project_id: str
+    gate: bool = False
+    timeout: float = 60.0
+    heartbeat: float | None = None
+    schedule_to_close: float | None = None
+    attempts: int = 3
+    pause: float = 0.1
+    final_types: list[str] = field(default_factory=list)
+    slow_after: int | None = None
+    undo: bool = False
+
+
+@workflow.defn
+class RunTrackedStep:
+    """Plans one step and runs it."""
+
+    @workflow.run
+    async def run(self, given: TrackedRun) -> Any:
+        """What the step returned."""
+        info = workflow.info()
+        await WorkflowRecord(given.project_id).plan(
+            NewInitialization(
+                given.project_id,
+                name=info.workflow_id,
+                owner="local",
+                blueprint="test",
+                steps=[PlannedRow(STEP, "Build")],
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+            )
+        )
+        if given.gate:
+            await workflow.execute_activity(GATE, start_to_close_timeout=timedelta(seconds=60))
+        result = await self._step(given, STEP)
+        if given.undo:
+            await self._step(given, f"undo_{STEP}", undo=True)
+        return result
+
+    async def _step(self, given: TrackedRun, uses: str, undo: bool = False) -> Any:
+        with tracked(given.project_id, STEP, slow_after=given.slow_after, undo=undo):
+            return await workflow.execute_activity(
+                uses,
+                start_to_close_timeout=timedelta(seconds=given.timeout),
+                heartbeat_timeout=_seconds(given.heartbeat),
+                schedule_to_close_timeout=_seconds(given.schedule_to_close),
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=given.pause),
+                    backoff_coefficient=1.0,
+                    maximum_attempts=given.attempts,
+                    non_retryable_error_types=given.final_types,
+                ),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )
+
+
+def _seconds(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+@dataclass
+class Tracker:
+    """Starts runs of one task queue, and workers for them."""
+
+    client: Client
+    pool: asyncpg.Pool
+    publisher: Publishes
+    queue: str = field(default_factory=lambda: f"tracked-{uuid4().hex[:8]}")
+
+    @asynccontextmanager
+    async def worker(
+        self, *steps: Callable[..., Any], outside: Sequence[Interceptor] = (), grace: float = 0
+    ) -> AsyncIterator[Worker]:
+        """A worker with these activities; `outside` are interceptors around the tracking one."""
+        store = Store(self.pool, self.publisher)
+        own: dict[str, Any] = {"plugins": [TrackingPlugin(store)], "activities": steps}
+        if outside:
+            tracking = TrackingInterceptor(store, self.client.data_converter)
+            recorder = Recorder(store, self.client).activities()
+            own = {"interceptors": [*outside, tracking], "activities": [*steps, *recorder]}
+        with ThreadPoolExecutor(8) as threads:
+            async with Worker(
+                self.client,
+                task_queue=self.queue,
+                workflows=[RunTrackedStep],
+                activity_executor=threads,
+                max_heartbeat_throttle_interval=THROTTLE,
+                default_heartbeat_throttle_interval=THROTTLE,
+                graceful_shutdown_timeout=timedelta(seconds=grace),
+                **own,
+            ) as worker:
+                yield worker
+
+    async def start(self, **options: Any) -> tuple[WorkflowHandle[Any, Any], Record]:
+        """Start a run of the step."""
+        record = Record(self.pool)
+        handle = await self.client.start_workflow(
+            RunTrackedStep.run,
+            TrackedRun(record.project_id, **options),
+            id=f"tracked-{record.project_id}",
+            task_queue=self.queue,
+            execution_timeout=timedelta(seconds=60),
+        )
+        return handle, record

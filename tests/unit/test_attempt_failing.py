@@ -1,0 +1,126 @@
+"""What an attempt's failure says, and whether the server tries again: retry.go's rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.activity import Info as ActivityInfo
+from temporalio.common import RetryPolicy
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from tracking.attempt import as_metadata, interruption
+from tracking.errors import step_error
+from tracking.failing import LONGEST_TEXT, clean, error_text, pause_before_retry, remedy_of
+from tracking.progress import SubStep
+
+POLICY = RetryPolicy(
+    initial_interval=timedelta(seconds=2),
+    backoff_coefficient=3.0,
+    maximum_interval=timedelta(seconds=10),
+    maximum_attempts=4,
+)
+
+
+def info(attempt: int = 1, **more: Any) -> ActivityInfo:
+    return replace(
+        ActivityEnvironment.default_info(),
+        attempt=attempt,
+        retry_policy=POLICY,
+        scheduled_time=datetime.now(UTC),
+        **{"schedule_to_close_timeout": None, **more},
+    )
+
+
+def seconds(error: BaseException, given: ActivityInfo) -> float | None:
+    pause = pause_before_retry(error, given)
+    return None if pause is None else pause.total_seconds()
+
+
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 2.0), (2, 6.0), (3, 10.0), (4, None)])
+def test_the_pause_grows_to_its_limit_until_the_attempts_are_used_up(
+    attempt: int, pause: float | None
+) -> None:
+    assert seconds(RuntimeError("x"), info(attempt)) == pause
+
+
+def test_a_pause_that_the_step_asks_for_is_bounded_by_the_policy() -> None:
+    asked = ApplicationError("busy", next_retry_delay=timedelta(seconds=7))
+    too_long = ApplicationError("busy", next_retry_delay=timedelta(hours=1))
+    assert seconds(asked, info(3)) == 7.0
+    assert seconds(too_long, info(1)) == 10.0
+    assert seconds(asked, info(4)) is None
+
+
+def test_an_error_that_is_not_to_be_retried_ends_the_step() -> None:
+    final = replace(POLICY, non_retryable_error_types=["KeyError", "Refused"])
+    assert seconds(step_error("no", retry=False), info()) is None
+    assert seconds(KeyError("x"), info(retry_policy=final)) is None
+    assert seconds(ApplicationError("x", type="Refused"), info(retry_policy=final)) is None
+    assert seconds(ApplicationError("x", type="Other"), info(retry_policy=final)) == 2.0
+
+
+def test_no_attempt_begins_after_the_time_of_all_attempts() -> None:
+    ends_soon = info(schedule_to_close_timeout=timedelta(seconds=1))
+    assert seconds(RuntimeError("x"), ends_soon) is None
+    assert seconds(RuntimeError("x"), info(schedule_to_close_timeout=timedelta(minutes=1))) == 2.0
+
+
+def test_without_a_limit_attempts_go_on_for_ever() -> None:
+    policy = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=2.0)
+    assert seconds(RuntimeError("x"), info(100_000, retry_policy=policy)) == 100.0
+
+
+def test_an_error_is_told_in_the_words_of_the_step_or_with_its_kind() -> None:
+    assert error_text(step_error("The host refused the key.")) == "The host refused the key."
+    assert error_text(KeyError("name")) == "KeyError: 'name'"
+    assert error_text(RuntimeError()) == "RuntimeError"
+    assert error_text(SystemExit(3)) == "SystemExit: 3"
+
+
+def test_a_remedy_is_found_only_where_a_step_gave_one() -> None:
+    assert remedy_of(step_error("no", remedy="Add the key.")) == "Add the key."
+    assert remedy_of(ApplicationError("no", "details")) == remedy_of(ValueError("no")) == ""
+
+
+def test_of_a_very_long_text_the_end_is_kept() -> None:
+    assert clean("ab") == "ab"
+    long = "a" * LONGEST_TEXT + "the end"
+    assert clean(long).endswith("the end") and len(clean(long)) == LONGEST_TEXT + 1
+
+
+@pytest.mark.parametrize(
+    ("details", "outcome"),
+    [
+        (None, "interrupted"),
+        (ActivityCancellationDetails(worker_shutdown=True), "interrupted"),
+        (ActivityCancellationDetails(cancel_requested=True), "cancelled"),
+        (ActivityCancellationDetails(cancel_requested=True, worker_shutdown=True), "cancelled"),
+        (ActivityCancellationDetails(not_found=True), "lost"),
+        (ActivityCancellationDetails(paused=True), "paused"),
+        (ActivityCancellationDetails(reset=True), "reset"),
+        (ActivityCancellationDetails(timed_out=True), "timed_out"),
+    ],
+)
+def test_an_attempt_that_was_stopped_says_why(
+    details: ActivityCancellationDetails | None, outcome: str
+) -> None:
+    assert interruption(details) == outcome
+
+
+def test_metadata_is_what_the_workflow_gets_if_that_is_an_object() -> None:
+    converter = DataConverter.default
+    part = SubStep("fetch", "Fetch", 3)
+    assert as_metadata(part, converter) == {
+        "name": "fetch",
+        "display_name": "Fetch",
+        "percent": 3,
+    }
+    assert as_metadata({"deep": part}, converter)["deep"]["name"] == "fetch"
+    for other in (None, b"bytes", 3, "text", [1]):
+        assert as_metadata(other, converter) == {}

@@ -1,0 +1,36 @@
+"""JSON for Postgres, from anything that a step may say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracking.jsonb import to_jsonb
+
+TEXTS = st.text(alphabet=st.characters())
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+)
+
+
+@given(VALUES)
+def test_no_text_or_number_that_jsonb_refuses_is_left(value: Any) -> None:
+    told = to_jsonb(value)
+    json.loads(told, parse_constant=lambda constant: AssertionError(constant))
+    json.dumps(json.loads(told), ensure_ascii=False, allow_nan=False).encode()
+    assert "\x00" not in json.dumps(json.loads(told), ensure_ascii=False)
+    assert "\\u0000" not in told or "\\\\u0000" in told
+
+
+def test_what_jsonb_takes_is_left_as_it_is() -> None:
+    value = {"a": [1, 2.5, True, None, "😀 ü \\u0000"]}
+    assert json.loads(to_jsonb(value)) == value
+
+
+def test_what_it_refuses_is_replaced_at_any_depth() -> None:
+    told = json.loads(to_jsonb({"\x00": [("\udcff", float("nan"))]}))
+    assert told == {"\N{REPLACEMENT CHARACTER}": [["\N{REPLACEMENT CHARACTER}", None]]}

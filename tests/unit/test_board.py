@@ -1,0 +1,99 @@
+"""Where each step stands, in the workflow's memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from workflows.board import Board, default_text
+from workflows.messages import Resumed
+from workflows.plan import Plan, PlannedStep
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+STEPS = [
+    PlannedStep("a", {"en": "Step A"}, "noop"),
+    PlannedStep("b", {"en": "Step B"}, "noop", needs=["a"]),
+    PlannedStep("c", {"en": "Step C"}, "noop", needs=["b"]),
+]
+PLAN = Plan("test", {"en": "Test"}, STEPS, 60.0)
+
+
+def board(**resumed: Any) -> Board:
+    """A new board, or one of an initialization that is taken up again."""
+    given = {"states": {}, "results": {}, "errors": {}, **resumed} if resumed else None
+    return Board(PLAN, Resumed(**given) if given else None, lambda: NOON)
+
+
+def test_every_change_wakes_the_workflow_and_keeps_its_time() -> None:
+    it = board()
+    for change in (
+        lambda: it.start("a"),
+        lambda: it.fail("a", "no"),
+        lambda: it.reset("a"),
+        lambda: it.complete("a", 1),
+        lambda: it.skip("b"),
+    ):
+        it.changed = False
+        change()
+        assert it.changed
+    assert it.states == {"a": "completed", "b": "skipped", "c": "pending"}
+    assert it.since == {"a": NOON, "b": NOON}
+
+
+def test_each_start_is_another_round_and_names_its_changes() -> None:
+    it = board()
+    it.start("a")
+    it.fail("a", "no")
+    assert it.change_id("a", "failed") == "a/1/failed"
+    it.reset("a")
+    it.start("a")
+    assert it.change_id("a", "failed") == "a/2/failed"
+
+
+def test_reset_forgets_what_the_step_returned_and_why_it_failed() -> None:
+    it = board()
+    it.complete("a", {"x": 1})
+    it.fail("b", "no")
+    assert (it.results, it.errors, it.finished) == ({"a": {"x": 1}}, {"b": "no"}, ["a"])
+    it.reset("a")
+    it.reset("b")
+    assert (it.results, it.errors, it.finished) == ({}, {}, [])
+
+
+def test_failures_are_told_a_line_a_step() -> None:
+    it = board()
+    it.fail("a", "no key")
+    it.fail("c", "no host")
+    assert it.failures() == "Step A: no key\nStep C: no host"
+
+
+def test_resumed_board_stands_as_the_rows_do() -> None:
+    it = board(
+        states={"a": "completed", "b": "failed", "c": "skipped"},
+        results={"a": 7},
+        errors={"b": "no"},
+    )
+    assert it.states == {"a": "completed", "b": "failed", "c": "skipped"}
+    assert (it.results, it.errors, it.finished) == ({"a": 7}, {"b": "no"}, ["a"])
+
+
+def test_retry_begins_the_rows_of_what_had_an_end_anew_and_of_nothing_else() -> None:
+    it = board()
+    it.complete("a", 1)
+    it.fail("b", "no")
+    assert it.runs_again(["b"]) == (["b", "c"], ["b"])
+
+
+def test_retry_after_an_undo_begins_the_rows_of_undone_steps_anew() -> None:
+    it = board(states={"a": "pending", "b": "failed", "c": "pending"}, reopened=["a", "c"])
+    assert it.runs_again(["b"]) == (["a", "b", "c"], ["a", "b", "c"])
+    for step in ("a", "b", "c"):
+        it.reset(step)
+    assert it.reopened == set()
+
+
+def test_english_goes_before_other_languages() -> None:
+    assert default_text({"zh": "步骤", "en": "Step"}) == "Step"
+    assert default_text({"zh": "步骤"}) == "步骤"
+    assert default_text({}) == ""

@@ -1,0 +1,32 @@
+"""What operators see in Temporal's own tools."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from workflows.board import Board
+from workflows.operators import LONGEST_ERROR, cell, steps_table
+from workflows.plan import Plan, PlannedStep
+
+STEPS = [PlannedStep("a", {"en": "A | B"}, "noop"), PlannedStep("c", {"zh": "步骤"}, "noop")]
+
+
+def table() -> Board:
+    """A board of two steps."""
+    plan = Plan("t", {"en": "T"}, STEPS, 1.0)
+    return Board(plan, None, lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_table_has_a_row_a_step_with_state_round_time_and_error() -> None:
+    board = table()
+    board.start("a")
+    board.fail("a", "no | key\nat all")
+    header, _, first, second = steps_table(board).splitlines()
+    assert header == "| | step | state | round | since | error |"
+    assert first == "| ✖ | A \\| B | failed | 1 | 2026-01-02 03:04:05 | no \\| key at all |"
+    assert second == "| · | 步骤 | pending |  |  |  |"
+
+
+def test_cell_cannot_break_out_of_the_table_or_become_html() -> None:
+    assert cell("a|b\nc <img>") == "a\\|b c &lt;img>"
+    assert len(cell("x" * 1000)) == LONGEST_ERROR + 1

@@ -1,0 +1,65 @@
+"""What a step's error says to people, and whether Temporal will try the step again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
+
+LONGEST_TEXT = 100_000
+"""Characters of an error or a stack that are kept; of more, the end."""
+
+
+def error_text(error: BaseException) -> str:
+    """An error as people read it: a step's own words, else the kind of error before its text."""
+    if isinstance(error, ApplicationError):
+        return error.message
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def remedy_of(error: BaseException) -> str:
+    """What the step said a person can do about its error."""
+    details = error.details if isinstance(error, ApplicationError) else ()
+    first = details[0] if details else None
+    return str(first.get("remedy", "")) if isinstance(first, dict) else ""
+
+
+def clean(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The text, or of a very long one the end."""
+    return text if len(text) <= longest else "…" + text[-longest:]
+
+
+def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta | None:
+    """How long Temporal waits before the next attempt; None when there is none.
+
+    It follows the server's own rules. Where the two clocks disagree at the very end of
+    `schedule_to_close`, the workflow or the next attempt sets the record right.
+    """
+    policy = info.retry_policy or RetryPolicy()
+    if _is_final(error, policy):
+        return None
+    if policy.maximum_attempts and info.attempt >= policy.maximum_attempts:
+        return None
+    pause = _pause(error, policy, info.attempt)
+    if info.schedule_to_close_timeout:
+        ends_at = info.scheduled_time + info.schedule_to_close_timeout
+        if datetime.now(UTC) + pause > ends_at:
+            return None
+    return pause
+
+
+def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
+    final = policy.non_retryable_error_types or ()
+    if isinstance(error, ApplicationError):
+        return error.non_retryable or error.type in final
+    return type(error).__name__ in final
+
+
+def _pause(error: BaseException, policy: RetryPolicy, attempt: int) -> timedelta:
+    longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
+    asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
+    growth = policy.backoff_coefficient ** min(attempt - 1, 64)
+    seconds = (asked or policy.initial_interval).total_seconds() * (1 if asked else growth)
+    return timedelta(seconds=min(seconds, longest))

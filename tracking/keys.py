@@ -1,0 +1,46 @@
+"""The keys that secrets are encrypted with, as settings spell them: `ID:KEY`, the newest first."""
+
+from __future__ import annotations
+
+import binascii
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+
+KEY_BYTES = 32
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+
+def parse_keys(text: str) -> Mapping[str, bytes]:
+    """Keys by id, in the order given, apart by commas or white space.
+
+    Raises ValueError, whose text never holds a key.
+    """
+    keys: dict[str, bytes] = {}
+    for place, part in enumerate(text.replace(",", " ").split(), start=1):
+        key_id, separator, encoded = part.partition(":")
+        if not separator or not _ID.fullmatch(key_id):
+            raise ValueError(f"key {place} must be ID:KEY, as `stepway credential new-key` prints")
+        if key_id in keys:
+            raise ValueError(f"there are two keys {key_id!r}")
+        keys[key_id] = _decoded(key_id, encoded)
+    return keys
+
+
+def new_key(key_id: str) -> str:
+    """A fresh `ID:KEY`. Raises ValueError for an id that cannot be one."""
+    if not _ID.fullmatch(key_id):
+        raise ValueError(f"{key_id!r} is no id: use up to 32 letters, digits, dots and dashes")
+    key = urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
+    return f"{key_id}:{key}"
+
+
+def _decoded(key_id: str, encoded: str) -> bytes:
+    try:
+        key = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"key {key_id!r} must be {KEY_BYTES} random bytes in base64")
+    return key
