@@ -11,9 +11,16 @@ from starlette.responses import Response
 
 from api import schemas
 from api.dependencies import Actor, ProjectId, Resources, StepName, Text, json_response, known
+from api.guard import Guarded
+from api.links import link_initialization
 from api.openapi import problems
+from api.plain import Parameters
+from api.secrets import refuse_secrets
+from tracking.redaction import redact
 
-router = APIRouter(prefix="/api/projects/{project_id}/initialization", tags=["controls"])
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["controls"]
+)
 
 CONTROLS: dict[str, Any] = {
     "status_code": HTTPStatus.ACCEPTED,
@@ -27,7 +34,7 @@ class RetryStep(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: Parameters = Field(default_factory=dict)
 
 
 class SkipStep(BaseModel):
@@ -46,11 +53,20 @@ class CancelInitialization(BaseModel):
     undo: bool = False
 
 
+class ExistingObject(BaseModel):
+    """Something that a step has made and that is still there: `what` as the step told it."""
+
+    step: str
+    display_name: str
+    what: dict[str, Any]
+
+
 class RetryPreview(BaseModel):
-    """What a retry would run, and which completed steps it would keep."""
+    """What a retry would run, which completed steps it would keep, and what exists already."""
 
     runs: list[str]
     keeps: list[str]
+    objects: list[ExistingObject]
 
 
 @router.get(
@@ -71,6 +87,9 @@ async def retry_step(
 ) -> Response:
     """Run a failed step again, and after it what needs it."""
     parameters = body.parameters if body else {}
+    if parameters:
+        owner = (await given.records.project(project_id)).owner
+        await refuse_secrets(given, owner, parameters)
     await given.commands.retry_step(project_id, step, parameters, actor)
     return await _taken(project_id, given)
 
@@ -87,7 +106,7 @@ async def skip_step(
     project_id: ProjectId, step: StepName, body: SkipStep, given: Resources, actor: Actor
 ) -> Response:
     """Leave a failed step out, where its blueprint allows it."""
-    await given.commands.skip_step(project_id, step, body.reason, actor)
+    await given.commands.skip_step(project_id, step, redact(body.reason), actor)
     return await _taken(project_id, given)
 
 
@@ -105,4 +124,5 @@ async def cancel_initialization(
 
 async def _taken(project_id: ProjectId, given: Resources) -> Response:
     snapshot = known(await given.reader.snapshot(project_id), project_id)
-    return json_response(snapshot.body, status=HTTPStatus.ACCEPTED)
+    body = link_initialization(snapshot.body, given.settings)
+    return json_response(body, status=HTTPStatus.ACCEPTED)

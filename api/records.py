@@ -14,6 +14,7 @@ from temporalio.converter import DataConverter
 
 from tracking.errors import ProjectUnknown
 from workflows.messages import Resumed
+from workflows.plan import StepStatus
 
 LOST = "The workflow that ran this step was closed before the step had ended."
 
@@ -38,11 +39,12 @@ class StepRecord:
     """Where a step stands, and what it returned if that was kept."""
 
     step: str
-    status: str
+    display_name: str
+    status: StepStatus
     started_at: datetime | None
     error: str | None
     undone: bool
-    made: dict[str, Any]
+    metadata: dict[str, Any]
     result: bytes | None
 
 
@@ -72,7 +74,7 @@ class Records:
         """The steps in order, without their parts."""
         rows = await self._pool.fetch(
             """
-            SELECT s.step, s.status, s.started_at, s.error, s.metadata,
+            SELECT s.step, s.display_name, s.status, s.started_at, s.error, s.metadata,
                    s.undone_at IS NOT NULL AS undone,
                    (SELECT a.result FROM project_initialization_attempts a
                     WHERE a.project_id = s.project_id AND a.step = s.step AND a.result IS NOT NULL
@@ -85,6 +87,7 @@ class Records:
         return [
             StepRecord(
                 row["step"],
+                row["display_name"],
                 row["status"],
                 row["started_at"],
                 row["error"],
@@ -97,16 +100,19 @@ class Records:
 
     async def resumed(self, project_id: UUID) -> Resumed:
         """Where an initialization stands whose workflow is closed."""
-        states: dict[str, str] = {}
+        states: dict[str, StepStatus] = {}
         results: dict[str, Any] = {}
         errors: dict[str, str] = {}
+        reopened: list[str] = []
         for record in await self.steps(project_id):
-            states[record.step] = resumed_state(record)
-            if record.result is not None:
+            state = states[record.step] = resumed_state(record)
+            if state == "completed" and record.result is not None:
                 results[record.step] = await self._decode(record.result)
-            if states[record.step] == "failed":
+            elif state == "failed":
                 errors[record.step] = record.error or LOST
-        return Resumed(states, results, errors)
+            elif state == "pending" and record.status != "pending":
+                reopened.append(record.step)
+        return Resumed(states, results, errors, reopened)
 
     async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
         row = await self._pool.fetchrow(
@@ -129,8 +135,18 @@ class Records:
         return (await self._converter.decode([Payload.FromString(kept)]))[0]
 
 
-def resumed_state(record: StepRecord) -> str:
-    """A step's state for a new run: what was undone is ahead again, what was cut off has failed."""
-    if record.status == "completed" and record.undone:
-        return "pending"
-    return "failed" if record.status == "running" else record.status
+def resumed_state(record: StepRecord) -> StepStatus:
+    """A step's state for a new run.
+
+    What was cut off has failed. What was undone is ahead again, and so is what neither a person
+    nor an attempt of its own has skipped: if it still cannot run, it will be skipped once more.
+    """
+    match record.status:
+        case "running":
+            return "failed"
+        case "completed" if record.undone:
+            return "pending"
+        case "skipped" if record.started_at is None and "skipped_by" not in record.metadata:
+            return "pending"
+        case status:
+            return status

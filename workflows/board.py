@@ -23,6 +23,7 @@ class Board:
         self.errors: dict[str, str] = {}
         self.rounds: dict[str, int] = dict.fromkeys(self.steps, 0)
         self.finished: list[str] = []
+        self.reopened: set[str] = set()
         self.changed = True
         self._clock = clock
         if resumed:
@@ -59,17 +60,28 @@ class Board:
         self.results.pop(step, None)
         if step in self.finished:
             self.finished.remove(step)
+        self.reopened.discard(step)
         self._set(step, "pending")
 
     def having(self, *states: StepStatus) -> list[str]:
         """The steps in one of these states, in order."""
         return [step for step in self.graph.order if self.states[step] in states]
 
+    def runs_again(self, chosen: list[str]) -> tuple[list[str], list[str]]:
+        """What a retry of these steps runs, and the steps whose rows must begin anew for it."""
+        runs = self.graph.runs_on_retry(self.states, chosen).runs
+        anew = self.reopened | {step for step in runs if self.states[step] != "pending"}
+        return runs, [step for step in self.graph.order if step in anew]
+
     def failures(self) -> str:
         """What failed and why, a line a step."""
         return "\n".join(
             f"{self.title(step)}: {self.errors.get(step, '')}" for step in self.having("failed")
         )
+
+    def change_id(self, step: str, action: str) -> str:
+        """What a change of a step is called: the same in whatever order changes are written."""
+        return f"{step}/{self.rounds[step]}/{action}"
 
     def title(self, step: str) -> str:
         """A step's name for people."""
@@ -81,6 +93,7 @@ class Board:
         self.changed = True
 
     def _resume(self, resumed: Resumed) -> None:
+        self.reopened = set(resumed.reopened)
         for step in self.graph.order:
             match resumed.states.get(step):
                 case "completed":
@@ -89,6 +102,8 @@ class Board:
                     self.fail(step, resumed.errors.get(step, ""))
                 case "skipped":
                     self.skip(step)
+                case "running":
+                    self._set(step, "running")
 
 
 def default_text(texts: dict[str, str]) -> str:

@@ -14,6 +14,9 @@ from workflows.messages import InitializationInput
 from workflows.plan import PlannedStep, RetryPlan
 from workflows.references import resolve
 
+WORKER_SILENCE = 15.0
+"""Seconds after which the worker of a step that need not heartbeat itself counts as lost."""
+
 
 class Execution:
     """Starts the activities of one initialization, with the project and resolved arguments."""
@@ -31,7 +34,9 @@ class Execution:
 
     async def run(self, step: PlannedStep) -> Any:
         """Run a step; what it returned. Raises ActivityError."""
-        with tracked(self._project_id, step.step, slow_after=self._usual.get(step.step)):
+        slow_after = self._usual.get(step.step)
+        beats = step.heartbeat is None
+        with tracked(self._project_id, step.step, slow_after=slow_after, beats=beats):
             handle = self._start(step, step.uses, step.arguments, {}, "")
         return await handle
 
@@ -40,7 +45,8 @@ class Execution:
         if step.undo is None:
             return
         result = {"result": self._board.results.get(step.step)}
-        with tracked(self._project_id, step.step, undo=True):
+        beats = step.heartbeat is None
+        with tracked(self._project_id, step.step, undo=True, beats=beats):
             handle = self._start(step, step.undo.uses, step.undo.arguments, result, "Undo: ")
         await handle
 
@@ -57,7 +63,7 @@ class Execution:
             uses,
             given,
             start_to_close_timeout=timedelta(seconds=step.timeout),
-            heartbeat_timeout=timedelta(seconds=step.heartbeat) if step.heartbeat else None,
+            heartbeat_timeout=timedelta(seconds=step.heartbeat or WORKER_SILENCE),
             retry_policy=retry_policy(step.retry),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=prefix + self._board.title(step.step),

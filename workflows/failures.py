@@ -35,6 +35,8 @@ def failure_outcome(error: ActivityError) -> str:
 def _timeout_text(cause: TimeoutError, step: PlannedStep) -> str:
     match cause.type:
         case TimeoutType.HEARTBEAT:
+            if step.heartbeat is None:
+                return "The worker that ran the step has stopped."
             return (
                 f"Nothing was heard from the step for {step.heartbeat:g} s: "
                 "the worker that ran it has stopped or hangs."

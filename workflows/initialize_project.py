@@ -14,13 +14,15 @@ with workflow.unsafe.imports_passed_through():
     from tracking.recording import WorkflowRecord
     from workflows import messages, rules
     from workflows.board import Board, default_text
+    from workflows.decisions import Decisions
+    from workflows.ending import Ending, skipped
     from workflows.execution import Execution
     from workflows.failures import failure_outcome, failure_text
     from workflows.messages import Cancel, InitializationInput, Retry, Skip
     from workflows.operators import OperatorsView
     from workflows.plan import PlannedStep
 
-RESUME_PATIENCE = timedelta(seconds=60)
+RESUME_PATIENCE = timedelta(seconds=15)
 """How long a run that was started for a retry waits for it before it closes again."""
 
 
@@ -34,15 +36,15 @@ class InitializeProject:
         self._board = Board(input.plan, input.resumed, workflow.now)
         self._execution = Execution(input, self._board)
         self._record = WorkflowRecord(input.project_id)
+        self._ending = Ending(self._board, self._execution, self._record)
+        resumes = input.resumed is not None
+        self._decisions = Decisions(self._board, self._record, awaited=resumes)
         self._view = OperatorsView()
         self._status = "initializing"
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._deciding: set[str] = set()
-        self._planned = False
+        self._planned = resumes
         self._refusal: ApplicationError | None = None
-        self._resuming = input.resumed is not None
         self._cancel: Cancel | None = None
-        self._decisions = 0
 
     @workflow.run
     async def run(self, input: InitializationInput) -> str:
@@ -55,13 +57,18 @@ class InitializeProject:
             await self._open()
             time_limit = asyncio.create_task(asyncio.sleep(self._time_left()))
             await self._work_on(time_limit)
+            if self._cancel:
+                await workflow.wait_condition(lambda: False)  # Temporal's cancel is on its way.
             if time_limit.done():
                 await self._run_out_of_time()
             time_limit.cancel()
             await self._end("active", "activated")
         except asyncio.CancelledError:
-            await self._stop(self._cancel or Cancel(actor="temporal"))
-            raise
+            if self._status != "active":
+                await self._stop()
+                raise
+            # A cancel that comes after the last step changes nothing.
+            await self._write_end("active", "activated")
         finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
         return self._status
@@ -88,47 +95,44 @@ class InitializeProject:
     @workflow.update(name=messages.RETRY_STEP)
     async def retry_step(self, retry: Retry) -> None:
         """Run a failed step again, and then what waits for it."""
-        await self._retry([retry.step], retry)
+        self._status = "initializing"
+        await self._decisions.retry([retry.step], retry)
 
     @retry_step.validator
     def _may_retry_step(self, retry: Retry) -> None:
         self._may_control(retry.deadline)
-        self._must_be_undecided_failure(retry.step, "retried")
+        self._decisions.check(retry.step, "retried")
 
     @workflow.update(name=messages.RETRY_INITIALIZATION)
     async def retry_initialization(self, retry: Retry) -> None:
         """Run again every failed step; where it had ended, all that is not completed."""
-        await self._retry(self._retried_by_all(), retry)
+        self._status = "initializing"
+        await self._decisions.retry(self._decisions.retried_by_all, retry)
 
     @retry_initialization.validator
     def _may_retry_initialization(self, retry: Retry) -> None:
         self._may_control(retry.deadline)
-        if not self._retried_by_all():
-            rules.refuse(f"There is nothing to retry: no step has failed ({self._status}).")
+        if not self._decisions.awaited:
+            rules.must_have_failures(self._decisions.retried_by_all, self._status)
 
     @workflow.update(name=messages.SKIP_STEP)
     async def skip_step(self, skip: Skip) -> None:
         """Leave a failed step out."""
-        change = StepChange(
-            skip.step,
-            "skipped",
-            change_id=self._change_id(skip.step, "skipped"),
-            actor=skip.actor,
-            metadata={"reason": skip.reason, "skipped_by": skip.actor},
-        )
-        await self._decide([skip.step], [change], ProjectChange("resumed", actor=skip.actor))
-        self._board.skip(skip.step)
+        self._status = "initializing"
+        await self._decisions.skip(skip)
 
     @skip_step.validator
     def _may_skip_step(self, skip: Skip) -> None:
         self._may_control(skip.deadline)
-        self._must_be_undecided_failure(skip.step, "skipped")
+        self._must_have_begun()
+        self._decisions.check(skip.step, "skipped")
         rules.must_be_optional(self._board, skip.step)
 
     @workflow.update(name=messages.CANCEL)
     async def cancel_initialization(self, cancel: Cancel) -> None:
         """Stop: what runs is told, what has finished is taken back where `undo` says so."""
         self._cancel = cancel
+        self._board.changed = True
         await self._record.write(
             project=ProjectChange("cancel_requested", change_id="cancel", actor=cancel.actor)
         )
@@ -137,60 +141,19 @@ class InitializeProject:
     @cancel_initialization.validator
     def _may_cancel(self, cancel: Cancel) -> None:
         self._may_control(cancel.deadline)
+        self._must_have_begun()
 
     def _may_control(self, deadline: str) -> None:
         if workflow.now() > datetime.fromisoformat(deadline):
             rules.refuse("The request reached the initialization after its time limit.")
         if self._cancel:
-            rules.refuse("The initialization is being cancelled.")
-        if self._status in ("active", "cancelled"):
-            rules.refuse(f"The initialization has ended: it is {self._status}.")
+            rules.refuse("The initialization is being cancelled; it can be retried after that.")
+        if self._status in ("stopping", "active", "cancelled", "ended"):
+            rules.refuse("The initialization is just ending; look again in a moment.")
 
-    def _must_be_undecided_failure(self, step: str, verb: str) -> None:
-        rules.must_be_failed(self._board, step, verb)
-        if step in self._deciding:
-            rules.refuse(f"Somebody else has just decided on {step}.")
-
-    def _retried_by_all(self) -> list[str]:
-        states = self._board.having("failed", "skipped", "pending")
-        if not self._resuming:
-            states = self._board.having("failed")
-        return [step for step in states if step not in self._deciding]
-
-    async def _retry(self, chosen: list[str], retry: Retry) -> None:
-        if retry.plan:
-            self._board.replace_plan(retry.plan)
-        runs = self._board.graph.runs_on_retry(self._board.states, chosen).runs
-        again = [step for step in runs if self._board.states[step] != "pending"]
-        changes = [
-            StepChange(
-                step, "retried", change_id=self._change_id(step, "retried"), actor=retry.actor
-            )
-            for step in again
-        ]
-        project = ProjectChange("retried", actor=retry.actor, parameters=retry.parameters)
-        await self._decide(runs, changes, project)
-        for step in again:
-            self._board.reset(step)
-
-    async def _decide(
-        self, steps: list[str], changes: list[StepChange], project: ProjectChange
-    ) -> None:
-        """Record a person's decision; until that is done nobody else may decide on these steps."""
-        self._decisions += 1
-        self._deciding.update(steps)
-        self._resuming = False
-        self._status = "initializing"
-        reopened = ProjectChange(
-            project.action,
-            self._status,
-            change_id=f"{project.action}/{self._decisions}",
-            actor=project.actor,
-            parameters=project.parameters,
-        )
-        await self._record.write(*changes, project=reopened)
-        self._deciding.difference_update(steps)
-        self._board.changed = True
+    def _must_have_begun(self) -> None:
+        if self._decisions.awaited:
+            rules.refuse("The initialization has ended; it can be retried.")
 
     # The way of the initialization
 
@@ -227,20 +190,24 @@ class InitializeProject:
 
     async def _await_retry(self) -> None:
         """A refused update has started this run all the same; then it ends as if it never was."""
+        decisions = self._decisions
         try:
             await workflow.wait_condition(
-                lambda: not self._resuming and not self._deciding, timeout=RESUME_PATIENCE
+                lambda: not decisions.awaited and not decisions.open, timeout=RESUME_PATIENCE
             )
         except TimeoutError:
+            self._status = "ended"
             raise ApplicationError("No retry was accepted.", type=messages.REFUSED) from None
 
     async def _work_on(self, time_limit: asyncio.Task[None]) -> None:
         """Run what is ready, wait for what runs or for a person, until all steps have ended."""
         while not time_limit.done():
+            if self._cancel:
+                return
             self._board.changed = False
             await self._skip_what_cannot_run()
             self._start_what_is_ready()
-            if not self._running and not self._deciding:
+            if not self._running and not self._decisions.open:
                 if not self._board.having("failed", "pending"):
                     return
                 await self._tell_failure()
@@ -257,7 +224,7 @@ class InitializeProject:
             for step in reasons:
                 self._board.skip(step)
             await self._record.write(
-                *(self._skipped(step, reason) for step, reason in reasons.items())
+                *(skipped(self._board, step, reason) for step, reason in reasons.items())
             )
 
     def _start_what_is_ready(self) -> None:
@@ -282,7 +249,7 @@ class InitializeProject:
 
     async def _fail(self, step: str, error: str, outcome: str) -> None:
         """Record a failure; where an interceptor ran, it has done so already."""
-        change_id = self._change_id(step, "failed")
+        change_id = self._board.change_id(step, "failed")
         await self._record.write(
             StepChange(step, "failed", change_id=change_id, error=error, outcome=outcome)
         )
@@ -297,7 +264,7 @@ class InitializeProject:
             project=ProjectChange(
                 "failed",
                 "failed",
-                change_id=f"failed/{self._decisions}",
+                change_id=f"failed/{self._decisions.count}",
                 error=self._board.failures(),
             ),
         )
@@ -307,61 +274,45 @@ class InitializeProject:
     async def _end(
         self, status: str, action: str, *, actor: str | None = None, error: str | None = None
     ) -> None:
-        self._status = status
+        self._status = "ended" if status == "failed" else status
         self._view.show(status, self._board)
+        await self._write_end(status, action, actor=actor, error=error)
+
+    async def _write_end(
+        self, status: str, action: str, *, actor: str | None = None, error: str | None = None
+    ) -> None:
+        change_id = f"ended/{status}"
         change = ProjectChange(
-            action, status, change_id="ended", actor=actor, error=error, ends=True
+            action, status, change_id=change_id, actor=actor, error=error, ends=True
         )
         await self._record.write(*self._settled(), project=change)
 
     async def _run_out_of_time(self) -> None:
         limit = timedelta(seconds=self._input.plan.time_limit)
         error = f"The initialization did not end within its time limit of {limit}."
-        await self._stop_running(error, actor=None)
-        await self._end("failed", "timed_out", error=error)
+        await self._stop_running(error)
+        reasons = filter(None, [error, self._board.failures()])
+        await self._end("failed", "timed_out", error="\n".join(reasons))
         raise ApplicationError(error, type="TimeLimit")
 
-    async def _stop(self, cancel: Cancel) -> None:
-        if not self._planned and not self._input.resumed:
+    async def _stop(self) -> None:
+        """End as cancelled; from Temporal's own tools no update has said by whom."""
+        self._cancel = cancel = self._cancel or Cancel(actor="temporal")
+        if not self._planned or self._decisions.awaited:
             return
         reason = f"Cancelled by {cancel.actor}."
-        await self._stop_running(reason, cancel.actor)
-        await self._record.write(
-            *(self._skipped(step, reason, cancel.actor) for step in self._board.having("pending"))
-        )
-        for step in self._board.having("pending"):
-            self._board.skip(step)
-        left_behind = await self._undo_finished() if cancel.undo else []
+        await self._stop_running(reason)
+        await self._ending.skip_the_rest(cancel, reason)
+        left_behind = await self._ending.undo() if cancel.undo else []
         await self._end(
             "cancelled", "cancelled", actor=cancel.actor, error="\n".join(left_behind) or None
         )
 
-    async def _stop_running(self, reason: str, actor: str | None) -> None:
+    async def _stop_running(self, reason: str) -> None:
+        """Let decisions that are being written down come first: they would open it again."""
         self._status = "stopping"
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        for step in self._board.having("running"):
-            await self._fail(step, reason, "cancelled")
-
-    async def _undo_finished(self) -> list[str]:
-        """Take the finished steps back, the last one first; what could not be, and why."""
-        left_behind = []
-        for step in reversed(self._board.finished):
-            try:
-                await self._execution.undo(self._board.steps[step])
-            except ActivityError as error:
-                reason = failure_text(error, self._board.steps[step])
-                left_behind.append(f"{self._board.title(step)} was not undone: {reason}")
-                undo = {"undo": {"status": "failed", "error": reason}}
-                change_id = self._change_id(step, "undo_failed")
-                await self._record.write(
-                    StepChange(step, "undo_failed", change_id=change_id, metadata=undo)
-                )
-        return left_behind
-
-    # Pieces
+        await workflow.wait_condition(lambda: not self._decisions.open)
+        await self._ending.stop(list(self._running.values()), reason)
 
     def _settled(self) -> list[StepChange]:
         """What has ended, told again: an operator may have completed an activity by hand."""
@@ -369,14 +320,6 @@ class InitializeProject:
             StepChange(step, self._board.states[step], error=self._board.errors.get(step))
             for step in self._board.having("completed", "skipped", "failed")
         ]
-
-    def _skipped(self, step: str, reason: str, actor: str | None = None) -> StepChange:
-        change_id = self._change_id(step, "skipped")
-        metadata = {"reason": reason}
-        return StepChange(step, "skipped", change_id=change_id, actor=actor, metadata=metadata)
-
-    def _change_id(self, step: str, action: str) -> str:
-        return f"{step}/{self._board.rounds[step]}/{action}"
 
 
 def _planned_row(step: PlannedStep) -> PlannedRow:

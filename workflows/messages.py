@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflows.plan import Plan
+from workflows.plan import Plan, StepStatus
 
 WORKFLOW = "InitializeProject"
 PLANNED = "wait_until_planned"
@@ -28,11 +28,16 @@ def workflow_id(project_id: str) -> str:
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where the rows of an initialization that had ended stand: by step, its status and more."""
+    """Where an initialization that had ended is taken up again: by step, its state and more.
 
-    states: dict[str, str]
+    `reopened` are the pending steps whose rows say something else: what was undone, and what
+    nobody but the end itself has skipped.
+    """
+
+    states: dict[str, StepStatus]
     results: dict[str, Any]
     errors: dict[str, str]
+    reopened: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class InitializationInput:
 class Retry:
     """Run a failed step again, or all that is not completed when `step` is empty.
 
-    `parameters` and the `plan` made with them replace the present ones. An update that reaches
-    the workflow after `deadline` (ISO 8601) is refused.
+    `parameters` and the `plan` made with them replace the present ones; `changes` is what a
+    person has changed in them: by name, `{"from": …, "to": …}`. An update that reaches the
+    workflow after `deadline` (ISO 8601) is refused.
     """
 
     actor: str
@@ -70,6 +76,7 @@ class Retry:
     step: str = ""
     parameters: dict[str, Any] | None = None
     plan: Plan | None = None
+    changes: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,11 @@ class Graph:
 
     def blocked(self, states: States) -> dict[str, list[str]]:
         """The pending steps that wait for a failed one, near or far, each with those failed."""
-        failed = {step for step in self.order if states[step] == "failed"}
-        behind = {step: failed & self.ancestors(step) for step in self.order}
+        behind: dict[str, set[str]] = {}
+        for step in self.order:
+            behind[step] = {step} if states[step] == "failed" else set()
+            if states[step] == "pending":
+                behind[step].update(*(behind[other] for other in self.waits_for[step]))
         return {
             step: [other for other in self.order if other in behind[step]]
             for step in self.order
@@ -149,7 +152,8 @@ class Graph:
         return [other for other in self.order if other in found and other != step]
 
     def runs_on_retry(self, states: States, steps: Iterable[str]) -> RetryPreview:
-        """What a retry of these steps would run: them, and what waited for them alone.
+        """What a retry of these steps would run: them, what waited for them alone, and whatever
+        else is pending and free to run, as after the end of an initialization.
 
         A follower that also waits for another failed step, or needs one that stays skipped,
         does not run.
@@ -157,6 +161,7 @@ class Graph:
         chosen = set(steps)
         affected = chosen.union(*(self.followers(step) for step in chosen))
         completes = self._completes(states, chosen, affected)
+        affected |= {step for step in self.order if states[step] == "pending"}
         runs = [s for s in self.order if s in completes & affected and states[s] in _UNFINISHED]
         keeps = [s for s in self.order if states[s] == "completed" and s not in runs]
         return RetryPreview(runs, keeps)

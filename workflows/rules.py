@@ -9,6 +9,18 @@ from temporalio.exceptions import ApplicationError
 from workflows.board import Board
 from workflows.messages import REFUSED, STEP_UNKNOWN
 
+_POSSIBLE = {
+    "pending": "It has not run yet; the initialization can be cancelled.",
+    "running": "Wait until it ends, or cancel the initialization.",
+    "completed": "What is completed is kept.",
+    "skipped": "The initialization goes on without it.",
+}
+_POSSIBLE_AFTER_THE_END = {
+    "pending": "Retry the initialization: that runs all that is not completed.",
+    "completed": "What is completed is kept.",
+    "skipped": "Retry the initialization: that runs all that is not completed.",
+}
+
 
 def must_know(board: Board, step: str) -> None:
     """Raises ApplicationError (StepUnknown) for a step that the plan does not have."""
@@ -17,17 +29,31 @@ def must_know(board: Board, step: str) -> None:
         raise ApplicationError(f"There is no step {step}; there are {names}.", type=STEP_UNKNOWN)
 
 
-def must_be_failed(board: Board, step: str, verb: str) -> None:
-    """Raises ApplicationError (Refused) unless the step has failed."""
+def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -> None:
+    """Raises ApplicationError (StepUnknown, Refused) unless the step has failed."""
     must_know(board, step)
-    if board.states[step] != "failed":
-        refuse(f"Only a failed step can be {verb}, and {step} is {board.states[step]}.")
+    state = board.states[step]
+    if state != "failed":
+        possible = (_POSSIBLE_AFTER_THE_END if ended else _POSSIBLE)[state]
+        refuse(f"Only a failed step can be {verb}, and {step} is {state}. {possible}")
 
 
 def must_be_optional(board: Board, step: str) -> None:
     """Raises ApplicationError (Refused) where the blueprint does not allow a skip."""
     if not board.steps[step].optional:
-        refuse(f"{step} cannot be skipped: its blueprint does not mark it as optional.")
+        refuse(
+            f"{step} has failed and cannot be skipped: its blueprint does not mark it as "
+            "optional. Retry it, or cancel the initialization."
+        )
+
+
+def must_have_failures(failed: list[str], status: str) -> None:
+    """Raises ApplicationError (Refused) where nothing has failed that nobody has decided on."""
+    if not failed:
+        refuse(
+            f"There is nothing to retry: no step is failed, the initialization is {status}. "
+            "It can be cancelled."
+        )
 
 
 def refuse(reason: str) -> NoReturn:

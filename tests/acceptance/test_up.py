@@ -182,3 +182,16 @@ async def test_a_bad_blueprint_stops_the_start_with_file_line_and_reason(place: 
     assert "bad.yaml:4" in output
     assert "clone_the_moon" in output
     assert output.count("\n") == 1
+
+
+async def test_a_step_that_says_nothing_goes_on_when_its_worker_was_killed(place: Path) -> None:
+    quiet = {"step": "quiet", "uses": "silent", "with": {"seconds": 100}}
+    blueprint = write_blueprint(place, [{**quiet, "retry": {"initial_interval": 0.1}}])
+    async with up(place) as (stepway, process):
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "quiet", "running")
+        process.kill()
+        await process.wait()
+    async with up(place) as (stepway, _):
+        await stepway.until(project, "active")
+        assert stepway.runs("quiet") == 2

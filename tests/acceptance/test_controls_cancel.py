@@ -1,0 +1,224 @@
+"""Cancel: what runs is stopped, the rest left out, and with undo what was made taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import psutil
+import yaml
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from tests.acceptance.conftest import StartStepway
+from tests.support.controls import (
+    actions,
+    statuses,
+    until_closed,
+    until_ended,
+    workflow_of,
+)
+from tests.support.servers import Json, eventually, write_blueprint
+
+UNDO: Json = {"undo": {"uses": "undo"}}
+STUBBORN: Json = {"undo": {"uses": "stubborn_undo"}}
+
+
+def living(marker: str) -> list[int]:
+    """The processes that have this among their arguments."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if marker in (process.info["cmdline"] or [])
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+async def test_cancel_stops_what_runs_and_leaves_out_the_rest(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(
+        folder, [{"step": "first"}, {"step": "held", "uses": "gate"}, {"step": "last"}]
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        assert (await stepway.control(project, "cancel")).status_code == 202
+        cancelled = await until_ended(stepway, project, "cancelled")
+
+        assert statuses(cancelled) == {"first": "completed", "held": "failed", "last": "skipped"}
+        steps = await stepway.steps(project)
+        assert steps["held"]["error"] == "Cancelled by local."
+        assert steps["last"]["metadata"]["reason"] == "Cancelled by local."
+        assert [a["outcome"] for a in await stepway.attempts(project, "held")] == ["cancelled"]
+        assert cancelled["project"]["initialization_error"] is None
+        assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
+
+        history = await stepway.history(project)
+        assert actions(history)[-2:] == ["cancelled", "ended"]
+        asked = next(event for event in history if event["action"] == "cancel_requested")
+        assert asked["actor"] == "local"
+        again = await stepway.control(project, "cancel")
+        assert again.status_code == 409
+        assert "is cancelled. It can be retried" in again.json()["detail"]
+
+
+async def test_cancel_ends_the_whole_process_group_of_a_command(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    marker = f"300.{uuid4().int % 10**9:09}"
+    command = {"command": ["sh", "-c", f"sleep {marker} & sleep {marker}"]}
+    (folder / "command.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "command",
+                "steps": [{"step": "run", "uses": "run_command", "with": command}],
+            }
+        )
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create("command")
+
+        async def both() -> bool:
+            return len(living(marker)) == 2
+
+        await eventually(both)
+        await stepway.control(project, "cancel")
+        cancelled = await until_ended(stepway, project, "cancelled")
+
+        assert living(marker) == []
+        assert statuses(cancelled) == {"run": "failed"}
+
+
+async def test_undo_goes_backwards_and_past_what_cannot_be_undone(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(
+        folder,
+        [
+            {"step": "a", **UNDO},
+            {"step": "b", **STUBBORN},
+            {"step": "plain"},
+            {"step": "c", **UNDO},
+            {"step": "doomed", "uses": "broken", **UNDO},
+        ],
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "failed")
+        assert (await stepway.control(project, "cancel", {"undo": True})).status_code == 202
+        cancelled = await until_ended(stepway, project, "cancelled")
+
+        assert (folder / "undone").read_text().split() == ["c", "a"]
+        history = await stepway.history(project)
+        undoing = [
+            (event["step"], event["action"]) for event in history if "undo" in event["action"]
+        ]
+        assert undoing == [
+            ("c", "undo_started"),
+            ("c", "undone"),
+            ("b", "undo_started"),
+            ("b", "undo_failed"),
+            ("a", "undo_started"),
+            ("a", "undone"),
+        ]
+        steps = await stepway.steps(project)
+        assert steps["a"]["undone_at"] and steps["c"]["undone_at"]
+        assert steps["b"]["undone_at"] is None
+        assert steps["b"]["metadata"]["undo"]["status"] == "failed"
+        assert steps["a"]["metadata"]["undo"]["status"] == "completed"
+        error = cancelled["project"]["initialization_error"]
+        assert error == "B was not undone: Somebody has changed it since."
+        assert statuses(cancelled)["doomed"] == "failed"
+        assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
+
+
+async def test_undo_that_takes_too_long_is_recorded_though_no_interceptor_saw_it(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    given = {"folder": str(folder), "name": "undo", "seconds": 60}
+    made: Json = {
+        "step": "made",
+        "undo": {"uses": "silent", "with": given},
+        "timeout": 1,
+        "retry": {"maximum_attempts": 1},
+    }
+    blueprint = write_blueprint(folder, [made, {"step": "doomed", "uses": "broken"}])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "failed")
+        await stepway.control(project, "cancel", {"undo": True})
+        cancelled = await until_ended(stepway, project, "cancelled")
+
+        error = cancelled["project"]["initialization_error"]
+        assert error == "Made was not undone: The step took longer than its limit of 1 s."
+        told = actions(await stepway.history(project), step="made")
+        assert told == ["started", "completed", "undo_started", "undo_failed"]
+
+
+async def test_cancel_from_temporals_own_tools_ends_in_a_true_record(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(
+        folder, [{"step": "first", **UNDO}, {"step": "held", "uses": "gate"}, {"step": "last"}]
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        await workflow_of(temporal, project).cancel()
+        cancelled = await until_ended(stepway, project, "cancelled")
+
+        assert statuses(cancelled) == {"first": "completed", "held": "failed", "last": "skipped"}
+        assert (await stepway.steps(project))["held"]["error"] == "Cancelled by temporal."
+        assert not (folder / "undone").exists()
+        assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
+
+
+async def test_cancel_with_undo_of_a_web_service_leaves_nothing_of_it(
+    start_stepway: StartStepway, pool: asyncpg.Pool, folder: Path
+) -> None:
+    built_in = Path(__file__).parents[2] / "blueprints" / "web-service.yaml"
+    definition = yaml.safe_load(built_in.read_text())
+    definition["name"] = "web-service-that-fails"
+    broken = {"step": "announce", "uses": "broken", "needs": ["finalize"]}
+    definition["steps"].append(broken)
+    (folder / "failing.yaml").write_text(yaml.safe_dump(definition, sort_keys=False))
+    async with start_stepway() as stepway:
+        project = await stepway.create("web-service-that-fails")
+        failed = await stepway.until(project, "failed")
+        name = failed["project"]["name"]
+        repository = stepway.settings.data_dir / "repositories" / "local" / f"{name}.git"
+        preview = await stepway.http.get(
+            f"/api/projects/{project}/initialization/steps/announce/retry"
+        )
+        made = [found["step"] for found in preview.json()["objects"]]
+        assert "create_repository" in made and "setup_gitops" in made
+        assert repository.exists()
+        assert await _records(pool, project) > 0
+        assert name in await _manifests(stepway.settings.data_dir)
+
+        await stepway.control(project, "cancel", {"undo": True})
+        cancelled = await until_ended(stepway, project, "cancelled")
+        assert cancelled["project"]["initialization_error"] is None
+        assert not repository.exists()
+        assert await _records(pool, project) == 0
+        assert name not in await _manifests(stepway.settings.data_dir)
+
+
+async def _records(pool: asyncpg.Pool, project: str) -> int:
+    count = """
+        SELECT (SELECT count(*) FROM environments WHERE project_id = $1)
+             + (SELECT count(*) FROM repositories WHERE project_id = $1)
+    """
+    return int(await pool.fetchval(count, UUID(project)))
+
+
+async def _manifests(data_dir: Path) -> str:
+    """The paths of everything in the gitops repository."""
+    process = await asyncio.create_subprocess_exec(
+        *("git", "--git-dir", str(data_dir / "gitops.git"), "ls-tree", "-r", "--name-only", "HEAD"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    listed, _ = await process.communicate()
+    return listed.decode()

@@ -1,0 +1,259 @@
+"""Each control at each status of step and project: refused ones say why, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from api import updates
+from tests.acceptance.conftest import StartStepway
+from tests.support.controls import history_length, runs_of, statuses, until_closed, until_ended
+from tests.support.servers import Json, Stepway, write_blueprint
+from worker import running_worker
+
+STEPS: list[Json] = [
+    {"step": "done", "needs": []},
+    {"step": "left_out", "uses": "leave", "needs": []},
+    {"step": "doomed", "uses": "broken", "needs": []},
+    {"step": "held", "uses": "gate", "needs": []},
+    {"step": "behind", "needs": ["doomed"]},
+]
+
+RUNNING = {
+    "done": "completed",
+    "left_out": "skipped",
+    "doomed": "failed",
+    "held": "running",
+    "behind": "pending",
+}
+
+
+async def refuse_all(stepway: Stepway, project: str, said: dict[str, str]) -> None:
+    """Every control of these paths is 409 and says this, and history has nothing of it."""
+    before = await stepway.history(project)
+    for path, words in said.items():
+        body = {"reason": "because"} if path.endswith("skip") else {}
+        answer = await stepway.control(project, path, body)
+        assert answer.status_code == 409, (path, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert words in answer.json()["detail"], (path, answer.text)
+    assert await stepway.history(project) == before
+
+
+@asynccontextmanager
+async def history_untouched(temporal: Client, project: str) -> AsyncIterator[None]:
+    """Neither another run nor another event."""
+    before = await history_length(temporal, project), await runs_of(temporal, project)
+    yield
+    assert (await history_length(temporal, project), await runs_of(temporal, project)) == before
+
+
+@asynccontextmanager
+async def halfway(start_stepway: StartStepway, folder: Path) -> AsyncIterator[tuple[Stepway, str]]:
+    """An initialization with a step at each status."""
+    blueprint = write_blueprint(folder, STEPS)
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        for step, status in RUNNING.items():
+            await stepway.until_step(project, step, status)
+        yield stepway, project
+
+
+async def test_while_it_runs_only_the_failed_step_takes_a_control(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    async with halfway(start_stepway, folder) as (stepway, project):
+        async with history_untouched(temporal, project):
+            await refuse_all(
+                stepway,
+                project,
+                {
+                    "steps/done/retry": "done is completed. What is completed is kept",
+                    "steps/left_out/retry": "left_out is skipped",
+                    "steps/held/retry": "held is running. Wait until it ends, or cancel",
+                    "steps/behind/retry": "behind is pending. It has not run yet",
+                    "steps/done/skip": "Only a failed step can be skipped, and done is completed",
+                    "steps/left_out/skip": "left_out is skipped",
+                    "steps/held/skip": "held is running",
+                    "steps/behind/skip": "behind is pending",
+                    "steps/doomed/skip": "does not mark it as optional. Retry it, or cancel",
+                },
+            )
+        stepway.open_gate("held")
+        assert (await stepway.control(project, "steps/doomed/retry")).status_code == 202
+        await stepway.until(project, "failed")
+        assert stepway.runs("doomed") == 2
+
+
+async def test_while_it_is_being_cancelled_nothing_more_is_taken(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    steps = [*STEPS, {"step": "deaf", "uses": "silent", "with": {"seconds": 1.5}, "needs": []}]
+    blueprint = write_blueprint(folder, steps)
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        for step, status in {**RUNNING, "deaf": "running"}.items():
+            await stepway.until_step(project, step, status)
+        assert (await stepway.control(project, "cancel")).status_code == 202
+        for path in ("cancel", "retry", "steps/doomed/retry"):
+            answer = await stepway.control(project, path)
+            assert answer.status_code == 409
+            assert "is being cancelled" in answer.json()["detail"]
+        await until_ended(stepway, project, "cancelled")
+
+
+async def test_while_nothing_has_failed_there_is_nothing_to_retry(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(folder, [{"step": "held", "uses": "gate"}])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        async with history_untouched(temporal, project):
+            await refuse_all(stepway, project, {"retry": "no step is failed"})
+        stepway.open_gate("held")
+        await stepway.until(project, "active")
+
+
+async def test_while_it_waits_only_the_failed_step_takes_a_control(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    async with halfway(start_stepway, folder) as (stepway, project):
+        stepway.open_gate("held")
+        await stepway.until(project, "failed")
+        async with history_untouched(temporal, project):
+            await refuse_all(
+                stepway,
+                project,
+                {
+                    "steps/done/retry": "done is completed",
+                    "steps/left_out/retry": "left_out is skipped",
+                    "steps/held/skip": "held is completed",
+                    "steps/behind/retry": "behind is pending",
+                    "steps/behind/skip": "behind is pending",
+                    "steps/doomed/skip": "does not mark it as optional",
+                },
+            )
+
+
+async def test_what_is_active_takes_no_control(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(folder, [{"step": "done"}])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "active")
+        await until_closed(temporal, project)
+        said = "The initialization has ended: the project is active"
+        paths = ["retry", "cancel", "steps/done/retry", "steps/done/skip"]
+        async with history_untouched(temporal, project):
+            await refuse_all(stepway, project, dict.fromkeys(paths, said))
+            preview = f"/api/projects/{project}/initialization/steps/done/retry"
+            assert (await stepway.http.get(preview)).status_code == 409
+
+
+async def test_what_was_cancelled_takes_a_retry_and_nothing_else(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    async with halfway(start_stepway, folder) as (stepway, project):
+        await stepway.control(project, "cancel")
+        cancelled = await until_ended(stepway, project, "cancelled")
+        assert statuses(cancelled)["behind"] == "skipped"
+        await until_closed(temporal, project)
+        said = "the project is cancelled. It can be retried."
+        async with history_untouched(temporal, project):
+            await refuse_all(
+                stepway,
+                project,
+                {
+                    "cancel": said,
+                    "steps/doomed/skip": said,
+                    "steps/done/retry": "done is completed",
+                    "steps/left_out/retry": "left_out is skipped. Retry the initialization",
+                    "steps/behind/retry": "behind is pending. Retry the initialization",
+                },
+            )
+
+
+async def test_what_ended_as_failed_takes_a_retry_and_nothing_else(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(folder, STEPS, time_limit=2.0)
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        failed = await until_ended(stepway, project, "failed")
+        assert statuses(failed)["held"] == "failed"
+        await until_closed(temporal, project)
+        said = "the project is failed. It can be retried."
+        async with history_untouched(temporal, project):
+            await refuse_all(
+                stepway,
+                project,
+                {
+                    "cancel": said,
+                    "steps/doomed/skip": said,
+                    "steps/done/retry": "done is completed",
+                    "steps/behind/retry": "behind is pending",
+                },
+            )
+
+
+async def test_unknown_steps_and_parts_are_404_and_those_that_exist_are_named(
+    start_stepway: StartStepway, temporal: Client, folder: Path
+) -> None:
+    blueprint = write_blueprint(folder, [{"step": "talk", "uses": "say"}, {"step": "held"}])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "active")
+        async with history_untouched(temporal, project):
+            for step in ("talc", "talk.first"):
+                for control in ("retry", "skip"):
+                    path = f"steps/{step}/{control}"
+                    answer = await stepway.control(
+                        project, path, {"reason": "x"} if control == "skip" else {}
+                    )
+                    assert answer.status_code == 404, answer.text
+                    assert "there are talk, held" in answer.json()["detail"]
+
+
+async def test_control_of_an_unknown_project_is_404(start_stepway: StartStepway) -> None:
+    async with start_stepway() as stepway:
+        nobody = "00000000-0000-4000-8000-000000000000"
+        for path in ("retry", "cancel", "steps/a/retry"):
+            assert (await stepway.control(nobody, path)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["steps/doomed/retry", "retry", "cancel", "steps/doomed/skip"])
+async def test_control_without_a_worker_is_503_and_never_taken_later(
+    start_stepway: StartStepway,
+    temporal: Client,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    monkeypatch.setattr(updates, "PATIENCE", 1.0)
+    monkeypatch.setattr(updates, "DEADLINE", timedelta(seconds=0.5))
+    doomed = {"step": "doomed", "uses": "broken", "optional": True}
+    blueprint = write_blueprint(folder, [doomed])
+    async with start_stepway(worker=False) as stepway:
+        async with running_worker(stepway.settings):
+            with monkeypatch.context() as patient:
+                patient.setattr(updates, "DEADLINE", timedelta(seconds=8))
+                patient.setattr(updates, "PATIENCE", 10.0)
+                project = await stepway.create(blueprint)
+            before = await stepway.until(project, "failed")
+        late = await stepway.control(project, path, {"reason": "x"} if "skip" in path else {})
+        assert late.status_code == 503, late.text
+        assert late.headers["retry-after"]
+
+        async with running_worker(stepway.settings):
+            handle = temporal.get_workflow_handle(f"initialize-{project}")
+            said = await handle.query("initialization")
+            assert said["status"] == "failed"
+            assert (await stepway.initialization(project))["version"] == before["version"]
+        assert stepway.runs("doomed") == 1
