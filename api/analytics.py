@@ -10,10 +10,11 @@ from pydantic import AfterValidator
 from starlette.responses import Response
 
 from api import schemas
-from api.dependencies import Resources, Text, json_response
+from api.dependencies import Asker, Resources, Text, json_response
+from api.guard import Guarded
 from api.openapi import problems
 
-router = APIRouter(prefix="/api/analytics", tags=["analytics"])
+router = APIRouter(route_class=Guarded, prefix="/api/analytics", tags=["analytics"])
 
 
 def _utc(moment: datetime) -> datetime:
@@ -27,6 +28,7 @@ def _utc(moment: datetime) -> datetime:
 @router.get("/steps", response_model=list[schemas.StepStatistics], responses=problems(422, 503))
 async def get_step_statistics(
     given: Resources,
+    asker: Asker,
     blueprint: Annotated[Text | None, Query(max_length=200)] = None,
     since: Annotated[
         Annotated[datetime, AfterValidator(_utc)] | None,
@@ -34,4 +36,4 @@ async def get_step_statistics(
     ] = None,
 ) -> Response:
     """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""
-    return json_response(await given.analytics.steps(blueprint, since))
+    return json_response(await given.analytics.steps(blueprint, since, given.rules.visible(asker)))

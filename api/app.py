@@ -11,16 +11,21 @@ from fastapi import FastAPI
 from api import (
     analytics,
     blueprints,
+    codec,
     controls,
     estimate,
     health,
     initialization,
     metrics,
     projects,
+    session,
     starting,
     stream,
 )
+from api.cors import Cors
 from api.errors import add_error_handlers
+from api.guard import check_rules
+from api.limits import REQUEST_BYTES
 from api.metrics import Metrics
 from api.openapi import document_problems
 from api.pages import add_pages
@@ -41,6 +46,8 @@ ROUTERS = (
     analytics.router,
     health.router,
     metrics.router,
+    session.router,
+    codec.router,
 )
 
 
@@ -50,6 +57,7 @@ def create_app(
     hub_options: HubOptions | None = None,
 ) -> FastAPI:
     """The API and the page. With `known_steps` every blueprint's arguments are checked too."""
+    check_rules(ROUTERS)
     counted = Metrics()
 
     @asynccontextmanager
@@ -66,8 +74,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        max_body_size=REQUEST_BYTES,
     )
     app.state.metrics = counted
+    app.add_middleware(Cors, settings=settings)
     app.add_middleware(Requests, metrics=counted)
     add_error_handlers(app)
     for router in ROUTERS:

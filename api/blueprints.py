@@ -8,10 +8,11 @@ from fastapi import APIRouter
 
 from api import schemas
 from api.dependencies import Resources
+from api.guard import Guarded
 from api.openapi import problems
 from blueprints.catalog import describe
 
-router = APIRouter(prefix="/api/blueprints", tags=["blueprints"])
+router = APIRouter(route_class=Guarded, prefix="/api/blueprints", tags=["blueprints"])
 
 
 @router.get("", response_model=list[schemas.Blueprint], response_model_exclude_none=True)

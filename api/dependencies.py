@@ -11,7 +11,9 @@ from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
+from api.access import Person
 from api.errors import InputInvalid
+from api.guard import Admission
 from api.resources import AppResources
 from tracking.errors import ProjectUnknown
 
@@ -64,11 +66,24 @@ def json_response(body: bytes, *, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+def admission(request: Request) -> Admission:
+    """How the sender was let in."""
+    found: Admission = request.state.admission
+    return found
+
+
+def asker(request: Request) -> Person:
+    """Who asks; without sign-in everybody on this machine is one person."""
+    return admission(request).person
+
+
 def actor(request: Request) -> str:
-    """Who asks: without sign-in, everybody on this machine is one person."""
-    return "local"
+    """The name of who asks, for the record."""
+    return admission(request).person.name
 
 
+Admitted = Annotated[Admission, Depends(admission)]
+Asker = Annotated[Person, Depends(asker)]
 Actor = Annotated[str, Depends(actor)]
 Resources = Annotated[AppResources, Depends(resources)]
 LastEventId = Annotated[int | None, Depends(last_event_id)]

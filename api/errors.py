@@ -15,10 +15,12 @@ from starlette.responses import JSONResponse, Response
 from temporalio.client import RPCError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCStatusCode
 
+from api.refusals import Refusal
 from api.requests import correlation_id
 from blueprints.errors import BlueprintUnknown, ParametersInvalid
 from tracking.database import UNREACHABLE
 from tracking.errors import (
+    KeyMissing,
     KeyReused,
     NameTaken,
     NotConfirmed,
@@ -26,6 +28,7 @@ from tracking.errors import (
     Refused,
     StartExpired,
     StepUnknown,
+    Undecipherable,
 )
 from tracking.hub import TooManyStreams
 
@@ -41,6 +44,8 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotConfirmed: HTTPStatus.SERVICE_UNAVAILABLE,
     StartExpired: HTTPStatus.SERVICE_UNAVAILABLE,
+    KeyMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    Undecipherable: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Errors whose own text is meant for people."""
@@ -84,6 +89,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Make every error of this application a problem."""
     handlers: dict[Any, Handler] = {
         InputInvalid: _input_invalid,
+        Refusal: _refused,
         HTTPException: _http,
         RequestValidationError: _invalid,
         ParametersInvalid: _bad_parameters,
@@ -102,6 +108,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _input_invalid(request: Request, error: InputInvalid) -> Response:
     return problem(error.status, str(error), errors=error.errors)
+
+
+async def _refused(request: Request, error: Refusal) -> Response:
+    return problem(error.status, str(error), headers=error.headers)
 
 
 async def _known(request: Request, error: Exception) -> Response:

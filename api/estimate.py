@@ -10,13 +10,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.dependencies import ProjectId, Resources
+from api.guard import Guarded
 from api.openapi import problems
 from api.records import StepRecord
 from blueprints.models import Blueprint
 from tracking.durations import Usual
 from workflows.plan import Graph
 
-router = APIRouter(prefix="/api/projects/{project_id}/initialization", tags=["initialization"])
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
 
 FEWEST_SAMPLES = 3
 

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from api import schemas
 from api.dependencies import Resources
 from api.errors import problem
+from api.guard import Guarded
 from api.openapi import problems
 
 logger = logging.getLogger(__name__)
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=Guarded, tags=["health"])
 
 PATIENCE = 2.0
 

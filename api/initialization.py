@@ -16,10 +16,14 @@ from api.dependencies import (
     json_response,
     known,
 )
+from api.guard import Guarded
+from api.links import link_initialization, link_steps
 from api.openapi import problems
 from tracking.errors import StepUnknown
 
-router = APIRouter(prefix="/api/projects/{project_id}/initialization", tags=["initialization"])
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
 
 READS = problems(404, 422, 503)
 
@@ -27,13 +31,16 @@ READS = problems(404, 422, 503)
 @router.get("", response_model=schemas.Initialization, responses=READS)
 async def get_initialization(project_id: ProjectId, given: Resources) -> Response:
     """The project, its steps and its progress, all at one version."""
-    return json_response(known(await given.reader.snapshot(project_id), project_id).body)
+    snapshot = known(await given.reader.snapshot(project_id), project_id)
+    return json_response(link_initialization(snapshot.body, given.settings))
 
 
 @router.get("/steps", response_model=list[schemas.Step], responses=READS)
 async def get_initialization_steps(project_id: ProjectId, given: Resources) -> Response:
     """The steps in order, each part behind its parent."""
-    return json_response(known(await given.reader.get_initialization_steps(project_id), project_id))
+    project = known(await given.reader.project(project_id), project_id)
+    steps = known(await given.reader.get_initialization_steps(project_id), project_id)
+    return json_response(link_steps(steps, project, given.settings))
 
 
 @router.get("/steps/{step}/attempts", response_model=list[schemas.Attempt], responses=READS)

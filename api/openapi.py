@@ -7,9 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.access import ROUTES
 from api.schemas import Problem
 
 _CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+SIGN_INS: dict[str, dict[str, Any]] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of ours, or a JWT."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "__Host-stepway"},
+}
+"""How to sign in, where the deployment asks for it."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -39,9 +47,15 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
-    for operations in schema["paths"].values():
-        for operation in operations.values():
+    schema["components"]["securitySchemes"] = SIGN_INS
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
             responses = operation["responses"]
+            if ROUTES[method.upper(), path].scope:
+                operation["security"] = [{name: []} for name in SIGN_INS]
+                responses.update(_named(problems(401, 403, 429)))
+            if "requestBody" in operation:
+                responses.update(_named(problems(413)))
             if "422" in responses:
                 responses.update(_named(problems(422)))
             responses["default"] = {"description": "Any other error", "content": _CONTENT}

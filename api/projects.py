@@ -9,24 +9,28 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import schemas
-from api.dependencies import ProjectId, Resources, json_response, known
+from api.dependencies import Asker, ProjectId, Resources, json_response, known
 from api.errors import InputInvalid
+from api.guard import Guarded
+from api.links import link_project
 from api.openapi import problems
 from tracking.listing import CursorInvalid
 
-router = APIRouter(prefix="/api/projects", tags=["projects"])
+router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"])
 
 
 @router.get("", response_model=schemas.ProjectPage, responses=problems(400, 422, 503))
 async def list_projects(
     given: Resources,
+    asker: Asker,
     status: schemas.ProjectStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="A page's `next_cursor`.")] = None,
 ) -> Response:
-    """Projects, newest first."""
+    """The projects that one may read, newest first."""
+    owners = given.rules.visible(asker)
     try:
-        return json_response(await given.listing.page(status, limit, cursor))
+        return json_response(await given.listing.page(status, limit, cursor, owners))
     except CursorInvalid as error:
         raise InputInvalid(HTTPStatus.BAD_REQUEST, str(error)) from error
 
@@ -34,4 +38,5 @@ async def list_projects(
 @router.get("/{project_id}", response_model=schemas.Project, responses=problems(404, 422, 503))
 async def get_project(project_id: ProjectId, given: Resources) -> Response:
     """One project."""
-    return json_response(known(await given.reader.project(project_id), project_id))
+    project = known(await given.reader.project(project_id), project_id)
+    return json_response(link_project(project, given.settings))

@@ -29,6 +29,8 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+YEAR = "max-age=31536000"
+
 
 def correlation_id(scope: Scope) -> str:
     """What finds this request in the log."""
@@ -57,6 +59,8 @@ class Requests:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", YEAR)
             await send(message)
 
         try:

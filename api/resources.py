@@ -10,11 +10,15 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from api.access import Rules
 from api.commands import Commands
+from api.limits import Limits
 from api.records import Records
+from api.signin import SignIn
 from blueprints.arguments import KnownSteps
 from blueprints.catalog import Catalog
 from tracking.analytics import Analytics
+from tracking.crypto import open_keyring
 from tracking.database import open_engine, open_pool
 from tracking.durations import Durations
 from tracking.hub import Hub
@@ -23,6 +27,7 @@ from tracking.listing import Listing
 from tracking.reader import Reader
 from tracking.settings import Settings
 from tracking.temporal import connect_temporal
+from tracking.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class AppResources:
     records: Records
     durations: Durations
     commands: Commands
+    sign_in: SignIn
+    rules: Rules
+    limits: Limits
+    vault: Vault
 
 
 @asynccontextmanager
@@ -78,4 +87,8 @@ async def open_resources(
             records=records,
             durations=durations,
             commands=Commands(temporal, records, durations, catalog, settings.temporal_task_queue),
+            sign_in=SignIn(settings, pool),
+            rules=Rules.of(settings),
+            limits=Limits(settings, pool),
+            vault=Vault(engine, open_keyring(settings.keys)),
         )

@@ -51,6 +51,7 @@ class Project(BaseModel):
     initialization_error: str | None
     created_at: datetime
     updated_at: datetime
+    temporal_url: str | None = None
 
 
 class Step(BaseModel):
@@ -78,6 +79,7 @@ class Step(BaseModel):
     weight: int
     optional: bool
     undone_at: datetime | None
+    temporal_url: str | None = None
 
 
 class Initialization(BaseModel):

@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api import schemas
+from api.access import Scope, owner_name
 from api.commands import NewProject
-from api.dependencies import Actor, Resources, Text, json_response, known
+from api.dependencies import Asker, Resources, Text, json_response, known
+from api.guard import Guarded
+from api.links import link_initialization
 from api.openapi import problems
+from api.plain import Parameters
+from api.refusals import Forbidden
+from api.secrets import refuse_secrets
 
-router = APIRouter(prefix="/api/projects", tags=["projects"])
+router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"])
 
 NAME = r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$"
 
 
 class CreateProject(BaseModel):
-    """What a project is made of; `parameters` as the blueprint's JSON Schema has them."""
+    """What a project is made of; `parameters` as the blueprint's JSON Schema has them.
+
+    `owner` is one's own name, if it is not given, or that of a group that one belongs to.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(pattern=NAME, description="3 to 40 of a-z, 0-9 and -.")]
     blueprint: Annotated[Text, Field(max_length=63)] = "web-service"
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: Parameters = Field(default_factory=dict)
+    owner: Annotated[str, AfterValidator(owner_name)] | None = None
 
 
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
     response_model=schemas.Initialization,
-    responses={200: {"model": schemas.Initialization}, **problems(409, 422, 503)},
+    responses={200: {"model": schemas.Initialization}, **problems(403, 409, 413, 422, 429, 503)},
 )
 async def create_project(
     body: CreateProject,
     given: Resources,
-    actor: Actor,
+    asker: Asker,
     key: Annotated[
         Text | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
     ] = None,
 ) -> Response:
     """Start an initialization; the same key and body again answer 200 with the same project."""
+    owner = body.owner or asker.name
+    if not given.rules.may(asker, Scope.CREATE, owner):
+        raise Forbidden(f"You may not make projects for {owner}.")
+    await given.limits.start(asker, owner)
+    await refuse_secrets(given, owner, body.parameters)
     new = NewProject(body.name, body.blueprint, body.parameters)
-    project_id, created = await given.commands.start(new, actor, key or str(uuid4()))
+    project_id, created = await given.commands.start(
+        new, owner, key or str(uuid4()), actor=asker.name
+    )
     snapshot = known(await given.reader.snapshot(project_id), project_id)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
-    response = json_response(snapshot.body, status=status)
+    response = json_response(link_initialization(snapshot.body, given.settings), status=status)
     response.headers["Location"] = f"/api/projects/{project_id}"
     return response

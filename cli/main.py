@@ -31,6 +31,8 @@ COMMANDS = {
     "retry": ("cli.controls:retry", "Run a failed step again, or all that failed."),
     "skip": ("cli.controls:skip", "Go on without a failed step, where the blueprint allows it."),
     "cancel": ("cli.controls:cancel", "Stop an initialization."),
+    "token": ("cli.token:app", "Make, list and revoke the API's tokens."),
+    "credential": ("cli.credential:app", "Keep the secrets that steps use."),
 }
 
 
@@ -46,8 +48,11 @@ class LazyCommands(TyperGroup):
 def load_command(name: str) -> Any:
     """The command of that name, its module imported."""
     module, _, function = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), function)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
     alone = typer.Typer(add_completion=False)
-    alone.command(name)(getattr(import_module(module), function))
+    alone.command(name)(found)
     return typer.main.get_command(alone)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.view.text import clean, one_line
+from tracking.redaction import redact, redact_value
 
 # Without a terminal there is no width to keep to: programs read whole lines.
 _WIDE = 400
@@ -37,19 +38,19 @@ def is_terminal() -> bool:
 
 def say(text: str) -> None:
     """One line to standard output, made safe to show."""
-    console().print(Text(clean(text)), soft_wrap=not is_terminal())
+    console().print(Text(clean(redact(text))), soft_wrap=not is_terminal())
 
 
 def say_error(text: object) -> None:
     """An error to standard error, made safe to show."""
     terminal = sys.stderr.isatty()
     errors = Console(stderr=True, force_terminal=terminal, highlight=False)
-    errors.print(Text.assemble(("error: ", "red"), clean(text)), soft_wrap=True)
+    errors.print(Text.assemble(("error: ", "red"), clean(redact(str(text)))), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """The value as JSON to standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(redact_value(value), indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

@@ -21,6 +21,7 @@ from cli.serving import (
     until_stopped,
 )
 from embedded.servers import ServerError, check_reachable
+from tracking.redaction import RedactingFormatter
 from tracking.settings import Settings, load_settings
 from worker import running_worker
 
@@ -45,8 +46,8 @@ def up(
 
     Postgres, Valkey and Temporal are started here only where no URL is set for them.
     """
-    require_loopback(host)
     settings = load_settings()
+    require_loopback(host, settings)
     if data_dir:
         settings = settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
     run(_up(settings, host, port))
@@ -61,9 +62,10 @@ def api(
     host: Host = "127.0.0.1", port: Port = 8000, allow_unauthenticated: Unauthenticated = False
 ) -> None:
     """Serve the API and the page."""
+    settings = load_settings()
     if not allow_unauthenticated:
-        require_loopback(host)
-    run(_api(load_settings(), host, port))
+        require_loopback(host, settings)
+    run(_api(settings, host, port))
 
 
 def migrate() -> None:
@@ -73,7 +75,9 @@ def migrate() -> None:
 
 def run(role: Coroutine[Any, Any, None]) -> None:
     """Run a role; what an operator can mend is one clear line."""
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    log = logging.StreamHandler()
+    log.setFormatter(RedactingFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(role)

@@ -74,8 +74,10 @@ async def until_stopped() -> None:
     await stopped.wait()
 
 
-def require_loopback(host: str) -> None:
-    """Raise ClientError for an address that others can reach: nobody signs in yet."""
+def require_loopback(host: str, settings: Settings) -> None:
+    """Raise ClientError for an address that others can reach, where nobody signs in."""
+    if settings.sign_in:
+        return
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -83,7 +85,8 @@ def require_loopback(host: str) -> None:
     if not loopback:
         raise ClientError(
             f"--host {host}: without sign-in Stepway serves this machine only; "
-            "use 127.0.0.1, or --allow-unauthenticated behind something that signs people in"
+            "use 127.0.0.1, set STEPWAY_SIGN_IN, or give `stepway api` --allow-unauthenticated "
+            "behind something that signs people in"
         )
 
 

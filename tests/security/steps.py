@@ -1,0 +1,59 @@
+"""Steps that are careless with a secret; loaded into the worker by STEPWAY_STEP_MODULES."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import activity
+
+from activities.project import ProjectRef
+from activities.registry import Resources
+from tracking.progress import Progress, SubStep
+
+
+@dataclass(frozen=True)
+class CarelessInput:
+    """Which credential to be careless with."""
+
+    project: ProjectRef
+    credential: str
+
+
+@dataclass(frozen=True)
+class CarelessResult:
+    """What the step made; it should not hold a secret, and does."""
+
+    url: str
+
+
+class CarelessSteps:
+    """Say a secret everywhere a step can say anything."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._credentials = resources.credentials
+
+    @activity.defn
+    async def blurt(self, given: CarelessInput) -> CarelessResult:
+        """Complete, with the secret in progress, parts, log and result."""
+        secret = (await self._credentials.open(given.credential, given.project)).value
+        logging.getLogger("tests.careless").error("using %s", secret)
+        activity.heartbeat(Progress(10, f"with {secret}", SubStep("part", f"Part {secret}", 10)))
+        return CarelessResult(f"https://bot:{secret}@git.example/x")
+
+    @activity.defn
+    async def choke(self, given: CarelessInput) -> CarelessResult:
+        """Fail for good, with the secret in the error, its cause and its stack."""
+        secret = (await self._credentials.open(given.credential, given.project)).value
+        try:
+            raise ValueError(f"refused {secret}")
+        except ValueError as error:
+            raise RuntimeError(f"cannot push with {secret}") from error
+
+
+def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
+    """Both of them."""
+    careless = CarelessSteps(resources)
+    return (careless.blurt, careless.choke)

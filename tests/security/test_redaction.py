@@ -1,0 +1,187 @@
+"""What is taken out of texts, wherever the secret stands and however it is spelt."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from base64 import b64encode
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.exceptions import ApplicationError
+
+from tracking.errors import step_error
+from tracking.redacting import redacted_error
+from tracking.redaction import REDACTED, SHORTEST, RedactingFormatter, Redactor, learn
+
+SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=16).filter(
+    lambda text: text.strip() == text
+)
+TEXTS = st.text(st.characters(codec="utf-8"))
+
+LINE = "b3BlbnNzaC1rZXktdjEAAAAA"
+KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{LINE}\n-----END OPENSSH PRIVATE KEY-----"
+SHAPES = [
+    "ghp_" + "a1B2" * 9,
+    "github_pat_11ABCDE" + "x" * 60,
+    "glpat-" + "x9Y_z" * 4,
+    "AKIAIOSFODNN7EXAMPLE",
+    "stepway_" + "Ab-_" * 10 + "xyz",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    KEY,
+]
+
+
+def redactor(*secrets: str) -> Redactor:
+    found = Redactor()
+    for secret in secrets:
+        found.learn(secret)
+    return found
+
+
+@given(SECRETS, TEXTS, TEXTS)
+def test_known_secret_is_in_no_text(secret: str, before: str, after: str) -> None:
+    said = redactor(secret).text(before + secret + after)
+    assert secret not in said.replace(REDACTED, "\n") or secret in REDACTED
+
+
+@given(SECRETS)
+def test_known_secret_is_found_however_it_is_spelt(secret: str) -> None:
+    encoded = (
+        json.dumps({"token": secret}),
+        json.dumps({"token": secret}, ensure_ascii=False),
+        f"https://x/?token={quote(secret, safe='')}",
+        b64encode(secret.encode()).decode(),
+        repr(secret),
+    )
+    for text in encoded:
+        assert REDACTED in redactor(secret).text(text)
+
+
+@given(SECRETS, st.data())
+def test_secret_that_was_cut_through_is_found_at_either_end(
+    secret: str, data: st.DataObject
+) -> None:
+    length = data.draw(st.integers(SHORTEST, len(secret)))
+    known = redactor(secret)
+    assert known.text(f"output: {secret[:length]}").startswith("output: ")
+    assert secret[:length] not in known.text(f"output: {secret[:length]}")
+    assert secret[-length:] not in known.text(f"…{secret[-length:]} done")
+
+
+@given(TEXTS)
+def test_text_without_a_secret_stays_as_it_is(text: str) -> None:
+    assert redactor().text(text.replace("://", "")) == text.replace("://", "")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape[:12])
+def test_known_shape_is_taken_out(shape: str) -> None:
+    said = redactor().text(f"push failed with {shape}, see above")
+    assert said == f"push failed with {REDACTED}, see above"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "git clone https://bot:s3cret@git.example/x",
+            "git clone https://bot:[redacted]@git.example/x",
+        ),
+        ("redis://:p@ss@host:6379/0", "redis://:[redacted]@host:6379/0"),
+        ("Authorization: Bearer abcdef0123456789", "Authorization: Bearer [redacted]"),
+        ("AWS_SECRET_ACCESS_KEY=" + "aB3/" * 10, "AWS_SECRET_ACCESS_KEY=[redacted]"),
+        (KEY[:50], "[redacted]"),
+    ],
+    ids=lambda text: text[:16],
+)
+def test_what_tells_people_where_it_stood_is_kept(text: str, expected: str) -> None:
+    assert redactor().text(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://git.example:8443/alice@example.com/x",
+        "the bearer of this letter",
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "postgresql://stepway@127.0.0.1:5432/stepway",
+        "stepway_project_initialization_steps_progress_check",
+        "No such file or directory: 'blueprints/web-service.yaml'",
+    ],
+)
+def test_what_is_no_secret_is_left_alone(text: str) -> None:
+    assert redactor().text(text) == text
+
+
+def test_lines_of_a_private_key_are_secrets_too() -> None:
+    assert redactor(KEY).text(f"line: {LINE}!") == f"line: {REDACTED}!"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a://" * 25_000,
+        "eyJ" * 33_000,
+        "-----BEGIN PRIVATE KEY" * 4_500,
+        "Bearer " * 14_000,
+        "aws" * 33_000,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_no_text_takes_long(text: str) -> None:
+    started = time.perf_counter()
+    redactor("a secret that is known").text(text)
+    assert time.perf_counter() - started < 3
+
+
+@dataclass
+class Made:
+    """Something a step returns."""
+
+    url: str
+    more: list[dict[str, str]]
+
+
+def test_results_are_cleaned_inside_and_keep_their_type() -> None:
+    known = redactor("hunter2hunter2")
+    made = known.value(Made("x", [{"hunter2hunter2": "is hunter2hunter2"}]))
+    assert made == Made("x", [{REDACTED: f"is {REDACTED}"}])
+    clean = Made("x", [])
+    assert known.value(clean) is clean
+
+
+def test_error_is_rewritten_with_its_cause_details_and_decision_to_retry() -> None:
+    learn("correct-horse-battery")
+    try:
+        try:
+            raise KeyError("correct-horse-battery")
+        except KeyError as cause:
+            raise step_error(
+                "no correct-horse-battery", remedy="say correct-horse-battery", retry=False
+            ) from cause
+    except ApplicationError as error:
+        clean = redacted_error(error)
+    assert isinstance(clean, ApplicationError)
+    assert (clean.message, clean.non_retryable) == (f"no {REDACTED}", True)
+    assert clean.details[0] == {"remedy": f"say {REDACTED}"}
+    assert str(clean.__cause__) == f"KeyError: KeyError: '{REDACTED}'"
+
+
+def test_error_without_a_secret_is_the_very_same() -> None:
+    error = RuntimeError("nothing to hide")
+    assert redacted_error(error) is error
+
+
+def test_log_line_and_its_stack_hold_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    learn("swordfish-swordfish")
+    try:
+        raise RuntimeError("swordfish-swordfish")
+    except RuntimeError:
+        logging.getLogger("tests").exception("with %s", "swordfish-swordfish")
+    line = RedactingFormatter("%(message)s").format(caplog.records[-1])
+    assert "swordfish" not in line
+    assert "RuntimeError" in line

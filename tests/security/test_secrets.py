@@ -1,0 +1,328 @@
+"""A canary: a secret that careless steps say everywhere, and that is found nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import yaml
+from google.protobuf.json_format import MessageToJson
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from typer.testing import CliRunner
+
+from cli.main import load_command
+from tests.security.conftest import Secured
+from tests.support.servers import Stepway, running_stepway, write_blueprint
+from tracking.codec import ENCODING, EncryptionCodec
+from tracking.crypto import Encrypted, Keyring, open_keyring
+from tracking.database import open_engine
+from tracking.errors import KeyMissing, Undecipherable
+from tracking.keys import new_key, parse_keys
+from tracking.redaction import REDACTED, RedactingFormatter
+from tracking.settings import Settings
+from tracking.vault import CredentialRefused, Vault
+
+CANARY = f"canary {uuid4()}"
+SPELLINGS = (CANARY, json.dumps(CANARY)[1:-1], b64encode(CANARY.encode()).decode().rstrip("="))
+
+
+def assert_silent(where: str, text: str) -> None:
+    """The text holds something, and no canary."""
+    assert text, f"nothing was read from {where}"
+    for spelling in SPELLINGS:
+        assert spelling not in text, f"{where} tells the secret"
+
+
+@pytest.fixture(scope="session")
+async def engine(servers: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(servers.sqlalchemy_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def vault(engine: AsyncEngine, secured_settings: Settings) -> Vault:
+    return Vault(engine, open_keyring(secured_settings.keys))
+
+
+async def everything_in(pool: asyncpg.Pool) -> str:
+    """Every row of every table as text, as a dump would have it; bytes as they are."""
+    tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    rows = [await pool.fetch(f'SELECT * FROM "{table[0]}"') for table in tables]
+    return "\n".join(
+        value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        for table in rows
+        for row in table
+        for value in row.values()
+    )
+
+
+async def raw_history(temporal: Client, project: str) -> str:
+    """Everything that Temporal keeps of a project, in the bytes that it keeps."""
+    # A client without a key: nothing is decrypted on the way.
+    handle = temporal.get_workflow_handle(f"initialize-{project}")
+    events = [event async for event in handle.fetch_history_events()]
+    raw = b"".join(event.SerializeToString() for event in events).decode(errors="replace")
+    return raw + "".join(MessageToJson(event) for event in events)
+
+
+@asynccontextmanager
+async def overheard(settings: Settings) -> AsyncIterator[list[str]]:
+    """Whatever is said to Valkey meanwhile."""
+    heard: list[str] = []
+    async with Redis.from_url(settings.redis_url) as redis, redis.monitor() as monitor:
+
+        async def listen() -> None:
+            async for command in monitor.listen():
+                heard.append(json.dumps(command["command"]))
+
+        listening = asyncio.create_task(listen())
+        yield heard
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+@asynccontextmanager
+async def logged() -> AsyncIterator[StringIO]:
+    """Every log line of every level, formatted as the roles format it."""
+    text = StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+async def test_secret_of_careless_steps_is_found_nowhere(
+    secured: Secured,
+    vault: Vault,
+    pool: asyncpg.Pool,
+    temporal: Client,
+    folder_of: Path,
+) -> None:
+    await vault.put("alice", "canary", CANARY, account="bot")
+    echo = ["sh", "-c", 'echo "$TOKEN"; echo "$TOKEN" >&2; exit 3']
+    steps = [
+        {"step": "blurts", "uses": "blurt", "with": {"credential": "canary"}},
+        {
+            "step": "echoes",
+            "uses": "run_command",
+            "needs": [],
+            "with": {"command": echo, "environment": {"TOKEN": {"credential": "canary"}}},
+            "retry": {"maximum_attempts": 1},
+        },
+        {
+            "step": "chokes",
+            "uses": "choke",
+            "needs": ["blurts"],
+            "with": {"credential": "${{ parameters.credential }}"},
+            "retry": {"maximum_attempts": 2, "initial_interval": 0.1},
+        },
+    ]
+    parameters = {"type": "object", "properties": {"credential": {"type": "string"}}}
+    careless = {"name": "careless", "parameters": parameters, "steps": steps}
+    (folder_of / "careless.yaml").write_text(yaml.safe_dump(careless))
+    async with (
+        logged() as log,
+        overheard(secured.stepway.settings) as heard,
+        running_stepway(
+            secured.stepway.settings,
+            folder_of,
+            modules=["tests.support.steps", "tests.security.steps"],
+        ) as stepway,
+    ):
+        stepway.http.headers.update(secured.headers("controller"))
+        project = await stepway.create("careless", credential="canary")
+        done = await stepway.until(project, "failed")
+        answers = [
+            (await stepway.http.get(f"/api/projects/{project}{path}")).text
+            for path in (
+                "",
+                "/initialization",
+                "/initialization/history?progress=true&limit=1000",
+                "/initialization/steps/chokes/attempts",
+                "/initialization/steps/echoes/attempts",
+                "/initialization/steps/blurts/attempts",
+            )
+        ]
+        answers.append(await first_events(stepway, project))
+        shown = await on_the_command_line(stepway, secured.tokens["controller"], project)
+
+    by_step = {step["step"]: step for step in done["steps"]}
+    assert by_step["blurts"]["metadata"]["url"] == f"https://bot:{REDACTED}@git.example/x"
+    assert by_step["blurts.part"]["display_name"] == f"Part {REDACTED}"
+    assert by_step["chokes"]["error"] == f"RuntimeError: cannot push with {REDACTED}"
+    assert f"ValueError: refused {REDACTED}" in by_step["chokes"]["error_stack"]
+    assert REDACTED in by_step["echoes"]["error"]
+    assert REDACTED in log.getvalue()
+    history = await raw_history(temporal, project)
+    assert b64encode(ENCODING).decode() in history
+    for where, text in {
+        "the API": "\n".join(answers),
+        "the log": log.getvalue(),
+        "Valkey": "\n".join(heard),
+        "Postgres": await everything_in(pool),
+        "Temporal": history,
+        "the command line": shown,
+    }.items():
+        assert_silent(where, text)
+    # Nor does Temporal hold what the steps said otherwise: it is all encrypted.
+    assert "cannot push" not in history
+
+
+async def first_events(stepway: Stepway, project: str) -> str:
+    """What a stream from the beginning says, up to the failure."""
+    url = f"/api/projects/{project}/initialization/events?after=0"
+    text = ""
+    async with asyncio.timeout(30), stepway.http.stream("GET", url) as stream:
+        async for part in stream.aiter_text():
+            text += part
+            if '"status": "failed"' in text or '"status":"failed"' in text:
+                return text
+    return text
+
+
+async def on_the_command_line(stepway: Stepway, token: str, project: str) -> str:
+    """What every listing prints."""
+    environment = {"STEPWAY_API_URL": str(stepway.http.base_url), "STEPWAY_API_TOKEN": token}
+    shown = ""
+    for command in (
+        ["steps", project],
+        ["steps", project, "--json"],
+        ["attempts", project, "chokes", "--json"],
+        ["history", project, "--progress"],
+        ["watch", project],
+    ):
+        runner = CliRunner(env=environment)
+        result = await asyncio.to_thread(runner.invoke, load_command(command[0]), command[1:])
+        shown += result.output
+    return shown
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+async def test_secret_as_a_parameter_is_refused_and_kept_nowhere(
+    secured: Secured, vault: Vault, pool: asyncpg.Pool
+) -> None:
+    await vault.put("alice", "canary", CANARY)
+    body = {"name": "careless", "blueprint": secured.blueprint, "parameters": {"a": CANARY}}
+    async with secured.client("controller") as alice:
+        refused = await alice.post("/api/projects", json=body)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"] == "/parameters/a"
+        assert_silent("the answer", refused.text)
+        retry = f"/api/projects/{secured.project}/initialization/steps/doomed/retry"
+        refused = await alice.post(retry, json={"parameters": {"a": {"b": f"x{CANARY}"}}})
+        assert refused.status_code == 422
+        assert_silent("the answer", refused.text)
+    assert_silent("Postgres", await everything_in(pool))
+
+
+async def test_secret_of_somebody_else_cannot_be_used(vault: Vault) -> None:
+    await vault.put("alice", "hers", "a secret of alice's")
+    await vault.put("*", "shared", "a secret of everyone's")
+    assert await vault.find("bob", "hers") is None
+    shared = await vault.find("bob", "shared")
+    assert shared is not None
+    assert "everyone" not in repr(shared)
+    assert {"hers", "shared"} <= {entry.name for entry in await vault.entries()}
+
+
+async def test_own_secret_comes_before_everyones(vault: Vault) -> None:
+    await vault.put("*", "both", "that of everyone")
+    await vault.put("alice", "both", "that of alice")
+    found = await vault.find("alice", "both")
+    assert found and found.value == "that of alice"
+
+
+@pytest.mark.parametrize("value", ["short", "x" * 70_000, "with\0nul-in-it"], ids=str.__len__)
+async def test_secret_that_could_not_be_redacted_is_not_kept(vault: Vault, value: str) -> None:
+    with pytest.raises(CredentialRefused):
+        await vault.put("alice", "bad", value)
+
+
+async def test_without_a_key_no_credential_is_kept(engine: AsyncEngine) -> None:
+    with pytest.raises(CredentialRefused, match="STEPWAY_SECRET_KEYS"):
+        await Vault(engine, None).put("alice", "x", "a secret of alice's")
+
+
+async def test_ciphertext_that_was_moved_to_another_name_is_not_opened(
+    vault: Vault, pool: asyncpg.Pool
+) -> None:
+    await vault.put("alice", "moved", "a secret of alice's")
+    await pool.execute("UPDATE credentials SET owner = 'bob' WHERE name = 'moved'")
+    with pytest.raises(Undecipherable):
+        await vault.find("bob", "moved")
+
+
+def keyring(*keys: str) -> Keyring:
+    return Keyring(parse_keys(",".join(keys)))
+
+
+async def test_older_key_still_reads_and_the_newest_writes(engine: AsyncEngine) -> None:
+    old, new = new_key("2025"), new_key("2026")
+    await Vault(engine, keyring(old)).put("kim", "token", "a secret of kim's")
+    rotated = Vault(engine, keyring(new, old))
+    found = await rotated.find("kim", "token")
+    assert found and found.value == "a secret of kim's"
+    with pytest.raises(KeyMissing, match="'2025'"):
+        await Vault(engine, keyring(new)).find("kim", "token")
+
+
+def test_missing_key_of_an_old_ciphertext_is_named() -> None:
+    sealed = keyring(new_key("2024")).encrypt(b"x", b"")
+    with pytest.raises(KeyMissing, match=r"'2024'.*STEPWAY_SECRET_KEYS"):
+        keyring(new_key("2026")).decrypt(sealed, b"")
+    with pytest.raises(Undecipherable):
+        keyring(new_key("2024")).decrypt(Encrypted("2024", sealed.data), b"")
+
+
+async def test_keys_are_rotated_while_an_initialization_runs(
+    servers: Settings, tmp_path: Path, temporal: Client
+) -> None:
+    old, new = new_key("old"), new_key("new")
+    steps: list[dict[str, Any]] = [
+        {"step": "made", "with": {"value": "kept over the rotation"}},
+        {"step": "waits", "uses": "gate"},
+        {"step": "uses_it", "with": {"value": "${{ steps.made.result.value }}"}},
+    ]
+    blueprint = write_blueprint(tmp_path, steps)
+    queue = f"rotation-{uuid4().hex[:8]}"
+    before = servers.model_copy(update={"secret_keys": SecretStr(old)})
+    after = servers.model_copy(update={"secret_keys": SecretStr(f"{new},{old}")})
+    async with running_stepway(before, tmp_path, queue=queue) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "waits", "running")
+    async with running_stepway(after, tmp_path, queue=queue) as stepway:
+        stepway.open_gate("waits")
+        done = await stepway.until(project, "active")
+    assert done["steps"][2]["metadata"]["value"] == "kept over the rotation"
+    history = await raw_history(temporal, project)
+    assert b64encode(b"old").decode() in history
+    assert b64encode(b"new").decode() in history
+    assert "kept over the rotation" not in history
+
+
+async def test_codec_reads_what_was_plain_before_there_was_a_key(temporal: Client) -> None:
+    plain = await temporal.data_converter.encode(["from before"])
+    assert await EncryptionCodec(keyring(new_key("k"))).decode(plain) == list(plain)
