@@ -93,15 +93,9 @@ export function createApi(baseUrl = '') {
     blueprint: (name: string) => answer<Blueprint>(http.GET('/api/blueprints/{name}', { params: { path: { name } } })),
     stepStatistics: (query: { blueprint?: string; since?: string }) =>
       answer<StepStatistics[]>(http.GET('/api/analytics/steps', { params: { query } })),
-    estimate: (id: string) => answer<Estimate>(getJson(`${root}/api/projects/${encodeURIComponent(id)}/initialization/estimate`)),
+    estimate: (id: string) => answer<Estimate>(http.GET('/api/projects/{project_id}/initialization/estimate', of(id))),
     eventsUrl: (id: string) => `${root}/api/projects/${encodeURIComponent(id)}/initialization/events`,
   }
-}
-
-async function getJson(url: string): Promise<Outcome> {
-  const response = await send(new Request(url))
-  const body: unknown = await response.json().catch(() => null)
-  return { data: body, error: body, response }
 }
 
 export type StepwayApi = ReturnType<typeof createApi>

@@ -4,66 +4,6 @@
  */
 
 export interface paths {
-    "/api/analytics/steps": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Step Statistics
-         * @description Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds.
-         */
-        get: operations["get_step_statistics_api_analytics_steps_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/blueprints": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Blueprints
-         * @description All blueprints, by name.
-         */
-        get: operations["list_blueprints_api_blueprints_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/blueprints/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Blueprint
-         * @description One blueprint: its parameters' JSON Schema and its steps.
-         */
-        get: operations["get_blueprint_api_blueprints__name__get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/projects": {
         parameters: {
             query?: never;
@@ -128,86 +68,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/projects/{project_id}/initialization/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Cancel Initialization
-         * @description Stop; with `undo`, what finished steps made is taken back.
-         */
-        post: operations["cancel_initialization_api_projects__project_id__initialization_cancel_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{project_id}/initialization/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * On Init Progress
-         * @description Every change from `Last-Event-ID` on, live, until the initialization has ended.
-         */
-        get: operations["on_init_progress_api_projects__project_id__initialization_events_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{project_id}/initialization/history": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get History
-         * @description What happened after a version: who did what, when.
-         */
-        get: operations["get_history_api_projects__project_id__initialization_history_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{project_id}/initialization/retry": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Retry Initialization
-         * @description Run again what has failed; after an end without success, all that is not completed.
-         */
-        post: operations["retry_initialization_api_projects__project_id__initialization_retry_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/projects/{project_id}/initialization/steps": {
         parameters: {
             query?: never;
@@ -248,6 +108,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/initialization/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get History
+         * @description What happened after a version: who did what, when.
+         */
+        get: operations["get_history_api_projects__project_id__initialization_history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/initialization/steps/{step}/retry": {
         parameters: {
             query?: never;
@@ -272,6 +152,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/initialization/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Initialization
+         * @description Run again what has failed; after an end without success, all that is not completed.
+         */
+        post: operations["retry_initialization_api_projects__project_id__initialization_retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/initialization/steps/{step}/skip": {
         parameters: {
             query?: never;
@@ -286,6 +186,126 @@ export interface paths {
          * @description Leave a failed step out, where its blueprint allows it.
          */
         post: operations["skip_step_api_projects__project_id__initialization_steps__step__skip_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/initialization/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Initialization
+         * @description Stop; with `undo`, what finished steps made is taken back.
+         */
+        post: operations["cancel_initialization_api_projects__project_id__initialization_cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/initialization/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Estimate
+         * @description How much time is left while steps run; nothing while it waits for a person or has ended.
+         */
+        get: operations["get_estimate_api_projects__project_id__initialization_estimate_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/initialization/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * On Init Progress
+         * @description Every change from `Last-Event-ID` on, live, until the initialization has ended.
+         */
+        get: operations["on_init_progress_api_projects__project_id__initialization_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/blueprints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Blueprints
+         * @description All blueprints, by name.
+         */
+        get: operations["list_blueprints_api_blueprints_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/blueprints/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Blueprint
+         * @description One blueprint: its parameters' JSON Schema and its steps.
+         */
+        get: operations["get_blueprint_api_blueprints__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Step Statistics
+         * @description Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds.
+         */
+        get: operations["get_step_statistics_api_analytics_steps_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -341,34 +361,34 @@ export interface components {
          * @description One attempt at a step; `outcome` is null while it runs.
          */
         Attempt: {
-            /** Activity Id */
-            activity_id: string | null;
-            /** Attempt */
-            attempt: number;
-            /** Ended At */
-            ended_at: string | null;
-            /** Error */
-            error: string | null;
-            /** Error Stack */
-            error_stack: string | null;
-            /** Outcome */
-            outcome: string | null;
             /**
              * Project Id
              * Format: uuid
              */
             project_id: string;
+            /** Step */
+            step: string;
             /** Round */
             round: number;
+            /** Attempt */
+            attempt: number;
             /** Run Id */
             run_id: string | null;
+            /** Activity Id */
+            activity_id: string | null;
             /**
              * Started At
              * Format: date-time
              */
             started_at: string;
-            /** Step */
-            step: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Outcome */
+            outcome: string | null;
+            /** Error */
+            error: string | null;
+            /** Error Stack */
+            error_stack: string | null;
             /** Worker */
             worker: string | null;
         };
@@ -377,48 +397,48 @@ export interface components {
          * @description A type of project; `parameters` is the JSON Schema of what it takes.
          */
         Blueprint: {
-            /** Description */
-            description?: {
-                [key: string]: string;
-            } | null;
-            /** Editable */
-            editable?: string[] | null;
             /** Name */
             name: string;
-            /** Parameters */
-            parameters: {
-                [key: string]: unknown;
-            };
-            /** Steps */
-            steps: components["schemas"]["BlueprintStep"][];
             /** Title */
             title: {
                 [key: string]: string;
             };
+            /** Description */
+            description?: {
+                [key: string]: string;
+            } | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /** Editable */
+            editable?: string[] | null;
+            /** Steps */
+            steps: components["schemas"]["BlueprintStep"][];
         };
         /**
          * BlueprintStep
          * @description A step as its blueprint describes it.
          */
         BlueprintStep: {
-            /** After */
-            after: string[];
+            /** Step */
+            step: string;
             /** Display Name */
             display_name: {
                 [key: string]: string;
             };
-            /** Needs */
-            needs: string[];
-            /** Optional */
-            optional: boolean;
-            /** Step */
-            step: string;
-            /** Undo */
-            undo: boolean;
             /** Uses */
             uses: string;
+            /** Needs */
+            needs: string[];
+            /** After */
+            after: string[];
+            /** Optional */
+            optional: boolean;
             /** Weight */
             weight: number;
+            /** Undo */
+            undo: boolean;
         };
         /**
          * CancelInitialization
@@ -437,19 +457,33 @@ export interface components {
          */
         CreateProject: {
             /**
-             * Blueprint
-             * @default web-service
-             */
-            blueprint: string;
-            /**
              * Name
              * @description 3 to 40 of a-z, 0-9 and -.
              */
             name: string;
+            /**
+             * Blueprint
+             * @default web-service
+             */
+            blueprint: string;
             /** Parameters */
             parameters?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Estimate
+         * @description Milliseconds left, from the median to the p95; null where too few have gone before.
+         *
+         *     `samples` is the number of completed runs of the step that was run least.
+         */
+        Estimate: {
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** Samples */
+            samples: number;
         };
         /**
          * Health
@@ -468,30 +502,30 @@ export interface components {
          * @description What happened, when, and by whom.
          */
         HistoryEvent: {
-            /** Action */
-            action: string;
-            /** Actor */
-            actor: string | null;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-            /** Payload */
-            payload: {
-                [key: string]: unknown;
-            };
             /**
              * Project Id
              * Format: uuid
              */
             project_id: string;
-            /** Step */
-            step: string | null;
-            /** Type */
-            type: string;
             /** Version */
             version: number;
+            /** Type */
+            type: string;
+            /** Action */
+            action: string;
+            /** Step */
+            step: string | null;
+            /** Actor */
+            actor: string | null;
+            /** Payload */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /**
          * HistoryPage
@@ -508,102 +542,63 @@ export interface components {
          * @description A project, its steps in order and its progress, all at one version.
          */
         Initialization: {
-            /** Progress */
-            progress: number;
             project: components["schemas"]["Project"];
             /** Steps */
             steps: components["schemas"]["Step"][];
+            /** Progress */
+            progress: number;
             /** Version */
             version: number;
-        };
-        /**
-         * InvalidPart
-         * @description One part of the input that was not accepted; `pointer` is a JSON pointer into it.
-         */
-        InvalidPart: {
-            /** Detail */
-            detail: string;
-            /** Name */
-            name: string;
-            /** Pointer */
-            pointer: string;
-        };
-        /**
-         * Problem
-         * @description An error, RFC 9457.
-         */
-        Problem: {
-            /** Detail */
-            detail: string;
-            /**
-             * Errors
-             * @default null
-             */
-            errors: components["schemas"]["InvalidPart"][] | null;
-            /**
-             * Instance
-             * @default null
-             */
-            instance: string | null;
-            /** Status */
-            status: number;
-            /** Title */
-            title: string;
-            /**
-             * Type
-             * @default about:blank
-             */
-            type: string;
         };
         /**
          * Project
          * @description A project and how far its initialization is.
          */
         Project: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Owner */
+            owner: string;
             /** Blueprint */
             blueprint: string;
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "initializing" | "active" | "failed" | "cancelled" | "archived";
+            /** Progress */
+            progress: number;
+            /** Workflow Id */
+            workflow_id: string;
+            /** Run Id */
+            run_id: string | null;
+            /** Version */
+            version: number;
+            /** Initialization Started At */
+            initialization_started_at: string | null;
+            /** Initialization Completed At */
+            initialization_completed_at: string | null;
+            /** Initialization Error */
+            initialization_error: string | null;
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
             /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            /** Initialization Completed At */
-            initialization_completed_at: string | null;
-            /** Initialization Error */
-            initialization_error: string | null;
-            /** Initialization Started At */
-            initialization_started_at: string | null;
-            /** Name */
-            name: string;
-            /** Owner */
-            owner: string;
-            /** Parameters */
-            parameters: {
-                [key: string]: unknown;
-            };
-            /** Progress */
-            progress: number;
-            /** Run Id */
-            run_id: string | null;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "initializing" | "active" | "failed" | "cancelled" | "archived";
-            /**
              * Updated At
              * Format: date-time
              */
             updated_at: string;
-            /** Version */
-            version: number;
-            /** Workflow Id */
-            workflow_id: string;
         };
         /**
          * ProjectPage
@@ -620,25 +615,25 @@ export interface components {
          * @description Whether the process can serve; what is `degraded` costs latency only.
          */
         Readiness: {
-            /** Degraded */
-            degraded?: string[];
-            /** Missing */
-            missing?: string[];
             /**
              * Status
              * @enum {string}
              */
             status: "ready" | "not ready";
+            /** Missing */
+            missing?: string[];
+            /** Degraded */
+            degraded?: string[];
         };
         /**
          * RetryPreview
          * @description What a retry would run, and which completed steps it would keep.
          */
         RetryPreview: {
-            /** Keeps */
-            keeps: string[];
             /** Runs */
             runs: string[];
+            /** Keeps */
+            keeps: string[];
         };
         /**
          * RetryStep
@@ -663,91 +658,130 @@ export interface components {
          * @description A step, or a part of one, of an initialization.
          */
         Step: {
-            /** Attempt */
-            attempt: number;
-            /** Completed At */
-            completed_at: string | null;
             /**
-             * Created At
-             * Format: date-time
+             * Id
+             * Format: uuid
              */
-            created_at: string;
+            id: string;
+            /**
+             * Project Id
+             * Format: uuid
+             */
+            project_id: string;
+            /** Step */
+            step: string;
             /** Display Name */
             display_name: string;
+            /** Sequence */
+            sequence: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "running" | "completed" | "failed" | "skipped";
+            /** Progress */
+            progress: number;
+            /** Started At */
+            started_at: string | null;
+            /** Completed At */
+            completed_at: string | null;
             /** Duration */
             duration: number | null;
             /** Error */
             error: string | null;
             /** Error Stack */
             error_stack: string | null;
-            /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            /** Message */
-            message: string | null;
             /** Metadata */
             metadata: {
                 [key: string]: unknown;
             };
-            /** Optional */
-            optional: boolean;
-            /** Parent Step */
-            parent_step: string | null;
-            /** Progress */
-            progress: number;
             /**
-             * Project Id
-             * Format: uuid
+             * Created At
+             * Format: date-time
              */
-            project_id: string;
-            /** Round */
-            round: number;
-            /** Sequence */
-            sequence: number;
-            /** Started At */
-            started_at: string | null;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "pending" | "running" | "completed" | "failed" | "skipped";
-            /** Step */
-            step: string;
-            /** Undone At */
-            undone_at: string | null;
+            created_at: string;
             /**
              * Updated At
              * Format: date-time
              */
             updated_at: string;
+            /** Parent Step */
+            parent_step: string | null;
+            /** Message */
+            message: string | null;
+            /** Attempt */
+            attempt: number;
+            /** Round */
+            round: number;
             /** Weight */
             weight: number;
+            /** Optional */
+            optional: boolean;
+            /** Undone At */
+            undone_at: string | null;
         };
         /**
          * StepStatistics
          * @description How long a step takes, in milliseconds; null where none has completed.
          */
         StepStatistics: {
-            /** Average */
-            average: number | null;
+            /** Step */
+            step: string;
             /** Blueprint */
             blueprint: string;
             /** Display Name */
             display_name: string;
+            /** Runs */
+            runs: number;
             /** Failures */
             failures: number;
-            /** Max */
-            max: number | null;
+            /** Average */
+            average: number | null;
             /** P50 */
             p50: number | null;
             /** P95 */
             p95: number | null;
-            /** Runs */
-            runs: number;
-            /** Step */
-            step: string;
+            /** Max */
+            max: number | null;
+        };
+        /**
+         * InvalidPart
+         * @description One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+         */
+        InvalidPart: {
+            /** Name */
+            name: string;
+            /** Pointer */
+            pointer: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * Problem
+         * @description An error, RFC 9457.
+         */
+        Problem: {
+            /**
+             * Type
+             * @default about:blank
+             */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /** Detail */
+            detail: string;
+            /**
+             * Instance
+             * @default null
+             */
+            instance: string | null;
+            /**
+             * Errors
+             * @default null
+             */
+            errors: components["schemas"]["InvalidPart"][] | null;
         };
     };
     responses: never;
@@ -758,135 +792,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_step_statistics_api_analytics_steps_get: {
-        parameters: {
-            query?: {
-                blueprint?: string | null;
-                /** @description An ISO date or time; UTC without an offset. */
-                since?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["StepStatistics"][];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_blueprints_api_blueprints_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Blueprint"][];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_blueprint_api_blueprints__name__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Blueprint"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_projects_api_projects_get: {
         parameters: {
             query?: {
@@ -1137,290 +1042,6 @@ export interface operations {
             };
         };
     };
-    cancel_initialization_api_projects__project_id__initialization_cancel_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The project's id. */
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["CancelInitialization"] | null;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Initialization"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    on_init_progress_api_projects__project_id__initialization_events_get: {
-        parameters: {
-            query?: {
-                /** @description Stands for Last-Event-ID, where a client cannot set it. */
-                after?: string | null;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                /** @description The project's id. */
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Events `snapshot`, `step`, `project`, `end`, with their version as id. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            /** @description The initialization ended at the version that the client has. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_history_api_projects__project_id__initialization_history_get: {
-        parameters: {
-            query?: {
-                after?: number;
-                limit?: number;
-                /** @description Include those of mere progress. */
-                progress?: boolean;
-            };
-            header?: never;
-            path: {
-                /** @description The project's id. */
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HistoryPage"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    retry_initialization_api_projects__project_id__initialization_retry_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The project's id. */
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Initialization"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_initialization_steps_api_projects__project_id__initialization_steps_get: {
         parameters: {
             query?: never;
@@ -1501,6 +1122,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Attempt"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_history_api_projects__project_id__initialization_history_get: {
+        parameters: {
+            query?: {
+                after?: number;
+                limit?: number;
+                /** @description Include those of mere progress. */
+                progress?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The project's id. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryPage"];
                 };
             };
             /** @description Not Found */
@@ -1685,6 +1370,74 @@ export interface operations {
             };
         };
     };
+    retry_initialization_api_projects__project_id__initialization_retry_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project's id. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Initialization"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     skip_step_api_projects__project_id__initialization_steps__step__skip_post: {
         parameters: {
             query?: never;
@@ -1728,6 +1481,346 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_initialization_api_projects__project_id__initialization_cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project's id. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CancelInitialization"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Initialization"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_estimate_api_projects__project_id__initialization_estimate_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The project's id. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    on_init_progress_api_projects__project_id__initialization_events_get: {
+        parameters: {
+            query?: {
+                /** @description Stands for Last-Event-ID, where a client cannot set it. */
+                after?: string | null;
+            };
+            header?: {
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The project's id. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events `snapshot`, `step`, `project`, `end`, with their version as id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The initialization ended at the version that the client has. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_blueprints_api_blueprints_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blueprint"][];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_blueprint_api_blueprints__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blueprint"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_step_statistics_api_analytics_steps_get: {
+        parameters: {
+            query?: {
+                blueprint?: string | null;
+                /** @description An ISO date or time; UTC without an offset. */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepStatistics"][];
                 };
             };
             /** @description Unprocessable Entity */

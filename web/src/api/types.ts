@@ -57,13 +57,7 @@ export type HistoryEvent = Schemas['HistoryEvent']
 export type HistoryPage = Schemas['HistoryPage']
 export type RetryPreview = Schemas['RetryPreview']
 
-/** Milliseconds left, from the blueprint's own past; `samples` says how many runs stand behind it. */
-export interface Estimate {
-  p50_ms: number | null
-  p95_ms: number | null
-  samples: number
-}
-
+export type Estimate = Schemas['Estimate']
 export type StepStatistics = Schemas['StepStatistics']
 
 /** The part of JSON Schema that a blueprint's parameters use. */

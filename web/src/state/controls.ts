@@ -1,4 +1,4 @@
-import { inject, provide, shallowRef, type InjectionKey, type Ref, type ShallowRef } from 'vue'
+import { computed, inject, provide, shallowRef, type ComputedRef, type InjectionKey, type Ref, type ShallowRef } from 'vue'
 import type { StepwayApi } from '@/api/client'
 import type { Attempt, Blueprint, RetryPreview, Step } from '@/api/types'
 
@@ -20,14 +20,14 @@ export interface Controls {
   cancel(undo: boolean): Promise<void>
 }
 
-const CONTROLS: InjectionKey<Controls | null> = Symbol('stepway controls')
+const CONTROLS: InjectionKey<ComputedRef<Controls | null>> = Symbol('stepway controls')
 
-/** Absent where only a recording is shown. */
-export function useControls(): Controls | null {
-  return inject(CONTROLS, null)
+/** Absent where only a recording is shown, or what cannot be changed any more. */
+export function useControls(): ComputedRef<Controls | null> {
+  return inject(CONTROLS, () => computed(() => null), true)
 }
 
-export function provideControls(controls: Controls | null): void {
+export function provideControls(controls: ComputedRef<Controls | null>): void {
   provide(CONTROLS, controls)
 }
 

@@ -30,7 +30,7 @@ export function linksOf(steps: readonly Step[]): ResultLink[] {
   const links = new Map<string, ResultLink>()
   for (const step of steps) {
     const { url, commit } = step.metadata ?? {}
-    if (typeof url !== 'string' || step.status !== 'completed' || step.undone_at !== null) continue
+    if (typeof url !== 'string' || url === '' || step.status !== 'completed' || step.undone_at !== null) continue
     const known = links.get(url)
     links.set(url, {
       step: known?.step ?? step,

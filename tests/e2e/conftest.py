@@ -1,0 +1,68 @@
+"""One browser and one whole Stepway for all browser tests; a page of its own for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from api.pages import BUILT
+from tests.e2e.blueprints import write_blueprints
+from tests.support.servers import Stepway, running_stepway
+from tracking.settings import Settings
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium: Playwright's own is not downloaded."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def stepway(servers: Settings) -> AsyncIterator[Stepway]:
+    """API with the built page, and a worker."""
+    assert (BUILT / "index.html").is_file(), "the page is not built: run scripts/web-build"
+    with TemporaryDirectory(prefix="stepway-e2e-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        write_blueprints(folder)
+        async with running_stepway(servers, folder) as stepway:
+            yield stepway
+
+
+NewContext = Callable[..., Coroutine[Any, Any, BrowserContext]]
+
+
+@pytest.fixture
+async def new_context(browser: Browser, stepway: Stepway) -> AsyncIterator[NewContext]:
+    """Opens a browser's profile: cookies, storage and tabs of its own."""
+    opened: list[BrowserContext] = []
+
+    async def new(**options: Any) -> BrowserContext:
+        given = {"base_url": str(stepway.http.base_url), "locale": "en-GB", **options}
+        context = await browser.new_context(reduced_motion="reduce", **given)
+        opened.append(context)
+        return context
+
+    yield new
+    for context in opened:
+        await context.close()
+
+
+@pytest.fixture
+async def page(new_context: NewContext) -> AsyncIterator[Page]:
+    """A page in a profile of its own, which must not raise nor log an error of its own."""
+    page = await (await new_context()).new_page()
+    raised: list[str] = []
+    page.on("pageerror", lambda error: raised.append(str(error)))
+    yield page
+    assert raised == [], "the page raised errors"

@@ -1,0 +1,15 @@
+"""What a test knows and does of a project besides the page."""
+
+from __future__ import annotations
+
+from tests.support.servers import Stepway
+
+
+async def name_of(stepway: Stepway, project: str) -> str:
+    """The project's name."""
+    return str((await stepway.initialization(project))["project"]["name"])
+
+
+async def open_gate(stepway: Stepway, project: str, gate: str) -> None:
+    """Let a project's step go on."""
+    stepway.open_gate(f"{await name_of(stepway, project)}-{gate}")

@@ -1,0 +1,123 @@
+"""What a person does to an initialization from its page."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.projects import open_gate
+from tests.e2e.screen import answer, see_project, see_step, step
+from tests.support.servers import Stepway
+
+
+async def test_a_retry_shows_what_runs_and_takes_changed_parameters(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await stepway.create("fixable", value="bad")
+    await page.goto(f"/projects/{project}")
+    await see_step(page, "connect", "failed")
+    await page.get_by_role("button", name="Retry Connect the parts").click()
+
+    dialog = page.get_by_role("dialog")
+    runs = dialog.locator("section", has=page.get_by_role("heading", name="Will run"))
+    keeps = dialog.locator("section", has=page.get_by_role("heading", name="Is kept"))
+    await expect(runs.get_by_role("listitem")).to_have_text(
+        ["Connect the parts", "Publish the result"]
+    )
+    await expect(keeps.get_by_role("listitem")).to_have_text(["Prepare the ground"])
+
+    await dialog.get_by_role("button", name="Change parameters first").click()
+    await expect(dialog.get_by_label("Value")).to_have_value("bad")
+    await dialog.get_by_label("Value").fill("good")
+    await answer(page, "Retry")
+
+    await see_step(page, "connect", "completed")
+    await open_gate(stepway, project, "publish")
+    await see_project(page, "active")
+    assert (await stepway.initialization(project))["project"]["parameters"]["value"] == "good"
+
+
+async def test_a_bad_parameter_is_refused_beside_its_field(page: Page, stepway: Stepway) -> None:
+    project = await stepway.create("fixable", value="bad")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Retry Connect the parts").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Change parameters first").click()
+    await dialog.get_by_label("Port").fill("80")
+    await dialog.get_by_role("button", name="Retry", exact=True).click()
+
+    await expect(dialog.get_by_label("Port")).to_have_attribute("aria-invalid", "true")
+    await expect(dialog.get_by_role("alert").first).to_contain_text("1024")
+    await page.keyboard.press("Escape")
+    await see_step(page, "connect", "failed")
+
+
+async def test_a_retry_that_comes_too_late_says_why(page: Page, stepway: Stepway) -> None:
+    project = await stepway.create("fixable", value="bad")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Retry Connect the parts").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("heading", name="Will run")).to_be_visible()
+
+    retried = await stepway.control(
+        project, "steps/connect/retry", {"parameters": {"value": "good"}}
+    )
+    assert retried.status_code == 202
+    await stepway.until_step(project, "publish", "running")
+    await dialog.get_by_role("button", name="Retry", exact=True).click()
+    await expect(dialog.get_by_role("alert")).to_be_visible()
+    await expect(dialog.get_by_role("alert")).not_to_be_empty()
+    await stepway.control(project, "cancel")
+
+
+async def test_an_optional_step_is_skipped_with_a_reason(page: Page, stepway: Stepway) -> None:
+    project = await stepway.create("skippable")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Skip Write the docs").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Skip the step").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("Say why")
+
+    await dialog.get_by_label("Reason").fill("Written by hand & <b>soon</b>")
+    await answer(page, "Skip the step")
+    await see_step(page, "docs", "skipped")
+    await expect(step(page, "docs")).to_contain_text("Written by hand & <b>soon</b>")
+    await see_project(page, "active")
+
+    await page.get_by_role("link", name="History").click()
+    entry = page.locator("[data-action=skipped]")
+    await expect(entry).to_contain_text("Write the docs was skipped by local")
+    await expect(entry).to_contain_text("Reason: Written by hand & <b>soon</b>")
+
+
+async def test_a_cancel_shows_each_step_being_taken_back_and_what_was_left(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await stepway.create("undoable")
+    await page.goto(f"/projects/{project}")
+    await see_step(page, "long", "running")
+    await page.get_by_role("button", name="Cancel initialization").click()
+    await page.get_by_role("dialog").get_by_label("Also take back").check()
+    await answer(page, "Cancel and take back")
+
+    await expect(step(page, "long")).not_to_have_attribute("data-status", "running")
+    await expect(step(page, "second")).to_contain_text("Somebody has changed it since.")
+    await expect(step(page, "first")).to_contain_text("Being taken back")
+    await open_gate(stepway, project, "undo")
+    await expect(step(page, "first")).to_contain_text("Undone")
+    await see_project(page, "cancelled")
+    await expect(page.get_by_text("Could not be taken back: second")).to_be_visible()
+
+
+async def test_an_ended_initialization_is_taken_up_again_and_followed(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await stepway.create("journey")
+    await stepway.control(project, "cancel")
+    await stepway.until(project, "cancelled")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Retry what is missing").click()
+
+    await see_project(page, "initializing")
+    for gate in ("compile", "publish"):
+        await open_gate(stepway, project, gate)
+    await see_project(page, "active")
