@@ -31,6 +31,7 @@ from api.openapi import document_problems
 from api.pages import add_pages
 from api.requests import Requests
 from api.resources import open_resources
+from api.sizes import SizeLimit
 from blueprints.arguments import KnownSteps
 from tracking.hub_options import HubOptions
 from tracking.settings import Settings
@@ -77,6 +78,7 @@ def create_app(
         max_body_size=REQUEST_BYTES,
     )
     app.state.metrics = counted
+    app.add_middleware(SizeLimit)
     app.add_middleware(Cors, settings=settings)
     app.add_middleware(Requests, metrics=counted)
     add_error_handlers(app)

@@ -25,6 +25,8 @@ SHORTEST = 8
 SHORTEST_LINE = 16
 """A line of a secret of many lines is one itself from this length on."""
 
+_AROUND_A_CUT = "…\n "
+
 MOST = 10_000
 """Secrets that a process keeps in mind, the latest ones."""
 
@@ -120,29 +122,31 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def _without_cut_start(text: str, secret: str) -> str:
-    """The text without the end of the secret that it begins with."""
-    body = text.lstrip("…\n ")
-    head = body[:SHORTEST]
-    place = secret.find(head) if len(head) == SHORTEST else -1
-    while place != -1:
-        rest = secret[place:]
-        if body.startswith(rest):
+    """The text without the end of the secret that it begins with, maybe behind a "…"."""
+    for body in (text, text.removeprefix("…"), text.lstrip(_AROUND_A_CUT)):
+        if rest := _end_that_begins(body, secret):
             return text[: len(text) - len(body)] + REDACTED + body[len(rest) :]
-        place = secret.find(head, place + 1)
     return text
 
 
 def _without_cut_end(text: str, secret: str) -> str:
-    """The text without the beginning of the secret that it ends with."""
-    body = text.rstrip("…\n ")
-    tail = body[-SHORTEST:]
-    place = secret.rfind(tail) if len(tail) == SHORTEST else -1
-    while place != -1:
-        begin = secret[: place + SHORTEST]
-        if body.endswith(begin):
-            return body[: -len(begin)] + REDACTED + text[len(body) :]
-        place = secret.rfind(tail, 0, place + SHORTEST - 1)
+    """The text without the beginning of the secret that it ends with, maybe before a "…"."""
+    for body in (text, text.removesuffix("…"), text.rstrip(_AROUND_A_CUT)):
+        # The same, seen in a mirror.
+        if rest := _end_that_begins(body[::-1], secret[::-1]):
+            return body[: -len(rest)] + REDACTED + text[len(body) :]
     return text
+
+
+def _end_that_begins(text: str, secret: str) -> str:
+    """The longest end of the secret, SHORTEST or longer, that the text begins with."""
+    head = text[:SHORTEST]
+    place = secret.find(head) if len(head) == SHORTEST else -1
+    while place != -1:
+        if text.startswith(secret[place:]):
+            return secret[place:]
+        place = secret.find(head, place + 1)
+    return ""
 
 
 class RedactingFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tracking.access_models import Credential
 from tracking.crypto import Encrypted, Keyring
-from tracking.errors import StepwayError
+from tracking.errors import KeyMissing, StepwayError, Undecipherable
 from tracking.redaction import SHORTEST
+
+log = logging.getLogger(__name__)
 
 EVERYONE = "*"
 """The owner of credentials that every project may use."""
@@ -91,10 +94,18 @@ class Vault:
             return None
         for entry in await self.entries():
             if entry.owner in (owner, EVERYONE):
-                secret = await self.find(entry.owner, entry.name)
+                secret = await self._readable(entry)
                 if secret is not None and secret.value in text:
                     return entry.name
         return None
+
+    async def _readable(self, entry: CredentialEntry) -> Secret | None:
+        try:
+            return await self.find(entry.owner, entry.name)
+        except (KeyMissing, Undecipherable) as error:
+            # A lost key must not keep everyone from starting anything.
+            log.warning("The credential %s cannot be compared with: %s", entry.name, error)
+            return None
 
     async def entries(self) -> list[CredentialEntry]:
         """All credentials, without their values."""

@@ -54,23 +54,11 @@ class InitializeProject:
         cancel was asked for.
         """
         try:
-            await self._open()
-            time_limit = asyncio.create_task(asyncio.sleep(self._time_left()))
-            await self._work_on(time_limit)
-            if self._cancel:
-                await workflow.wait_condition(lambda: False)  # Temporal's cancel is on its way.
-            if time_limit.done():
-                await self._run_out_of_time()
-            time_limit.cancel()
-            await self._end("active", "activated")
-        except asyncio.CancelledError:
-            if self._status != "active":
-                await self._stop()
-                raise
-            # A cancel that comes after the last step changes nothing.
-            await self._write_end("active", "activated")
-        finally:
+            await self._initialize()
+        except (ApplicationError, asyncio.CancelledError):
             await workflow.wait_condition(workflow.all_handlers_finished)
+            raise
+        await workflow.wait_condition(workflow.all_handlers_finished)
         return self._status
 
     # What people ask for
@@ -156,6 +144,24 @@ class InitializeProject:
             rules.refuse("The initialization has ended; it can be retried.")
 
     # The way of the initialization
+
+    async def _initialize(self) -> None:
+        try:
+            await self._open()
+            time_limit = asyncio.create_task(asyncio.sleep(self._time_left()))
+            await self._work_on(time_limit)
+            if self._cancel:
+                await workflow.wait_condition(lambda: False)  # Temporal's cancel is on its way.
+            if time_limit.done():
+                await self._run_out_of_time()
+            time_limit.cancel()
+            await self._end("active", "activated")
+        except asyncio.CancelledError:
+            if self._status != "active":
+                await self._stop()
+                raise
+            # A cancel that comes after the last step changes nothing.
+            await self._write_end("active", "activated")
 
     async def _open(self) -> None:
         if self._input.resumed:

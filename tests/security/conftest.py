@@ -94,6 +94,7 @@ async def people(tokens: Tokens) -> dict[str, str]:
         "reader": await tokens.create("t", "alice", [READ]),
         "creator": await tokens.create("t", "alice", [CREATE]),
         "controller": await tokens.create("t", "alice", everything),
+        "neighbour": await tokens.create("t", "zoe", everything),
         "member": await tokens.create("t", "carol", everything, groups=["group.team"]),
         "admin": await tokens.create("t", "root", [ADMIN]),
     }

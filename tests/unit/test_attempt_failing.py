@@ -28,12 +28,12 @@ POLICY = RetryPolicy(
 
 
 def info(attempt: int = 1, **more: Any) -> ActivityInfo:
+    given = {"retry_policy": POLICY, "schedule_to_close_timeout": None, **more}
     return replace(
         ActivityEnvironment.default_info(),
         attempt=attempt,
-        retry_policy=POLICY,
         scheduled_time=datetime.now(UTC),
-        **{"schedule_to_close_timeout": None, **more},
+        **given,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from api.estimate import time_left
 from api.records import StepRecord
 from tracking.durations import Usual
-from workflows.plan import Graph
+from workflows.plan import Graph, StepStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,9 +24,9 @@ GRAPH = Graph([Node("a"), Node("b"), Node("c", needs=["a"], after=["b"])])
 USUAL = {"a": Usual(100, 200, 9), "b": Usual(500, 900, 9), "c": Usual(10, 20, 5)}
 
 
-def record(step: str, status: str, running_ms: int = 0) -> StepRecord:
+def record(step: str, status: StepStatus, running_ms: int = 0) -> StepRecord:
     started_at = NOW - timedelta(milliseconds=running_ms)
-    return StepRecord(step, status, started_at, None, False, {}, None)
+    return StepRecord(step, step.title(), status, started_at, None, False, {}, None)
 
 
 def test_steps_side_by_side_take_as_long_as_the_longest_way_through() -> None:
