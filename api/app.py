@@ -75,7 +75,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=REQUEST_BYTES,
     )
     app.state.metrics = counted
     app.add_middleware(SizeLimit)
@@ -83,7 +82,7 @@ def create_app(
     app.add_middleware(Requests, metrics=counted)
     add_error_handlers(app)
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, max_body_size=REQUEST_BYTES)
     document_problems(app)
     add_pages(app)
     return app
