@@ -92,6 +92,14 @@ def _ask(question: str, yes: bool) -> None:
 def _show_preview(preview: Json) -> None:
     say(f"Will run:   {_names(preview['runs'])}")
     say(f"Stays done: {_names(preview['keeps'])}")
+    for made in preview.get("objects", []):
+        what = ", ".join(f"{name} {value}" for name, value in made["what"].items() if plain(value))
+        say(f"Exists:     {made['display_name']}: {what}")
+
+
+def plain(value: object) -> bool:
+    """Whether a value reads well in a line."""
+    return isinstance(value, str | int | float) and value != ""
 
 
 def _show_cancel(steps: list[Json], undo: bool) -> None:

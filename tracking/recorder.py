@@ -42,8 +42,9 @@ class Recorder:
 
     @activity.defn(name=REQUEST_CANCEL)
     async def request_cancel(self, workflow_id: str) -> None:
-        """Ask Temporal to cancel a workflow."""
-        await self._client.get_workflow_handle(workflow_id).cancel()
+        """Ask Temporal to cancel the run of a workflow that calls this, and no later one."""
+        run_id = activity.info().workflow_run_id
+        await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
 
 
 @contextmanager
