@@ -71,4 +71,8 @@ def confirmed(question: str, yes: bool) -> bool:
 
 
 def _cell(value: object) -> Text:
-    return value if isinstance(value, Text) else Text(one_line("" if value is None else value))
+    return (
+        value
+        if isinstance(value, Text)
+        else Text(one_line("" if value is None else redact(str(value))))
+    )

@@ -1,0 +1,148 @@
+"""`stepway token` and `stepway credential`, as an operator uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import pytest
+from click.testing import CliRunner, Result
+
+from api.tokens import Tokens
+from cli.errors import ClientError
+from cli.main import load_command
+from tracking.keys import new_key
+from tracking.settings import Settings, SettingsError, load_settings
+
+SECRET = "an operator's secret"
+
+Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def run(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command against the session's database; errors that people mend are raised."""
+    monkeypatch.setenv("STEPWAY_DATABASE_URL", servers.database_url)
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS", new_key("ops"))
+
+    async def invoke(*words: str, input: str | None = None) -> Result:
+        invoked = partial(CliRunner().invoke, load_command(words[0]), words[1:], input)
+        # A loop of its own, as on a command line.
+        result = await asyncio.to_thread(invoked)
+        if isinstance(result.exception, ClientError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result
+
+    return invoke
+
+
+async def test_token_is_made_used_listed_and_revoked(run: Run, tokens: Tokens) -> None:
+    made = await run("token", "create", "ci", "--owner", "dora", "--scope", "read")
+    token = made.stdout.strip()
+    person = await tokens.person(token)
+    assert person is not None
+    assert (person.name, sorted(person.scopes)) == ("dora", ["read"])
+    assert person.expires_at is not None
+
+    listed = (await run("token", "list", "--json")).stdout
+    [entry] = [each for each in json.loads(listed) if each["owner"] == "dora"]
+    assert entry["prefix"] == token[:14]
+    assert token not in listed + (await run("token", "list")).stdout
+
+    assert "Revoked" in (await run("token", "revoke", token[:14])).stdout
+    assert await tokens.person(token) is None
+    with pytest.raises(ClientError, match="no token"):
+        await run("token", "revoke", token[:14])
+
+
+async def test_token_for_a_name_that_owns_nothing_is_refused(run: Run) -> None:
+    with pytest.raises(ClientError, match="cannot own anything"):
+        await run("token", "create", "x", "--owner", "../etc")
+
+
+async def test_credential_is_kept_encrypted_listed_without_its_secret_and_removed(
+    run: Run, pool: asyncpg.Pool
+) -> None:
+    kept = await run("credential", "set", "forge", "--account", "bot", input=SECRET + "\n")
+    row = await pool.fetchrow("SELECT * FROM credentials WHERE name = 'forge'")
+    assert (row["owner"], row["account"], row["key_id"]) == ("*", "bot", "ops")
+    assert SECRET.encode() not in row["ciphertext"]
+    listed = (await run("credential", "list")).output
+    assert "forge" in listed
+    assert SECRET not in listed + kept.output
+    await run("credential", "remove", "forge")
+    with pytest.raises(ClientError, match="no credential 'forge'"):
+        await run("credential", "remove", "forge")
+
+
+async def test_rotation_brings_every_credential_under_the_newest_key(
+    run: Run, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = new_key("ops-1"), new_key("ops-2")
+    await pool.execute("DELETE FROM credentials")
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS", old)
+    await run("credential", "set", "rotated", input=SECRET)
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS", f"{new},{old}")
+    assert "again: 1" in (await run("credential", "rotate")).output
+    assert await pool.fetchval("SELECT key_id FROM credentials") == "ops-2"
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS", old)
+    with pytest.raises(ClientError, match="'ops-2'"):
+        await run("credential", "rotate")
+    await run("credential", "remove", "rotated")
+
+
+async def test_key_is_printed_fresh_each_time(run: Run) -> None:
+    keys = {(await run("credential", "new-key", "2026")).output for _ in range(2)}
+    assert len(keys) == 2
+    assert all(key.startswith("2026:") for key in keys)
+
+
+async def test_without_a_database_it_is_said_what_to_set(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPWAY_DATABASE_URL")
+    monkeypatch.setenv("STEPWAY_DATA_DIR", str(tmp_path))
+    with pytest.raises(ClientError, match="STEPWAY_DATABASE_URL"):
+        await run("token", "list")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIGN_IN", "passwords"),
+        ("OIDC_ISSUER", "http://login.example"),
+        ("OIDC_SCOPES", "read,everything"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://portal.example/"),
+        ("SECRET_KEYS", "2026:c2hvcnQ"),
+        ("SECRET_KEYS", "2026"),
+        ("SECRET_KEYS_FILE", "/nowhere/keys"),
+        ("STARTS_PER_MINUTE", "0"),
+    ],
+)
+def test_setting_that_makes_no_sense_stops_the_start_with_its_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"STEPWAY_{name}", value)
+    with pytest.raises(SettingsError, match=f"^STEPWAY_{name}: ") as caught:
+        load_settings()
+    assert "c2hvcnQ" not in str(caught.value)
+
+
+def test_sign_in_by_openid_needs_its_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWAY_SIGN_IN", "oidc")
+    with pytest.raises(SettingsError, match=r"^STEPWAY_OIDC_ISSUER: must be set"):
+        load_settings()
+
+
+def test_keys_of_the_file_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").write_text(f"{new_key('of-the-file')}\n")
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS_FILE", str(tmp_path / "keys"))
+    monkeypatch.setenv("STEPWAY_SECRET_KEYS", new_key("of-the-environment"))
+    assert list(load_settings().keys) == ["of-the-file", "of-the-environment"]
+    assert "of-the-environment:" not in repr(load_settings())
