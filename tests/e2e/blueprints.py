@@ -27,6 +27,8 @@ def gate_of(name: str) -> str:
 def write_blueprints(folder: Path) -> None:
     """Write all of them, as files that the catalog loads."""
     for name, steps in BLUEPRINTS.items():
+        for undo in (step["undo"] for step in steps if "undo" in step):
+            undo["with"] = {"folder": str(folder), **undo.get("with", {})}
         title = {"en": f"The {name} one", "zh": f"{name} 蓝图"}
         parameters = PARAMETERS.get(name)
         more = {"parameters": parameters} if parameters else {}
