@@ -187,6 +187,7 @@ class Rounds:
             found += [f"{project}: {watcher.name}: {fault}" for fault in faults]
             self.summary.versions += len(seen)
             self.summary.watchers += 1
+            await watcher.forget(project)
         self.summary.projects += 1
         self.summary.statuses[record.project["status"]] += 1
         self.summary.violations += found

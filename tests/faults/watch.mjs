@@ -1,8 +1,10 @@
 // Watches projects with the npm package `eventsource` and prints each event as a JSON line.
-// Projects to watch come as lines on standard input: "URL ID".
+// Projects to watch come as lines on standard input: "URL ID",
+// or "forget ID".
 import { createInterface } from 'node:readline'
 import { EventSource } from 'eventsource'
 
+const forgotten = new Set()
 const TYPES = ['snapshot', 'step', 'project', 'end']
 
 function watch(url, project) {
@@ -19,9 +21,16 @@ function watch(url, project) {
   }
   open()
   // As a page does: a source that the server closed is opened again after a while.
-  setInterval(() => {
-    if (source.readyState === EventSource.CLOSED) open()
+  const timer = setInterval(() => {
+    if (forgotten.has(project)) {
+      source.close()
+      clearInterval(timer)
+    } else if (source.readyState === EventSource.CLOSED) open()
   }, 500)
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => watch(...line.split(' ')))
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const [url, project] = line.split(' ')
+  if (url === 'forget') forgotten.add(project)
+  else watch(url, project)
+})

@@ -42,6 +42,9 @@ class Watcher(Protocol):
     async def seen(self, project: str) -> list[Seen]:
         """What it has seen of a project so far."""
 
+    async def forget(self, project: str) -> None:
+        """Watch a project no longer."""
+
     async def stop(self) -> None:
         """Leave."""
 
@@ -53,7 +56,7 @@ class Plain:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self.awake = asyncio.Event()
         self.awake.set()
 
@@ -61,15 +64,17 @@ class Plain:
         self._http = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(30, connect=5))
 
     async def watch(self, project: str) -> None:
-        self._tasks.append(asyncio.create_task(self._watch(project)))
+        self._tasks[project] = asyncio.create_task(self._watch(project))
 
     async def seen(self, project: str) -> list[Seen]:
         return self._seen[project]
 
+    async def forget(self, project: str) -> None:
+        self._tasks.pop(project).cancel()
+
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for project in tuple(self._tasks):
+            await self.forget(project)
         await self._http.aclose()
 
     async def _watch(self, project: str) -> None:
@@ -100,37 +105,42 @@ class Own:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._stopped = threading.Event()
+        self._stopped: dict[str, threading.Event] = {}
 
     async def start(self, url: str) -> None:
         self._url = url
 
     async def watch(self, project: str) -> None:
-        threading.Thread(target=self._watch, args=(project,), daemon=True).start()
+        stopped = self._stopped[project] = threading.Event()
+        threading.Thread(target=self._watch, args=(project, stopped), daemon=True).start()
 
     async def seen(self, project: str) -> list[Seen]:
         return list(self._seen[project])
 
-    async def stop(self) -> None:
-        self._stopped.set()
+    async def forget(self, project: str) -> None:
+        self._stopped[project].set()
 
-    def _watch(self, project: str) -> None:
+    async def stop(self) -> None:
+        for stopped in self._stopped.values():
+            stopped.set()
+
+    def _watch(self, project: str, stopped: threading.Event) -> None:
+        def pause(seconds: float) -> None:
+            if stopped.wait(min(seconds, 1.0)):
+                raise _Stopped
+
         seen = self._seen[project]
         api = Api(self._url)
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             try:
                 if not seen:
                     body = api.initialization(project)
                     seen.append(Seen(body["version"], "snapshot"))
-                for event in follow(api, project, seen[-1].id, lambda _: None, self._pause):
+                for event in follow(api, project, seen[-1].id, lambda _: None, pause):
                     seen.append(Seen(event.data["version"], event.type))
             except (ClientError, _Stopped):
-                self._stopped.wait(AGAIN)
-            self._stopped.wait(AGAIN)
-
-    def _pause(self, seconds: float) -> None:
-        if self._stopped.wait(min(seconds, 1.0)):
-            raise _Stopped
+                stopped.wait(AGAIN)
+            stopped.wait(AGAIN)
 
 
 class _Stopped(Exception):
@@ -157,9 +167,15 @@ class Node:
         self._reading = asyncio.create_task(self._read())
 
     async def watch(self, project: str) -> None:
+        await self._say(f"{self._url} {project}")
+
+    async def forget(self, project: str) -> None:
+        await self._say(f"forget {project}")
+
+    async def _say(self, line: str) -> None:
         assert self.process
         assert self.process.stdin
-        self.process.stdin.write(f"{self._url} {project}\n".encode())
+        self.process.stdin.write(f"{line}\n".encode())
         await self.process.stdin.drain()
 
     async def seen(self, project: str) -> list[Seen]:
@@ -196,6 +212,9 @@ class Chromium:
     async def watch(self, project: str) -> None:
         await self._page.evaluate("project => window.watch(project)", project)
 
+    async def forget(self, project: str) -> None:
+        await self._page.evaluate("project => window.forgotten.add(project)", project)
+
     async def seen(self, project: str) -> list[Seen]:
         found: list[Any] = await self._page.evaluate("project => window.seen[project]", project)
         return [Seen(id, type) for id, type in found]
@@ -207,6 +226,7 @@ class Chromium:
 
 _PAGE = """() => {
   window.seen = {}
+  window.forgotten = new Set()
   window.watch = (project) => {
     const seen = (window.seen[project] = [])
     let source
@@ -218,7 +238,7 @@ _PAGE = """() => {
     }
     open()
     const timer = setInterval(() => {
-      if (window.forgotten?.has(project)) { source.close(); clearInterval(timer) }
+      if (window.forgotten.has(project)) { source.close(); clearInterval(timer) }
       else if (source.readyState === EventSource.CLOSED) open()
     }, 500)
   }
