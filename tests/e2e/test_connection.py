@@ -64,7 +64,10 @@ async def test_an_api_that_is_down_at_load_is_shown_and_tried_again(
         await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
         await api.stop()
         await page.evaluate(
-            "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')) }",
+            """path => {
+                history.pushState({}, '', path)
+                dispatchEvent(new PopStateEvent('popstate'))
+            }""",
             f"/projects/{project}",
         )
         await see_failure(page, "unreachable")

@@ -101,4 +101,3 @@ async def test_why_it_failed_is_seen_after_a_refresh(page: Page, stepway: Stepwa
     )
     name = await name_of(stepway, project)
     await expect(page).to_have_title(f"{name} needs your attention · Stepway")
-

@@ -1,0 +1,77 @@
+"""The benchmark suite still runs; what it measures in a minute says nothing about speed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.measure import Comparison, Target, interleave
+from benchmarks.report import summary, write_page
+from benchmarks.results import Result, load, save
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ("overhead", "write", "snapshot", "update-latency", "storm", "recovery")
+PATIENCE = 180.0
+
+
+async def test_smoke_run_of_our_own_benches_gives_every_ratio(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path), *SMOKE),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode in (0, 1), errors.decode()
+    for bench in SMOKE:
+        result = load(bench, tmp_path)
+        assert result is not None, errors.decode()
+        for comparison in result.comparisons:
+            assert comparison.ratio > 0
+        assert summary(result) in said.decode()
+
+
+async def test_unknown_bench_is_named_with_those_there_are() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks", "nonsense"),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 2
+    assert "no bench nonsense" in errors.decode()
+    assert "overhead" in errors.decode()
+
+
+async def test_sides_take_turns_and_noisy_pairs_are_repeated() -> None:
+    order: list[str] = []
+    values = iter([1.0, 9.0, 1.0, 9.0])
+
+    async def ours() -> dict[str, float]:
+        order.append("ours")
+        return {"rate": next(values)}
+
+    async def theirs() -> dict[str, float]:
+        order.append("theirs")
+        return {"rate": 1.0}
+
+    found = await interleave(ours, theirs, 2, "rate")
+    assert order == ["ours", "theirs", "theirs", "ours"] * 2
+    assert found.pairs("rate") == [(1.0, 1.0), (9.0, 1.0)] * 2
+
+
+def test_page_is_made_of_the_kept_results_alone(tmp_path: Path) -> None:
+    missed = Comparison("p99", "ms", "the floor", [(3.0, 1.0), (5.0, 2.0)], Target(2.0))
+    save(Result("update-latency", [missed], ["one note"]), tmp_path)
+    kept = load("update-latency", tmp_path)
+    assert kept is not None
+    assert not kept.stands
+    write_page([kept], tmp_path / "benchmarks.md")
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "2.75x (2.50–3.00)" in page
+    assert "**missed**" in page
+    assert "- one note" in page
+    assert "<svg" in (tmp_path / "benchmarks" / "update-latency.svg").read_text()
+    assert json.loads((tmp_path / "update-latency.json").read_text())["bench"] == "update-latency"

@@ -1,0 +1,36 @@
+"""docs/data-model.md says what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.support.record import Record
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
+NAMES = set(re.findall(r"`([a-z_]+)`", DOCUMENT))
+QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+async def test_every_column_of_every_table_is_there(pool: asyncpg.Pool) -> None:
+    rows = await pool.fetch(
+        """SELECT table_name, column_name FROM information_schema.columns
+           WHERE table_schema = 'public' AND table_name <> 'alembic_version'"""
+    )
+    missing = [tuple(row) for row in rows if not {row[0], row[1]} <= NAMES]
+    assert rows and not missing
+
+
+async def test_every_action_that_the_record_knows_is_there(pool: asyncpg.Pool) -> None:
+    body = await pool.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'stepway_record_step'")
+    known = re.search(r"v_action NOT IN \((.*?)\) THEN", body, re.DOTALL)
+    assert known and set(re.findall(r"'(\w+)'", known[1])) <= NAMES
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
+async def test_every_query_runs(pool: asyncpg.Pool, query: str) -> None:
+    record = await Record(pool).plan(push_template=1)
+    await pool.fetch(query.replace(":'project'", f"'{record.project_id}'"))
