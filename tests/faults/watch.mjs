@@ -7,7 +7,9 @@ import { EventSource } from 'eventsource'
 const forgotten = new Set()
 const TYPES = ['snapshot', 'step', 'project', 'end']
 
-function watch(url, project) {
+const leaves = new Map()
+
+function watch(project, url) {
   let last = null
   let source = null
   const open = () => {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from asyncio.subprocess import Process
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +19,7 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from cli.client import Api
 from cli.errors import ClientError
+from cli.fold import Initialization, fold, from_snapshot
 from cli.stream import follow
 from tests.faults.checks import Seen
 
@@ -38,6 +42,9 @@ class Watcher(Protocol):
 
     async def watch(self, project: str) -> None:
         """Begin to watch a project."""
+
+    async def leave(self, project: str) -> None:
+        """Stop watching a project; what was seen of it is kept."""
 
     async def seen(self, project: str) -> list[Seen]:
         """What it has seen of a project so far."""
@@ -93,57 +100,62 @@ class Plain:
             if source.response.status_code != 200:
                 return
             async for event in source.aiter_sse():
-                await self.awake.wait()
+                await self._awake.wait()
                 if event.data:
                     seen.append(Seen(int(event.id), event.event))
 
 
 class Own:
-    """The command line's client, a thread a project."""
+    """The command line's client, a thread a project; `states` is what its fold has come to."""
 
     name = "stepway"
 
     def __init__(self) -> None:
+        self.states: dict[str, Initialization] = {}
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._stopped: dict[str, threading.Event] = {}
+        self._left: dict[str, threading.Event] = {}
 
     async def start(self, url: str) -> None:
         self._url = url
 
     async def watch(self, project: str) -> None:
-        stopped = self._stopped[project] = threading.Event()
-        threading.Thread(target=self._watch, args=(project, stopped), daemon=True).start()
+        self._left[project] = threading.Event()
+        threading.Thread(target=self._watch, args=(project,), daemon=True).start()
+
+    async def leave(self, project: str) -> None:
+        self._left.pop(project).set()
 
     async def seen(self, project: str) -> list[Seen]:
         return list(self._seen[project])
 
-    async def forget(self, project: str) -> None:
-        self._stopped[project].set()
-
     async def stop(self) -> None:
-        for stopped in self._stopped.values():
-            stopped.set()
+        for project in tuple(self._left):
+            await self.leave(project)
 
-    def _watch(self, project: str, stopped: threading.Event) -> None:
+    def _watch(self, project: str) -> None:
+        api, left = Api(self._url), self._left[project]
+
         def pause(seconds: float) -> None:
-            if stopped.wait(min(seconds, 1.0)):
-                raise _Stopped
+            if left.wait(min(seconds, 1.0)):
+                raise _Left
 
+        while not left.is_set():
+            with suppress(ClientError, _Left):
+                self._follow(api, project, pause)
+            left.wait(AGAIN)
+
+    def _follow(self, api: Api, project: str, pause: Callable[[float], None]) -> None:
         seen = self._seen[project]
-        api = Api(self._url)
-        while not stopped.is_set():
-            try:
-                if not seen:
-                    body = api.initialization(project)
-                    seen.append(Seen(body["version"], "snapshot"))
-                for event in follow(api, project, seen[-1].id, lambda _: None, pause):
-                    seen.append(Seen(event.data["version"], event.type))
-            except (ClientError, _Stopped):
-                stopped.wait(AGAIN)
-            stopped.wait(AGAIN)
+        if project not in self.states:
+            state = self.states[project] = from_snapshot(api.initialization(project))
+            seen.append(Seen(state.version, "snapshot"))
+        after = self.states[project].version
+        for event in follow(api, project, after, lambda _: None, pause):
+            self.states[project] = fold(self.states[project], event.type, event.data)
+            seen.append(Seen(event.data["version"], event.type))
 
 
-class _Stopped(Exception):
+class _Left(Exception):
     """The watcher was told to leave."""
 
 
@@ -154,14 +166,14 @@ class Node:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self.process: Process | None = None
+        self._process: Process
 
     async def start(self, url: str) -> None:
         await _install_eventsource()
         script = NODE_PACKAGES / "watch.mjs"
         script.write_text((HERE / "watch.mjs").read_text())
         self._url = url
-        self.process = await asyncio.create_subprocess_exec(
+        self._process = await asyncio.create_subprocess_exec(
             "node", script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.create_task(self._read())
@@ -215,6 +227,9 @@ class Chromium:
     async def forget(self, project: str) -> None:
         await self._page.evaluate("project => window.forgotten.add(project)", project)
 
+    async def leave(self, project: str) -> None:
+        await self._page.evaluate("project => window.leave(project)", project)
+
     async def seen(self, project: str) -> list[Seen]:
         found: list[Any] = await self._page.evaluate("project => window.seen[project]", project)
         return [Seen(id, type) for id, type in found]
@@ -226,6 +241,8 @@ class Chromium:
 
 _PAGE = """() => {
   window.seen = {}
+  const leaves = {}
+  window.leave = (project) => leaves[project]()
   window.forgotten = new Set()
   window.watch = (project) => {
     const seen = (window.seen[project] = [])

@@ -1,0 +1,1 @@
+"""The benchmark suite: ratios of two sides, measured interleaved in one run on one machine."""

@@ -1,0 +1,58 @@
+"""The Temporal that `stepway up` starts, on a file, against the dev server as it comes."""
+
+from __future__ import annotations
+
+import sysconfig
+import time
+from pathlib import Path
+from statistics import median
+
+from temporalio.client import Client
+
+from benchmarks.initializations import run_bare
+from benchmarks.measure import Comparison, Metrics, Target, interleave
+from benchmarks.stage import Stage
+from embedded.ports import HOST, Ports
+from embedded.server import program
+
+ABOUT = (
+    "8 no-op steps of bare Temporal, one after the other, on the server that `stepway up` starts "
+    "(on a file, so that it survives), against `temporal server start-dev` as it comes (in memory)."
+)
+
+
+async def run(stage: Stage) -> list[Comparison]:
+    """Latency of one workflow."""
+    ports = Ports(stage.settings.data_dir / "run" / "plain.json", {})
+    port = ports.get("temporal")
+    plain = await _plain_server(stage, port)
+    await stage.side("bare_worker")
+    await stage.side("bare_worker", f"{HOST}:{port}")
+    times = stage.sized(20, 3)
+    await run_bare(stage.temporal, "noop")
+    await run_bare(plain, "noop")
+    found = await interleave(
+        lambda: _latency(stage.temporal, times),
+        lambda: _latency(plain, times),
+        stage.sized(5, 1),
+        "latency",
+    )
+    return [
+        Comparison("latency", "ms", "start-dev as it comes", found.pairs("latency"), Target(0.25))
+    ]
+
+
+async def _plain_server(stage: Stage, port: int) -> Client:
+    temporal = program(Path(sysconfig.get_path("scripts")), "temporal")
+    options = ["--headless", "--log-level=error", f"--ip={HOST}", f"--port={port}"]
+    await stage.side("server", port, temporal, "server", "start-dev", *options)
+    return await Client.connect(f"{HOST}:{port}")
+
+
+async def _latency(client: Client, times: int) -> Metrics:
+    took = []
+    for _ in range(times):
+        began = time.monotonic()
+        await run_bare(client, "noop")
+        took.append(time.monotonic() - began)
+    return {"latency": median(took) * 1000}

@@ -1,0 +1,50 @@
+"""From the commit of a step's change to the bytes at every client."""
+
+from __future__ import annotations
+
+from benchmarks.initializations import LiveProject
+from benchmarks.measure import Comparison, Rounds, Target
+from benchmarks.stage import Stage
+from benchmarks.streams import Watched, alternate, publish
+
+ABOUT = (
+    "From the commit of a step's change to its bytes at an SSE client, over all clients of that "
+    "project; against the floor: Redis publish to receive, and a bare ASGI write a client. Changes "
+    "of the two sides alternate, each with as many clients, served by a process each."
+)
+
+
+async def run(stage: Stage) -> list[Comparison]:
+    """p50 and p99 with few and with many watchers."""
+    api, floor = await stage.api(), await stage.side("floor")
+    found = []
+    for clients in stage.sized((50, 1000), (5,)):
+        rounds = await _measure(stage, api.port, floor.port, clients)
+        for metric, target in (("p50", None), ("p99", Target(2.0))):
+            name = f"{metric}, {clients:,} watchers"
+            found.append(Comparison(name, "ms", "the floor", rounds.pairs(metric), target))
+    return found
+
+
+async def _measure(stage: Stage, api: int, floor: int, clients: int) -> Rounds:
+    project = await LiveProject.start(stage.pool, stage.redis)
+
+    async def change(mark: int) -> float:
+        return (await project.change(mark))[1]
+
+    ours = Watched(await stage.side("watchers"), clients, change)
+    theirs = Watched(await stage.side("watchers"), clients, publish(stage.redis))
+    await ours.watchers.ask("open", port=api, paths=[project.events], count=clients)
+    await theirs.watchers.ask("open", port=floor, paths=["/"], count=clients)
+    await alternate([ours, theirs], 5, 0.02)
+    rounds = Rounds()
+    changes = stage.sized(40, 3)
+    most = stage.sized(16, 1)
+    while len(rounds.rounds) < most // 2 + 1 or (
+        len(rounds.rounds) < most and rounds.is_noisy("p99")
+    ):
+        first, second = await alternate([ours, theirs], changes, 0.02)
+        rounds.rounds.append((first, second))
+    for side in (ours, theirs):
+        await side.watchers.ask("close")
+    return rounds

@@ -1,0 +1,140 @@
+"""Initializations to measure: whole workflows of no-op steps, and rows that change by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from benchmarks.bare import BareSteps
+from blueprints.models import Blueprint
+from blueprints.planning import make_plan
+from tracking.changes import NewInitialization, PlannedRow, StepChange
+from tracking.events import Publisher
+from tracking.store import Store
+from workflows import messages
+from workflows.messages import InitializationInput
+
+STEPS = 8
+BARE_QUEUE = "bare"
+PATIENCE = timedelta(hours=1)
+"""A start that waits behind a hundred others is not given up, as the API would."""
+
+
+def blueprint(uses: str, steps: int = STEPS, **given: Any) -> Blueprint:
+    """A project type of equal steps, one after the other."""
+    each = [{"step": f"step_{n}", "uses": uses, "with": given} for n in range(steps)]
+    return Blueprint.model_validate({"name": "bench", "steps": each})
+
+
+async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
+    """Run one initialization to its end, as the API starts it; its project's id."""
+    project = {"id": str(uuid4()), "name": f"p-{uuid4().hex[:12]}", "owner": "local"}
+    given = InitializationInput(
+        project_id=project["id"],
+        name=project["name"],
+        owner=project["owner"],
+        plan=make_plan(plan, project, {}),
+        parameters={},
+        definition=plan.model_dump(mode="json", by_alias=True),
+        request_hash="",
+        deadline=(datetime.now(UTC) + PATIENCE).isoformat(),
+        actor="local",
+    )
+    status = await client.execute_workflow(
+        messages.WORKFLOW, given, id=messages.workflow_id(project["id"]), task_queue=queue
+    )
+    assert status == "active", status
+    return project["id"]
+
+
+async def run_bare(client: Client, uses: str, **given: Any) -> None:
+    """Run the same steps on bare Temporal."""
+    project = {"id": str(uuid4()), "name": "p", "owner": "local", "blueprint": "bench"}
+    await client.execute_workflow(
+        BareSteps.run,
+        args=[uses, {**given, "project": project}, STEPS],
+        id=f"bare-{project['id']}",
+        task_queue=BARE_QUEUE,
+    )
+
+
+class Stamped(Publisher):
+    """Notes when it is told of a commit."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self.committed = 0.0
+
+    async def publish(self, project_id: str, messages: Sequence[str]) -> None:
+        """Note, then publish."""
+        self.committed = time.monotonic()
+        await super().publish(project_id, messages)
+
+
+@dataclass
+class LiveProject:
+    """A project whose first step runs, and changes when it is told to."""
+
+    project_id: str
+    store: Store
+    publisher: Stamped
+    fence: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+    @staticmethod
+    async def start(pool: asyncpg.Pool, redis: Redis) -> LiveProject:
+        """Insert its rows and start its first step."""
+        publisher = Stamped(redis)
+        project = LiveProject(str(uuid4()), Store(pool, publisher), publisher)
+        await project.store.initialize_steps_in_database(new_rows(project.project_id))
+        await project.store.update_step_status(project.project_id, project._change("started"))
+        return project
+
+    @property
+    def events(self) -> str:
+        """The path of its stream."""
+        return f"/api/projects/{self.project_id}/initialization/events"
+
+    @property
+    def snapshot(self) -> str:
+        """The path of its state."""
+        return f"/api/projects/{self.project_id}/initialization"
+
+    async def change(self, mark: int) -> tuple[float, float]:
+        """Change the running step's message to this mark; when it was asked for, and committed."""
+        asked = time.monotonic()
+        outcome = await self.store.update_progress(
+            self.project_id, self._change("progressed"), 50, marked(mark)
+        )
+        assert outcome.said == "applied", outcome
+        return asked, self.publisher.committed
+
+    def _change(self, action: str) -> StepChange:
+        return StepChange(
+            "step_0", action, fence=self.fence, run_id="run", activity_id="1", attempt=1
+        )
+
+
+def marked(mark: int) -> str:
+    """The text that watchers look for."""
+    return f"mark-{mark:06d}"
+
+
+def new_rows(project_id: str, steps: int = STEPS) -> NewInitialization:
+    """A project's rows, with this many steps."""
+    return NewInitialization(
+        project_id=project_id,
+        name=f"p-{uuid4().hex[:12]}",
+        owner="local",
+        blueprint="bench",
+        steps=[PlannedRow(f"step_{n}", f"Step {n}") for n in range(steps)],
+        workflow_id=messages.workflow_id(project_id),
+        run_id="run",
+    )

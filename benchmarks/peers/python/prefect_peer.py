@@ -1,0 +1,41 @@
+"""Prefect: flows of tasks, against a server of its own."""
+
+# The peer's packages are not in this project's environment.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from prefect import flow, task
+
+from benchmarks.sides.answering import answer
+
+STEPS = 8
+
+
+@task
+async def pause(seconds: float) -> str:
+    """Take `seconds`, as a call of another system does."""
+    await asyncio.sleep(seconds)
+    return "done"
+
+
+@flow
+async def run_all(seconds: float) -> str:
+    """Run the steps."""
+    for _ in range(STEPS):
+        await pause(seconds)
+    return "active"
+
+
+async def run(projects: int, seconds: float) -> float:
+    """Seconds until that many flows have ended, all started at once."""
+    began = time.monotonic()
+    await asyncio.gather(*(run_all(seconds) for _ in range(projects)))
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    asyncio.run(answer({"run": run}))

@@ -1,0 +1,130 @@
+"""Temporal's own workflow streams (temporalio.contrib), read by an SSE endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import uvloop
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamClient
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from benchmarks.sides.serving import serve
+from tracking.settings import load_settings
+
+QUEUE = "streams"
+STEPS = 8
+
+
+@workflow.defn
+class Streaming:
+    """Hosts a stream until it is told to stop."""
+
+    @workflow.init
+    def __init__(self, seconds: float) -> None:
+        self.stream = WorkflowStream()
+
+    @workflow.run
+    async def run(self, seconds: float) -> str:
+        """Run the steps, telling of each start and end; with no seconds stay open."""
+        steps = self.stream.topic("steps", type=dict)
+        if not seconds:
+            await workflow.wait_condition(lambda: False)
+        for number in range(STEPS):
+            step = {"step": f"step_{number}", "status": "running"}
+            steps.publish(step)
+            await workflow.execute_activity(
+                pause, seconds, start_to_close_timeout=timedelta(minutes=1)
+            )
+            steps.publish({**step, "status": "completed"})
+        return "active"
+
+
+@activity.defn
+async def pause(seconds: float) -> None:
+    """Take `seconds`, as a call of another system does."""
+    await asyncio.sleep(seconds)
+
+
+class Peer:
+    """What the bench may ask for."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._publisher: WorkflowStreamClient | None = None
+
+    async def start(self) -> str:
+        """Start the workflow that is changed; the path of its stream."""
+        workflow_id = str(uuid4())
+        await self._client.start_workflow(Streaming.run, 0.0, id=workflow_id, task_queue=QUEUE)
+        self._publisher = WorkflowStreamClient.create(self._client, workflow_id)
+        return f"/events/{workflow_id}"
+
+    async def change(self, mark: str) -> tuple[float, float]:
+        """When the change was asked for, and taken by Temporal."""
+        assert self._publisher
+        asked = time.monotonic()
+        topic = self._publisher.topic("steps", type=dict)
+        topic.publish({"step": "step_0", "message": mark}, force_flush=True)
+        await self._publisher.flush()
+        return asked, time.monotonic()
+
+    async def run(self, projects: int, seconds: float) -> float:
+        """Seconds until that many workflows have ended, all started at once."""
+        began = time.monotonic()
+        await asyncio.gather(
+            *(
+                self._client.execute_workflow(
+                    Streaming.run, seconds, id=str(uuid4()), task_queue=QUEUE
+                )
+                for _ in range(projects)
+            )
+        )
+        return time.monotonic() - began
+
+    def app(self) -> FastAPI:
+        """The endpoint."""
+        app = FastAPI()
+
+        @app.get("/events/{workflow_id}")
+        async def events(workflow_id: str) -> StreamingResponse:
+            return StreamingResponse(self._frames(workflow_id), media_type="text/event-stream")
+
+        return app
+
+    async def _frames(self, workflow_id: str) -> AsyncIterator[str]:
+        yield ": hello\n\n"
+        reader = WorkflowStreamClient.create(self._client, workflow_id)
+        item: Any
+        async for item in reader.subscribe("steps", await reader.get_offset(), result_type=dict):
+            yield f"event: step\ndata: {json.dumps(item.data)}\n\n"
+
+
+async def main() -> None:
+    """Serve until the bench is gone."""
+    client = await Client.connect(load_settings().temporal_address)
+    peer = Peer(client)
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("benchmarks", "fastapi")
+    async with Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[Streaming],
+        activities=[pause],
+        max_concurrent_activities=50,
+        workflow_runner=SandboxedWorkflowRunner(restrictions),
+    ):
+        await serve(peer.app(), {"start": peer.start, "change": peer.change, "run": peer.run})
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

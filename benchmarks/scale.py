@@ -1,0 +1,111 @@
+"""The computed part of docs/scale.md: measured costs of one, times what a day brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.results import Result
+
+BEGIN, END = "<!-- computed: begin -->", "<!-- computed: end -->"
+A_DAY = 1_000_000
+SECONDS = 86_400
+PEAK = 5
+"""The busiest second has this many times the average of the day."""
+WATCHERS = 3
+"""Clients that watch an initialization live, on average."""
+SHARE = 0.5
+"""How far a core is filled at the peak."""
+
+
+def write_scale(results: Sequence[Result], page: Path) -> None:
+    """Put the tables where the page has them; nothing where the bench or the page is missing."""
+    found = {result.bench: result for result in results}
+    if "scale" not in found or not page.exists():
+        return
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    computed = _computed(found["scale"], found)
+    page.write_text(f"{before}{BEGIN}\n\n{computed}\n\n{END}{after}")
+
+
+def _computed(scale: Result, found: Mapping[str, Result]) -> str:
+    parts = [
+        f"Measured {scale.at} on {scale.machine} (`scripts/bench scale`); an initialization here "
+        "has 8 steps that do nothing, so what steps themselves need comes on top.",
+        _table(
+            [
+                "of one initialization",
+                "measured",
+                "a day",
+                f"a second, at {PEAK} times the average",
+            ],
+            [_cost(name, value) for name, value in _costs(scale.facts)],
+        ),
+        f"Cores at the peak, each filled to {SHARE:.0%}:",
+        _table(["part", "CPU ms of one", "cores"], _cores(scale.facts)),
+        *_from_others(scale.facts, found),
+    ]
+    return "\n\n".join(parts)
+
+
+def _costs(facts: Mapping[str, float]) -> list[tuple[str, float]]:
+    apart = ("CPU seconds", "API processes")
+    return [(name, value) for name, value in facts.items() if not name.endswith(apart)]
+
+
+def _cost(name: str, value: float) -> list[str]:
+    return [name, _short(value), _short(value * A_DAY), _short(_at_peak(value))]
+
+
+def _cores(facts: Mapping[str, float]) -> list[list[str]]:
+    suffix = " CPU seconds"
+    return [
+        [name.removesuffix(suffix), f"{value * 1000:.1f}", f"{_at_peak(value) / SHARE:.1f}"]
+        for name, value in facts.items()
+        if name.endswith(suffix)
+    ]
+
+
+def _from_others(facts: Mapping[str, float], found: Mapping[str, Result]) -> list[str]:
+    """What other benches measured, each in its own run."""
+    parts = []
+    if "write" in found:
+        rate = found["write"].comparisons[0].medians()[0]
+        need = _at_peak(facts["commits"])
+        parts.append(
+            f"One process of this machine records {_short(rate)} changes a second (`write`); the "
+            f"peak asks for {_short(need)} commits, {need / rate:.1f} times that."
+        )
+    if "fan-out" in found:
+        rate = found["fan-out"].comparisons[0].medians()[0]
+        need = _at_peak(facts["event rows"]) * WATCHERS
+        parts.append(
+            f"An API process makes {_short(rate)} deliveries a second of CPU (`fan-out`); with "
+            f"{WATCHERS} clients watching each initialization the peak asks for {_short(need)}: "
+            f"{need / rate / SHARE:.2f} cores."
+        )
+    if "memory" in found:
+        kilobytes = found["memory"].comparisons[0].medians()[0]
+        parts.append(
+            f"An idle stream keeps {kilobytes:.0f} KiB (`memory`): 10,000 of them, the limit of "
+            f"one process, {kilobytes * 10_000 / 1024:.0f} MiB."
+        )
+    return parts
+
+
+def _at_peak(of_one: float) -> float:
+    return of_one * A_DAY / SECONDS * PEAK
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _short(value: float) -> str:
+    for size, name in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if value >= size:
+            divisor = 1e3 if name == " k" else size
+            return f"{value / divisor:,.1f}{name}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"

@@ -1,0 +1,30 @@
+"""How a side listens to the bench: a line of JSON in, a line of JSON out. Needs no package."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+Handlers = Mapping[str, Callable[..., Awaitable[Any]]]
+
+
+async def answer(handlers: Handlers, **ready: Any) -> None:
+    """Say that the side is ready, and do what is asked until the bench is gone or says stop."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    loop.add_signal_handler(signal.SIGTERM, reader.feed_eof)
+    print(json.dumps(ready), flush=True)
+    while line := await reader.readline():
+        print(json.dumps(await _answer(handlers, json.loads(line))), flush=True)
+
+
+async def _answer(handlers: Handlers, asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"answer": await handlers[asked.pop("do")](**asked)}
+    except Exception as error:  # noqa: BLE001 - the bench raises it again
+        return {"error": f"{type(error).__name__}: {error}"}

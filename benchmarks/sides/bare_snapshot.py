@@ -1,0 +1,33 @@
+"""A bare FastAPI route that sends the same bytes from one asyncpg query."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import uvloop
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from benchmarks.sides.serving import serve
+from tracking.database import open_pool
+from tracking.settings import load_settings
+
+
+async def main() -> None:
+    """Serve until the bench is gone."""
+    app = FastAPI()
+    async with await open_pool(load_settings().database_url) as pool:
+
+        @app.get("/{project_id}")
+        async def snapshot(project_id: UUID) -> Response:
+            body = await pool.fetchval(
+                "SELECT stepway_initialization_json(p)::text FROM projects p WHERE id = $1",
+                project_id,
+            )
+            return Response(body.encode(), media_type="application/json")
+
+        await serve(app)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

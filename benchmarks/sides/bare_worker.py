@@ -1,0 +1,38 @@
+"""A worker of bare Temporal with the settings of Stepway's: only what records is left out."""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import worker
+from benchmarks.bare import BareSteps
+from benchmarks.initializations import BARE_QUEUE
+from benchmarks.sides.answering import answer
+from benchmarks.steps import noop, pause
+from tracking.settings import load_settings
+from tracking.temporal import connect_temporal
+
+
+async def main(address: str = "") -> None:
+    """Work until the bench is gone; on another server than the settings' where one is named."""
+    client = await (Client.connect(address) if address else connect_temporal(load_settings()))
+    async with Worker(
+        client,
+        task_queue=BARE_QUEUE,
+        workflows=[BareSteps],
+        activities=[noop, pause],
+        max_concurrent_activities=worker.STEPS_AT_ONCE,
+        max_heartbeat_throttle_interval=worker.HEARTBEATS,
+        default_heartbeat_throttle_interval=worker.HEARTBEATS,
+        workflow_runner=worker.RUNNER,
+        graceful_shutdown_timeout=worker.GRACE,
+    ):
+        await answer({})
+
+
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""What a bench runs on: real servers of its own in a temporary folder, and Stepway's roles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import asyncpg
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from benchmarks.child import Child, python, running, stepway
+from cli.serving import migrate_all
+from embedded.servers import EmbeddedServers
+from tracking.database import open_pool
+from tracking.events import open_redis
+from tracking.settings import Settings
+from tracking.temporal import connect_temporal
+
+T = TypeVar("T")
+
+NO_LIMITS = {
+    "STEPWAY_STARTS_PER_MINUTE": "1000000",
+    "STEPWAY_UNFINISHED_PER_OWNER": "1000000",
+    "STEPWAY_STREAMS_PER_OWNER": "1000000",
+}
+"""What is there against one person's misuse is no part of what is measured."""
+
+
+@dataclass
+class Stage:
+    """One bench's servers and clients. `quick` is the smoke run: everything once, and small."""
+
+    settings: Settings
+    folder: Path
+    pool: asyncpg.Pool
+    redis: Redis
+    temporal: Client
+    quick: bool
+    stack: AsyncExitStack
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, float] = field(default_factory=dict)
+
+    def sized(self, full: T, quick: T) -> T:
+        """The one or the other, as the run is."""
+        return quick if self.quick else full
+
+    def note(self, text: str) -> None:
+        """Have the reader know something; also said at once."""
+        self.notes.append(text)
+        print(f"  note: {text}", file=sys.stderr, flush=True)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Where the sides find the servers."""
+        given = self.settings
+        return {
+            "STEPWAY_DATABASE_URL": given.database_url,
+            "STEPWAY_REDIS_URL": given.redis_url,
+            "STEPWAY_TEMPORAL_ADDRESS": given.temporal_address,
+            "STEPWAY_DATA_DIR": str(given.data_dir),
+            "STEPWAY_BLUEPRINTS": str(self.folder),
+            "STEPWAY_STEP_MODULES": "benchmarks.steps",
+            **NO_LIMITS,
+        }
+
+    async def run(self, command: list[str], **more: str) -> Child:
+        """Start a side; it runs to the bench's end."""
+        return await self.stack.enter_async_context(running(command, {**self.environment, **more}))
+
+    async def side(self, name: str, *arguments: str | int) -> Child:
+        """Start one of our own sides by its module's name."""
+        return await self.run(python(f"benchmarks.sides.{name}", *arguments))
+
+    async def api(self) -> Child:
+        """Start `stepway api`."""
+        return await self.run(stepway("api", "--port", "0"))
+
+    async def worker(self) -> Child:
+        """Start `stepway worker`."""
+        return await self.run(stepway("worker"))
+
+
+@asynccontextmanager
+async def on_stage(quick: bool) -> AsyncIterator[Stage]:
+    """Servers, migrated, in a folder that is gone afterwards."""
+    async with AsyncExitStack() as stack:
+        # Not in a folder closed to others: as root Postgres runs as another user.
+        folder = Path(
+            stack.enter_context(
+                TemporaryDirectory(prefix="stepway-bench-", ignore_cleanup_errors=True)
+            )
+        )
+        blueprints = folder / "blueprints"
+        blueprints.mkdir()
+        servers = EmbeddedServers(Settings(data_dir=folder / "data"))
+        settings = await stack.enter_async_context(servers)
+        await migrate_all(settings)
+        pool = await open_pool(settings.database_url)
+        stack.push_async_callback(pool.close)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        temporal = await connect_temporal(settings)
+        yield Stage(settings, blueprints, pool, redis, temporal, quick, stack)
