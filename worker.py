@@ -13,9 +13,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.registry import Resources, load_steps
 from tracking.database import open_engine, open_pool
 from tracking.events import Publisher, open_redis
-from tracking.interceptor import TrackingInterceptor
+from tracking.plugin import TrackingPlugin
 from tracking.reconciler import Reconciler
-from tracking.recorder import Recorder
 from tracking.redacting import RedactingInterceptor
 from tracking.settings import Settings
 from tracking.store import Store
@@ -57,17 +56,14 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
             workflows=[InitializeProject, ReconcileInitializations],
             activities=[
                 *steps.values(),
-                *Recorder(store, client).activities(),
                 *Reconciler(pool, store, client).activities(),
             ],
             activity_executor=threads,
             max_concurrent_activities=STEPS_AT_ONCE,
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
-            interceptors=[
-                TrackingInterceptor(store, client.data_converter),
-                RedactingInterceptor(),
-            ],
+            plugins=[TrackingPlugin(store)],
+            interceptors=[RedactingInterceptor()],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )

@@ -42,6 +42,9 @@ KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
 FEWEST_SAMPLES = 20
 """Completed runs of a step before any is called slow."""
 
+SLOW_AT_LEAST = 500
+"""Milliseconds: for what takes a few of them, the p95 says nothing to a person."""
+
 CLOSED = (
     "The initialization's workflow was closed from outside; the record will say so within a "
     "minute. It can be retried."
@@ -177,7 +180,11 @@ class Commands:
     async def _slow_after(self, blueprint: str) -> dict[str, int]:
         """After how many ms a step counts as slow, where enough have gone before to say."""
         usual = await self._durations.of(blueprint)
-        return {step: one.p95 for step, one in usual.items() if one.samples >= FEWEST_SAMPLES}
+        return {
+            step: max(one.p95, SLOW_AT_LEAST)
+            for step, one in usual.items()
+            if one.samples >= FEWEST_SAMPLES
+        }
 
     async def _is_there(self, project_id: UUID, digest: str) -> bool:
         found = await self._records.find(project_id)

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import logging
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -74,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run_all(names: list[str], quick: bool, folder: Path, page: Path | None) -> int:
     logging.basicConfig(level=logging.ERROR)
+    # As Ctrl-C: servers and sides are stopped, their folder is removed.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     _allow_many_files()
     found, failed = [], []
     for name in names:

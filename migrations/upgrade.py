@@ -6,8 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+LOCK = 0x5745_5057
+"""Any fixed number."""
 
 
 def alembic_config() -> Config:
@@ -22,6 +25,9 @@ async def upgrade_database(sqlalchemy_url: str) -> None:
     engine = create_async_engine(sqlalchemy_url)
     try:
         async with engine.begin() as connection:
+            # Those who start at the same moment wait here for the first, not inside Alembic, whose
+            # context is one for the whole process.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()

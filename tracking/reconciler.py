@@ -36,11 +36,12 @@ AT_ONCE = 20
 
 @dataclass(frozen=True)
 class Standing:
-    """A project that has not ended and has not changed for a while."""
+    """A project that has not ended and has not changed for a while, at that version."""
 
     id: UUID
     workflow_id: str
     updated_at: datetime
+    version: int
     running: list[str]
     pending: list[str]
 
@@ -82,7 +83,7 @@ class Reconciler:
     async def _standing_still(self, after: UUID) -> list[Standing]:
         rows = await self._pool.fetch(
             """
-            SELECT p.id, p.workflow_id, p.updated_at,
+            SELECT p.id, p.workflow_id, p.updated_at, p.version,
                    array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'running'),
                    array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'pending')
             FROM projects p JOIN project_initialization_steps s
@@ -95,7 +96,9 @@ class Reconciler:
             STILL_SECONDS,
             PAGE,
         )
-        return [Standing(row[0], row[1], row[2], row[3] or [], row[4] or []) for row in rows]
+        return [
+            Standing(row[0], row[1], row[2], row[3], row[4] or [], row[5] or []) for row in rows
+        ]
 
     async def _look(self, project: Standing, gate: asyncio.Semaphore) -> bool:
         async with gate:
@@ -144,7 +147,9 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
 
     def change(step: str, action: str, **fields: Any) -> StepChange:
         change_id = f"{closed.run_id}/reconciled/{step}/{action}"
-        return StepChange(step, action, fence=fence, change_id=change_id, **fields)
+        return StepChange(
+            step, action, fence=fence, change_id=change_id, version=project.version, **fields
+        )
 
     steps = [
         change(step, "failed", error=closed.reason, outcome="lost") for step in project.running
@@ -160,5 +165,7 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
         ends=True,
         fence=fence,
         change_id=f"{closed.run_id}/reconciled/{fence}",
+        # A workflow may have ended well between our look at the record and at Temporal.
+        version=project.version,
     )
     return Changes(str(project.id), steps, ending)

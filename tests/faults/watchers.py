@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import threading
 from asyncio.subprocess import Process
 from collections import defaultdict
