@@ -1,4 +1,4 @@
-"""The benchmark suite still runs; what it measures in a minute says nothing about speed."""
+"""The benchmark suite takes turns, says when it is noisy, and writes what it measured."""
 
 from __future__ import annotations
 
@@ -8,29 +8,11 @@ import sys
 from pathlib import Path
 
 from benchmarks.measure import Comparison, Target, interleave
-from benchmarks.report import summary, write_page
+from benchmarks.report import write_page
 from benchmarks.results import Result, load, save
 
 ROOT = Path(__file__).parents[2]
-SMOKE = ("overhead", "write", "snapshot", "update-latency", "storm", "recovery")
 PATIENCE = 180.0
-
-
-async def test_smoke_run_of_our_own_benches_gives_every_ratio(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path), *SMOKE),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode in (0, 1), errors.decode()
-    for bench in SMOKE:
-        result = load(bench, tmp_path)
-        assert result is not None, errors.decode()
-        for comparison in result.comparisons:
-            assert comparison.ratio > 0
-        assert summary(result) in said.decode()
 
 
 async def test_unknown_bench_is_named_with_those_there_are() -> None:

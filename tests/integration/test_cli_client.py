@@ -192,7 +192,7 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     assert [attempt["round"] for attempt in attempts] == [1, 2]
     again = stepway(environment, "retry", "mended", "passage")
     assert again.returncode == 1
-    assert "completed" in again.stderr
+    assert "the project is active" in again.stderr
 
 
 def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancelled(
