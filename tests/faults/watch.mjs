@@ -7,9 +7,7 @@ import { EventSource } from 'eventsource'
 const forgotten = new Set()
 const TYPES = ['snapshot', 'step', 'project', 'end']
 
-const leaves = new Map()
-
-function watch(project, url) {
+function watch(url, project) {
   let last = null
   let source = null
   const open = () => {

@@ -7,8 +7,6 @@ import json
 import threading
 from asyncio.subprocess import Process
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +16,6 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from cli.client import Api
 from cli.errors import ClientError
-from cli.fold import Initialization, fold, from_snapshot
 from cli.stream import follow
 from tests.faults.checks import Seen
 
@@ -41,9 +38,6 @@ class Watcher(Protocol):
 
     async def watch(self, project: str) -> None:
         """Begin to watch a project."""
-
-    async def leave(self, project: str) -> None:
-        """Stop watching a project; what was seen of it is kept."""
 
     async def seen(self, project: str) -> list[Seen]:
         """What it has seen of a project so far."""
@@ -99,62 +93,57 @@ class Plain:
             if source.response.status_code != 200:
                 return
             async for event in source.aiter_sse():
-                await self._awake.wait()
+                await self.awake.wait()
                 if event.data:
                     seen.append(Seen(int(event.id), event.event))
 
 
 class Own:
-    """The command line's client, a thread a project; `states` is what its fold has come to."""
+    """The command line's client, a thread a project."""
 
     name = "stepway"
 
     def __init__(self) -> None:
-        self.states: dict[str, Initialization] = {}
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._left: dict[str, threading.Event] = {}
+        self._stopped: dict[str, threading.Event] = {}
 
     async def start(self, url: str) -> None:
         self._url = url
 
     async def watch(self, project: str) -> None:
-        self._left[project] = threading.Event()
-        threading.Thread(target=self._watch, args=(project,), daemon=True).start()
-
-    async def leave(self, project: str) -> None:
-        self._left.pop(project).set()
+        stopped = self._stopped[project] = threading.Event()
+        threading.Thread(target=self._watch, args=(project, stopped), daemon=True).start()
 
     async def seen(self, project: str) -> list[Seen]:
         return list(self._seen[project])
 
+    async def forget(self, project: str) -> None:
+        self._stopped[project].set()
+
     async def stop(self) -> None:
-        for project in tuple(self._left):
-            await self.leave(project)
+        for stopped in self._stopped.values():
+            stopped.set()
 
-    def _watch(self, project: str) -> None:
-        api, left = Api(self._url), self._left[project]
-
+    def _watch(self, project: str, stopped: threading.Event) -> None:
         def pause(seconds: float) -> None:
-            if left.wait(min(seconds, 1.0)):
-                raise _Left
+            if stopped.wait(min(seconds, 1.0)):
+                raise _Stopped
 
-        while not left.is_set():
-            with suppress(ClientError, _Left):
-                self._follow(api, project, pause)
-            left.wait(AGAIN)
-
-    def _follow(self, api: Api, project: str, pause: Callable[[float], None]) -> None:
         seen = self._seen[project]
-        if project not in self.states:
-            state = self.states[project] = from_snapshot(api.initialization(project))
-            seen.append(Seen(state.version, "snapshot"))
-        after = self.states[project].version
-        for event in follow(api, project, after, lambda _: None, pause):
-            self.states[project] = fold(self.states[project], event.type, event.data)
-            seen.append(Seen(event.data["version"], event.type))
+        api = Api(self._url)
+        while not stopped.is_set():
+            try:
+                if not seen:
+                    body = api.initialization(project)
+                    seen.append(Seen(body["version"], "snapshot"))
+                for event in follow(api, project, seen[-1].id, lambda _: None, pause):
+                    seen.append(Seen(event.data["version"], event.type))
+            except (ClientError, _Stopped):
+                stopped.wait(AGAIN)
+            stopped.wait(AGAIN)
 
 
-class _Left(Exception):
+class _Stopped(Exception):
     """The watcher was told to leave."""
 
 
@@ -165,14 +154,14 @@ class Node:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._process: Process
+        self.process: Process | None = None
 
     async def start(self, url: str) -> None:
         await _install_eventsource()
         script = NODE_PACKAGES / "watch.mjs"
         script.write_text((HERE / "watch.mjs").read_text())
         self._url = url
-        self._process = await asyncio.create_subprocess_exec(
+        self.process = await asyncio.create_subprocess_exec(
             "node", script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.create_task(self._read())
@@ -226,9 +215,6 @@ class Chromium:
     async def forget(self, project: str) -> None:
         await self._page.evaluate("project => window.forgotten.add(project)", project)
 
-    async def leave(self, project: str) -> None:
-        await self._page.evaluate("project => window.leave(project)", project)
-
     async def seen(self, project: str) -> list[Seen]:
         found: list[Any] = await self._page.evaluate("project => window.seen[project]", project)
         return [Seen(id, type) for id, type in found]
@@ -240,8 +226,6 @@ class Chromium:
 
 _PAGE = """() => {
   window.seen = {}
-  const leaves = {}
-  window.leave = (project) => leaves[project]()
   window.forgotten = new Set()
   window.watch = (project) => {
     const seen = (window.seen[project] = [])
