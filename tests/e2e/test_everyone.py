@@ -127,14 +127,6 @@ async def show_form(page: Page, stepway: Stepway) -> None:
     await expect(page.get_by_role("alert").first).to_be_visible()
 
 
-async def show_running(page: Page, stepway: Stepway) -> None:
-    """Steps that run at the same time."""
-    await page.goto(f"/projects/{await stepway.create('together')}")
-    await see_step(page, "left", "running")
-    await see_step(page, "right", "running")
-    await step(page, "start").get_by_role("button").first.click()
-
-
 async def show_waiting(page: Page, stepway: Stepway) -> None:
     """An attempt that failed and waits for the next."""
     await page.goto(f"/projects/{await stepway.create('stubborn')}")
@@ -233,7 +225,6 @@ STATES: list[Show] = [
     show_list,
     show_empty_list,
     show_form,
-    show_running,
     show_waiting,
     show_failed,
     show_timeline,

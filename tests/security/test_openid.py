@@ -72,7 +72,7 @@ NOW = int(time.time())
         {"iss": None},
         {"exp": NOW - LEEWAY - 60},
         {"exp": None},
-        {"nbf": NOW + LEEWAY + 600},
+        {"nbf": NOW + LEEWAY + 86_400},
         {"sub": None},
         {"sub": ""},
         {"sub": "../../etc"},
