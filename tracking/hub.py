@@ -111,7 +111,7 @@ class Hub:
             position = await self._lookup.of(project_id)
             if position.ended and last == position.version:
                 return None
-            if last is not None and last > position.version:
+            if last is not None and last > max(position.version, self._told(project_id)):
                 last = None
             subscription, feed = self._enter(project_id)
             try:
@@ -143,6 +143,11 @@ class Hub:
         self.counts.events_received += 1
         if feed is not None:
             feed.offer(encode(nudge.version, nudge.type, to_json(nudge.data)))
+
+    def _told(self, project_id: UUID) -> int:
+        """The newest version told here, which a lookup that others shared may not know yet."""
+        feed = self._feeds.get(project_id)
+        return feed.log.version if feed and feed.log.started else 0
 
     def _enter(self, project_id: UUID) -> tuple[Subscription, Feed]:
         if self._closed or self.streams >= self.options.max_streams:
