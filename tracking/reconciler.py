@@ -143,10 +143,12 @@ class Reconciler:
 
 def closing_changes(project: Standing, closed: Closed) -> Changes:
     """What brings the record of a dead initialization to its end."""
-    fence = closed.at.isoformat()
+    # What was written after the close came from a run that Temporal has lost, as after a crash.
+    fence = max(closed.at, project.updated_at).isoformat()
+    seen = f"{closed.run_id}/reconciled/{project.version}"
 
     def change(step: str, action: str, **fields: Any) -> StepChange:
-        change_id = f"{closed.run_id}/reconciled/{step}/{action}"
+        change_id = f"{seen}/{step}/{action}"
         return StepChange(
             step, action, fence=fence, change_id=change_id, version=project.version, **fields
         )
@@ -164,7 +166,7 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
         error=closed.reason,
         ends=True,
         fence=fence,
-        change_id=f"{closed.run_id}/reconciled/{fence}",
+        change_id=seen,
         # A workflow may have ended well between our look at the record and at Temporal.
         version=project.version,
     )
