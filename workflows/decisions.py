@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from temporalio import workflow
 
 from tracking.changes import ProjectChange, StepChange
@@ -89,10 +91,21 @@ class Decisions:
             actor=decision.actor,
             parameters=decision.parameters if isinstance(decision, Retry) else None,
         )
+        await until_accepted()
         await self._record.write(*changes, project=project)
         self._deciding.difference_update(steps)
         self._writing -= 1
         self._board.changed = True
+
+
+async def until_accepted() -> None:
+    """In an update's handler: wait until history has the update.
+
+    Until its first workflow task is completed an update is known to nobody but its caller. Where
+    worker and caller are lost by then, the workflow never hears of it, whatever was written.
+    """
+    if workflow.patched("accepted-first"):
+        await workflow.sleep(timedelta(milliseconds=1))
 
 
 def _update_id() -> str:

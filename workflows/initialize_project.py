@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tracking.recording import WorkflowRecord
     from workflows import messages, rules
     from workflows.board import Board, default_text
-    from workflows.decisions import Decisions
+    from workflows.decisions import Decisions, until_accepted
     from workflows.ending import Ending, skipped
     from workflows.execution import Execution
     from workflows.failures import failure_outcome, failure_text
@@ -121,6 +121,7 @@ class InitializeProject:
         """Stop: what runs is told, what has finished is taken back where `undo` says so."""
         self._cancel = cancel
         self._board.changed = True
+        await until_accepted()
         await self._record.write(
             project=ProjectChange("cancel_requested", change_id="cancel", actor=cancel.actor)
         )

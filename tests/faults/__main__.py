@@ -7,50 +7,40 @@ import asyncio
 import json
 import random
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.faults.cluster import Cluster
 from tests.faults.recovery import recoveries
 from tests.faults.report import write_report
-from tests.faults.rounds import Rounds, Summary, write_faulty_blueprint
+from tests.faults.running import running_rounds
+from tests.faults.summary import Summary
+
+KILLS = 10
+"""How many times the recovery of a step is measured."""
 
 
-async def run(rounds: int, seed: int, kills: int) -> Summary:
-    """Rounds on a cluster of their own, which is gone afterwards."""
-    with TemporaryDirectory(prefix="stepway-faults-", ignore_cleanup_errors=True) as folder:
-        place = Path(folder)
-        # Postgres runs as another user where this is root, and has to pass through.
-        await asyncio.to_thread(place.chmod, 0o711)
-        write_faulty_blueprint(place)
-        cluster = Cluster(place)
-        try:
-            await cluster.start()
-            driver = Rounds(cluster, seed)
-            await driver.start()
-            try:
-                await driver.run(rounds)
-                driver.summary.recoveries = await recoveries(cluster, times=kills)
-                return driver.summary
-            finally:
-                await driver.stop()
-        finally:
-            await cluster.stop()
+async def run(rounds: int, seed: int, keep: Path | None) -> Summary:
+    """Rounds on a cluster of their own, then the recoveries."""
+    async with running_rounds(seed, keep) as (cluster, driver):
+        await driver.run(rounds)
+        driver.summary.recoveries = await recoveries(cluster, KILLS)
+        return driver.summary
 
 
 def main() -> int:
     """Run as the arguments say; 0 only if nothing was lost."""
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=180)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--report", action="store_true", help="write docs/reliability.md's tables")
+    parser.add_argument("--report", action="store_true", help="write docs/reliability.md's figures")
     parser.add_argument("--json", type=Path, help="where to keep the numbers")
+    parser.add_argument("--keep", type=Path, help="folder for the record of what went wrong")
     given = parser.parse_args()
+    if given.keep:
+        given.keep.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}", flush=True)
-    summary = asyncio.run(run(given.rounds, given.seed, kills=10))
+    summary = asyncio.run(run(given.rounds, given.seed, given.keep))
     if given.json:
-        given.json.write_text(json.dumps(asdict(summary), indent=2))
+        given.json.write_text(json.dumps(vars(summary), indent=2))
     if given.report:
         write_report(summary)
     print(summary.line())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from cli.fold import Initialization
 
 Json = dict[str, Any]
 
@@ -20,6 +22,14 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Completion:
+    """An activity that Temporal has as completed, in each run whose history says so."""
+
+    activity: str
+    runs: set[str]
+
+
+@dataclass(frozen=True)
 class Record:
     """A project as Postgres and Temporal have it at the end."""
 
@@ -27,7 +37,8 @@ class Record:
     steps: list[Json]
     attempts: list[Json]
     events: list[Json]
-    completed_activities: set[str]
+    completions: list[Completion]
+    last_run: str
 
 
 def watcher_faults(seen: list[Seen], final: int) -> list[str]:
@@ -57,8 +68,30 @@ def record_faults(record: Record) -> list[str]:
         *_progress_faults(record.events),
         *_fold_faults(record),
         *_attempt_faults(record),
+        *_temporal_faults(record),
         *_ending_faults(record),
     ]
+
+
+def state_faults(state: Initialization, record: Record) -> list[str]:
+    """What a client has folded its events to, against the rows."""
+    rows = {step["step"]: step for step in record.steps}
+    faults = [
+        f"the client has a step {name} that is none" for name in state.steps if name not in rows
+    ]
+    for name, row in rows.items():
+        if differing := _differing(state.steps.get(name, {}), row):
+            faults.append(f"the client's {name} differs from its row in {differing}")
+    # The end has a version of its own and tells no more than the status.
+    row = {k: v for k, v in record.project.items() if k not in ("version", "updated_at")}
+    if differing := _differing(state.project, row):
+        faults.append(f"the client's project differs from its row in {differing}")
+    return faults
+
+
+def _differing(told: Mapping[str, Any], row: Json) -> list[str]:
+    """The columns that a client has otherwise; the API may tell more than the row."""
+    return [name for name, value in row.items() if name not in told or told[name] != value]
 
 
 def _version_faults(record: Record) -> Iterable[str]:
@@ -92,22 +125,48 @@ def _fold_faults(record: Record) -> Iterable[str]:
 
 
 def _attempt_faults(record: Record) -> Iterable[str]:
-    schedules = Counter(
-        (a["step"], a["run_id"], a["activity_id"])
-        for a in record.attempts
-        if a["outcome"] in ("completed", "skipped")
+    done = Counter(
+        (attempt["step"], *_schedule(attempt)) for attempt in record.attempts if _is_done(attempt)
     )
-    for schedule, times in schedules.items():
+    for schedule, times in done.items():
         if times > 1:
             yield f"completed twice within one schedule: {schedule}"
-    recorded = {
-        a["activity_id"] for a in record.attempts if a["outcome"] in ("completed", "skipped")
-    }
-    for activity in record.completed_activities - recorded:
-        yield f"Temporal has completed activity {activity}, the record has no such attempt"
     for attempt in record.attempts:
         if attempt["ended_at"] is None:
             yield f"attempt still open: {attempt['step']} {attempt['round']}/{attempt['attempt']}"
+
+
+def _temporal_faults(record: Record) -> Iterable[str]:
+    """A completion has its attempt; and what stands as completed at the end has its completion.
+
+    An attempt that completed here just before its worker was lost may have timed out for Temporal:
+    then another round comes after it.
+    """
+    recorded = {_schedule(attempt) for attempt in record.attempts if _is_done(attempt)}
+    told: set[tuple[str, str]] = set()
+    for completion in record.completions:
+        schedules = {(run, completion.activity) for run in completion.runs}
+        told |= schedules
+        if not schedules & recorded:
+            yield f"Temporal has completed {sorted(schedules)}, the record has no such attempt"
+    if record.project["status"] == "active":
+        for attempt in _last_attempts(record.attempts):
+            in_last_run = attempt["run_id"] == record.last_run
+            if in_last_run and _is_done(attempt) and _schedule(attempt) not in told:
+                yield f"{attempt['step']} is recorded as completed, Temporal does not say so"
+
+
+def _last_attempts(attempts: list[Json]) -> Iterable[Json]:
+    in_order = sorted(attempts, key=lambda attempt: (attempt["round"], attempt["attempt"]))
+    return {attempt["step"]: attempt for attempt in in_order}.values()
+
+
+def _schedule(attempt: Json) -> tuple[str, str]:
+    return attempt["run_id"], attempt["activity_id"]
+
+
+def _is_done(attempt: Json) -> bool:
+    return attempt["outcome"] in ("completed", "skipped")
 
 
 def _ending_faults(record: Record) -> Iterable[str]:

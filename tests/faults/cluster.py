@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import Process
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 from temporalio.client import Client
 
@@ -122,6 +124,15 @@ class Cluster:
             if process.returncode is not None:
                 await self.launch(name)
 
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of Postgres itself, past every proxy."""
+        connection = await asyncpg.connect(self.settings.database_url, timeout=10)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+            return rows
+        finally:
+            await connection.close()
+
     async def _add_proxy(self, name: str, target: int) -> None:
         proxy = self.proxies[name] = Proxy(name, target)
         await proxy.start()
@@ -147,7 +158,5 @@ def _at(url: str, port: int) -> str:
 
 
 def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])

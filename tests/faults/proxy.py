@@ -1,12 +1,16 @@
-"""A TCP proxy between two processes, which a fault can cut, slow down or make forget."""
+"""A TCP proxy between two processes, which a fault can cut, slow down, silence or make forget."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 HOST = "127.0.0.1"
 CHUNK = 65536
+
+Hit = Callable[[], None]
+"""Called when something that was set to happen has happened."""
 
 
 class Proxy:
@@ -15,15 +19,15 @@ class Proxy:
     def __init__(self, name: str, target: int) -> None:
         self.name = name
         self.port = 0
-        self.delay = 0.0
         self._target = target
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._away = asyncio.Lock()
-        self._lose_answer_to = b""
-        self._drop = b""
-        self.lost_answers = 0
-        self.dropped = 0
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._delay = 0.0
+        self._answers_to_lose: list[tuple[bytes, Hit]] = []
+        self._messages_to_drop: list[tuple[bytes, Hit]] = []
 
     async def start(self) -> None:
         """Listen, on the port it had before."""
@@ -37,11 +41,13 @@ class Proxy:
             self._server = None
         self.cut()
 
-    def cut(self) -> None:
-        """Break every connection, both ways."""
-        for writer in tuple(self._open):
+    def cut(self) -> bool:
+        """Break every connection, both ways; whether there was any."""
+        broken = tuple(self._open)
+        for writer in broken:
             with suppress(RuntimeError):
                 writer.transport.abort()
+        return bool(broken)
 
     async def away(self, seconds: float) -> None:
         """Be gone for a while: connections break, and none is taken."""
@@ -52,17 +58,28 @@ class Proxy:
 
     async def slow(self, seconds: float, delay: float) -> None:
         """Hold every piece back for a while."""
-        self.delay = delay
+        self._delay = delay
         await asyncio.sleep(seconds)
-        self.delay = 0.0
+        self._delay = 0.0
 
-    def lose_answer_to(self, marker: bytes) -> None:
-        """Once: forward what holds `marker`, then break the connection before the answer."""
-        self._lose_answer_to = marker
+    async def silent(self, seconds: float) -> None:
+        """Let nothing through for a while, as a network that loses packets: no side can tell."""
+        self._passing.clear()
+        await asyncio.sleep(seconds)
+        self._passing.set()
 
-    def drop_next(self, marker: bytes) -> None:
+    def lose_answer_to(self, marker: bytes, hit: Hit) -> None:
+        """Once: forward what holds `marker`, then break the connection instead of answering."""
+        self._answers_to_lose.append((marker, hit))
+
+    def drop_next(self, marker: bytes, hit: Hit) -> None:
         """Once: swallow what the server sends with `marker` in it."""
-        self._drop = marker
+        self._messages_to_drop.append((marker, hit))
+
+    def disarm(self) -> None:
+        """Take back what has not happened yet."""
+        self._answers_to_lose.clear()
+        self._messages_to_drop.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,48 +87,53 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        self._open |= {writer, server_writer}
-        losing = asyncio.Event()
-        try:
+        pair = {writer, server_writer}
+        self._open |= pair
+        losing: list[Hit] = []
+        with suppress(OSError):
             await asyncio.gather(
                 self._up(reader, server_writer, losing), self._down(server_reader, writer, losing)
             )
-        except (OSError, ConnectionAbortedError):
-            self.cut_pair(writer, server_writer)
-        finally:
-            self._open -= {writer, server_writer}
-            self.cut_pair(writer, server_writer)
-
-    def cut_pair(self, *writers: asyncio.StreamWriter) -> None:
-        for writer in writers:
-            writer.transport.abort()
+        self._open -= pair
+        for each in pair:
+            each.transport.abort()
 
     async def _up(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: list[Hit]
     ) -> None:
-        while piece := await reader.read(CHUNK):
-            if self.delay:
-                await asyncio.sleep(self.delay)
-            if self._lose_answer_to and self._lose_answer_to in piece:
-                self._lose_answer_to = b""
-                losing.set()
+        while piece := await self._read(reader):
+            if hit := _take(self._answers_to_lose, piece):
+                losing.append(hit)
             writer.write(piece)
             await writer.drain()
         raise ConnectionAbortedError
 
     async def _down(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: list[Hit]
     ) -> None:
-        while piece := await reader.read(CHUNK):
-            if self.delay:
-                await asyncio.sleep(self.delay)
-            if losing.is_set():
-                self.lost_answers += 1
-                raise ConnectionAbortedError
-            if self._drop and self._drop in piece:
-                self._drop = b""
-                self.dropped += 1
+        while piece := await self._read(reader):
+            if losing:
+                losing.pop()()
+                break
+            if hit := _take(self._messages_to_drop, piece):
+                hit()
                 continue
             writer.write(piece)
             await writer.drain()
         raise ConnectionAbortedError
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        piece = await reader.read(CHUNK)
+        await self._passing.wait()
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        return piece
+
+
+def _take(armed: list[tuple[bytes, Hit]], piece: bytes) -> Hit | None:
+    for one in armed:
+        marker, hit = one
+        if marker in piece:
+            armed.remove(one)
+            return hit
+    return None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 
-from tests.faults.recovery import ALLOWED
-from tests.faults.rounds import Summary
+from tests.faults.summary import Summary
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -22,25 +20,38 @@ def write_report(summary: Summary) -> None:
 
 def figures(summary: Summary) -> str:
     """The figures as Markdown."""
-    kinds = sorted(summary.faults.items(), key=lambda item: (item[0].startswith("("), -item[1]))
-    rows = [f"| {name} | {count} |" for name, count in kinds]
-    longest = max(summary.recoveries) / ALLOWED
-    recovery = (
-        f"Kill -9 of the worker to its step running again, {len(summary.recoveries)} times: "
-        f"median {median(summary.recoveries):.2f} s, longest {max(summary.recoveries):.2f} s, "
-        f"which is {longest:.2f} times the heartbeat timeout and back-off ({ALLOWED:.1f} s)."
-    )
-    ends = ", ".join(f"{count} {status}" for status, count in summary.statuses.items())
+    found = summary.found
+    rows = {
+        "rounds": summary.rounds,
+        "faults": summary.faults.total(),
+        "projects": summary.projects,
+        **{f"projects {status}": count for status, count in summary.statuses.items()},
+        "watchers": summary.watchers,
+        "versions delivered": summary.versions,
+        "gaps": found["gap"],
+        "duplicates": found["duplicate"],
+        "lost endings": found["lost ending"],
+        "steps run twice": found["run twice"],
+        "other violations": found["other"],
+    }
     return "\n".join(
         [
-            f"{summary.line()}.",
+            f"Seed {summary.seed}, {summary.seconds / 60:.0f} minutes.",
             "",
-            f"Projects ended: {ends}.",
+            *_table(("figure", "value"), rows),
             "",
-            recovery,
+            f"{summary.recovery.capitalize()}.",
             "",
-            "| fault | times |",
-            "|-|-|",
-            *rows,
+            "Only faults that met somebody are counted:",
+            "",
+            *_table(("fault", "times"), dict(summary.faults.most_common())),
         ]
     )
+
+
+def _table(head: tuple[str, str], rows: dict[str, int]) -> list[str]:
+    return [
+        f"| {head[0]} | {head[1]} |",
+        "|-|-|",
+        *(f"| {name} | {value:,} |" for name, value in rows.items()),
+    ]

@@ -14,8 +14,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from tests.faults.checks import Completion, Seen, record_faults, watcher_faults
 from tests.faults.checks import Record as Collected
-from tests.faults.checks import Seen, record_faults, watcher_faults
 from tests.support.record import Record, at
 from tracking.changes import Changes, ProjectChange, StepChange
 from tracking.events import Publisher, open_redis
@@ -24,6 +24,9 @@ from tracking.hub_options import HubOptions
 from tracking.reader import Reader
 from tracking.settings import Settings
 from tracking.store import Outcome, Store
+
+RUN = "run-1"
+"""The run that `tests.support.record` gives its attempts."""
 
 LATER = 5.0
 """Seconds in which the position check, every 2 s, has surely come by."""
@@ -36,7 +39,7 @@ class Blind(Store):
 
     async def record(self, changes: Changes) -> list[Outcome]:
         """Record without the field."""
-        blank = {self.field: None} if self.field else {}
+        blank: dict[str, Any] = {self.field: None} if self.field else {}
         steps = [replace(step, **blank) for step in changes.steps]
         return await super().record(replace(changes, steps=steps))
 
@@ -55,9 +58,12 @@ async def faults(record: Record, completed: set[str]) -> list[str]:
     events = await record.events()
     attempts = [*await record.attempts("a"), *await record.attempts("b")]
     steps = [await record.step(step) for step in ("a", "b")]
+    completions = [Completion(activity, {RUN}) for activity in completed]
     shown = ("points", "fence", "run_id", "activity_id")
     rows = [{k: v for k, v in step.items() if k not in shown} for step in steps]
-    return record_faults(Collected(await record.project(), rows, attempts, events, completed))
+    return record_faults(
+        Collected(await record.project(), rows, attempts, events, completions, RUN)
+    )
 
 
 async def complete(record: Record, step: str, second: float, activity: str) -> None:

@@ -1,13 +1,12 @@
 // Watches projects with the npm package `eventsource` and prints each event as a JSON line.
-// Projects to watch come as lines on standard input: "URL ID",
-// or "forget ID".
+// Commands come as lines on standard input: "watch ID URL" and "forget ID".
 import { createInterface } from 'node:readline'
 import { EventSource } from 'eventsource'
 
-const forgotten = new Set()
 const TYPES = ['snapshot', 'step', 'project', 'end']
+const forgotten = new Set()
 
-function watch(url, project) {
+function watch(project, url) {
   let last = null
   let source = null
   const open = () => {
@@ -29,8 +28,11 @@ function watch(url, project) {
   }, 500)
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => {
-  const [url, project] = line.split(' ')
-  if (url === 'forget') forgotten.add(project)
-  else watch(url, project)
+const commands = createInterface({ input: process.stdin })
+commands.on('line', (line) => {
+  const [command, project, url] = line.split(' ')
+  if (command === 'watch') watch(project, url)
+  else forgotten.add(project)
 })
+// Whoever asked is gone.
+commands.on('close', () => process.exit())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from asyncio.subprocess import Process
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +19,7 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from cli.client import Api
 from cli.errors import ClientError
+from cli.fold import Initialization, fold, from_snapshot
 from cli.stream import follow
 from tests.faults.checks import Seen
 
@@ -57,8 +61,8 @@ class Plain:
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.awake = asyncio.Event()
-        self.awake.set()
+        self._awake = asyncio.Event()
+        self._awake.set()
 
     async def start(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(30, connect=5))
@@ -70,12 +74,22 @@ class Plain:
         return self._seen[project]
 
     async def forget(self, project: str) -> None:
-        self._tasks.pop(project).cancel()
+        task = self._tasks.pop(project)
+        task.cancel()
+        await asyncio.wait([task])
 
     async def stop(self) -> None:
         for project in tuple(self._tasks):
             await self.forget(project)
         await self._http.aclose()
+
+    def freeze(self) -> None:
+        """Take nothing from the streams any more."""
+        self._awake.clear()
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._awake.set()
 
     async def _watch(self, project: str) -> None:
         while True:
@@ -93,57 +107,62 @@ class Plain:
             if source.response.status_code != 200:
                 return
             async for event in source.aiter_sse():
-                await self.awake.wait()
+                await self._awake.wait()
                 if event.data:
                     seen.append(Seen(int(event.id), event.event))
 
 
 class Own:
-    """The command line's client, a thread a project."""
+    """The command line's client, a thread a project; `states` is what its fold has come to."""
 
     name = "stepway"
 
     def __init__(self) -> None:
+        self.states: dict[str, Initialization] = {}
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._stopped: dict[str, threading.Event] = {}
+        self._left: dict[str, threading.Event] = {}
 
     async def start(self, url: str) -> None:
         self._url = url
 
     async def watch(self, project: str) -> None:
-        stopped = self._stopped[project] = threading.Event()
-        threading.Thread(target=self._watch, args=(project, stopped), daemon=True).start()
+        self._left[project] = threading.Event()
+        threading.Thread(target=self._watch, args=(project,), daemon=True).start()
+
+    async def forget(self, project: str) -> None:
+        self._left.pop(project).set()
 
     async def seen(self, project: str) -> list[Seen]:
         return list(self._seen[project])
 
-    async def forget(self, project: str) -> None:
-        self._stopped[project].set()
-
     async def stop(self) -> None:
-        for stopped in self._stopped.values():
-            stopped.set()
+        for project in tuple(self._left):
+            await self.forget(project)
 
-    def _watch(self, project: str, stopped: threading.Event) -> None:
+    def _watch(self, project: str) -> None:
+        api, left = Api(self._url), self._left[project]
+
         def pause(seconds: float) -> None:
-            if stopped.wait(min(seconds, 1.0)):
-                raise _Stopped
+            if left.wait(min(seconds, 1.0)):
+                raise _Left
 
+        while not left.is_set():
+            with suppress(ClientError, _Left):
+                self._follow(api, project, pause)
+            left.wait(AGAIN)
+
+    def _follow(self, api: Api, project: str, pause: Callable[[float], None]) -> None:
         seen = self._seen[project]
-        api = Api(self._url)
-        while not stopped.is_set():
-            try:
-                if not seen:
-                    body = api.initialization(project)
-                    seen.append(Seen(body["version"], "snapshot"))
-                for event in follow(api, project, seen[-1].id, lambda _: None, pause):
-                    seen.append(Seen(event.data["version"], event.type))
-            except (ClientError, _Stopped):
-                stopped.wait(AGAIN)
-            stopped.wait(AGAIN)
+        if project not in self.states:
+            state = self.states[project] = from_snapshot(api.initialization(project))
+            seen.append(Seen(state.version, "snapshot"))
+        after = self.states[project].version
+        for event in follow(api, project, after, lambda _: None, pause):
+            self.states[project] = fold(self.states[project], event.type, event.data)
+            seen.append(Seen(event.data["version"], event.type))
 
 
-class _Stopped(Exception):
+class _Left(Exception):
     """The watcher was told to leave."""
 
 
@@ -154,43 +173,48 @@ class Node:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self.process: Process | None = None
 
     async def start(self, url: str) -> None:
         await _install_eventsource()
         script = NODE_PACKAGES / "watch.mjs"
         script.write_text((HERE / "watch.mjs").read_text())
         self._url = url
-        self.process = await asyncio.create_subprocess_exec(
+        self._process: Process = await asyncio.create_subprocess_exec(
             "node", script, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.create_task(self._read())
 
     async def watch(self, project: str) -> None:
-        await self._say(f"{self._url} {project}")
+        await self._say(f"watch {project} {self._url}")
 
     async def forget(self, project: str) -> None:
         await self._say(f"forget {project}")
-
-    async def _say(self, line: str) -> None:
-        assert self.process
-        assert self.process.stdin
-        self.process.stdin.write(f"{line}\n".encode())
-        await self.process.stdin.drain()
 
     async def seen(self, project: str) -> list[Seen]:
         return self._seen[project]
 
     async def stop(self) -> None:
-        if self.process and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        await asyncio.wait([self._reading])
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    async def _say(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
 
     async def _read(self) -> None:
-        assert self.process
-        assert self.process.stdout
-        async for line in self.process.stdout:
+        assert self._process.stdout
+        async for line in self._process.stdout:
             event = json.loads(line)
             self._seen[event["project"]].append(Seen(event["id"], event["type"]))
 

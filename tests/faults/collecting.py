@@ -1,0 +1,80 @@
+"""Everything that Postgres and Temporal know of a project, read past the API."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from tests.faults.checks import Completion, Json, Record
+from tests.faults.cluster import Cluster
+from workflows.messages import workflow_id
+
+SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+
+
+async def collect(cluster: Cluster, project: str) -> Record:
+    """A project's rows, and the completed activities of all its runs."""
+    [row] = await cluster.fetch(
+        """
+        SELECT stepway_project_json(p)::text AS project,
+               stepway_steps_json(p.id)::text AS steps,
+               (SELECT jsonb_agg(to_jsonb(a) - 'result')
+                FROM project_initialization_attempts a WHERE a.project_id = p.id)::text
+                 AS attempts,
+               (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.version)
+                FROM project_initialization_events e WHERE e.project_id = p.id)::text
+                 AS events
+        FROM projects p WHERE id = $1
+        """,
+        project,
+    )
+    project_row: Json = json.loads(row["project"])
+    attempts: list[Json] = json.loads(row["attempts"] or "[]")
+    last = await cluster.temporal.get_workflow_handle(workflow_id(project)).describe()
+    runs = {last.run_id, project_row["run_id"], *(attempt["run_id"] for attempt in attempts)}
+    return Record(
+        project_row,
+        json.loads(row["steps"]),
+        attempts,
+        json.loads(row["events"]),
+        await _completions(cluster.temporal, workflow_id(project), runs),
+        last.run_id,
+    )
+
+
+async def _completions(client: Client, workflow: str, runs: set[str]) -> list[Completion]:
+    """A reset run begins with a copy of the other's history: one completion in both runs."""
+    found: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for run in runs:
+        for key in await _completed(client, workflow, run):
+            found[key].add(run)
+    return [Completion(activity, runs) for (activity, _), runs in found.items()]
+
+
+async def _completed(client: Client, workflow: str, run: str) -> list[tuple[str, int]]:
+    """The completed activities of one run: their ids, and when in ns."""
+    handle = client.get_workflow_handle(workflow, run_id=run)
+    try:
+        events = (await handle.fetch_history()).events
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return []
+    scheduled = {
+        event.event_id: event.activity_task_scheduled_event_attributes.activity_id
+        for event in events
+        if event.event_type == SCHEDULED
+    }
+    return [
+        (
+            scheduled[event.activity_task_completed_event_attributes.scheduled_event_id],
+            event.event_time.ToNanoseconds(),
+        )
+        for event in events
+        if event.event_type == COMPLETED
+    ]

@@ -1,0 +1,78 @@
+"""What an operator does to workflows through Temporal's own tools."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetActivityRequest, ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHandle
+
+from workflows.messages import workflow_id
+
+
+class Operator:
+    """Each call does it to some project, and says whether there was anything to do it to.
+
+    Raises RPCError when the workflow has closed, or Temporal is away.
+    """
+
+    def __init__(self, temporal: Client, dice: random.Random, projects: list[str]) -> None:
+        self._temporal = temporal
+        self._dice = dice
+        self._projects = projects
+
+    async def reset_workflow(self, name: str) -> bool:
+        """Back to the end of one of its workflow tasks."""
+        handle = self._any()
+        history = await handle.fetch_history()
+        tasks = [
+            event.event_id
+            for event in history.events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        ]
+        if not tasks:
+            return False
+        await self._temporal.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self._temporal.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=handle.id),
+                workflow_task_finish_event_id=self._dice.choice(tasks),
+                request_id=uuid4().hex,
+                reason="fault",
+            )
+        )
+        return True
+
+    async def reset_activity(self, name: str) -> bool:
+        """One that is pending starts anew."""
+        handle = self._any()
+        found = await handle.describe()
+        pending = [one.activity_id for one in found.raw_description.pending_activities]
+        if not pending:
+            return False
+        await self._temporal.workflow_service.reset_activity(
+            ResetActivityRequest(
+                namespace=self._temporal.namespace,
+                execution=WorkflowExecution(workflow_id=handle.id),
+                id=self._dice.choice(pending),
+            )
+        )
+        return True
+
+    async def terminate(self, name: str) -> bool:
+        """Stop it without a word to it."""
+        await self._any().terminate("fault")
+        return True
+
+    async def cancel(self, name: str) -> bool:
+        """Ask it to stop."""
+        await self._any().cancel()
+        return True
+
+    def _any(self) -> WorkflowHandle[Any, Any]:
+        id = workflow_id(self._dice.choice(self._projects))
+        return self._temporal.get_workflow_handle(id)

@@ -1,0 +1,37 @@
+"""A cluster with its watchers, in a folder of its own, which is gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.faults.blueprint import write_faulty_blueprint, write_one_step_blueprint
+from tests.faults.cluster import Cluster
+from tests.faults.recovery import write_held_blueprint
+from tests.faults.rounds import Rounds
+
+
+@asynccontextmanager
+async def running_rounds(
+    seed: int, keep: Path | None = None
+) -> AsyncIterator[tuple[Cluster, Rounds]]:
+    """Everything up and watched."""
+    with TemporaryDirectory(prefix="stepway-faults-", ignore_cleanup_errors=True) as folder:
+        place = Path(folder)
+        # Postgres runs as another user where this is root, and has to pass through.
+        await asyncio.to_thread(place.chmod, 0o711)
+        write_faulty_blueprint(place)
+        write_one_step_blueprint(place)
+        write_held_blueprint(place)
+        cluster = Cluster(place)
+        rounds = Rounds(cluster, seed, keep)
+        try:
+            await cluster.start()
+            await rounds.start()
+            yield cluster, rounds
+        finally:
+            await rounds.stop()
+            await cluster.stop()

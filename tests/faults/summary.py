@@ -1,0 +1,68 @@
+"""What a run came to, in numbers and in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+
+KINDS = (
+    ("gap", ("gap ", "before any snapshot")),
+    ("duplicate", ("duplicate ", "snapshot ")),
+    ("lost ending", ("lost ending",)),
+    ("run twice", ("completed twice",)),
+)
+
+
+@dataclass
+class Summary:
+    """Counts of a run; `recoveries` are seconds, to be held against `recovery_limit`."""
+
+    seed: int
+    recovery_limit: float
+    rounds: int = 0
+    projects: int = 0
+    watchers: int = 0
+    versions: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    recoveries: list[float] = field(default_factory=list)
+
+    @property
+    def found(self) -> Counter[str]:
+        """How many violations there are of each kind."""
+        return Counter(kind_of(violation) for violation in self.violations)
+
+    @property
+    def recovery(self) -> str:
+        """Kill -9 of a worker to its step running again, in words."""
+        if not self.recoveries:
+            return "no recovery measured"
+        longest = max(self.recoveries)
+        return (
+            f"kill -9 of a worker to its step running again: median "
+            f"{median(self.recoveries):.2f} s, longest {longest:.2f} s of {len(self.recoveries)}, "
+            f"{longest / self.recovery_limit:.2f} times heartbeat timeout and back-off "
+            f"({self.recovery_limit:.1f} s)"
+        )
+
+    def line(self) -> str:
+        """All of it in one line."""
+        found = self.found
+        by_kind = ", ".join(f"{name} {count}" for name, count in self.faults.most_common())
+        return (
+            f"{self.rounds} rounds, {self.faults.total()} faults ({by_kind}), "
+            f"{self.projects} projects, "
+            f"{self.watchers} watchers, {self.versions} versions delivered: "
+            f"{found['gap']} gaps, {found['duplicate']} duplicates, "
+            f"{found['lost ending']} lost endings, {found['run twice']} steps run twice, "
+            f"{found['other']} other violations; {self.recovery} "
+            f"(seed {self.seed}, {self.seconds:.0f} s)"
+        )
+
+
+def kind_of(violation: str) -> str:
+    """Which of the promises it breaks."""
+    return next((kind for kind, words in KINDS if any(w in violation for w in words)), "other")
