@@ -6,17 +6,23 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, request_response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 BUILT = Path(__file__).parent.parent / "web" / "dist"
 PLAIN = Path(__file__).parent / "static"
 
 NO_CACHE = {"Cache-Control": "no-cache"}
 LONG = {"Cache-Control": "public, max-age=31536000, immutable"}
+ELEMENT = "stepway-progress.js"
+"""The component for other sites' pages; it holds nothing that is not public."""
+
+ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+COMPRESSION = 6
 _NOT_PAGES = ("api", "assets", "healthz", "readyz", "metrics")
 
 
@@ -35,15 +41,23 @@ def add_pages(app: FastAPI) -> None:
     folder = BUILT if (BUILT / "index.html").is_file() else PLAIN
     if (folder / "assets").is_dir():
         files = HashedFiles if folder == BUILT else StaticFiles
-        app.router.routes.append(Mount("/assets", files(directory=folder / "assets")))
+        assets = files(directory=folder / "assets")
+        app.router.routes.append(Mount("/assets", _compressed(assets)))
 
     async def page(request: Request) -> Response:
         path = request.path_params["path"]
         if path.split("/", 1)[0] in _NOT_PAGES:
             raise HTTPException(404)
-        return FileResponse(_file(folder, path) or folder / "index.html", headers=NO_CACHE)
+        headers = NO_CACHE | (ANYWHERE if path == ELEMENT else {})
+        return FileResponse(_file(folder, path) or folder / "index.html", headers=headers)
 
-    app.router.routes.append(Route("/{path:path}", page, methods=["GET"]))
+    pages = _compressed(request_response(page))
+    app.router.routes.append(Route("/{path:path}", pages, methods=["GET"]))
+
+
+def _compressed(app: ASGIApp) -> ASGIApp:
+    """Only what is served as it is: an event stream must not wait for a compressor."""
+    return GZipMiddleware(app, compresslevel=COMPRESSION)
 
 
 def _file(folder: Path, path: str) -> Path | None:

@@ -9,11 +9,13 @@ from typing import Annotated, Protocol
 import typer
 
 from cli.client import Api, connect
+from cli.estimate import Estimates
 from cli.fold import Initialization, fold, from_snapshot
 from cli.output import console, is_terminal, say
 from cli.stream import follow as follow_events
 from cli.view.screen import LogView, ScreenView
 from cli.view.summary import summary
+from cli.view.words import TimeLeft
 
 INTERRUPTED = 130
 _EXIT_CODES = {"failed": 1, "cancelled": 2}
@@ -22,8 +24,8 @@ _EXIT_CODES = {"failed": 1, "cancelled": 2}
 class View(AbstractContextManager["View"], Protocol):
     """What shows an initialization while it goes on."""
 
-    def show(self, state: Initialization) -> None:
-        """Show this state from now on."""
+    def show(self, state: Initialization, left: TimeLeft | None) -> None:
+        """Show this state from now on, and the time left where it is known."""
 
     def connected(self, connected: bool) -> None:
         """Hear of each loss and each return of the connection."""
@@ -59,18 +61,19 @@ def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
 
 
 def _until_settled(api: Api, state: Initialization, view: View, follow: bool) -> Initialization:
-    view.show(state)
+    project_id = str(state.project["id"])
+    estimates = Estimates(api, project_id)
+    view.show(state, estimates.left(state))
     if _settled(state, follow):
         return state
-    project_id = str(state.project["id"])
     for event in follow_events(api, project_id, state.version, view.connected):
         state = fold(state, event.type, event.data)
-        view.show(state)
+        view.show(state, estimates.left(state))
         if _settled(state, follow):
             return state
     # The stream said that it ended before we came back: the snapshot knows how.
     state = _snapshot(api, project_id)
-    view.show(state)
+    view.show(state, None)
     return state
 
 

@@ -14,7 +14,18 @@ from rich.text import Text
 
 from cli.fold import Initialization, Step, in_order
 from cli.view.text import excerpt, one_line
-from cli.view.words import ICONS, STYLES, elapsed, error_of, name_of, remark, remedy_of, taken
+from cli.view.words import (
+    ICONS,
+    STYLES,
+    TimeLeft,
+    elapsed,
+    error_of,
+    name_of,
+    remark,
+    remedy_of,
+    taken,
+    time_left,
+)
 
 _BAR = 12
 _PERCENT = 4
@@ -25,14 +36,19 @@ _LINES_AROUND = 6
 
 
 def picture(
-    state: Initialization, now: datetime, width: int, height: int, connected: bool = True
+    state: Initialization,
+    now: datetime,
+    width: int,
+    height: int,
+    connected: bool = True,
+    left: TimeLeft | None = None,
 ) -> RenderableType:
     """The whole picture, for a terminal of so many columns and lines."""
     steps = in_order(state)
     names = min(width // 3, max((_name_width(step) for step in steps), default=0))
     blocks = [_block(step, now, width, names) for step in steps]
     return Group(
-        _header(state, now, width),
+        _header(state, now, width, left),
         _whole(state, width),
         Text(),
         *_that_fit(steps, blocks, height - _LINES_AROUND),
@@ -40,7 +56,7 @@ def picture(
     )
 
 
-def _header(state: Initialization, now: datetime, width: int) -> Table:
+def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | None) -> Table:
     row = Table.grid(expand=True, padding=(0, 1))
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     row.add_column(justify="right", no_wrap=True)
@@ -48,9 +64,8 @@ def _header(state: Initialization, now: datetime, width: int) -> Table:
     title = Text.assemble(
         (one_line(project["name"]), "bold"), (f"  {one_line(project['blueprint'])}", "dim")
     )
-    status = Text.assemble(
-        (state.status, STYLES.get(state.status, "")), (f"  {elapsed(project, now)}", "dim")
-    )
+    times = "  ".join(text for text in (elapsed(project, now), time_left(left, now)) if text)
+    status = Text.assemble((state.status, STYLES.get(state.status, "")), (f"  {times}", "dim"))
     row.add_row(title, status)
     row.width = width
     return row

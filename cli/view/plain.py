@@ -39,6 +39,9 @@ def _lines(step: Step, now: datetime) -> Iterator[str]:
     if step["status"] != "running":
         parts.append(taken(step, now))
     yield "  ".join(part for part in parts if part)
+    # A new attempt has not failed yet: what the last one met with was told at its end.
+    if step["status"] == "running" and not metadata_of(step).get("next_attempt_at"):
+        return
     if error_of(step):
         yield from (f"          {line}" for line in excerpt(error_of(step), _ERROR_LINES))
     if remedy_of(step):
@@ -46,7 +49,7 @@ def _lines(step: Step, now: datetime) -> Iterator[str]:
 
 
 def _at(step: Step) -> str | None:
-    if step["status"] == "running":
+    if step["status"] == "running" or metadata_of(step).get("undo"):
         return step.get("updated_at") or step.get("started_at")
     return step.get("completed_at") or step.get("updated_at")
 

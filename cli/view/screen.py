@@ -13,6 +13,7 @@ from rich.text import Text
 from cli.fold import Initialization
 from cli.view.live import picture
 from cli.view.plain import changes
+from cli.view.words import TimeLeft, time_left
 
 _FRAMES_A_SECOND = 8
 
@@ -23,6 +24,7 @@ class ScreenView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._state: Initialization | None = None
+        self._left: TimeLeft | None = None
         self._connected = True
         self._live = Live(
             console=console,
@@ -43,9 +45,10 @@ class ScreenView:
     ) -> None:
         self._live.stop()
 
-    def show(self, state: Initialization) -> None:
+    def show(self, state: Initialization, left: TimeLeft | None = None) -> None:
         """Draw this state from now on."""
         self._state = state
+        self._left = left
 
     def connected(self, connected: bool) -> None:
         """Say calmly that the connection is lost, until it is back."""
@@ -55,7 +58,8 @@ class ScreenView:
         if self._state is None:
             return Text()
         width, height = self._console.size
-        return picture(self._state, datetime.now(UTC), width, height, self._connected)
+        now = datetime.now(UTC)
+        return picture(self._state, now, width, height, self._connected, self._left)
 
 
 class LogView:
@@ -65,6 +69,7 @@ class LogView:
         self._write = write
         self._state: Initialization | None = None
         self._connected = True
+        self._told_left = False
 
     def __enter__(self) -> LogView:
         return self
@@ -72,11 +77,15 @@ class LogView:
     def __exit__(self, *_: object) -> None:
         """Nothing is held open."""
 
-    def show(self, state: Initialization) -> None:
-        """Write what this state has that the last one had not."""
-        for line in changes(self._state, state, datetime.now(UTC)):
+    def show(self, state: Initialization, left: TimeLeft | None = None) -> None:
+        """Write what this state has that the last one had not, and once how long it may take."""
+        now = datetime.now(UTC)
+        for line in changes(self._state, state, now):
             self._write(line)
         self._state = state
+        if not self._told_left and (text := time_left(left, now)):
+            self._write(f"          {text}")
+            self._told_left = True
 
     def connected(self, connected: bool) -> None:
         """Write once that the connection is lost, and once that it is back."""

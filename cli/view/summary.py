@@ -93,7 +93,7 @@ def _made(state: Initialization) -> Iterator[Text]:
     makers: dict[str, Step] = {}
     for step in in_order(state):
         for key, value in metadata_of(step).items():
-            if isinstance(value, str) and (key == "url" or key.endswith("_url")):
+            if value and isinstance(value, str) and (key == "url" or key.endswith("_url")):
                 makers.setdefault(value, step)
     for address, step in makers.items():
         yield Text(f"  {name_of(step)}: {one_line(address)}")

@@ -58,6 +58,14 @@ def duration(milliseconds: float) -> str:
     return f"{hours}h {minutes:02}m"
 
 
+def rough(milliseconds: float) -> str:
+    """A time that is only about right, so that it does not pretend to more: `5 s`, `1m 30s`."""
+    seconds = milliseconds / 1000
+    step = 1 if seconds < 20 else 5 if seconds < 120 else 60 if seconds < 3600 else 600
+    whole = max(1, round(seconds / step) * step)
+    return f"{whole} s" if whole < 60 else duration(whole * 1000)
+
+
 def moment(text: str | None) -> datetime | None:
     """The time of an ISO 8601 text with offset."""
     return datetime.fromisoformat(text) if text else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cli.fold import Step
-from cli.view.text import duration, moment, one_line
+from cli.view.text import duration, moment, one_line, rough
 
 ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
 STYLES = {
@@ -21,6 +22,20 @@ STYLES = {
     "cancelled": "yellow",
     "archived": "dim",
 }
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """Milliseconds that were left `at` a time: as in half of the runs, and in 95 % of them."""
+
+    low: float
+    high: float
+    at: datetime
+
+    def now(self, now: datetime) -> tuple[float, float] | None:
+        """The two at another time; None once they have passed and there is nothing to say."""
+        gone = (now - self.at).total_seconds() * 1000
+        return (max(0.0, self.low - gone), self.high - gone) if self.high > gone else None
 
 
 def name_of(step: Step) -> str:
@@ -50,6 +65,15 @@ def elapsed(project: Mapping[str, Any], now: datetime) -> str:
         return ""
     ended = moment(project.get("initialization_completed_at")) or now
     return duration(max(0.0, (ended - started).total_seconds() * 1000))
+
+
+def time_left(left: TimeLeft | None, now: datetime) -> str:
+    """`about 5 s left`, `5 s to 20 s left`; empty where nobody can say."""
+    span = left.now(now) if left else None
+    if span is None:
+        return ""
+    low, high = (rough(milliseconds) for milliseconds in span)
+    return f"about {high} left" if low == high else f"{low} to {high} left"
 
 
 def error_of(step: Step) -> str:

@@ -80,6 +80,14 @@ BLUEPRINTS: dict[str, Steps] = {
         gate("right", needs=["start"]),
         {"step": "join", "needs": ["left", "right"]},
     ],
+    "many": [
+        *({"step": f"step_{number}", "uses": "noop"} for number in range(1, 20)),
+        {
+            **gate("step_20"),
+            "display_name": "A step whose name tells a whole story, from the beginning to its end",
+        },
+        *({"step": f"a_step_that_is_named_at_great_length_{n}"} for n in range(21, 31)),
+    ],
     "stubborn": [
         {
             "step": "flaky",

@@ -16,6 +16,7 @@ from tests.support.servers import Stepway, running_stepway
 from tracking.settings import Settings
 
 CHROMIUM = "/usr/bin/chromium"
+POLICY = "Content Security Policy"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -60,9 +61,10 @@ async def new_context(browser: Browser, stepway: Stepway) -> AsyncIterator[NewCo
 
 @pytest.fixture
 async def page(new_context: NewContext) -> AsyncIterator[Page]:
-    """A page in a profile of its own, which must not raise nor log an error of its own."""
+    """A page in a profile of its own, which must not raise an error nor break the policy."""
     page = await (await new_context()).new_page()
     raised: list[str] = []
     page.on("pageerror", lambda error: raised.append(str(error)))
+    page.on("console", lambda said: raised.append(said.text) if POLICY in said.text else None)
     yield page
     assert raised == [], "the page raised errors"

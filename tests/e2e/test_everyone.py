@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 
 import pytest
 from playwright.async_api import Page, expect
@@ -11,7 +10,8 @@ from playwright.async_api import Page, expect
 from tests.e2e.axe import violations
 from tests.e2e.conftest import NewContext
 from tests.e2e.projects import name_of, open_gate
-from tests.e2e.screen import see_failure, see_project, see_step, step, tab_to
+from tests.e2e.screen import see_project, see_step, step, tab_to
+from tests.e2e.states import STATES, Show
 from tests.support.servers import Stepway
 
 
@@ -104,143 +104,6 @@ async def test_changes_of_a_step_are_spoken_and_mere_progress_is_not(
     await stepway.control(project, "cancel")
 
 
-Show = Callable[[Page, Stepway], Awaitable[None]]
-
-
-async def show_list(page: Page, stepway: Stepway) -> None:
-    """The projects."""
-    await stepway.create("skippable")
-    await page.goto("/")
-    await expect(page.get_by_text("skippable").first).to_be_visible()
-
-
-async def show_empty_list(page: Page, stepway: Stepway) -> None:
-    """A filter that finds nothing."""
-    await page.goto("/?status=archived")
-    await expect(page.get_by_text("No project is")).to_be_visible()
-
-
-async def show_form(page: Page, stepway: Stepway) -> None:
-    """The form to create a project, with errors."""
-    await page.goto("/new?blueprint=web-service")
-    await page.get_by_role("button", name="Create project").click()
-    await expect(page.get_by_role("alert").first).to_be_visible()
-
-
-async def show_waiting(page: Page, stepway: Stepway) -> None:
-    """An attempt that failed and waits for the next."""
-    await page.goto(f"/projects/{await stepway.create('stubborn')}")
-    await expect(step(page, "flaky")).to_contain_text("Next try in")
-
-
-async def show_failed(page: Page, stepway: Stepway) -> None:
-    """A failed step with everything unfolded."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await step(page, "docs").get_by_role("button", name="Technical details").click()
-    await step(page, "docs").get_by_role("button", name="Compare attempts").click()
-    await expect(step(page, "docs").get_by_role("table")).to_be_visible()
-
-
-async def show_timeline(page: Page, stepway: Stepway) -> None:
-    """Steps on one axis of time."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await see_project(page, "failed")
-    await page.get_by_role("tab", name="Timeline").click()
-    await expect(page.get_by_role("tabpanel", name="Timeline")).to_be_visible()
-
-
-async def show_retry(page: Page, stepway: Stepway) -> None:
-    """The question before a retry."""
-    await page.goto(f"/projects/{await stepway.create('fixable', value='bad')}")
-    await page.get_by_role("button", name="Retry Connect the parts").click()
-    await page.get_by_role("button", name="Change parameters first").click()
-    await expect(page.get_by_role("dialog").get_by_label("Value")).to_be_visible()
-
-
-async def show_skip(page: Page, stepway: Stepway) -> None:
-    """The question before a skip."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await page.get_by_role("button", name="Skip Write the docs").click()
-    await page.get_by_role("button", name="Skip the step").click()
-    await expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
-
-
-async def show_cancel(page: Page, stepway: Stepway) -> None:
-    """The question before a cancel."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await page.get_by_role("button", name="Cancel initialization").click()
-    await expect(page.get_by_role("dialog")).to_be_visible()
-
-
-async def show_cancelled(page: Page, stepway: Stepway) -> None:
-    """What was taken back, and what was not."""
-    project = await stepway.create("undoable")
-    await stepway.until_step(project, "long", "running")
-    await open_gate(stepway, project, "undo")
-    await stepway.control(project, "cancel", {"undo": True})
-    await page.goto(f"/projects/{project}")
-    await see_project(page, "cancelled")
-
-
-async def show_ready(page: Page, stepway: Stepway) -> None:
-    """The notice of success, with its links."""
-    await page.goto(f"/projects/{await stepway.create()}")
-    await see_project(page, "active")
-
-
-async def show_offline(page: Page, stepway: Stepway) -> None:
-    """The last known state."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await see_project(page, "failed")
-    await page.evaluate("dispatchEvent(new Event('offline'))")
-    await expect(page.locator("[data-connection=offline]")).to_be_visible()
-
-
-async def show_history(page: Page, stepway: Stepway) -> None:
-    """Who did what."""
-    await page.goto(f"/projects/{await stepway.create('skippable')}/history")
-    await expect(page.locator("[data-action]").first).to_be_visible()
-
-
-async def show_statistics(page: Page, stepway: Stepway) -> None:
-    """Charts and the table behind them."""
-    await stepway.until(await stepway.create("skippable"), "failed")
-    await page.goto("/statistics")
-    await expect(page.get_by_role("table").first).to_be_visible()
-
-
-async def show_unknown_project(page: Page, stepway: Stepway) -> None:
-    """No such project."""
-    await page.goto("/projects/0198a3f2-6c1d-7d2e-9b1f-3f6f2a5d7c10")
-    await see_failure(page, "not_found")
-
-
-async def show_unknown_page(page: Page, stepway: Stepway) -> None:
-    """No such page."""
-    await page.goto("/nowhere")
-    await expect(page.get_by_text("There is no such page")).to_be_visible()
-
-
-STATES: list[Show] = [
-    show_list,
-    show_empty_list,
-    show_form,
-    show_waiting,
-    show_failed,
-    show_timeline,
-    show_retry,
-    show_skip,
-    show_cancel,
-    show_cancelled,
-    show_ready,
-    show_offline,
-    show_history,
-    show_statistics,
-    show_unknown_project,
-    show_unknown_page,
-]
-
-
 @pytest.mark.parametrize("show", STATES, ids=[show.__name__ for show in STATES])
 async def test_axe_finds_nothing_in_light_nor_in_dark(
     show: Show, page: Page, stepway: Stepway
@@ -248,6 +111,6 @@ async def test_axe_finds_nothing_in_light_nor_in_dark(
     await show(page, stepway)
     found: dict[str, list[str]] = {}
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found[scheme] = await violations(page)
     assert found == {"light": [], "dark": []}

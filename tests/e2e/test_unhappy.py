@@ -25,7 +25,7 @@ async def test_a_project_one_may_not_see_says_so(page: Page) -> None:
     await page.route("**/initialization*", refuse)
     await page.goto("/projects/0198a3f2-6c1d-7d2e-9b1f-3f6f2a5d7c10")
     await see_failure(page, "forbidden")
-    await expect(page.get_by_text("You may not see this project")).to_be_visible()
+    await expect(page.get_by_text("You may not see this")).to_be_visible()
 
 
 async def test_markup_is_text_and_a_huge_error_is_cut_until_asked_for(

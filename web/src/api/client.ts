@@ -12,6 +12,7 @@ import type {
   ProjectPage,
   ProjectStatus,
   RetryPreview,
+  Session,
   StepStatistics,
 } from './types'
 
@@ -19,16 +20,6 @@ interface Outcome {
   data?: unknown
   error?: unknown
   response: Response
-}
-
-/** The body of a success; everything else is thrown as an ApiError. */
-async function answer<Data>(call: Promise<Outcome>): Promise<Data> {
-  const { data, error, response } = await call.catch((reason: unknown) => {
-    throw new ApiError(0, { detail: String(reason) })
-  })
-  learnServerTime(response.headers.get('Date'))
-  if (!response.ok) throw toApiError(response, error)
-  return data as Data
 }
 
 export interface NewProject {
@@ -45,8 +36,22 @@ function send(request: Request): Promise<Response> {
   return fetch(request, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) })
 }
 
-/** Every call of the page, typed, on one API. `baseUrl` is '' for the origin that served the page. */
-export function createApi(baseUrl = '') {
+/**
+ * Every call of the page, typed, on one API. `baseUrl` is '' for the origin that served the page;
+ * `signedOut` hears of each 401.
+ */
+export function createApi(baseUrl = '', signedOut: () => void = () => undefined) {
+  /** The body of a success; everything else is thrown as an ApiError. */
+  async function answer<Data>(call: Promise<Outcome>): Promise<Data> {
+    const { data, error, response } = await call.catch((reason: unknown) => {
+      throw new ApiError(0, { detail: String(reason) })
+    })
+    learnServerTime(response.headers.get('Date'))
+    if (response.status === 401) signedOut()
+    if (!response.ok) throw toApiError(response, error)
+    return data as Data
+  }
+
   const root = baseUrl.replace(/\/+$/, '')
   const http = createClient<paths>({ baseUrl: root, fetch: send })
   const of = (project_id: string) => ({ params: { path: { project_id } } })
@@ -54,6 +59,11 @@ export function createApi(baseUrl = '') {
 
   return {
     root,
+    signedOut,
+    session: () => answer<Session>(http.GET('/api/session')),
+    signIn: (token: string) =>
+      answer<Session>(http.POST('/api/session', { headers: { Authorization: `Bearer ${token}` } })),
+    signOut: () => answer<undefined>(http.DELETE('/api/session')),
     projects: (query: { status?: ProjectStatus; limit?: number; cursor?: string }) =>
       answer<ProjectPage>(http.GET('/api/projects', { params: { query } })),
     create: (body: NewProject, key: string) =>

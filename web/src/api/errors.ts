@@ -13,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-export type FailureKind = 'not_found' | 'deleted' | 'forbidden' | 'unreachable' | 'unavailable' | 'unexpected'
+export type FailureKind = 'not_found' | 'deleted' | 'forbidden' | 'signed_out' | 'unreachable' | 'unavailable' | 'unexpected'
 
 /** Why there is nothing, or nothing newer, to show. */
 export interface Failure {
@@ -23,7 +23,7 @@ export interface Failure {
 
 const KINDS: Record<number, FailureKind> = {
   0: 'unreachable',
-  401: 'forbidden',
+  401: 'signed_out',
   403: 'forbidden',
   404: 'not_found',
   410: 'deleted',
@@ -40,9 +40,11 @@ export function toFailure(error: unknown): Failure {
   return { kind: KINDS[error.status] ?? 'unexpected', detail: error.problem.detail ?? null }
 }
 
+const FINAL = new Set<FailureKind>(['not_found', 'deleted', 'forbidden', 'signed_out'])
+
 /** A failure that no waiting cures. */
 export function isFinal(failure: Failure): boolean {
-  return failure.kind === 'not_found' || failure.kind === 'deleted' || failure.kind === 'forbidden'
+  return FINAL.has(failure.kind)
 }
 
 export function toApiError(response: Response, body: unknown): ApiError {

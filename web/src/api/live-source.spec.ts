@@ -121,6 +121,7 @@ describe('the live source', () => {
   test.each([
     [404, 'not_found'],
     [422, 'not_found'],
+    [401, 'signed_out'],
     [403, 'forbidden'],
   ])('a load that is refused with %d is final: %s', async (status, kind) => {
     loadSnapshot.mockRejectedValue(new ApiError(status))

@@ -14,6 +14,8 @@ export interface LiveSourceOptions {
   loadSnapshot: () => Promise<Initialization>
   /** start from this version, known from another tab, without loading a snapshot */
   after?: number | null
+  /** hears that the stream was refused to somebody who has to sign in */
+  signedOut?: () => void
 }
 
 /** The API's stream: snapshot first, then an EventSource that resumes after the last version seen. */
@@ -134,6 +136,7 @@ class LiveStream implements OpenSource {
     const failure = toFailure(error)
     if (failure.kind === 'not_found' && this.version !== null) failure.kind = 'deleted'
     this.observer.failure(failure)
+    if (failure.kind === 'signed_out') this.options.signedOut?.()
     if (isFinal(failure)) {
       this.disconnect()
       this.observer.connection({ state: 'closed' })

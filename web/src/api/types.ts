@@ -58,6 +58,7 @@ export type HistoryPage = Schemas['HistoryPage']
 export type RetryPreview = Schemas['RetryPreview']
 
 export type Estimate = Schemas['Estimate']
+export type Session = Schemas['SessionState']
 export type StepStatistics = Schemas['StepStatistics']
 
 /** The part of JSON Schema that a blueprint's parameters use. */

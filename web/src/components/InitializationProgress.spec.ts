@@ -136,7 +136,7 @@ describe('InitializationProgress', () => {
 
   test.each([
     ['not_found', 'This project does not exist'],
-    ['forbidden', 'You may not see this project'],
+    ['forbidden', 'You may not see this'],
     ['unreachable', 'Stepway cannot be reached'],
     ['unavailable', 'Stepway is busy'],
   ] as const)('without a picture, %s has a state of its own', async (kind, title) => {

@@ -38,7 +38,7 @@ beforeEach(() => {
     ...calls,
     initialization: async () => anInitialization(3, [aStep({ status: 'completed' }), FAILED], { status: 'failed' }),
     estimate: async () => ({ p50_ms: null, p95_ms: null, samples: 0 }),
-    previewRetry: async () => ({ runs: ['ship'], keeps: ['build'] }),
+    previewRetry: async () => ({ runs: ['ship'], keeps: ['build'], objects: [{ step: 'build', display_name: 'Build', what: { url: 'https://x.example' } }] }),
     blueprint: async () => BLUEPRINT,
   }
 })

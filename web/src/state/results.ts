@@ -7,6 +7,8 @@ const OF_TRACKING = new Set([
   'next_attempt_at',
   'last_error',
   'reason',
+  'skipped_by',
+  'retry',
   'slow',
   'paused',
   'undo',
@@ -19,9 +21,9 @@ export interface ResultLink {
 }
 
 /** What a step made, as it told: field and value. */
-export function resultOf(metadata: StepMetadata | null): [string, unknown][] {
+export function resultOf(metadata: StepMetadata | Record<string, unknown> | null): [string, unknown][] {
   return Object.entries(metadata ?? {}).filter(
-    ([key, value]) => !OF_TRACKING.has(key) && value !== null && value !== undefined,
+    ([key, value]) => !OF_TRACKING.has(key) && value !== null && value !== undefined && value !== '',
   )
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { aStep } from '@/testing/examples'
+import { aProject, aStep } from '@/testing/examples'
 import { cloneCommand, isWebAddress, linksOf, resultOf } from './results'
-import { nameOf, placesInGroups, statusChanges } from './steps'
+import { isBeingUndone, nameOf, placesInGroups, statusChanges } from './steps'
 import { timeLeft } from './use-estimate'
 
 const at = (second: number) => `2026-03-02T09:00:${String(second).padStart(2, '0')}+00:00`
@@ -38,6 +38,16 @@ describe('changes of status', () => {
     const before = [aStep({ step: 'a' }), aStep({ step: 'b' }), part]
     const after = [aStep({ step: 'a', status: 'running' }), aStep({ step: 'b', progress: 9 }), { ...part, status: 'running' as const }]
     expect(statusChanges(before, after).map(({ step }) => step)).toEqual(['a'])
+  })
+})
+
+describe('taking back', () => {
+  const undone = (status: 'running' | 'completed') => [aStep({ metadata: { undo: { status } } })]
+
+  test('goes on while one undo runs, and is over when the initialization is taken up again', () => {
+    expect(isBeingUndone({ project: aProject(), steps: undone('running') })).toBe(true)
+    expect(isBeingUndone({ project: aProject(), steps: undone('completed') })).toBe(false)
+    expect(isBeingUndone({ project: aProject({ status: 'cancelled' }), steps: undone('running') })).toBe(false)
   })
 })
 

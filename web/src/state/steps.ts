@@ -1,4 +1,4 @@
-import type { Step } from '@/api/types'
+import type { Project, Step } from '@/api/types'
 
 /** Steps whose times overlap by less than this are taken as one after the other. */
 const OVERLAP_MS = 20
@@ -20,6 +20,11 @@ export function byParent(steps: readonly Step[]): Map<string, Step[]> {
     children.set(step.parent_step, [...(children.get(step.parent_step) ?? []), step])
   }
   return children
+}
+
+/** A cancel takes back what was made: nothing can be asked for until that is over. */
+export function isBeingUndone({ project, steps }: { project: Project; steps: readonly Step[] }): boolean {
+  return project.status === 'initializing' && steps.some((step) => step.metadata?.undo?.status === 'running')
 }
 
 export function isDone(step: Step): boolean {

@@ -37,6 +37,7 @@ export const en = {
   headline: {
     initializing: 'Setting up {name}',
     waiting: '{name} needs your attention',
+    undoing: 'Cancelling {name}',
     active: '{name} is ready',
     failed: '{name} could not be set up',
     cancelled: '{name} was cancelled',
@@ -113,6 +114,7 @@ export const en = {
     runs: 'Will run',
     keeps: 'Is kept',
     runsNothing: 'Nothing would run.',
+    exists: 'Made so far, and found again ({count})',
     changeParameters: 'Change parameters first',
     unchanged: 'Only what you change is sent. The change is recorded with your name.',
     skipHint: 'Steps that need this one may be skipped too. The reason is kept in the history.',
@@ -138,6 +140,7 @@ export const en = {
     failed: 'It ended without success. Finished steps are kept, and a retry goes on from there.',
     cancelled: 'It was stopped. You can still retry what is missing.',
     undone: 'What the finished steps made was taken back.',
+    partlyUndone: 'It was cancelled, but not everything could be taken back.',
     leftBehind: 'Could not be taken back: {steps}',
     failedSteps: 'Failed: {steps}',
   },
@@ -159,8 +162,12 @@ export const en = {
       text: 'It was removed while you were watching. Below is what was last known.',
     },
     forbidden: {
-      title: 'You may not see this project',
-      text: 'Ask its owner for access, or sign in as somebody else.',
+      title: 'You may not see this',
+      text: 'Ask the owner for access, or sign in as somebody else.',
+    },
+    signed_out: {
+      title: 'You are not signed in',
+      text: 'Your sign-in is missing or has ended. Sign in again to go on.',
     },
     unreachable: {
       title: 'Stepway cannot be reached',
@@ -297,6 +304,18 @@ export const en = {
     owner: 'Owner',
     created: 'Created',
     parameters: 'Parameters',
+  },
+  session: {
+    title: 'Sign in',
+    text: 'Paste an access token. This browser keeps a session, never the token itself.',
+    token: 'Access token',
+    hint: 'Whoever runs Stepway makes one with the command: stepway token create',
+    submit: 'Sign in',
+    submitting: 'Signing in…',
+    missing: 'Paste a token first.',
+    refused: 'This token is not valid, or is not any more.',
+    signOut: 'Sign out',
+    signedInAs: 'Signed in as {name}',
   },
   notFound: {
     title: 'There is no such page',

@@ -1,0 +1,69 @@
+"""The custom element in somebody else's page: the one that the docs show."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.e2e.axe import violations
+from tests.e2e.projects import open_gate
+from tests.e2e.restarting import RestartingApi
+from tests.e2e.screen import see_project, see_step
+from tests.support.servers import Stepway
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+WRITTEN_URL = "http://127.0.0.1:8000"
+"""Where the example says that Stepway is."""
+
+
+class Portal(SimpleHTTPRequestHandler):
+    """Serves the examples of the docs, and writes no log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving_portal() -> Iterator[str]:
+    """A site of its own; its origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Portal, directory=EXAMPLES)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
+    """The docs' page on its own origin, which the API lets in."""
+    with serving_portal() as site:
+        settings = stepway.settings.model_copy(update={"cors_origins": [site]})
+        async with RestartingApi(settings) as api:
+
+            async def here(route: Route) -> None:
+                await route.continue_(url=route.request.url.replace(WRITTEN_URL, api.url))
+
+            await page.route(f"{WRITTEN_URL}/**", here)
+            project = await stepway.create("journey")
+            await page.goto(f"{site}/embed.html?project={project}&api={api.url}")
+            yield page
+
+
+async def test_an_element_on_another_origin_follows_to_the_end(
+    embedded: Page, stepway: Stepway
+) -> None:
+    await see_step(embedded, "compile", "running")
+    project = str(await embedded.locator("stepway-progress").get_attribute("project-id"))
+    for gate in ("compile", "publish"):
+        await open_gate(stepway, project, gate)
+    await see_project(embedded, "active")
+    await expect(embedded.locator("#heard")).to_contain_text("active, 100 %")
+    assert await violations(embedded) == []

@@ -1,0 +1,36 @@
+"""The time left, once there is something to judge it by."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.projects import open_gate
+from tests.e2e.restarting import RestartingApi
+from tests.e2e.screen import see_project, see_step
+from tests.support.servers import Stepway
+
+SAMPLES = 3
+
+
+async def test_an_estimate_appears_after_three_runs_and_not_before(
+    page: Page, stepway: Stepway
+) -> None:
+    left = page.get_by_text("Left", exact=True)
+    for _ in range(SAMPLES):
+        project = await stepway.create("steady")
+        await page.goto(f"/projects/{project}")
+        await see_step(page, "steady", "running")
+        await expect(page.get_by_text("Elapsed")).to_be_visible()
+        await expect(left).to_have_count(0)
+        await open_gate(stepway, project, "steady")
+        await see_project(page, "active")
+
+    project = await stepway.create("steady")
+    # One that has not kept what it read before the runs.
+    async with RestartingApi(stepway.settings) as api:
+        await page.goto(f"{api.url}/projects/{project}")
+        await see_step(page, "steady", "running")
+        await expect(left).to_be_visible()
+        await open_gate(stepway, project, "steady")
+        await see_project(page, "active")
+        await expect(left).to_have_count(0)

@@ -1,0 +1,99 @@
+"""A page of an API where people sign in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from playwright.async_api import Page, expect
+
+from api.access import Scope
+from api.tokens import Tokens
+from tests.e2e.restarting import RestartingApi
+from tests.e2e.screen import see_failure, see_project, see_step
+from tests.support.servers import Stepway
+
+MAY_ALL = [Scope.READ, Scope.CREATE, Scope.CONTROL]
+
+
+@pytest.fixture(scope="module")
+async def tokens(pool: asyncpg.Pool) -> Tokens:
+    """Makes tokens and revokes them."""
+    return Tokens(pool)
+
+
+@pytest.fixture
+async def guarded(stepway: Stepway) -> AsyncIterator[str]:
+    """The URL of an API on the same servers that asks who one is."""
+    settings = stepway.settings.model_copy(update={"sign_in": ["tokens"]})
+    api = RestartingApi(settings)
+    yield await api.start()
+    await api.stop()
+
+
+async def sign_in(page: Page, token: str) -> None:
+    """Give a token."""
+    await page.get_by_label("Access token").fill(token)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_a_token_opens_the_page_and_signing_out_closes_it(
+    page: Page, guarded: str, tokens: Tokens
+) -> None:
+    await page.goto(guarded)
+    await sign_in(page, "stepway_" + "x" * 43)
+    await expect(page.get_by_role("alert")).to_contain_text("not valid")
+    await sign_in(page, await tokens.create("page", "ada", MAY_ALL))
+    await expect(page.get_by_text("No projects yet")).to_be_visible()
+    await expect(page.get_by_title("Signed in as ada")).to_be_visible()
+
+    await page.goto(f"{guarded}/new?blueprint=skippable")
+    await page.get_by_label("Name", exact=True).fill("of-ada")
+    await page.get_by_role("button", name="Create project").click()
+    await see_project(page, "failed")
+
+    await page.reload()
+    await see_project(page, "failed")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Access token")).to_be_visible()
+    await expect(page.get_by_text("of-ada")).to_have_count(0)
+
+
+async def test_somebody_elses_project_is_not_there(
+    page: Page, guarded: str, tokens: Tokens, stepway: Stepway
+) -> None:
+    project = await stepway.create("skippable")
+    await page.goto(f"{guarded}/projects/{project}")
+    await sign_in(page, await tokens.create("page", "bob", MAY_ALL))
+    await see_failure(page, "not_found")
+
+
+async def test_who_may_only_read_sees_no_stack_and_is_told_why_a_retry_is_refused(
+    page: Page, guarded: str, tokens: Tokens, stepway: Stepway
+) -> None:
+    project = await stepway.create("skippable")
+    await stepway.until(project, "failed")
+    await page.goto(f"{guarded}/projects/{project}")
+    await sign_in(page, await tokens.create("page", "local", [Scope.READ]))
+    await see_step(page, "docs", "failed")
+    await expect(page.get_by_role("button", name="Technical details")).to_have_count(0)
+    await page.get_by_role("button", name="Retry Write the docs").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Retry", exact=True).click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("not control")
+
+
+async def test_a_session_that_has_ended_asks_for_a_new_one_and_goes_on(
+    page: Page, guarded: str, tokens: Tokens, stepway: Stepway
+) -> None:
+    project = await stepway.create("skippable")
+    await stepway.until(project, "failed")
+    await page.goto(f"{guarded}/projects/{project}")
+    await sign_in(page, await tokens.create("ends", "local", MAY_ALL))
+    await see_step(page, "docs", "failed")
+    await tokens.revoke("ends")
+    await page.get_by_role("button", name="Compare attempts").click()
+
+    await sign_in(page, await tokens.create("page", "local", MAY_ALL))
+    await see_step(page, "docs", "failed")
