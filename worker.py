@@ -15,7 +15,6 @@ from tracking.database import open_engine, open_pool
 from tracking.events import Publisher, open_redis
 from tracking.plugin import TrackingPlugin
 from tracking.reconciler import Reconciler
-from tracking.redacting import RedactingInterceptor
 from tracking.settings import Settings
 from tracking.store import Store
 from tracking.temporal import connect_temporal
@@ -63,7 +62,6 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
             plugins=[TrackingPlugin(store)],
-            interceptors=[RedactingInterceptor()],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )

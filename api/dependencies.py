@@ -1,4 +1,7 @@
-"""What routes ask for by type: the shared resources, and parts of a request already checked."""
+"""What routes ask for by type: the shared resources, and parts of a request already checked.
+
+All are coroutines, since FastAPI runs a plain function on a thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ MAX_VERSION = 2**63 - 1
 T = TypeVar("T")
 
 
-def resources(request: Request) -> AppResources:
+async def resources(request: Request) -> AppResources:
     """The resources of this application."""
     found: AppResources = request.app.state.resources
     return found
@@ -35,7 +38,7 @@ def no_nul(text: str) -> str:
     return text
 
 
-def last_event_id(
+async def last_event_id(
     header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     after: Annotated[
         str | None, Query(description="Stands for Last-Event-ID, where a client cannot set it.")
@@ -66,20 +69,20 @@ def json_response(body: bytes, *, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def admission(request: Request) -> Admission:
+async def admission(request: Request) -> Admission:
     """How the sender was let in."""
     found: Admission = request.state.admission
     return found
 
 
-def asker(request: Request) -> Person:
+async def asker(request: Request) -> Person:
     """Who asks; without sign-in everybody on this machine is one person."""
-    return admission(request).person
+    return (await admission(request)).person
 
 
-def actor(request: Request) -> str:
+async def actor(request: Request) -> str:
     """The name of who asks, for the record."""
-    return admission(request).person.name
+    return (await admission(request)).person.name
 
 
 Admitted = Annotated[Admission, Depends(admission)]

@@ -5,8 +5,7 @@ may be applied more than once; one with a `version` applies only while the proje
 version.
 """
 
-from __future__ import annotations
-
+# Annotations stay types here: as text, the data converter would evaluate them for each value anew.
 from dataclasses import asdict, dataclass, field
 from typing import Any
 

@@ -38,8 +38,13 @@ async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
         max_size=max_size,
         timeout=10,
         command_timeout=STATEMENT_TIMEOUT,
+        reset=_leave_as_it_is,
         server_settings={"timezone": "UTC", "application_name": "stepway"},
     )
+
+
+async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
+    """No statement of the record changes its session: undoing that would be a round trip each."""
 
 
 def open_engine(sqlalchemy_url: str) -> AsyncEngine:

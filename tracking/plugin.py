@@ -22,14 +22,15 @@ from tracking.database import open_pool
 from tracking.events import Publisher, open_redis
 from tracking.interceptor import TrackingInterceptor
 from tracking.recorder import Recorder
+from tracking.redacting import RedactingInterceptor
 from tracking.store import Store
 
 
 class TrackingPlugin(SimplePlugin):
     """Gives a worker the interceptor and the activities that write the record.
 
-    Give it to a worker, or to the client of all workers, but not to both. Its interceptor comes
-    before the worker's own, which therefore act closer to the step.
+    Give it to a worker, or to the client of all workers, but not to both. What records comes
+    before the worker's own interceptors, what redacts after them, next to the step.
     """
 
     def __init__(self, store: Store) -> None:
@@ -42,7 +43,8 @@ class TrackingPlugin(SimplePlugin):
         client = config["client"]
         interceptor = TrackingInterceptor(self._store, client.data_converter)
         recorder = Recorder(self._store, client)
-        config["interceptors"] = [interceptor, *config.get("interceptors", [])]
+        own = config.get("interceptors", [])
+        config["interceptors"] = [interceptor, *own, RedactingInterceptor()]
         config["activities"] = [*config.get("activities", []), *recorder.activities()]
         return config
 

@@ -1,7 +1,6 @@
 """What goes into the workflow `InitializeProject`: its input and its updates' arguments."""
 
-from __future__ import annotations
-
+# Annotations stay types here: as text, the data converter would evaluate them for each value anew.
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
@@ -14,21 +18,58 @@ STEPS = SearchAttributeKey.for_keyword_list("StepwaySteps")
 
 SIGNS = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✖", "skipped": "⤼"}
 LONGEST_ERROR = 200
+PAUSE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the search attributes say, or should."""
+
+    status: str
+    failed: list[str]
+    steps: list[str]
+
+    def is_news_after(self, told: Shown | None) -> bool:
+        """Whether operators look for what is different."""
+        return told is None or (self.status, self.failed) != (told.status, told.failed)
 
 
 class OperatorsView:
-    """Keeps the workflow's search attributes and its details as the board says."""
+    """Keeps the workflow's search attributes and its details as the board says.
+
+    Each upsert is an event in history and a write of Temporal's index. So what merely runs is told
+    once a second at most; a new status or failure at once.
+    """
 
     def __init__(self) -> None:
-        self._shown: tuple[str, list[str]] | None = None
+        self._told: Shown | None = None
+        self._told_at = workflow.now()
+        self._latest: Shown | None = None
+        self._later: asyncio.Task[None] | None = None
 
     def show(self, status: str, board: Board) -> None:
-        """Bring both up to date; history grows only where an attribute changes."""
-        shown = (status, board.having("running", "failed"))
-        if shown != self._shown:
-            self._shown = shown
-            workflow.upsert_search_attributes([STATUS.value_set(status), STEPS.value_set(shown[1])])
+        """Bring both up to date."""
         workflow.set_current_details(steps_table(board))
+        self._latest = Shown(status, board.having("failed"), board.having("running", "failed"))
+        if self._latest == self._told:
+            return
+        wait = PAUSE - (workflow.now() - self._told_at)
+        if self._latest.is_news_after(self._told) or wait <= timedelta(0):
+            self._tell(self._latest)
+        elif not self._later:
+            self._later = asyncio.create_task(self._tell_later(wait))
+
+    def _tell(self, shown: Shown) -> None:
+        self._told, self._told_at = shown, workflow.now()
+        workflow.upsert_search_attributes(
+            [STATUS.value_set(shown.status), STEPS.value_set(shown.steps)]
+        )
+
+    async def _tell_later(self, wait: timedelta) -> None:
+        await workflow.sleep(wait)
+        self._later = None
+        if self._latest and self._latest != self._told:
+            self._tell(self._latest)
 
 
 def steps_table(board: Board) -> str:

@@ -1,7 +1,6 @@
 """The plan of one initialization as plain data, and what follows from its graph. Pure."""
 
-from __future__ import annotations
-
+# Annotations stay types here: as text, the data converter would evaluate them for each value anew.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
