@@ -55,6 +55,8 @@ class Temporal(Server):
             "--sqlite-pragma=synchronous=NORMAL",
             # The default of 20 makes each task wait up to 50 ms: there is only one shard.
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=100",
+            # The default of 1 s makes each timer up to that late, also a retry after 200 ms.
+            '--dynamic-config-value=history.timerProcessorMaxTimeShift="100ms"',
             "--log-level=warn",
             *("--disable-config-file", "--disable-config-env"),
             *attributes,
