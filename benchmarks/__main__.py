@@ -32,6 +32,7 @@ BENCHES = (
     "snapshot",
     "storm",
     "recovery",
+    "page",
     "scale",
 )
 DOCS = Path(__file__).parent.parent / "docs"

@@ -89,12 +89,17 @@ class LiveProject:
     fence: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     @staticmethod
-    async def start(pool: asyncpg.Pool, redis: Redis) -> LiveProject:
-        """Insert its rows and start its first step."""
+    async def start(
+        pool: asyncpg.Pool, redis: Redis, steps: int = STEPS, running: int = 1
+    ) -> LiveProject:
+        """Insert its rows and start its first steps."""
         publisher = Stamped(redis)
         project = LiveProject(str(uuid4()), Store(pool, publisher), publisher)
-        await project.store.initialize_steps_in_database(new_rows(project.project_id))
-        await project.store.update_step_status(project.project_id, project._change("started"))
+        await project.store.initialize_steps_in_database(new_rows(project.project_id, steps))
+        for step in range(running):
+            await project.store.update_step_status(
+                project.project_id, project._change(step, "started")
+            )
         return project
 
     @property
@@ -107,18 +112,18 @@ class LiveProject:
         """The path of its state."""
         return f"/api/projects/{self.project_id}/initialization"
 
-    async def change(self, mark: int) -> tuple[float, float]:
-        """Change the running step's message to this mark; when it was asked for, and committed."""
+    async def change(self, mark: int, step: int = 0, progress: int = 50) -> tuple[float, float]:
+        """Change a running step's message to this mark; when it was asked for, and committed."""
         asked = time.monotonic()
         outcome = await self.store.update_progress(
-            self.project_id, self._change("progressed"), 50, marked(mark)
+            self.project_id, self._change(step, "progressed"), progress, marked(mark)
         )
         assert outcome.said == "applied", outcome
         return asked, self.publisher.committed
 
-    def _change(self, action: str) -> StepChange:
+    def _change(self, step: int, action: str) -> StepChange:
         return StepChange(
-            "step_0", action, fence=self.fence, run_id="run", activity_id="1", attempt=1
+            f"step_{step}", action, fence=self.fence, run_id="run", activity_id="1", attempt=1
         )
 
 

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 from pathlib import Path
 
+from benchmarks.__main__ import BENCHES
 from benchmarks.measure import Comparison, Target, interleave
 from benchmarks.report import write_page
 from benchmarks.results import Result, load, save
+from benchmarks.stage import Stage, on_stage
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 180.0
+PATIENCE = 600.0
+
+
+SMALL = [name for name in BENCHES if not name.startswith("peers") and name != "scale"]
+"""Not the peers, whose packages other registries hold, and not the simulation of a whole day."""
+
+OWN_WORKERS = {"recovery"}
+"""What must be alone with its workers, and so on a stage of its own."""
+
+
+async def test_each_bench_runs_small() -> None:
+    async with asyncio.timeout(PATIENCE):
+        async with on_stage(quick=True) as stage:
+            for name in SMALL:
+                if name not in OWN_WORKERS:
+                    await run_small(name, stage)
+        for name in OWN_WORKERS:
+            async with on_stage(quick=True) as stage:
+                await run_small(name, stage)
+
+
+async def run_small(name: str, stage: Stage) -> None:
+    """Run a bench, which must have something to tell."""
+    module = importlib.import_module(f"benchmarks.benches.{name.replace('-', '_')}")
+    found = await module.run(stage)
+    assert found or stage.notes, name
+    assert all(each.ratio > 0 for each in found), name
 
 
 async def test_unknown_bench_is_named_with_those_there_are() -> None:

@@ -1,0 +1,144 @@
+"""How the page behaves in a browser: its first paint, many changes at once, many tabs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from api.pages import BUILT
+from benchmarks.child import Child
+from benchmarks.initializations import LiveProject, marked
+from benchmarks.measure import Comparison, Target
+from benchmarks.stage import Stage
+
+ABOUT = (
+    "The page in Chromium, on the same machine as its servers. First steps: from the navigation's "
+    "start to steps on the screen, with an empty cache and a processor slowed down 4 times. "
+    "Longest stall: a timer of 4 ms looks at how long the page answered nothing, while 200 steps "
+    "get 50 changes a second. Ten tabs of one browser watch one project: streams that they hold."
+)
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SLOWER = 4
+STEPS, CHANGES_A_SECOND = 200, 50
+TABS = 10
+PATIENCE = 30.0
+
+NOTE_FIRST_STEP = """
+new MutationObserver((_, observer) => {
+  if (!document.querySelector('[data-step]')) return
+  requestAnimationFrame(() => { window.firstStep = performance.now() })
+  observer.disconnect()
+}).observe(document, { childList: true, subtree: true })
+"""
+
+NOTE_STALLS = """
+() => {
+  let last = performance.now()
+  window.stall = 0
+  setInterval(() => {
+    const now = performance.now()
+    window.stall = Math.max(window.stall, now - last)
+    last = now
+  }, 4)
+}
+"""
+
+
+async def run(stage: Stage) -> list[Comparison]:
+    """Each against its limit."""
+    if not _can_be_shown():
+        stage.note("No Chromium, or the page is not built (scripts/web-build): nothing measured.")
+        return []
+    api = await stage.api()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        paints = [await _first_steps(stage, browser, api) for _ in range(stage.sized(7, 1))]
+        stalls = [await _stall(stage, browser, api) for _ in range(stage.sized(3, 1))]
+        streams = await _streams_of_tabs(stage, browser, api)
+        await browser.close()
+    return [
+        _within("first steps on a slow processor", "ms", paints, 1000.0),
+        _within("longest stall, 200 steps, 50 changes a second", "ms", stalls, 100.0),
+        _within("streams of ten tabs", "streams", [streams], 1.0),
+    ]
+
+
+def _can_be_shown() -> bool:
+    return Path(CHROMIUM).exists() and (BUILT / "index.html").is_file()
+
+
+def _within(name: str, unit: str, found: list[float], limit: float) -> Comparison:
+    pairs = [(value, limit) for value in found]
+    return Comparison(name, unit, "limit", pairs, Target(1.0), limit=True)
+
+
+async def _first_steps(stage: Stage, browser: Browser, api: Child) -> float:
+    project = await LiveProject.start(stage.pool, stage.redis)
+    context = await _profile(browser, api)
+    page = await context.new_page()
+    session = await context.new_cdp_session(page)
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    await page.add_init_script(NOTE_FIRST_STEP)
+    await page.goto(f"/projects/{project.project_id}")
+    first = await page.wait_for_function("() => window.firstStep")
+    took = float(await first.json_value())
+    await context.close()
+    return took
+
+
+async def _stall(stage: Stage, browser: Browser, api: Child) -> float:
+    project = await LiveProject.start(stage.pool, stage.redis, STEPS, STEPS)
+    context = await _profile(browser, api)
+    page = await context.new_page()
+    await page.goto(f"/projects/{project.project_id}")
+    await page.locator("[data-step]").nth(STEPS - 1).wait_for(state="attached")
+    await page.evaluate(NOTE_STALLS)
+    await _keep_changing(project, stage.sized(10.0, 2.0))
+    longest = float(await page.evaluate("() => window.stall"))
+    await context.close()
+    return longest
+
+
+async def _keep_changing(project: LiveProject, seconds: float) -> None:
+    began = time.monotonic()
+    for number in itertools.count():
+        if (due := number / CHANGES_A_SECOND) > seconds:
+            return
+        await asyncio.sleep(max(0.0, began + due - time.monotonic()))
+        await project.change(number, number % STEPS, number // STEPS + 1)
+
+
+async def _streams_of_tabs(stage: Stage, browser: Browser, api: Child) -> float:
+    project = await LiveProject.start(stage.pool, stage.redis)
+    context = await _profile(browser, api)
+    tabs = [await context.new_page() for _ in range(TABS)]
+    for tab in tabs:
+        await tab.goto(f"/projects/{project.project_id}")
+    await asyncio.gather(*(tab.locator("[data-step]").first.wait_for() for tab in tabs))
+    await project.change(7)
+    await asyncio.gather(*(_shows(tab, marked(7)) for tab in tabs))
+    open_streams = await _open_streams(tabs[0])
+    await context.close()
+    return open_streams
+
+
+async def _shows(tab: Page, text: str) -> None:
+    await tab.get_by_text(text).first.wait_for(state="attached", timeout=PATIENCE * 1000)
+
+
+async def _open_streams(tab: Page) -> float:
+    said: str = await tab.evaluate("async () => (await fetch('/metrics')).text()")
+    [value] = [
+        line.split()[1] for line in said.splitlines() if line.startswith("stepway_streams_open ")
+    ]
+    return float(value)
+
+
+async def _profile(browser: Browser, api: Child) -> BrowserContext:
+    return await browser.new_context(base_url=f"http://127.0.0.1:{api.port}", locale="en-GB")
