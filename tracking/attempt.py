@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import platform
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.exceptions import CancelledError as ActivityCancelled
 
-from tracking.failing import clean, error_text, pause_before_retry, remedy_of
+from tracking.failing import clean, error_text, pause_before_retry, remedy_of, stack_of
 from tracking.marks import StepMark
 from tracking.progress import Skipped
 from tracking.reporter import ProgressReporter
@@ -125,7 +124,7 @@ class TrackedAttempt:
 
     async def _failed(self, error: BaseException, reporter: ProgressReporter) -> None:
         text = clean(error_text(error))
-        stack = clean("".join(traceback.format_exception(error)))
+        stack = clean(stack_of(error))
         remedy = remedy_of(error)
         metadata = {"remedy": clean(remedy)} if remedy else {}
         details = activity.cancellation_details()

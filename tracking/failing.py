@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import traceback
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import temporalio
 from temporalio import activity
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
@@ -11,12 +15,27 @@ from temporalio.exceptions import ApplicationError
 LONGEST_TEXT = 100_000
 """Characters of an error or a stack that are kept; of more, the end."""
 
+NOT_THE_STEP = (
+    str(Path(__file__).parent),
+    str(Path(temporalio.__file__).parent),
+    str(Path(concurrent.futures.__file__).parent),
+)
+"""Folders of the code that calls a step."""
+
 
 def error_text(error: BaseException) -> str:
     """An error as people read it: a step's own words, else the kind of error before its text."""
     if isinstance(error, ApplicationError):
         return error.message
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def stack_of(error: BaseException) -> str:
+    """Where a step failed: the traceback from the step's own code on, with its causes."""
+    frame = error.__traceback__
+    while frame and frame.tb_frame.f_code.co_filename.startswith(NOT_THE_STEP):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
 
 
 def remedy_of(error: BaseException) -> str:

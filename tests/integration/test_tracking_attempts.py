@@ -156,6 +156,7 @@ async def test_a_failure_that_temporal_does_not_retry_is_final_at_once(
     assert (row["status"], row["attempt"]) == ("failed", 1)
     assert row["error"].endswith("The host refused the key.")
     assert "in broken" in row["error_stack"] and row["duration"] is not None
+    assert "tracking/attempt.py" not in row["error_stack"], "only the step's own code is of use"
     assert await record.actions(STEP) == ["started", "failed"]
     await record.check()
 
