@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.pages import BUILT
-from benchmarks.child import Child
+from benchmarks.child import Child, ChildFailed
 from benchmarks.initializations import LiveProject, marked
 from benchmarks.measure import Comparison, Target
 from benchmarks.stage import Stage
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 
 ABOUT = (
     "The page in Chromium, on the same machine as its servers. First steps: from the navigation's "
@@ -22,8 +22,6 @@ ABOUT = (
     "get 50 changes a second. Ten tabs of one browser watch one project: streams that they hold."
 )
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SLOWER = 4
 STEPS, CHANGES_A_SECOND = 200, 50
 TABS = 10
@@ -52,9 +50,8 @@ NOTE_STALLS = """
 
 async def run(stage: Stage) -> list[Comparison]:
     """Each against its limit."""
-    if not _can_be_shown():
-        stage.note("No Chromium, or the page is not built (scripts/web-build): nothing measured.")
-        return []
+    if not (BUILT / "index.html").is_file():
+        raise ChildFailed("the page is not built: run scripts/web-build")
     api = await stage.api()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -67,10 +64,6 @@ async def run(stage: Stage) -> list[Comparison]:
         _within("longest stall, 200 steps, 50 changes a second", "ms", stalls, 100.0),
         _within("streams of ten tabs", "streams", [streams], 1.0),
     ]
-
-
-def _can_be_shown() -> bool:
-    return Path(CHROMIUM).exists() and (BUILT / "index.html").is_file()
 
 
 def _within(name: str, unit: str, found: list[float], limit: float) -> Comparison:

@@ -12,12 +12,11 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.pages import BUILT
 from tests.e2e.blueprints import write_blueprints
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import Stepway, running_stepway
 from tracking.settings import Settings
 
-CHROMIUM = "/usr/bin/chromium"
 POLICY = "Content Security Policy"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")

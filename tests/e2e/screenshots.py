@@ -12,8 +12,8 @@ from playwright.async_api import Browser, async_playwright
 from embedded.servers import EmbeddedServers
 from migrations.upgrade import upgrade_database
 from tests.e2e.blueprints import write_blueprints
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM
 from tests.e2e.states import STATES, Show
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import Stepway, running_stepway
 from tracking.settings import Settings
 

@@ -22,12 +22,11 @@ from cli.errors import ClientError
 from cli.fold import Initialization, fold, from_snapshot
 from cli.stream import follow
 from tests.faults.checks import Seen
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 
 HERE = Path(__file__).parent
 NODE_PACKAGES = HERE.parents[1] / ".tools" / "faults"
 EVENTSOURCE = "eventsource@5.1.5"
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 AGAIN = 0.3
 """Seconds before a watcher that was closed connects again."""
 
@@ -227,7 +226,7 @@ class Chromium:
     async def start(self, url: str) -> None:
         self._playwright: Playwright = await async_playwright().start()
         self._browser: Browser = await self._playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_FLAGS
+            executable_path=CHROMIUM, args=ARGUMENTS
         )
         self._page: Page = await self._browser.new_page()
         await self._page.goto(f"{url}/api/blueprints")
