@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -14,6 +15,7 @@ UNREACHABLE = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -30,6 +32,27 @@ REFUSED = (
 """What a driver raises when Postgres will never take this statement."""
 
 
+class StatelessConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that goes back to its pool without a round trip.
+
+    No statement of the record changes its session, so there is nothing to undo. But a dying server
+    can leave the driver in the middle of a message; such a connection is ended, not given back.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unusable = False
+        self.add_query_logger(self._note)
+
+    def _note(self, query: asyncpg.connection.LoggedQuery) -> None:
+        self._unusable |= isinstance(query.exception, asyncpg.InternalClientError)
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        """End the connection if it is of no use any more."""
+        if self._unusable:
+            self.terminate()
+
+
 async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
     """A pool on a `postgresql://` URL; opens its connections when they are first needed."""
     return await asyncpg.create_pool(
@@ -38,13 +61,9 @@ async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
         max_size=max_size,
         timeout=10,
         command_timeout=STATEMENT_TIMEOUT,
-        reset=_leave_as_it_is,
+        connection_class=StatelessConnection,
         server_settings={"timezone": "UTC", "application_name": "stepway"},
     )
-
-
-async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
-    """No statement of the record changes its session: undoing that would be a round trip each."""
 
 
 def open_engine(sqlalchemy_url: str) -> AsyncEngine:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from api import updates
 from tests.acceptance.conftest import StartStepway
-from tests.support.controls import history_length, runs_of, statuses, until_closed, until_ended
+from tests.support.controls import asked_of, runs_of, statuses, until_closed, until_ended
 from tests.support.servers import Json, Stepway, write_blueprint
 from worker import running_worker
 
@@ -47,10 +47,10 @@ async def refuse_all(stepway: Stepway, project: str, said: dict[str, str]) -> No
 
 @asynccontextmanager
 async def history_untouched(temporal: Client, project: str) -> AsyncIterator[None]:
-    """Neither another run nor another event."""
-    before = await history_length(temporal, project), await runs_of(temporal, project)
+    """Neither another run nor another event of a control."""
+    before = await asked_of(temporal, project), await runs_of(temporal, project)
     yield
-    assert (await history_length(temporal, project), await runs_of(temporal, project)) == before
+    assert (await asked_of(temporal, project), await runs_of(temporal, project)) == before
 
 
 @asynccontextmanager

@@ -22,6 +22,15 @@ from tracking.store import Store
 
 Handle = WorkflowHandle[Any, Any]
 
+CAUSED_BY_CONTROLS = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
+)
+
 TEMPORAL = str(Path(sys.executable).parent / "temporal")
 
 
@@ -35,10 +44,15 @@ async def status_of(client: Client, project: str) -> WorkflowExecutionStatus | N
     return (await workflow_of(client, project).describe()).status
 
 
-async def history_length(client: Client, project: str) -> tuple[str | None, int]:
-    """The newest run, and how many events it has."""
-    found = await workflow_of(client, project).describe()
-    return found.run_id, found.history_length
+async def asked_of(client: Client, project: str) -> tuple[str | None, list[str]]:
+    """The newest run, and the events of its history that a control can cause, in order.
+
+    Those with which a run moves on by itself (its tasks, its timers, its index) may still come.
+    """
+    handle = workflow_of(client, project)
+    events = [each.event_type async for each in handle.fetch_history_events()]
+    asked = [EventType.Name(each) for each in events if each in CAUSED_BY_CONTROLS]
+    return (await handle.describe()).run_id, asked
 
 
 async def activities_of(client: Client, project: str, run_id: str | None = None) -> list[str]:
