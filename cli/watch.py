@@ -11,6 +11,7 @@ import typer
 from cli.client import Api, connect
 from cli.estimate import Estimates
 from cli.fold import Initialization, fold, from_snapshot
+from cli.interrupt import heard_interrupts
 from cli.output import console, is_terminal, say
 from cli.stream import follow as follow_events
 from cli.view.screen import LogView, ScreenView
@@ -50,7 +51,7 @@ def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
     state = _snapshot(api, project_id)
     view: View = ScreenView(console()) if is_terminal() else LogView(say)
     try:
-        with view:
+        with view, heard_interrupts():
             state = _until_settled(api, state, view, follow)
     except KeyboardInterrupt:
         name = state.project["name"]

@@ -1,0 +1,34 @@
+"""An interrupt stops the block, also where Python loses the first one."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+
+import pytest
+
+from cli.interrupt import heard_interrupts
+
+PATIENCE = 30.0
+
+
+class InterruptedWhenFreed:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            """Give Python a moment to handle it here, where what is raised is dropped."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_interrupt_in_a_destructor_is_raised_again() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
+    with pytest.raises(KeyboardInterrupt), heard_interrupts():
+        freed = InterruptedWhenFreed()
+        del freed
+        gc.collect()
+        time.sleep(PATIENCE)
+        pytest.fail("the interrupt was lost")
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM))
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
