@@ -133,7 +133,10 @@ class Injector:
     async def _zombie(self, name: str) -> bool:
         """Stop a worker until its steps were tried elsewhere, and let it go on."""
         worker = self.dice.choice(WORKERS)
-        pid = self.cluster.processes[worker].pid
+        process = self.cluster.processes[worker]
+        if process.returncode is not None:  # It ended by itself, and is started again after this.
+            return False
+        pid = process.pid
 
         async def overtaken() -> bool:
             return not await self._holds(pid)

@@ -2,7 +2,7 @@ import { createApp } from 'vue'
 import App from './App.vue'
 import { createApi } from './api/client'
 import { API } from './api/use-api'
-import { router } from './router'
+import { createPageRouter } from './router'
 import { SESSION, createSession } from './state/session'
 import './styles/page.css'
 import { startText } from './text/chosen'
@@ -10,6 +10,10 @@ import { TEXT } from './text/text'
 
 const api = createApi('', () => session.end())
 const session = createSession(api)
-void session.load()
+const router = createPageRouter(api)
+const app = createApp(App).provide(API, api).provide(SESSION, session).provide(TEXT, startText()).use(router)
 
-createApp(App).provide(API, api).provide(SESSION, session).provide(TEXT, startText()).use(router).mount('#app')
+void router.isReady().finally(() => {
+  app.mount('#app')
+  void session.load()
+})

@@ -14,6 +14,8 @@ export interface LiveSourceOptions {
   loadSnapshot: () => Promise<Initialization>
   /** start from this version, known from another tab, without loading a snapshot */
   after?: number | null
+  /** whether it had ended by then: there is nothing to listen to until somebody asks again */
+  ended?: boolean
   /** hears that the stream was refused to somebody who has to sign in */
   signedOut?: () => void
 }
@@ -49,6 +51,7 @@ class LiveStream implements OpenSource {
     this.stopWakeups = watchWakeups({ offline: () => this.goOffline(), awake: () => this.refresh() })
     this.observer.connection({ state: 'connecting' })
     if (this.version === null) void this.restore()
+    else if (this.options.ended) this.observer.connection({ state: 'closed' })
     else this.listen()
   }
 
@@ -182,6 +185,6 @@ class LiveStream implements OpenSource {
   }
 }
 
-function hasEnded({ project }: Initialization): boolean {
+export function hasEnded({ project }: Initialization): boolean {
   return project.initialization_completed_at !== null
 }

@@ -54,6 +54,18 @@ describe('the shared source', () => {
     await until(() => tabs.forEach(({ observed }) => expect(observed.state).toBe('live')))
   })
 
+  test('what has ended is read once, and nobody listens to it', async () => {
+    snapshot = anInitialization(9, [], { initialization_completed_at: '2026-03-02T09:01:00+00:00' })
+    const load = vi.fn(async () => snapshot)
+    const observed = new Observed()
+    const options = { eventsUrl: '/events', loadSnapshot: load }
+    tabs.push({ observed, opened: new SharedSource(`shared-${channel}`, options).open(observed) })
+    await until(() => expect(observed.state).toBe('closed'))
+    expect(observed.versions).toEqual([9])
+    expect(load).toHaveBeenCalledTimes(1)
+    expect(FakeEventSource.opened).toHaveLength(0)
+  })
+
   test('when the leading tab is closed, the next follows on where it was', async () => {
     const [leader, next, other] = await openTabs(3)
     FakeEventSource.last.send(stepEvent(2, { step: 'build' }))

@@ -1,6 +1,6 @@
 import { Backoff } from './backoff'
 import { isFinal, toFailure, type Failure } from './errors'
-import { LiveSource, type LiveSourceOptions } from './live-source'
+import { LiveSource, hasEnded, type LiveSourceOptions } from './live-source'
 import type { Connection, InitializationSource, OpenSource, SourceObserver } from './source'
 import type { StreamEvent } from './types'
 
@@ -44,6 +44,9 @@ class SharedStream implements OpenSource {
   private release: () => void = () => undefined
   private queued = false
   private version: number | null = null
+  private ended = false
+  /** the first snapshot, read while it is still open who leads */
+  private first: Promise<void> | null = null
   /** what the leader said while the first snapshot was on its way */
   private held: StreamEvent[] | null = null
   private latest: Connection = { state: 'connecting' }
@@ -62,6 +65,7 @@ class SharedStream implements OpenSource {
   start(): void {
     const { signal } = this.closing
     document.addEventListener('visibilitychange', () => this.checkLeader(), { signal })
+    this.first = this.restore()
     this.request({ ifAvailable: true })
   }
 
@@ -83,13 +87,15 @@ class SharedStream implements OpenSource {
   }
 
   /** Holds the lock, and with it the one stream, until this tab is closed or another takes over. */
-  private lead(): Promise<void> {
-    if (this.closing.signal.aborted) return Promise.resolve()
+  private async lead(): Promise<void> {
+    await this.first
+    this.first = null
+    if (this.closing.signal.aborted) return
     clearTimeout(this.unanswered)
     clearTimeout(this.retry)
     this.queued = false
     this.held = null
-    this.live = new LiveSource({ ...this.options, after: this.version }).open({
+    this.live = new LiveSource({ ...this.options, after: this.version, ended: this.ended }).open({
       event: (event) => {
         this.take(event)
         this.tell({ kind: 'event', event })
@@ -103,7 +109,7 @@ class SharedStream implements OpenSource {
         this.tell({ kind: 'failure', failure })
       },
     })
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.release = resolve
     })
   }
@@ -119,7 +125,8 @@ class SharedStream implements OpenSource {
     if (!this.queued) this.request({ signal: this.closing.signal })
     this.queued = true
     this.checkLeader()
-    void this.restore()
+    if (this.first === null) void this.restore()
+    this.first = null
   }
 
   private request(options: LockOptions): void {
@@ -178,6 +185,7 @@ class SharedStream implements OpenSource {
 
   private take(event: StreamEvent): void {
     this.version = event.data.version
+    this.ended = event.type === 'snapshot' ? hasEnded(event.data) : event.type === 'end'
     this.observer.event(event)
   }
 
