@@ -94,14 +94,18 @@ async def admit(request: Request) -> Admission:
     Raises NotSignedIn, Forbidden, TooMany, SignInAway, and ProjectUnknown for a project that does
     not exist or that they may not see.
     """
-    rule = ROUTES[request.method, request.scope["route"].path]
+    return await admit_by(request, ROUTES[request.method, request.scope["route"].path])
+
+
+async def admit_by(request: Request, rule: Rule) -> Admission:
+    """Let the sender in by this rule. Raises as `admit`."""
     person = await _person(request, rule)
     hides = not person.has(Scope.CONTROL)
     if rule.scope is not None and not person.has(rule.scope) and not rule.project:
         raise Forbidden(f"This sign-in does not have the scope {rule.scope}.")
     if rule.project and rule.scope is not None and not person.admin:
         hides = await _look_at_project(request, person, rule.scope)
-    return Admission(person, hides, lambda: admit(request))
+    return Admission(person, hides, lambda: admit_by(request, rule))
 
 
 async def _person(request: Request, rule: Rule) -> Person:

@@ -8,15 +8,18 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Mount, Route, request_response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
+
+from api.first_picture import with_first_picture
 
 BUILT = Path(__file__).parent.parent / "web" / "dist"
 PLAIN = Path(__file__).parent / "static"
 
 NO_CACHE = {"Cache-Control": "no-cache"}
+PRIVATE = {"Cache-Control": "private, no-cache"}
 LONG = {"Cache-Control": "public, max-age=31536000, immutable"}
 ELEMENT = "stepway-progress.js"
 """The component for other sites' pages; it holds nothing that is not public."""
@@ -51,6 +54,13 @@ def add_pages(app: FastAPI) -> None:
         headers = NO_CACHE | (ANYWHERE if path == ELEMENT else {})
         return FileResponse(_file(folder, path) or folder / "index.html", headers=headers)
 
+    async def initialization(request: Request) -> Response:
+        built = (folder / "index.html").read_text()
+        shown = await with_first_picture(request, built)
+        return HTMLResponse(shown, headers=NO_CACHE if shown == built else PRIVATE)
+
+    project = _compressed(request_response(initialization))
+    app.router.routes.append(Route("/projects/{project_id}", project, methods=["GET"]))
     pages = _compressed(request_response(page))
     app.router.routes.append(Route("/{path:path}", pages, methods=["GET"]))
 

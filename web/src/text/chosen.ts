@@ -15,6 +15,8 @@ function remembered(): string | null {
 function remember(locale: string): void {
   try {
     localStorage.setItem(KEY, locale)
+    // The server draws the first picture in this language.
+    document.cookie = `${KEY}=${locale}; path=/; max-age=31536000; SameSite=Lax`
   } catch (error) {
     console.warn('The language cannot be remembered here', error)
   }
