@@ -12,6 +12,9 @@ from fastapi import FastAPI
 
 # Seconds to finish ordinary requests; streams are ended before that.
 GRACE = 5
+# Seconds that an idle connection is kept: longer than clients and balancers keep theirs, so that
+# none sends a request into a connection that is just being closed.
+KEEP_ALIVE = 75
 # Milliseconds after which Linux gives up a peer that takes nothing of what was sent.
 DEAD_AFTER = 30_000
 STARTUP_POLL = 0.02
@@ -31,6 +34,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEEP_ALIVE,
             ws="none",
         )
         super().__init__(config)
