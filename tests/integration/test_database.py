@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -33,11 +34,9 @@ class HalfOpen:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
+    with suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)
-    except ConnectionError:
-        pass
 
 
 @pytest.fixture
