@@ -5,11 +5,13 @@ The scripts draw the same picture again, live. Nobody gets it who may not read t
 
 from __future__ import annotations
 
+import asyncio
 import json
 from html import escape
 from typing import Any
 from uuid import UUID
 
+from asyncpg import PostgresError
 from starlette.requests import Request
 
 from api.access import ROUTES
@@ -20,6 +22,9 @@ from tracking.errors import ProjectUnknown
 
 LANGUAGE = "stepway.language"
 """The cookie in which the page keeps the language chosen last."""
+
+PATIENCE = 1.0
+"""Seconds that the page waits for its picture; its scripts say what is wrong after that."""
 
 _READING = ROUTES["GET", "/api/projects/{project_id}/initialization"]
 _TONES = {
@@ -57,10 +62,11 @@ text-ink">{name}</span> <span class="sr-only">{status}</span></span></div></li>"
 async def with_first_picture(request: Request, page: str) -> str:
     """The page with the picture in it; as it is where there is nothing that may be shown."""
     try:
-        project_id = UUID(request.path_params["project_id"])
-        await admit_by(request, _READING)
-        snapshot = await request.app.state.resources.reader.snapshot(project_id)
-    except (ValueError, Refusal, ProjectUnknown, *UNREACHABLE):
+        async with asyncio.timeout(PATIENCE):
+            project_id = UUID(request.path_params["project_id"])
+            await admit_by(request, _READING)
+            snapshot = await request.app.state.resources.reader.snapshot(project_id)
+    except (ValueError, Refusal, ProjectUnknown, *UNREACHABLE, PostgresError):
         return page
     if snapshot is None:
         return page

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 
-from api import pages
+from api import first_picture, pages
 from api.first_picture import picture
 from tests.integration.reading.conftest import STEPS, Serve, Writer
 
@@ -50,6 +51,20 @@ async def test_what_is_not_there_is_left_to_the_page(page: httpx.AsyncClient, pa
     answer = await page.get(f"/projects/{path}")
     assert (answer.status_code, answer.text) == (200, EMPTY)
     assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_page_comes_without_it_where_postgres_does_not_answer_in_time(
+    page: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = await writer.project()
+    monkeypatch.setattr(first_picture, "PATIENCE", 0.2)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE projects IN ACCESS EXCLUSIVE MODE")
+        answer = await page.get(f"/projects/{project_id}")
+    assert (answer.status_code, answer.text) == (200, EMPTY)
+    monkeypatch.setattr(first_picture, "PATIENCE", 30.0)
+    again = await page.get(f"/projects/{project_id}")
+    assert STEPS[0] in again.text
 
 
 def step(**more: Any) -> dict[str, Any]:
