@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle
 from statistics import median, quantiles
 
 Metrics = Mapping[str, float]
@@ -11,6 +13,12 @@ Measure = Callable[[], Awaitable[Metrics]]
 
 NOISY = 0.2
 """Pairs are repeated while the middle half of their ratios is wider than this share of it."""
+
+FEWEST = 3
+"""Pairs that are measured however long they take."""
+
+PATIENCE = 45.0
+"""Seconds after which no further pair is begun."""
 
 
 @dataclass(frozen=True)
@@ -84,21 +92,34 @@ class Rounds:
         return high - low > NOISY * median(ratios)
 
 
-async def interleave(ours: Measure, theirs: Measure, pairs: int, watch: str) -> Rounds:
-    """Measure both sides in turn, who goes first alternating; up to twice as often when noisy.
+async def repeat(
+    both: Callable[[], Awaitable[tuple[Metrics, Metrics]]], pairs: int, watch: str
+) -> Rounds:
+    """Measure that many pairs, up to twice as many when they are noisy, fewer when time is up.
 
     `watch` is the metric whose noise decides.
     """
-    found = Rounds()
+    found, began = Rounds(), time.monotonic()
     while len(found.rounds) < pairs or (
         pairs > 1 and len(found.rounds) < 2 * pairs and found.is_noisy(watch)
     ):
-        if len(found.rounds) % 2:
-            second, first = await theirs(), await ours()
-        else:
-            first, second = await ours(), await theirs()
-        found.rounds.append((first, second))
+        if len(found.rounds) >= FEWEST and time.monotonic() - began > PATIENCE:
+            break
+        found.rounds.append(await both())
     return found
+
+
+async def interleave(ours: Measure, theirs: Measure, pairs: int, watch: str) -> Rounds:
+    """Measure both sides in turn, who goes first alternating; as often as `repeat` says."""
+    ours_first = cycle((True, False))
+
+    async def both() -> tuple[Metrics, Metrics]:
+        if next(ours_first):
+            return await ours(), await theirs()
+        second, first = await theirs(), await ours()
+        return first, second
+
+    return await repeat(both, pairs, watch)
 
 
 def percentile(values: Iterable[float], share: float) -> float:

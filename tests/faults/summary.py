@@ -13,6 +13,9 @@ KINDS = (
     ("run twice", ("completed twice",)),
 )
 
+TOLERANCE = 1.2
+"""How many times the heartbeat timeout and back-off a step may stand still."""
+
 
 @dataclass
 class Summary:
@@ -34,6 +37,11 @@ class Summary:
     def found(self) -> Counter[str]:
         """How many violations there are of each kind."""
         return Counter(kind_of(violation) for violation in self.violations)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a step stood still for longer than it may."""
+        return max(self.recoveries, default=0.0) > self.recovery_limit * TOLERANCE
 
     @property
     def recovery(self) -> str:
