@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
@@ -26,6 +27,15 @@ router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"
 NAME = r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$"
 
 
+def project_name(name: str) -> str:
+    """The name, if it is one. Raises ValueError, which says what a name is."""
+    if not re.fullmatch(NAME, name):
+        raise ValueError(
+            "a name is 3 to 40 of a-z, 0-9 and -, begins with a letter and does not end with -"
+        )
+    return name
+
+
 class CreateProject(BaseModel):
     """What a project is made of; `parameters` as the blueprint's JSON Schema has them.
 
@@ -34,7 +44,11 @@ class CreateProject(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(pattern=NAME, description="3 to 40 of a-z, 0-9 and -.")]
+    name: Annotated[
+        str,
+        AfterValidator(project_name),
+        Field(description="3 to 40 of a-z, 0-9 and -.", json_schema_extra={"pattern": NAME}),
+    ]
     blueprint: Annotated[Text, Field(max_length=63)] = "web-service"
     parameters: Parameters = Field(default_factory=dict)
     owner: Annotated[str, AfterValidator(owner_name)] | None = None

@@ -256,6 +256,10 @@ async def test_bad_input_is_422_and_names_what_is_wrong(start_stepway: StartStep
             assert answer.status_code == 422, body
             assert answer.headers["content-type"] == "application/problem+json"
             assert pointer in [error["pointer"] for error in answer.json()["errors"]], answer.text
+        detail = (await stepway.http.post("/api/projects", json={"name": "My Shop"})).json()[
+            "detail"
+        ]
+        assert "3 to 40 of a-z, 0-9 and -" in detail
 
 
 async def test_without_a_worker_a_start_is_503_and_creates_nothing_later(
