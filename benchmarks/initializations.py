@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 from redis.asyncio import Redis
 from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from benchmarks.bare import BareSteps
 from blueprints.models import Blueprint
@@ -19,7 +20,7 @@ from blueprints.planning import make_plan
 from tracking.changes import NewInitialization, PlannedRow, StepChange
 from tracking.events import Publisher
 from tracking.store import Store
-from workflows import messages
+from workflows import messages, operators
 from workflows.messages import InitializationInput
 
 STEPS = 8
@@ -49,7 +50,17 @@ async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
         actor="local",
     )
     status = await client.execute_workflow(
-        messages.WORKFLOW, given, id=messages.workflow_id(project["id"]), task_queue=queue
+        messages.WORKFLOW,
+        given,
+        id=messages.workflow_id(given.project_id),
+        task_queue=queue,
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(operators.PROJECT, given.name),
+                SearchAttributePair(operators.BLUEPRINT, given.plan.blueprint),
+                SearchAttributePair(operators.STATUS, "initializing"),
+            ]
+        ),
     )
     assert status == "active", status
     return project["id"]

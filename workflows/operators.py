@@ -42,7 +42,7 @@ class OperatorsView:
     """
 
     def __init__(self) -> None:
-        self._told: Shown | None = None
+        self._told = _told_at_start()
         self._told_at = workflow.now()
         self._latest: Shown | None = None
         self._later: asyncio.Task[None] | None = None
@@ -70,6 +70,13 @@ class OperatorsView:
         self._later = None
         if self._latest and self._latest != self._told:
             self._tell(self._latest)
+
+
+def _told_at_start() -> Shown | None:
+    """What the start itself has set."""
+    given = workflow.info().typed_search_attributes
+    status = given.get(STATUS)
+    return Shown(status, [], list(given.get(STEPS) or [])) if status else None
 
 
 def steps_table(board: Board) -> str:

@@ -17,7 +17,8 @@ from embedded.server import program
 
 ABOUT = (
     "8 no-op steps of bare Temporal, one after the other, on the server that `stepway up` starts "
-    "(on a file, so that it survives), against `temporal server start-dev` as it comes (in memory)."
+    "(on a file, so that it survives), against `temporal server start-dev` as it comes, in memory. "
+    "Both workers run workflows without Python's sandbox, whose cost is no server's."
 )
 
 
@@ -26,7 +27,7 @@ async def run(stage: Stage) -> list[Comparison]:
     ports = Ports(stage.settings.data_dir / "run" / "plain.json", {})
     port = ports.get("temporal")
     plain = await _plain_server(stage, port)
-    await stage.side("bare_worker")
+    await stage.side("bare_worker", stage.settings.temporal_address)
     await stage.side("bare_worker", f"{HOST}:{port}")
     times = stage.sized(20, 3)
     await run_bare(stage.temporal, "noop")

@@ -1,4 +1,7 @@
-"""A worker of bare Temporal with the settings of Stepway's: only what records is left out."""
+"""A worker of bare Temporal with the settings of Stepway's: only what records is left out.
+
+Where another server is named it has no sandbox either, so that the server is most of what it costs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import worker
 from benchmarks.bare import BareSteps
@@ -18,7 +21,7 @@ from tracking.temporal import connect_temporal
 
 
 async def main(address: str = "") -> None:
-    """Work until the bench is gone; on another server than the settings' where one is named."""
+    """Work until the bench is gone, for the settings' server or the one at this address."""
     client = await (Client.connect(address) if address else connect_temporal(load_settings()))
     async with Worker(
         client,
@@ -28,7 +31,7 @@ async def main(address: str = "") -> None:
         max_concurrent_activities=worker.STEPS_AT_ONCE,
         max_heartbeat_throttle_interval=worker.HEARTBEATS,
         default_heartbeat_throttle_interval=worker.HEARTBEATS,
-        workflow_runner=worker.RUNNER,
+        workflow_runner=UnsandboxedWorkflowRunner() if address else worker.RUNNER,
         graceful_shutdown_timeout=worker.GRACE,
     ):
         await answer({})
