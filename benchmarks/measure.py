@@ -17,7 +17,7 @@ NOISY = 0.2
 FEWEST = 3
 """Pairs that are measured however long they take."""
 
-PATIENCE = 45.0
+PATIENCE = 30.0
 """Seconds after which no further pair is begun."""
 
 

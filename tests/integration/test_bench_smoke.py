@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import BENCHES
@@ -21,19 +22,26 @@ PATIENCE = 600.0
 SMALL = [name for name in BENCHES if not name.startswith("peers") and name != "scale"]
 """Not the peers, whose packages other registries hold, and not the simulation of a whole day."""
 
-OWN_WORKERS = {"recovery"}
-"""What must be alone with its workers, and so on a stage of its own."""
+APART = ["recovery", "page"]
+"""What goes on a second stage, meanwhile: the first of them must be alone with its workers."""
 
 
 async def test_each_bench_runs_small() -> None:
+    migrating = asyncio.Lock()
     async with asyncio.timeout(PATIENCE):
-        async with on_stage(quick=True) as stage:
-            for name in SMALL:
-                if name not in OWN_WORKERS:
-                    await run_small(name, stage)
-        for name in OWN_WORKERS:
-            async with on_stage(quick=True) as stage:
-                await run_small(name, stage)
+        await asyncio.gather(
+            run_on_one_stage([name for name in SMALL if name not in APART], migrating),
+            run_on_one_stage(APART, migrating),
+        )
+
+
+async def run_on_one_stage(names: list[str], migrating: asyncio.Lock) -> None:
+    """Run benches one after the other; a process migrates one database at a time."""
+    async with AsyncExitStack() as stack:
+        async with migrating:
+            stage = await stack.enter_async_context(on_stage(quick=True))
+        for name in names:
+            await run_small(name, stage)
 
 
 async def run_small(name: str, stage: Stage) -> None:
