@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from activities.registry import Resources, load_steps
 from tracking.database import open_engine, open_pool
@@ -20,6 +20,7 @@ from tracking.store import Store
 from tracking.temporal import connect_temporal
 from workflows.initialize_project import InitializeProject
 from workflows.reconcile import ReconcileInitializations
+from workflows.sandbox import ContextFreeSandbox
 
 STEPS_AT_ONCE = 50
 """Steps that one worker runs at the same time."""
@@ -30,7 +31,7 @@ GRACE = timedelta(seconds=10)
 HEARTBEATS = timedelta(seconds=1)
 """At most one heartbeat a step in this time goes to Temporal; a cancel is heard with the next."""
 
-RUNNER = SandboxedWorkflowRunner(
+RUNNER = ContextFreeSandbox(
     SandboxRestrictions.default.with_passthrough_modules("tracking", "workflows")
 )
 

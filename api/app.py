@@ -22,6 +22,7 @@ from api import (
     starting,
     stream,
 )
+from api.application import Application
 from api.cors import Cors
 from api.errors import add_error_handlers
 from api.guard import check_rules
@@ -68,7 +69,7 @@ def create_app(
             counted.watch(resources.hub)
             yield
 
-    app = FastAPI(
+    app = Application(
         title="Stepway",
         version=version("stepway"),
         lifespan=lifespan,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import asyncpg
@@ -87,18 +86,17 @@ class Limits:
                 60,
             )
 
-    @contextmanager
-    def stream(self, person: Person) -> Iterator[None]:
-        """Count a stream while it is open. Raises TooMany."""
+    def open_stream(self, person: Person) -> None:
+        """Count a stream until it is closed. Raises TooMany."""
         if person is not LOCAL and self._open[person.name] >= self._streams:
             raise TooMany(f"You have {self._streams} streams open already.", 10)
         self._open[person.name] += 1
-        try:
-            yield
-        finally:
-            self._open[person.name] -= 1
-            if not self._open[person.name]:
-                del self._open[person.name]
+
+    def close_stream(self, person: Person) -> None:
+        """Count one less."""
+        self._open[person.name] -= 1
+        if not self._open[person.name]:
+            del self._open[person.name]
 
 
 class Failures:

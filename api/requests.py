@@ -11,9 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 
-UNWRAPPED_SEND = "stepway.send"
-"""Where streams find a `send` without the layers that only a response's start needs."""
-
 _CORRELATION_ID = "stepway.correlation_id"
 
 SECURITY_HEADERS = {
@@ -49,7 +46,6 @@ class Requests:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
-        scope[UNWRAPPED_SEND] = send
         correlation_id(scope)
 
         async def send_hardened(message: Message) -> None:

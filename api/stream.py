@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.access import LOCAL
+from api.application import GOES_ON
 from api.dependencies import Admitted, LastEventId, ProjectId, Resources
 from api.guard import Admission, Guarded
 from api.limits import Limits
 from api.openapi import problems
-from api.requests import UNWRAPPED_SEND
 from tracking.hub import Hub
 from tracking.subscription import KEEPALIVE, Subscription
 
@@ -54,8 +54,8 @@ async def on_init_progress(
 class EventStream(Response):
     """Sends what the hub has for one client.
 
-    It connects before the response starts, so that an unknown project is a plain 404. It ends when
-    the client's right to see the project does.
+    It connects before the response starts, so that an unknown project is a plain 404. What follows
+    the start is sent once the application's layers have returned (api/application.py).
     """
 
     def __init__(
@@ -76,44 +76,77 @@ class EventStream(Response):
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Connect, then send until the end, the client's leaving, or the hub's word."""
-        with self._limits.stream(self._admission.person):
-            await self._connected(scope, receive, send)
-
-    async def _connected(self, scope: Scope, receive: Receive, send: Send) -> None:
-        subscription = await self._hub.connect(self._project_id, self._last)
-        if subscription is None:
-            await Response(status_code=204)(scope, receive, send)
-            return
-        # In a task of its own: each event would otherwise wake every layer of the application.
-        sending = asyncio.create_task(
-            self._stream(subscription, send, scope.get(UNWRAPPED_SEND, send))
-        )
-        watching = [asyncio.create_task(_finish_when_gone(receive, subscription))]
-        if self._admission.person is not LOCAL:
-            revoked = _finish_when_revoked(self._admission, subscription)
-            watching.append(asyncio.create_task(revoked))
-        subscription.task = sending
+        """Connect and start the response. Raises TooMany, and what the hub raises."""
+        person = self._admission.person
+        self._limits.open_stream(person)
+        subscription = None
         try:
-            await asyncio.wait([sending])
-            if not sending.cancelled():
-                sending.result()
-        finally:
-            self._hub.leave(subscription)
-            sending.cancel()
-            for task in watching:
-                task.cancel()
+            subscription = await self._hub.connect(self._project_id, self._last)
+            if subscription is not None:
+                headers = self.raw_headers
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                scope[GOES_ON] = LiveStream(subscription, self._hub, self._limits, self._admission)
+                return
+        except BaseException:
+            if subscription is not None:
+                self._hub.leave(subscription)
+            self._limits.close_stream(person)
+            raise
+        self._limits.close_stream(person)
+        await Response(status_code=204)(scope, receive, send)
 
-    async def _stream(self, subscription: Subscription, send: Send, send_body: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+
+class LiveStream:
+    """A started response, until its end, the client's leaving, or the hub's word.
+
+    It ends when the client's right to see the project does. There is one for each client who
+    watches, so it keeps little: nothing of its request where nobody signs in.
+    """
+
+    __slots__ = ("_admission", "_hub", "_limits", "_subscription")
+
+    def __init__(
+        self, subscription: Subscription, hub: Hub, limits: Limits, admission: Admission
+    ) -> None:
+        self._subscription = subscription
+        self._hub = hub
+        self._limits = limits
+        self._admission = None if admission.person is LOCAL else admission
+
+    @property
+    def needs_request(self) -> bool:
+        """Whether the right of who has sent the request is looked at again."""
+        return self._admission is not None
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Send, in the connection's own task."""
+        subscription, admission = self._subscription, self._admission
+        subscription.task = asyncio.current_task()
+        watching = [asyncio.create_task(_finish_when_gone(receive, subscription))]
+        if admission is not None:
+            watching.append(asyncio.create_task(_finish_when_revoked(admission, subscription)))
         # Inside the first event: alone it would be an event without data to some clients.
         hint = b"retry: %d\n" % random.randint(*RETRY)
-        while (chunk := await subscription.next()) is not None:
-            chunk = self._admission.shown(chunk)
-            if hint and chunk is not KEEPALIVE:
-                chunk, hint = hint + chunk, b""
-            await send_body({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        try:
+            while (chunk := await subscription.next()) is not None:
+                if admission is not None:
+                    chunk = admission.shown(chunk)
+                if hint and chunk is not KEEPALIVE:
+                    chunk, hint = hint + chunk, b""
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            if not subscription.abandoned:
+                raise
+        finally:
+            for task in watching:
+                task.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Give the client's place up."""
+        self._hub.leave(self._subscription)
+        self._limits.close_stream(self._admission.person if self._admission else LOCAL)
 
 
 async def _finish_when_gone(receive: Receive, subscription: Subscription) -> None:

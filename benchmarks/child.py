@@ -62,7 +62,7 @@ class Child:
             assert self._process.stdin
             self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
             await self._process.stdin.drain()
-            answer = json.loads(await self.line())
+            answer = _parsed(await self.line())
         if "error" in answer:
             raise ChildFailed(f"{what}: {answer['error']}\n{self._said()}")
         return answer["answer"]
@@ -93,6 +93,13 @@ class Child:
     def _said(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ChildFailed(f"a side said what is no answer: {line[:200]!r}") from error
 
 
 @asynccontextmanager

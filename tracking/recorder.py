@@ -35,10 +35,10 @@ class Recorder:
             return await self._store.initialize_steps_in_database(new)
 
     @activity.defn(name=RECORD)
-    async def record(self, changes: Changes) -> list[str]:
-        """Apply changes and tell others; what came of each."""
+    async def record(self, changes: dict[str, Any]) -> list[str]:
+        """Apply `Changes`, as JSON, and tell others; what came of each."""
         with _for_good():
-            return [outcome.said for outcome in await self._store.record(changes)]
+            return [outcome.said for outcome in await self._store.record(Changes.of(changes))]
 
     @activity.defn(name=REQUEST_CANCEL)
     async def request_cancel(self, workflow_id: str) -> None:

@@ -18,7 +18,7 @@ STEPS = SearchAttributeKey.for_keyword_list("StepwaySteps")
 
 SIGNS = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✖", "skipped": "⤼"}
 LONGEST_ERROR = 200
-PAUSE = timedelta(seconds=1)
+PAUSE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OperatorsView:
     """Keeps the workflow's search attributes and its details as the board says.
 
     Each upsert is an event in history and a write of Temporal's index. So what merely runs is told
-    once a second at most; a new status or failure at once.
+    every few seconds at most; a new status or failure at once.
     """
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,9 +19,13 @@ async def answer(handlers: Handlers, **ready: Any) -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, reader.feed_eof)
-    print(json.dumps(ready), flush=True)
+    answers = os.fdopen(os.dup(1), "w")
+    # What a package prints is no answer, native code included.
+    os.dup2(2, 1)
+    print(json.dumps(ready), file=answers, flush=True)
     while line := await reader.readline():
-        print(json.dumps(await _answer(handlers, json.loads(line))), flush=True)
+        done = await _answer(handlers, json.loads(line))
+        print(json.dumps(done), file=answers, flush=True)
 
 
 async def _answer(handlers: Handlers, asked: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import uuid4
 
 import asyncpg
@@ -101,4 +102,4 @@ async def test_a_workflow_is_told_at_once_what_postgres_will_never_take(
     assert refused.value.non_retryable
     await record.plan(build=1)
     with pytest.raises(ApplicationError, match="knows no action"):
-        await recorder.record(Changes(record.project_id, [StepChange("build", "nothing")]))
+        await recorder.record(asdict(Changes(record.project_id, [StepChange("build", "nothing")])))

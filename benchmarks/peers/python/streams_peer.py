@@ -62,12 +62,14 @@ class Peer:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._publisher: WorkflowStreamClient | None = None
+        self._clients: list[asyncio.Queue[str]] = []
 
     async def start(self) -> str:
         """Start the workflow that is changed; the path of its stream."""
         workflow_id = str(uuid4())
         await self._client.start_workflow(Streaming.run, 0.0, id=workflow_id, task_queue=QUEUE)
         self._publisher = WorkflowStreamClient.create(self._client, workflow_id)
+        self._reading = asyncio.create_task(self._read(workflow_id))
         return f"/events/{workflow_id}"
 
     async def change(self, mark: str) -> tuple[float, float]:
@@ -98,16 +100,25 @@ class Peer:
 
         @app.get("/events/{workflow_id}")
         async def events(workflow_id: str) -> StreamingResponse:
-            return StreamingResponse(self._frames(workflow_id), media_type="text/event-stream")
+            return StreamingResponse(self._frames(), media_type="text/event-stream")
 
         return app
 
-    async def _frames(self, workflow_id: str) -> AsyncIterator[str]:
-        yield ": hello\n\n"
+    async def _read(self, workflow_id: str) -> None:
+        """Read the stream once for all clients: a workflow takes ten waiting updates, no more."""
         reader = WorkflowStreamClient.create(self._client, workflow_id)
         item: Any
         async for item in reader.subscribe("steps", await reader.get_offset(), result_type=dict):
-            yield f"event: step\ndata: {json.dumps(item.data)}\n\n"
+            frame = f"event: step\ndata: {json.dumps(item.data)}\n\n"
+            for client in self._clients:
+                client.put_nowait(frame)
+
+    async def _frames(self) -> AsyncIterator[str]:
+        client: asyncio.Queue[str] = asyncio.Queue()
+        self._clients.append(client)
+        yield ": hello\n\n"
+        while True:
+            yield await client.get()
 
 
 async def main() -> None:
