@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from blueprints.errors import BlueprintError
+from cli.collector import collect_seldom
 from cli.errors import ClientError
 from cli.serving import (
     migrate_all,
@@ -96,6 +97,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _up(settings: Settings, host: str, port: int) -> None:
     async with running_everything(settings, host, port) as serving:
+        collect_seldom()
         typer.echo(f"ready {serving.api_url}")
         await until_stopped()
 
@@ -110,6 +112,7 @@ async def _worker(settings: Settings) -> None:
 async def _api(settings: Settings, host: str, port: int) -> None:
     await check_reachable(settings)
     async with running_api(settings, host, port) as url:
+        collect_seldom()
         typer.echo(f"ready {url}")
         await until_stopped()
 
