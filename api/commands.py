@@ -113,6 +113,7 @@ class Commands:
             deadline=deadline(),
             actor=actor,
             usual=await self._slow_after(new.blueprint),
+            index_pause=messages.INDEX_PAUSE,
         )
         await self._plan(given)
         await self._is_there(project_id, new.digest)
@@ -238,6 +239,7 @@ class Commands:
             actor=retry.actor,
             usual=await self._slow_after(project.blueprint),
             resumed=await self._records.resumed(project.id),
+            index_pause=messages.INDEX_PAUSE,
         )
 
 

@@ -48,6 +48,7 @@ async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
         request_hash="",
         deadline=(datetime.now(UTC) + PATIENCE).isoformat(),
         actor="local",
+        index_pause=messages.INDEX_PAUSE,
     )
     status = await client.execute_workflow(
         messages.WORKFLOW,

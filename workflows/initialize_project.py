@@ -39,7 +39,7 @@ class InitializeProject:
         self._ending = Ending(self._board, self._execution, self._record)
         resumes = input.resumed is not None
         self._decisions = Decisions(self._board, self._record, awaited=resumes)
-        self._view = OperatorsView()
+        self._view = OperatorsView(input.index_pause)
         self._status = "initializing"
         self._running: dict[str, asyncio.Task[None]] = {}
         self._planned = resumes

@@ -19,6 +19,9 @@ STEP_UNKNOWN = "StepUnknown"
 NAME_TAKEN = "NameTaken"
 START_EXPIRED = "StartExpired"
 
+INDEX_PAUSE = 5.0
+"""The `index_pause` of what is started today."""
+
 
 def workflow_id(project_id: str) -> str:
     """The id of the workflow that initializes a project."""
@@ -45,7 +48,9 @@ class InitializationInput:
 
     `definition` is the whole blueprint, kept for a later retry. `deadline` (ISO 8601) is the
     moment after which nothing is created. `usual` holds the p95 duration of steps in ms.
-    `resumed` is there when a project that has ended is taken up again.
+    `resumed` is there when a project that has ended is taken up again. `index_pause` is how many
+    seconds lie between two writes of what merely runs to Temporal's index; without it that is one,
+    and what the start has set is written again, as it was before there was this field.
     """
 
     project_id: str
@@ -59,6 +64,7 @@ class InitializationInput:
     actor: str
     usual: dict[str, int] = field(default_factory=dict)
     resumed: Resumed | None = None
+    index_pause: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ STEPS = SearchAttributeKey.for_keyword_list("StepwaySteps")
 
 SIGNS = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✖", "skipped": "⤼"}
 LONGEST_ERROR = 200
-PAUSE = timedelta(seconds=5)
+PAUSE = timedelta(seconds=1)
+"""Between two writes of what merely runs, where the input says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class OperatorsView:
     every few seconds at most; a new status or failure at once.
     """
 
-    def __init__(self) -> None:
-        self._told = _told_at_start()
+    def __init__(self, pause: float | None) -> None:
+        self._pause = PAUSE if pause is None else timedelta(seconds=pause)
+        self._told = None if pause is None else _told_at_start()
         self._told_at = workflow.now()
         self._latest: Shown | None = None
         self._later: asyncio.Task[None] | None = None
@@ -53,7 +55,7 @@ class OperatorsView:
         self._latest = Shown(status, board.having("failed"), board.having("running", "failed"))
         if self._latest == self._told:
             return
-        wait = PAUSE - (workflow.now() - self._told_at)
+        wait = self._pause - (workflow.now() - self._told_at)
         if self._latest.is_news_after(self._told) or wait <= timedelta(0):
             self._tell(self._latest)
         elif not self._later:

@@ -94,6 +94,10 @@ async def _continue_undone(stepway: Stepway, project: str) -> None:
 
 SHAPES = {
     "plain": Shape({"a": NOOP, "b": NOOP, "c": NOOP}, _succeed),
+    "plain-indexed-at-start": Shape({"a": NOOP, "b": NOOP, "c": NOOP}, _succeed),
+    "retried-indexed-at-start": Shape(
+        {"a": NOOP, "doomed": FIXABLE, "b": NOOP}, _fix, {"parameters": VALUE}
+    ),
     "parallel": Shape(
         {
             "a": {**NOOP, "needs": []},
