@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-GENERATIONS = 50_000, 5, 5
+GENERATIONS = 10_000, 10, 10
 """How many new objects make a collection, and how many collections one of the older ones."""
 
 
