@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sysconfig
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ ABOUT = (
     "(on a file, so that it survives), against `temporal server start-dev` as it comes, in memory. "
     "Both workers run workflows without Python's sandbox, whose cost is no server's."
 )
+
+PATIENCE = 60.0
 
 
 async def run(stage: Stage) -> list[Comparison]:
@@ -47,7 +50,17 @@ async def _plain_server(stage: Stage, port: int) -> Client:
     temporal = program(Path(sysconfig.get_path("scripts")), "temporal")
     options = ["--headless", "--log-level=error", f"--ip={HOST}", f"--port={port}"]
     await stage.side("server", port, temporal, "server", "start-dev", *options)
-    return await Client.connect(f"{HOST}:{port}")
+    return await _connected(f"{HOST}:{port}")
+
+
+async def _connected(address: str) -> Client:
+    """A client, once the server behind its open port is healthy. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await Client.connect(address)
+            except RuntimeError:
+                await asyncio.sleep(0.1)
 
 
 async def _latency(client: Client, times: int) -> Metrics:
