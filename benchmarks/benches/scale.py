@@ -6,9 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-import psutil
-
 from benchmarks.child import Child
+from benchmarks.cpu import servers_cpu
 from benchmarks.initializations import LiveProject, blueprint, initialize
 from benchmarks.measure import Comparison, Metrics, interleave
 from benchmarks.stage import Stage
@@ -19,7 +18,6 @@ ABOUT = (
     "The cost of one initialization of 8 no-op steps, for docs/scale.md; the same load on three "
     "workers and on one; and changes seen by the clients of two API processes."
 )
-PARTS = {"temporal": "temporal", "postgres": "postgres", "valkey-server": "valkey"}
 
 
 async def run(stage: Stage) -> list[Comparison]:
@@ -88,13 +86,7 @@ async def _counters(stage: Stage, worker: Child) -> dict[str, float]:
         "Redis messages": float(stats.get("cmdstat_publish", {}).get("calls", 0)),
         "worker CPU seconds": worker.cpu_seconds(),
     }
-    for process in psutil.Process().children(recursive=True):
-        part = PARTS.get(process.name())
-        if part:
-            used = process.cpu_times()
-            name = f"{part} CPU seconds"
-            found[name] = found.get(name, 0.0) + used.user + used.system
-    return found
+    return found | {f"{part} CPU seconds": used for part, used in servers_cpu().items()}
 
 
 async def _watch_over_two(stage: Stage) -> None:
