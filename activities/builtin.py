@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from activities.command import CommandSteps
-from activities.credentials import CredentialSteps
-from activities.database import DatabaseSteps
-from activities.environments import EnvironmentSteps
-from activities.finalize import FinalizeSteps
-from activities.gitops import GitopsSteps
-from activities.registry import Resources, StepActivity
-from activities.repository import RepositorySteps
-from activities.template import TemplateSteps
+from stepway.activities.command.run_command import CommandSteps
+from stepway.activities.credentials.resolve_credentials import CredentialSteps
+from stepway.activities.database.create_db_records import DatabaseSteps
+from stepway.activities.database.create_environments import EnvironmentSteps
+from stepway.activities.database.finalize import FinalizeSteps
+from stepway.activities.git.create_repository import RepositorySteps
+from stepway.activities.git.push_template import TemplateSteps
+from stepway.activities.gitops.setup_gitops import GitopsSteps
+from stepway.activities.registry import Resources, StepActivity
 
 BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tracking.models import Base
+from stepway_tracking.record.models import Base
 
 
 class Environment(Base):

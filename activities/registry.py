@@ -1,24 +1,27 @@
-"""Which steps a worker can run: the built-in ones and those of the operator's own modules.
+"""Which steps a worker can run: the built-in ones and those of STEPWAY_STEP_MODULES.
 
 A module offers `step_activities(resources)`, which returns its activities, bound to what they need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from activities.credentials import Credentials
-from tracking.crypto import open_keyring
-from tracking.settings import Settings, SettingsError
-from tracking.vault import Vault
+from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.runtime.setting_types import SettingsError
+from stepway.runtime.worker_settings import WorkerSettings
+from stepway.vault.keyring import open_keyring
+from stepway.vault.vault import Vault
 
-BUILT_IN = "activities.builtin"
+BUILT_IN = "stepway.activities.builtin"
 _SETTING = "STEPWAY_STEP_MODULES"
 
 StepActivity = Callable[..., Any]
@@ -28,7 +31,7 @@ StepActivity = Callable[..., Any]
 class Resources:
     """What steps are built from."""
 
-    settings: Settings
+    settings: WorkerSettings
     engine: AsyncEngine
 
     @property
@@ -38,13 +41,16 @@ class Resources:
         return Credentials(self.settings.data_dir / "repositories", vault)
 
 
-def load_steps(resources: Resources, modules: Sequence[str]) -> dict[str, StepActivity]:
-    """The activities of the built-in steps and of `modules`, by activity type.
+def load_steps(resources: Resources) -> dict[str, StepActivity]:
+    """The activities of the built-in steps and of STEPWAY_STEP_MODULES, by activity type.
 
     Raises SettingsError when a module cannot be used, or brings a type that is there already.
     """
+    settings = resources.settings
+    if settings.step_modules:
+        _look_in(Path.cwd(), *settings.step_path)
     steps: dict[str, StepActivity] = {}
-    for module in (BUILT_IN, *modules):
+    for module in (BUILT_IN, *settings.step_modules):
         for name, step in _steps_of(module, resources):
             if name in steps:
                 raise SettingsError(f"{_SETTING}: {module} brings a second step {name!r}")
@@ -52,14 +58,39 @@ def load_steps(resources: Resources, modules: Sequence[str]) -> dict[str, StepAc
     return steps
 
 
+def _look_in(*folders: Path) -> None:
+    """Let Python find modules in these folders first, in their order."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingsError(f"STEPWAY_STEP_PATH: {folder} is not a folder")
+    places = [str(folder.absolute()) for folder in folders]
+    sys.path[:] = [*places, *(place for place in sys.path if place not in places)]
+
+
 def _steps_of(module: str, resources: Resources) -> Iterator[tuple[str, StepActivity]]:
     try:
-        offered = import_module(module).step_activities(resources)
+        found = import_module(module)
+    except (Exception, SystemExit) as error:
+        raise SettingsError(
+            f"{_SETTING}: {module} cannot be imported: {_reason(error)}; "
+            f"looked in {_searched(resources.settings)}, then among the installed packages"
+        ) from error
+    try:
+        offered = found.step_activities(resources)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SettingsError(f"{_SETTING}: {module} cannot be used: {reason}") from error
+        raise SettingsError(
+            f"{_SETTING}: {module} ({found.__file__}) cannot be used: {_reason(error)}"
+        ) from error
     for step in offered:
         definition = activity._Definition.from_callable(step)
         if definition is None or definition.name is None:
             raise SettingsError(f"{_SETTING}: {module} offers {step!r}, which is no activity")
         yield definition.name, step
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _searched(settings: WorkerSettings) -> str:
+    return ", ".join(str(folder.absolute()) for folder in (Path.cwd(), *settings.step_path))

@@ -8,44 +8,42 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import (
-    analytics,
+from stepway.api.auth.guard import check_rules
+from stepway.api.auth.limits import REQUEST_BYTES
+from stepway.api.errors import add_error_handlers
+from stepway.api.middleware.body_size import SizeLimit
+from stepway.api.middleware.cors import Cors
+from stepway.api.middleware.detached_stream import Application
+from stepway.api.middleware.requests import Requests
+from stepway.api.openapi import document_problems
+from stepway.api.resources import open_resources
+from stepway.api.routes import (
     blueprints,
     codec,
     controls,
     estimate,
+    events,
     health,
     initialization,
     metrics,
     projects,
     session,
-    starting,
-    stream,
+    statistics,
 )
-from api.application import Application
-from api.cors import Cors
-from api.errors import add_error_handlers
-from api.guard import check_rules
-from api.limits import REQUEST_BYTES
-from api.metrics import Metrics
-from api.openapi import document_problems
-from api.pages import add_pages
-from api.requests import Requests
-from api.resources import open_resources
-from api.sizes import SizeLimit
-from blueprints.arguments import KnownSteps
-from tracking.hub_options import HubOptions
-from tracking.settings import Settings
+from stepway.api.routes.metrics import Metrics
+from stepway.api.routes.pages import add_pages
+from stepway.blueprints.arguments import KnownSteps
+from stepway.runtime.api_settings import ApiSettings
+from stepway_tracking.stream.options import HubOptions
 
 ROUTERS = (
     projects.router,
-    starting.router,
     initialization.router,
     controls.router,
     estimate.router,
-    stream.router,
+    events.router,
     blueprints.router,
-    analytics.router,
+    statistics.router,
     health.router,
     metrics.router,
     session.router,
@@ -54,7 +52,7 @@ ROUTERS = (
 
 
 def create_app(
-    settings: Settings,
+    settings: ApiSettings,
     known_steps: KnownSteps | None = None,
     hub_options: HubOptions | None = None,
 ) -> FastAPI:

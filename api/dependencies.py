@@ -14,11 +14,11 @@ from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
-from api.access import Person
-from api.errors import InputInvalid
-from api.guard import Admission
-from api.resources import AppResources
-from tracking.errors import ProjectUnknown
+from stepway.api.auth.guard import Admission
+from stepway.api.auth.policy import Person
+from stepway.api.errors import InputInvalid
+from stepway.api.resources import AppResources
+from stepway_tracking.record.errors import ProjectUnknown
 
 MAX_VERSION = 2**63 - 1
 

@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 from temporalio.client import RPCError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCStatusCode
 
-from api.refusals import Refusal
-from api.requests import correlation_id
-from blueprints.errors import BlueprintUnknown, ParametersInvalid
-from tracking.database import UNREACHABLE
-from tracking.errors import (
-    KeyMissing,
+from stepway.api.auth.refusals import Refusal
+from stepway.api.middleware.requests import correlation_id
+from stepway.blueprints.errors import BlueprintUnknown, ParametersInvalid
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.record.errors import (
     KeyReused,
     NameTaken,
     NotConfirmed,
@@ -28,9 +28,8 @@ from tracking.errors import (
     Refused,
     StartExpired,
     StepUnknown,
-    Undecipherable,
 )
-from tracking.hub import TooManyStreams
+from stepway_tracking.stream.hub import TooManyStreams
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.access import ROUTES
-from api.schemas import Problem
+from stepway.api.auth.policy import ROUTES
+from stepway.api.schemas import Problem
 
 _CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 

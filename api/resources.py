@@ -10,31 +10,31 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api.access import Rules
-from api.commands import Commands
-from api.limits import Limits
-from api.records import Records
-from api.signin import SignIn
-from blueprints.arguments import KnownSteps
-from blueprints.catalog import Catalog
-from tracking.analytics import Analytics
-from tracking.crypto import open_keyring
-from tracking.database import open_engine, open_pool
-from tracking.durations import Durations
-from tracking.hub import Hub
-from tracking.hub_options import HubOptions
-from tracking.listing import Listing
-from tracking.reader import Reader
-from tracking.settings import Settings
-from tracking.temporal import connect_temporal
-from tracking.vault import Vault
+from stepway.api.auth.limits import Limits
+from stepway.api.auth.policy import Rules
+from stepway.api.auth.signin import SignIn
+from stepway.api.commands.control import Commands
+from stepway.api.commands.records import Records
+from stepway.blueprints.arguments import KnownSteps
+from stepway.blueprints.catalog import Catalog
+from stepway.runtime.api_settings import ApiSettings
+from stepway.runtime.postgres import open_engine
+from stepway.runtime.temporal import connect_temporal
+from stepway.vault.keyring import open_keyring
+from stepway.vault.vault import Vault
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.queries.projects import Listing
+from stepway_tracking.queries.reader import Reader
+from stepway_tracking.queries.statistics import Analytics, Durations
+from stepway_tracking.stream.hub import Hub
+from stepway_tracking.stream.options import HubOptions
 
 
 @dataclass(frozen=True)
 class AppResources:
     """Clients and readers that the routes share; `app.state.resources` holds them."""
 
-    settings: Settings
+    settings: ApiSettings
     catalog: Catalog
     pool: asyncpg.Pool
     engine: AsyncEngine
@@ -54,7 +54,9 @@ class AppResources:
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, known_steps: KnownSteps | None = None, hub_options: HubOptions | None = None
+    settings: ApiSettings,
+    known_steps: KnownSteps | None = None,
+    hub_options: HubOptions | None = None,
 ) -> AsyncIterator[AppResources]:
     """Open everything, and close it in reverse order.
 

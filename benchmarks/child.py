@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import psutil
 
-from embedded.process import ends_with_parent
+from stepway.embedded.process import ends_with_parent
 
 ROOT = Path(__file__).parent.parent
 START_PATIENCE = 60.0
@@ -134,4 +134,4 @@ def python(module: str, *arguments: str | int) -> list[str]:
 
 def stepway(*arguments: str) -> list[str]:
     """The command of a role of Stepway, on this Python."""
-    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    return [sys.executable, "-c", "from stepway.cli.main import main; main()", *arguments]

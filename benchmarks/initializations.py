@@ -15,13 +15,14 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from benchmarks.bare import BareSteps
-from blueprints.models import Blueprint
-from blueprints.planning import make_plan
-from tracking.changes import NewInitialization, PlannedRow, StepChange
-from tracking.events import Publisher
-from tracking.store import Store
-from workflows import messages, operators
-from workflows.messages import InitializationInput
+from stepway.blueprints.models import Blueprint
+from stepway.blueprints.planning import make_plan
+from stepway.workflows.engine import search_attributes
+from stepway.workflows.model import messages
+from stepway.workflows.model.messages import InitializationInput
+from stepway_tracking.record.changes import NewInitialization, PlannedRow, StepChange
+from stepway_tracking.record.store import Store
+from stepway_tracking.stream.publisher import Publisher
 
 STEPS = 8
 BARE_QUEUE = "bare"
@@ -57,9 +58,9 @@ async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
         task_queue=queue,
         search_attributes=TypedSearchAttributes(
             [
-                SearchAttributePair(operators.PROJECT, given.name),
-                SearchAttributePair(operators.BLUEPRINT, given.plan.blueprint),
-                SearchAttributePair(operators.STATUS, "initializing"),
+                SearchAttributePair(search_attributes.PROJECT, given.name),
+                SearchAttributePair(search_attributes.BLUEPRINT, given.plan.blueprint),
+                SearchAttributePair(search_attributes.STATUS, "initializing"),
             ]
         ),
     )

@@ -15,12 +15,12 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from benchmarks.child import Child, python, running, stepway
-from cli.serving import migrate_all
-from embedded.servers import EmbeddedServers
-from tracking.database import open_pool
-from tracking.events import open_redis
-from tracking.settings import Settings
-from tracking.temporal import connect_temporal
+from stepway.cli.run.roles import migrate_all
+from stepway.embedded.servers import EmbeddedServers
+from stepway.runtime.settings import Settings
+from stepway.runtime.temporal import connect_temporal
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.stream.publisher import open_redis
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.project import ProjectRef
-from activities.registry import Resources
+from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources
 
 LONGEST = 300.0
 

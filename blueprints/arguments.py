@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_type_hints
 
-from blueprints.suggestions import suggestion
+from stepway.blueprints.suggestions import suggestion
 
 KnownSteps = Mapping[str, type[Any] | None]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints.arguments import KnownSteps
-from blueprints.errors import BlueprintError, BlueprintUnknown
-from blueprints.loader import load
-from blueprints.models import Blueprint, Step
-from blueprints.source import read
-from blueprints.suggestions import suggestion
+from stepway.blueprints.arguments import KnownSteps
+from stepway.blueprints.errors import BlueprintError, BlueprintUnknown
+from stepway.blueprints.loader import load
+from stepway.blueprints.models import Blueprint, Step
+from stepway.blueprints.source import read
+from stepway.blueprints.suggestions import suggestion
 
 BUILT_IN = Path(__file__).parent
 

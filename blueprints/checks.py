@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError
 
-from blueprints.arguments import KnownSteps, argument_problems, fitting
-from blueprints.models import Blueprint, Step
-from blueprints.schema import Problem, schema_problems
-from blueprints.source import Place
-from blueprints.suggestions import suggestion
-from workflows.plan import Graph
-from workflows.references import Reference, ReferenceInvalid, parse, texts
+from stepway.blueprints.arguments import KnownSteps, argument_problems, fitting
+from stepway.blueprints.models import Blueprint, Step
+from stepway.blueprints.schema import Problem, schema_problems
+from stepway.blueprints.source import Place
+from stepway.blueprints.suggestions import suggestion
+from stepway.workflows.model.plan import Graph
+from stepway.workflows.model.references import Reference, ReferenceInvalid, parse, texts
 
 PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
 STEP_SUPPLIED = frozenset({"project"})

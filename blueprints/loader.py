@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from blueprints.arguments import KnownSteps
-from blueprints.checks import problems
-from blueprints.models import Blueprint, Retry, Step, Undo
-from blueprints.source import Source, read
-from blueprints.suggestions import suggestion
+from stepway.blueprints.arguments import KnownSteps
+from stepway.blueprints.checks import problems
+from stepway.blueprints.models import Blueprint, Retry, Step, Undo
+from stepway.blueprints.source import Source, read
+from stepway.blueprints.suggestions import suggestion
 
 
 def load(file: Path, known_steps: KnownSteps | None = None) -> Blueprint:

@@ -10,10 +10,10 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from blueprints.errors import ParameterError, ParametersInvalid
-from blueprints.models import Blueprint
-from blueprints.schema import validator
-from blueprints.suggestions import suggestion
+from stepway.blueprints.errors import ParameterError, ParametersInvalid
+from stepway.blueprints.models import Blueprint
+from stepway.blueprints.schema import validator
+from stepway.blueprints.suggestions import suggestion
 
 MAX_DEPTH = 20
 MAX_BYTES = 64 * 1024

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from blueprints.models import Blueprint, Retry, Step
-from blueprints.parameters import complete_parameters
-from workflows.plan import Plan, PlannedStep, RetryPlan, UndoPlan
-from workflows.references import bind
+from stepway.blueprints.models import Blueprint, Retry, Step
+from stepway.blueprints.parameters import complete_parameters
+from stepway.workflows.model.plan import Plan, PlannedStep, RetryPlan, UndoPlan
+from stepway.workflows.model.references import bind
 
 
 def make_plan(
@@ -17,7 +17,7 @@ def make_plan(
     """The plan of one initialization; `project` has id, name and owner.
 
     References to parameters and project are replaced, those to results of steps are left to
-    `workflows.references.resolve`. Raises ParametersInvalid.
+    `stepway.workflows.model.references.resolve`. Raises ParametersInvalid.
     """
     values = {
         "parameters": complete_parameters(blueprint, parameters),

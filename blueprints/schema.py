@@ -11,7 +11,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from blueprints.source import Place
+from stepway.blueprints.source import Place
 
 Problem = tuple[Place, str]
 _FORMATS = Draft202012Validator.FORMAT_CHECKER

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from blueprints.errors import BlueprintError
+from stepway.blueprints.errors import BlueprintError
 
 Place = tuple[str | int, ...]
 

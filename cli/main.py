@@ -11,28 +11,49 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli.errors import ClientError
-from cli.output import say_error
-from tracking.settings import SettingsError
+from stepway.cli.client.errors import ClientError
+from stepway.cli.view.output import say_error
+from stepway.runtime.setting_types import SettingsError
 
 # Where each command is and what the help says of it, in the order of `stepway --help`.
 COMMANDS = {
-    "up": ("cli.roles:up", "Run all of Stepway on this machine, in the foreground."),
-    "worker": ("cli.roles:worker", "Run a worker: workflows and their steps."),
-    "api": ("cli.roles:api", "Serve the API and the page."),
-    "migrate": ("cli.roles:migrate", "Bring the database and Temporal up to date."),
-    "demo": ("cli.demo:demo", "Bring everything up and show one real project."),
-    "create": ("cli.create:create", "Start the initialization of a project."),
-    "watch": ("cli.watch:watch", "Show an initialization live until it is over."),
-    "list": ("cli.listing:list_projects", "List the projects, newest first."),
-    "steps": ("cli.listing:steps", "List the steps of a project's initialization."),
-    "attempts": ("cli.listing:attempts", "List every attempt of a step, with its error."),
-    "history": ("cli.listing:history", "List what happened to a project, and who did it."),
-    "retry": ("cli.controls:retry", "Run a failed step again, or all that failed."),
-    "skip": ("cli.controls:skip", "Go on without a failed step, where the blueprint allows it."),
-    "cancel": ("cli.controls:cancel", "Stop an initialization."),
-    "token": ("cli.token:app", "Make, list and revoke the API's tokens."),
-    "credential": ("cli.credential:app", "Keep the secrets that steps use."),
+    "up": (
+        "stepway.cli.commands.roles:up",
+        "Run all of Stepway on this machine, in the foreground.",
+    ),
+    "worker": ("stepway.cli.commands.roles:worker", "Run a worker: workflows and their steps."),
+    "api": ("stepway.cli.commands.roles:api", "Serve the API and the page."),
+    "migrate": (
+        "stepway.cli.commands.roles:migrate",
+        "Bring the database and Temporal up to date.",
+    ),
+    "demo": ("stepway.cli.commands.demo:demo", "Bring everything up and show one real project."),
+    "create": ("stepway.cli.commands.create:create", "Start the initialization of a project."),
+    "watch": ("stepway.cli.commands.watch:watch", "Show an initialization live until it is over."),
+    "list": ("stepway.cli.commands.listing:list_projects", "List the projects, newest first."),
+    "steps": (
+        "stepway.cli.commands.listing:steps",
+        "List the steps of a project's initialization.",
+    ),
+    "attempts": (
+        "stepway.cli.commands.listing:attempts",
+        "List every attempt of a step, with its error.",
+    ),
+    "history": (
+        "stepway.cli.commands.listing:history",
+        "List what happened to a project, and who did it.",
+    ),
+    "retry": (
+        "stepway.cli.commands.controls:retry",
+        "Run a failed step again, or all that failed.",
+    ),
+    "skip": (
+        "stepway.cli.commands.controls:skip",
+        "Go on without a failed step, where the blueprint allows it.",
+    ),
+    "cancel": ("stepway.cli.commands.controls:cancel", "Stop an initialization."),
+    "token": ("stepway.cli.commands.token:app", "Make, list and revoke the API's tokens."),
+    "credential": ("stepway.cli.commands.credential:app", "Keep the secrets that steps use."),
 }
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from embedded.errors import ServerError
+from stepway.runtime.errors import ServerError
 
 HOST = "127.0.0.1"
 RANGE = range(20_000, 32_000)

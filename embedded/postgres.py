@@ -13,11 +13,11 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from embedded import postgres_user
-from embedded.errors import ServerError
-from embedded.ports import HOST
-from embedded.process import as_user, end, ends_with_parent
-from embedded.server import Server, password, program
+from stepway.embedded import postgres_user
+from stepway.embedded.ports import HOST
+from stepway.embedded.process import as_user, end, ends_with_parent
+from stepway.embedded.server import Server, password, program
+from stepway.runtime.errors import ServerError
 
 NAME = "stepway"
 """Of the database and of its owner."""

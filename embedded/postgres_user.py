@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from embedded.errors import ServerError
+from stepway.runtime.errors import ServerError
 
 if sys.platform != "win32":
     import pwd

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from embedded.ports import HOST
-from embedded.postgres import NAME
+from stepway.embedded.ports import HOST
+from stepway.embedded.postgres import NAME
 
 _PORT_LINE = 3
 

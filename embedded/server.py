@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from embedded.errors import ServerError
-from embedded.ports import Ports
-from embedded.process import ChildProcess
+from stepway.embedded.ports import Ports
+from stepway.embedded.process import ChildProcess
+from stepway.runtime.errors import ServerError
 
 POLL_SECONDS = 0.05
 STARTS = 3

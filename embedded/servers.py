@@ -11,14 +11,14 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from embedded.errors import ServerError
-from embedded.ports import Ports
-from embedded.postgres import Postgres
-from embedded.reachable import check_reachable
-from embedded.server import Server
-from embedded.temporal import Temporal
-from embedded.valkey import Valkey
-from tracking.settings import Settings
+from stepway.embedded.ports import Ports
+from stepway.embedded.postgres import Postgres
+from stepway.embedded.server import Server
+from stepway.embedded.temporal import Temporal
+from stepway.embedded.valkey import Valkey
+from stepway.runtime.errors import ServerError
+from stepway.runtime.reachable import check_reachable
+from stepway.runtime.settings import Settings
 
 __all__ = ["EmbeddedServers", "ServerError", "check_reachable"]
 

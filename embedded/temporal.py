@@ -10,8 +10,8 @@ from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from embedded.ports import HOST, Ports
-from embedded.server import Server, program
+from stepway.embedded.ports import HOST, Ports
+from stepway.embedded.server import Server, program
 
 SEARCH_ATTRIBUTES = {
     "StepwayStatus": "Keyword",

@@ -9,9 +9,9 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from embedded.errors import ServerError
-from embedded.ports import HOST
-from embedded.server import Server, password
+from stepway.embedded.ports import HOST
+from stepway.embedded.server import Server, password
+from stepway.runtime.errors import ServerError
 
 
 class Valkey(Server):

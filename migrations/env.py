@@ -1,10 +1,11 @@
-"""Alembic's entry: runs on the connection that `migrations.upgrade` hands over."""
+"""Alembic's entry: runs on the connection that `stepway.migrations.upgrade` hands over."""
 
 from alembic import context
 
-import activities.models  # noqa: F401 - registers its tables
-import tracking.access_models  # noqa: F401 - registers its tables
-from tracking.models import Base
+import stepway.activities.models
+import stepway.api.auth.models
+import stepway.vault.models  # noqa: F401 - registers its tables
+from stepway_tracking.record.models import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

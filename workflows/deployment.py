@@ -20,8 +20,8 @@ from temporalio.client import (
     ScheduleSpec,
 )
 
-from workflows import reconcile
-from workflows.operators import BLUEPRINT, PROJECT, STATUS, STEPS
+from stepway.workflows import reconcile
+from stepway.workflows.engine.search_attributes import BLUEPRINT, PROJECT, STATUS, STEPS
 
 SWEEP_SCHEDULE = "stepway-reconcile"
 SWEEP_INTERVAL = timedelta(seconds=20)

@@ -10,17 +10,23 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from tracking.changes import NewInitialization, PlannedRow, ProjectChange, StepChange
-    from tracking.recording import WorkflowRecord
-    from workflows import messages, rules
-    from workflows.board import Board, default_text
-    from workflows.decisions import Decisions, until_accepted
-    from workflows.ending import Ending, skipped
-    from workflows.execution import Execution
-    from workflows.failures import failure_outcome, failure_text
-    from workflows.messages import Cancel, InitializationInput, Retry, Skip
-    from workflows.operators import OperatorsView
-    from workflows.plan import PlannedStep
+    from stepway.workflows.engine import rules
+    from stepway.workflows.engine.board import Board, default_text
+    from stepway.workflows.engine.decisions import Decisions, until_accepted
+    from stepway.workflows.engine.ending import Ending, skipped
+    from stepway.workflows.engine.execution import Execution
+    from stepway.workflows.engine.failures import failure_outcome, failure_text
+    from stepway.workflows.engine.search_attributes import OperatorsView
+    from stepway.workflows.model import messages
+    from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
+    from stepway.workflows.model.plan import PlannedStep
+    from stepway_tracking.record.changes import (
+        NewInitialization,
+        PlannedRow,
+        ProjectChange,
+        StepChange,
+    )
+    from stepway_tracking.workflow.recording import WorkflowRecord
 
 RESUME_PATIENCE = timedelta(seconds=15)
 """How long a run that was started for a retry waits for it before it closes again."""

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from tracking.recording import RECONCILE
+    from stepway_tracking.workflow.recording import RECONCILE
 
 NAME = "ReconcileInitializations"
 

@@ -13,8 +13,8 @@ from temporalio.client import Client
 from benchmarks.initializations import run_bare
 from benchmarks.measure import Comparison, Metrics, Target, interleave
 from benchmarks.stage import Stage
-from embedded.ports import HOST, Ports
-from embedded.server import program
+from stepway.embedded.ports import HOST, Ports
+from stepway.embedded.server import program
 
 ABOUT = (
     "8 no-op steps of bare Temporal, one after the other, on the server that `stepway up` starts "

@@ -14,12 +14,12 @@ import asyncpg
 from benchmarks.measure import Comparison, Metrics, Target, interleave, percentile
 from benchmarks.stage import Stage
 from benchmarks.untold import Untold
-from migrations.upgrade import upgrade_database
-from tracking.analytics import Analytics
-from tracking.changes import StepChange
-from tracking.database import open_pool
-from tracking.reader import Reader
-from tracking.store import Store
+from stepway.migrations.upgrade import upgrade_database
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.queries.reader import Reader
+from stepway_tracking.queries.statistics import Analytics
+from stepway_tracking.record.changes import StepChange
+from stepway_tracking.record.store import Store
 
 ABOUT = (
     "p99 of a step's start written and of a snapshot read, of random projects, in databases of "

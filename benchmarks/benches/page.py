@@ -14,11 +14,11 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from api.pages import BUILT
 from benchmarks.child import Child, ChildFailed
 from benchmarks.initializations import LiveProject, marked
 from benchmarks.measure import Comparison, Target
 from benchmarks.stage import Stage
+from stepway.api.routes.pages import BUILT
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import eventually
 

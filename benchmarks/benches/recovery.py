@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.initializations import blueprint, initialize
 from benchmarks.measure import Comparison, Target
 from benchmarks.stage import Stage
-from blueprints.models import Blueprint, Retry
+from stepway.blueprints.models import Blueprint, Retry
 
 ABOUT = (
     "From kill -9 of the worker in the middle of a step until another worker runs it again, "

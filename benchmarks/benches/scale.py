@@ -12,7 +12,7 @@ from benchmarks.initializations import LiveProject, blueprint, initialize
 from benchmarks.measure import Comparison, Metrics, interleave
 from benchmarks.stage import Stage
 from benchmarks.streams import MARKS
-from workflows import messages
+from stepway.workflows.model import messages
 
 ABOUT = (
     "The cost of one initialization of 8 no-op steps, for docs/scale.md; the same load on three "

@@ -13,11 +13,11 @@ from benchmarks.initializations import new_rows
 from benchmarks.measure import Comparison, Metrics, Target, interleave
 from benchmarks.stage import Stage
 from benchmarks.untold import Untold
-from tracking.changes import StepChange
-from tracking.store import Store
+from stepway_tracking.record.changes import StepChange
+from stepway_tracking.record.store import Store
 
 ABOUT = (
-    "Starts and ends of steps recorded a second through `tracking.store`, by one process, against "
+    "Starts and ends of steps recorded a second through the library, by one process, against "
     "pgbench with the same statement, as many clients and the same fsync. Nothing is published."
 )
 

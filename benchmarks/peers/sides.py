@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.child import Child, python
 from benchmarks.peers.install import node_peer, python_peer
 from benchmarks.stage import Stage
-from embedded.ports import HOST, Ports
+from stepway.embedded.ports import HOST, Ports
 
 NODE = "Node: BullMQ, ioredis, tRPC"
 DBOS = "DBOS"

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from benchmarks.sides.serving import serve
-from tracking.database import open_pool
-from tracking.settings import load_settings
+from stepway.runtime.settings import load_settings
+from stepway_tracking.postgres import open_pool
 
 
 async def main() -> None:

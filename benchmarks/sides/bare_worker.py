@@ -11,13 +11,13 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-import worker
 from benchmarks.bare import BareSteps
 from benchmarks.initializations import BARE_QUEUE
 from benchmarks.sides.answering import answer
 from benchmarks.steps import noop, pause
-from tracking.settings import load_settings
-from tracking.temporal import connect_temporal
+from stepway import worker
+from stepway.runtime.settings import load_settings
+from stepway.runtime.temporal import connect_temporal
 
 
 async def main(address: str = "") -> None:

@@ -9,7 +9,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from benchmarks.sides.serving import serve
-from tracking.settings import load_settings
+from stepway.runtime.settings import load_settings
 
 HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
 CHANNEL = "floor"

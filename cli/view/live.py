@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.fold import Initialization, Step, in_order
-from cli.view.text import excerpt, one_line
-from cli.view.words import (
+from stepway.cli.client.fold import Initialization, Step, in_order
+from stepway.cli.view.text import excerpt, one_line
+from stepway.cli.view.words import (
     ICONS,
     STYLES,
     TimeLeft,

@@ -10,10 +10,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from cli.fold import Initialization
-from cli.view.live import picture
-from cli.view.plain import changes
-from cli.view.words import TimeLeft, time_left
+from stepway.cli.client.fold import Initialization
+from stepway.cli.view.live import picture
+from stepway.cli.view.log import changes
+from stepway.cli.view.words import TimeLeft, time_left
 
 _FRAMES_A_SECOND = 8
 

@@ -9,9 +9,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.fold import Initialization, Step, in_order
-from cli.view.text import excerpt, one_line
-from cli.view.words import ICONS, STYLES, elapsed, error_of, metadata_of, name_of, remedy_of, taken
+from stepway.cli.client.fold import Initialization, Step, in_order
+from stepway.cli.view.text import excerpt, one_line
+from stepway.cli.view.words import (
+    ICONS,
+    STYLES,
+    elapsed,
+    error_of,
+    metadata_of,
+    name_of,
+    remedy_of,
+    taken,
+)
 
 _ERROR_LINES = 20
 _VERBS = {"failed": " ", "cancelled": " was "}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cli.fold import Step
-from cli.view.text import duration, moment, one_line, rough
+from stepway.cli.client.fold import Step
+from stepway.cli.view.text import duration, moment, one_line, rough
 
 ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
 STYLES = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stepway.runtime.settings import Settings
 from tests.support.servers import Stepway, running_stepway
-from tracking.settings import Settings
 
 
 @pytest.fixture

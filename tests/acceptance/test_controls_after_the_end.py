@@ -11,6 +11,8 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from stepway.runtime.settings import Settings
+from stepway.workflows import initialize_project
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import (
     actions,
@@ -24,8 +26,6 @@ from tests.support.controls import (
     workflow_of,
 )
 from tests.support.servers import Json, eventually, write_blueprint
-from tracking.settings import Settings
-from workflows import initialize_project
 
 CHAIN: list[Json] = [
     {"step": "first", "with": {"value": "kept"}},

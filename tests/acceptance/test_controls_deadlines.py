@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from api import commands
+from stepway.api.commands import control
+from stepway_tracking.queries import statistics
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import actions
 from tests.support.servers import Json, eventually, write_blueprint
-from tracking import durations
 
 
 async def test_step_past_its_usual_p95_is_marked_slow_and_still_completes(
     start_stepway: StartStepway, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "FEWEST_SAMPLES", 1)
-    monkeypatch.setattr(durations, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(control, "FEWEST_SAMPLES", 1)
+    monkeypatch.setattr(statistics, "FRESH_SECONDS", 0.0)
     blueprint = write_blueprint(folder, [{"step": "held", "uses": "gate"}])
     async with start_stepway() as stepway:
         stepway.open_gate("held")
@@ -45,7 +45,7 @@ async def test_step_past_its_usual_p95_is_marked_slow_and_still_completes(
 async def test_nothing_is_slow_before_enough_runs_are_known(
     start_stepway: StartStepway, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durations, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(statistics, "FRESH_SECONDS", 0.0)
     blueprint = write_blueprint(folder, [{"step": "quick", "uses": "noop"}])
     async with start_stepway() as stepway:
         await stepway.until(await stepway.create(blueprint), "active")

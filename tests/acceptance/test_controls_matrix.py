@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from api import updates
+from stepway.api.commands import updates
+from stepway.worker import running_worker
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import asked_of, runs_of, statuses, until_closed, until_ended
 from tests.support.servers import Json, Stepway, write_blueprint
-from worker import running_worker
 
 STEPS: list[Json] = [
     {"step": "done", "needs": []},

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from stepway.runtime.settings import Settings
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import (
     actions,
@@ -19,7 +20,6 @@ from tests.support.controls import (
     workflow_of,
 )
 from tests.support.servers import Json, Stepway, eventually, write_blueprint
-from tracking.settings import Settings
 
 
 async def listed(client: Client, query: str) -> list[str]:

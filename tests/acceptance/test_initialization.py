@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import asyncpg
 
+from stepway.worker import running_worker
 from tests.acceptance.conftest import StartStepway
 from tests.support.servers import eventually, write_blueprint
-from worker import running_worker
 
 run = partial(subprocess.run, check=True)
 

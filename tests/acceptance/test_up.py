@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
+from stepway.runtime.settings import Settings
 from tests.support.servers import PATIENCE, Stepway, write_blueprint
-from tracking.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("stepway")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from api.pages import BUILT
+from stepway.api.routes.pages import BUILT
+from stepway.runtime.settings import Settings
 from tests.e2e.blueprints import write_blueprints
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import Stepway, running_stepway
-from tracking.settings import Settings
 
 POLICY = "Content Security Policy"
 

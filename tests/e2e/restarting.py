@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 
 import httpx
 
-from cli.serving import running_api
-from tracking.settings import Settings
+from stepway.cli.run.roles import running_api
+from stepway.runtime.settings import Settings
 
 
 class RestartingApi:

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from playwright.async_api import Browser, async_playwright
 
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
 from tests.e2e.blueprints import write_blueprints
 from tests.e2e.states import STATES, Show
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import Stepway, running_stepway
-from tracking.settings import Settings
 
 SCHEMES = ("light", "dark")
 WIDTHS = (320, 1280)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from cli.fold import Initialization
+from stepway.cli.client.fold import Initialization
 
 Json = dict[str, Any]
 

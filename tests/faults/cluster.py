@@ -18,13 +18,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
+from stepway.runtime.temporal import connect_temporal
+from stepway.workflows.deployment import prepare_temporal
 from tests.faults.proxy import HOST, Proxy
 from tests.support.servers import eventually
-from tracking.settings import Settings
-from tracking.temporal import connect_temporal
-from workflows.deployment import prepare_temporal
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("stepway")

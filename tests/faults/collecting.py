@@ -9,9 +9,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from stepway.workflows.model.messages import workflow_id
 from tests.faults.checks import Completion, Json, Record
 from tests.faults.cluster import Cluster
-from workflows.messages import workflow_id
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetActivityRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
-from workflows.messages import workflow_id
+from stepway.workflows.model.messages import workflow_id
 
 
 class Operator:

@@ -14,16 +14,16 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from stepway.runtime.settings import Settings
+from stepway_tracking.queries.reader import Reader
+from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
+from stepway_tracking.record.store import Outcome, Store
+from stepway_tracking.stream.hub import Hub
+from stepway_tracking.stream.options import HubOptions
+from stepway_tracking.stream.publisher import Publisher, open_redis
 from tests.faults.checks import Completion, Seen, record_faults, watcher_faults
 from tests.faults.checks import Record as Collected
 from tests.support.record import Record, at
-from tracking.changes import Changes, ProjectChange, StepChange
-from tracking.events import Publisher, open_redis
-from tracking.hub import Hub
-from tracking.hub_options import HubOptions
-from tracking.reader import Reader
-from tracking.settings import Settings
-from tracking.store import Outcome, Store
 
 RUN = "run-1"
 """The run that `tests.support.record` gives its attempts."""

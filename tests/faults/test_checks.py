@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.fold import from_snapshot
+from stepway.cli.client.fold import from_snapshot
 from tests.faults.checks import (
     Completion,
     Json,

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from stepway.workflows.model.messages import workflow_id
 from tests.faults import blueprint
 from tests.faults.cluster import Cluster
 from tests.faults.recovery import recoveries
 from tests.faults.rounds import Rounds
 from tests.faults.running import running_rounds
 from tests.support.servers import eventually
-from workflows.messages import workflow_id
 
 SEED = 20261
 ROUNDS = 2

@@ -17,10 +17,10 @@ import httpx
 from httpx_sse import SSEError, aconnect_sse
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
-from cli.client import Api
-from cli.errors import ClientError
-from cli.fold import Initialization, fold, from_snapshot
-from cli.stream import follow
+from stepway.cli.client.errors import ClientError
+from stepway.cli.client.events import follow
+from stepway.cli.client.fold import Initialization, fold, from_snapshot
+from stepway.cli.client.http import Api
 from tests.faults.checks import Seen
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tracking.database import UNREACHABLE, open_pool
-from tracking.settings import Settings
+from stepway.runtime.settings import Settings
+from stepway_tracking.postgres import UNREACHABLE, open_pool
 
 PATIENCE = 30.0
 

@@ -22,8 +22,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from temporalio.client import Client
 
-from embedded.servers import EmbeddedServers, ServerError, check_reachable
-from tracking.settings import Settings
+from stepway.embedded.servers import EmbeddedServers, ServerError, check_reachable
+from stepway.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE: dict[str, Any] = {
@@ -37,12 +37,12 @@ PARENT = """
 import asyncio, json, sys
 from pathlib import Path
 import uvloop
-import embedded.process
-from embedded.servers import EmbeddedServers
-from tracking.settings import Settings
+import stepway.embedded.process
+from stepway.embedded.servers import EmbeddedServers
+from stepway.runtime.settings import Settings
 
 if sys.argv[2] == "unbound":
-    embedded.process.ends_with_parent = lambda stop_signal: None
+    stepway.embedded.process.ends_with_parent = lambda stop_signal: None
 
 async def main():
     servers = EmbeddedServers(Settings(data_dir=Path(sys.argv[1])))

@@ -16,14 +16,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import activities.models
-import tracking.access_models
-from migrations.upgrade import alembic_config, upgrade_database
+import stepway.activities.models
+import stepway.api.auth.models
+import stepway.vault.models
+from stepway.migrations.upgrade import alembic_config, upgrade_database
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.models import Base
 from tests.support.servers import PATIENCE
-from tracking.models import Base
-from tracking.settings import Settings
 
-assert activities.models and tracking.access_models, "both register their tables with Base"
+TABLES = stepway.activities.models, stepway.api.auth.models, stepway.vault.models
+"""Importing these registers their tables with Base."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +69,7 @@ def checks(connection: Connection) -> set[tuple[str, str]]:
 
 
 async def migrate_in_a_process_of_its_own(url: str) -> None:
-    program = "import asyncio, sys; from migrations.upgrade import upgrade_database; "
+    program = "import asyncio, sys; from stepway.migrations.upgrade import upgrade_database; "
     program += "asyncio.run(upgrade_database(sys.argv[1]))"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, url, cwd=ROOT, stderr=asyncio.subprocess.PIPE

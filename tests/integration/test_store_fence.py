@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
+from stepway_tracking.record.errors import NameTaken, StartExpired
 from tests.support.record import Record, at, new_initialization
-from tracking.changes import Changes, ProjectChange, StepChange
-from tracking.errors import NameTaken, StartExpired
 
 
 @pytest.fixture

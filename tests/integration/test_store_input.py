@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from stepway_tracking.record.changes import Changes, PlannedRow, StepChange
+from stepway_tracking.worker.recorder import Recorder
 from tests.support.record import Record, new_initialization, part
-from tracking.changes import Changes, PlannedRow, StepChange
-from tracking.recorder import Recorder
 
 ODD = ["a b", "ünï-☃", "'; DROP TABLE projects; --", "a.b", "{}", "%s", "", "😀" * 200]
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
+from stepway_tracking.record.store import Store
 from tests.support.record import Record, at, new_initialization, part
-from tracking.changes import Changes, ProjectChange, StepChange
-from tracking.store import Store
 
 WRITERS = 8
 

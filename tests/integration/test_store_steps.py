@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from stepway_tracking.record.changes import StepChange
 from tests.support.record import Record, part
-from tracking.changes import StepChange
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress, Skipped
 from tests.support.record import Collected, Json, Record
 from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
-from tracking.errors import step_error
-from tracking.progress import Progress, Skipped
 
 LONG = 50.0
 """Seconds that no step is left to wait for."""

@@ -17,16 +17,16 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from embedded.server import Server
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
+from stepway.embedded.server import Server
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.record.progress import Progress
 from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
 from tests.support.record import Collected, Record
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
-from tracking.database import open_pool
-from tracking.progress import Progress
-from tracking.settings import Settings
 
 HEARTBEAT = 3.0
 """Seconds of silence that a step here is allowed; outages last longer."""

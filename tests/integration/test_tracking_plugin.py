@@ -12,12 +12,12 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.store import Store
+from stepway_tracking.worker.plugin import TrackingPlugin
 from tests.support.record import Collected, Record
 from tests.support.servers import PATIENCE
 from tests.support.tracked import RunTrackedStep
-from tracking.plugin import TrackingPlugin
-from tracking.settings import Settings
-from tracking.store import Store
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "tracking" / "run.py"

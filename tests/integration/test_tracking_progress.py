@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.progress import Progress, SubStep
+from stepway_tracking.stream.publisher import Publisher, channel, open_redis
 from tests.integration.test_tracking_attempts import LONG, step, until
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
-from tracking.events import Publisher, channel, open_redis
-from tracking.progress import Progress, SubStep
-from tracking.settings import Settings
 
 SOON = 2.0
 """Seconds; half a second is meant, and a busy machine may take longer."""

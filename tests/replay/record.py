@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 from temporalio.client import Client
 
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
+from stepway.runtime.temporal import connect_temporal
 from tests.replay.shapes import SHAPES
 from tests.support.controls import until_closed, workflow_of
 from tests.support.servers import Stepway, running_stepway
-from tracking.settings import Settings
-from tracking.temporal import connect_temporal
 
 HISTORIES = Path(__file__).parent / "histories"
 

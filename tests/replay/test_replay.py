@@ -11,10 +11,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from stepway.worker import RUNNER
+from stepway.workflows.engine.search_attributes import OperatorsView
+from stepway.workflows.initialize_project import InitializeProject
 from tests.replay.shapes import SHAPES
-from worker import RUNNER
-from workflows.initialize_project import InitializeProject
-from workflows.operators import OperatorsView
 
 HISTORIES = {
     file.stem: file.read_text() for file in sorted((Path(__file__).parent / "histories").glob("*"))

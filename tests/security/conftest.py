@@ -12,12 +12,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api.access import Scope
-from api.tokens import Tokens
+from stepway.api.auth.policy import Scope
+from stepway.api.auth.tokens import Tokens
+from stepway.runtime.settings import Settings
+from stepway.vault.keys import new_key
 from tests.security.provider import AUDIENCE, Provider, serving_provider
 from tests.support.servers import Stepway, running_stepway, write_blueprint
-from tracking.keys import new_key
-from tracking.settings import Settings
 
 READ, CREATE, CONTROL, ADMIN = Scope
 
@@ -112,7 +112,7 @@ async def secured(
     modules = ["tests.support.steps", "tests.security.steps"]
     # All of these tests come from one address, and many of them sign in wrongly.
     patient = pytest.MonkeyPatch()
-    patient.setattr("api.limits.FAILURES", 10_000)
+    patient.setattr("stepway.api.auth.limits.FAILURES", 10_000)
     async with running_stepway(secured_settings, folder, modules=modules) as stepway:
         patient.undo()
         secured = Secured(stepway, people, broken, "", "")

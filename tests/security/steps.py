@@ -9,9 +9,9 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.project import ProjectRef
-from activities.registry import Resources
-from tracking.progress import Progress, SubStep
+from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources
+from stepway_tracking.record.progress import Progress, SubStep
 
 
 @dataclass(frozen=True)

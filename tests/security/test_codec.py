@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 
+from stepway.vault.keyring import Keyring
+from stepway.vault.keys import new_key, parse_keys
+from stepway.vault.payload_codec import EncryptionCodec
 from tests.security.conftest import Secured
-from tracking.codec import EncryptionCodec
-from tracking.crypto import Keyring
-from tracking.keys import new_key, parse_keys
 
 PLAIN = {
     "metadata": {"encoding": b64encode(b"json/plain").decode()},

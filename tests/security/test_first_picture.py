@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.pages import BUILT
+from stepway.api.routes.pages import BUILT
 from tests.security.conftest import Secured
 
 STEP = 'data-step="doomed"'

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api.limits import REQUEST_BYTES
+from stepway.api.auth.limits import REQUEST_BYTES
+from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
 from tests.support.servers import Stepway, running_stepway, write_blueprint
-from tracking.settings import Settings
 
 
 def body(**parameters: Any) -> dict[str, Any]:

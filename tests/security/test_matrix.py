@@ -8,11 +8,11 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from api.access import ROUTES, Rule, Scope
-from api.app import ROUTERS, create_app
-from api.guard import Guarded, check_rules
+from stepway.api.app import ROUTERS, create_app
+from stepway.api.auth.guard import Guarded, check_rules
+from stepway.api.auth.policy import ROUTES, Rule, Scope
+from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
-from tracking.settings import Settings
 
 OUT = ("nobody", "wrong", "expired")
 SCOPES = {

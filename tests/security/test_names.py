@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
-from activities.project import ProjectRef, manifests_path, repository_path
-from api.access import NAME
-from api.plain import DEEPEST, plain
-from api.starting import CreateProject
-from tracking.keys import new_key, parse_keys
+from stepway.activities.project import ProjectRef, manifests_path, repository_path
+from stepway.api.auth.policy import NAME
+from stepway.api.commands.parameters import DEEPEST, plain
+from stepway.api.routes.projects import CreateProject
+from stepway.vault.keys import new_key, parse_keys
 
 DATA = Path("/data")
 ID = str(UUID(int=7))

@@ -12,14 +12,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.access import Scope
-from api.jwks import FRESH, LONGEST, PAUSE, KeySet
-from api.oidc import LEEWAY, OpenId
-from api.refusals import NotSignedIn, SignInAway
+from stepway.api.auth.oidc import FRESH, LEEWAY, LONGEST, PAUSE, KeySet, OpenId
+from stepway.api.auth.policy import Scope
+from stepway.api.auth.refusals import NotSignedIn, SignInAway
+from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
 from tests.security.provider import AUDIENCE, Provider
 from tests.security.test_strangers import Clock
-from tracking.settings import Settings
 
 
 class Wire:

@@ -12,11 +12,12 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from api.tokens import Tokens
-from cli.errors import ClientError
-from cli.main import load_command
-from tracking.keys import new_key
-from tracking.settings import Settings, SettingsError, load_settings
+from stepway.api.auth.tokens import Tokens
+from stepway.cli.client.errors import ClientError
+from stepway.cli.main import load_command
+from stepway.runtime.setting_types import SettingsError
+from stepway.runtime.settings import Settings, load_settings
+from stepway.vault.keys import new_key
 
 SECRET = "an operator's secret"
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
-from tracking.errors import step_error
-from tracking.redacting import redacted_error
-from tracking.redaction import REDACTED, SHORTEST, RedactingFormatter, Redactor, learn
+from stepway.vault.redacting_interceptor import redacted_error
+from stepway.vault.redaction import REDACTED, SHORTEST, RedactingFormatter, Redactor, learn
+from stepway_tracking.record.errors import step_error
 
 SECRETS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=16).filter(
     lambda text: text.strip() == text

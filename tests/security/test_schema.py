@@ -16,9 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.app import create_app
+from stepway.api.app import create_app
+from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
-from tracking.settings import Settings
 
 CHECKS = [
     not_a_server_error,

@@ -25,16 +25,16 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
+from stepway.runtime.postgres import open_engine
+from stepway.runtime.settings import Settings
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.keyring import Encrypted, Keyring, open_keyring
+from stepway.vault.keys import new_key, parse_keys
+from stepway.vault.payload_codec import ENCODING, EncryptionCodec
+from stepway.vault.redaction import REDACTED, RedactingFormatter
+from stepway.vault.vault import CredentialRefused, Vault
 from tests.security.conftest import Secured
 from tests.support.servers import Stepway, running_stepway, write_blueprint
-from tracking.codec import ENCODING, EncryptionCodec
-from tracking.crypto import Encrypted, Keyring, open_keyring
-from tracking.database import open_engine
-from tracking.errors import KeyMissing, Undecipherable
-from tracking.keys import new_key, parse_keys
-from tracking.redaction import REDACTED, RedactingFormatter
-from tracking.settings import Settings
-from tracking.vault import CredentialRefused, Vault
 
 CANARY = f"canary {uuid4()}"
 SPELLINGS = (CANARY, json.dumps(CANARY)[1:-1], b64encode(CANARY.encode()).decode().rstrip("="))

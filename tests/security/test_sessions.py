@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from api.tokens import Tokens
+from stepway.api.auth.tokens import Tokens
 from tests.security.conftest import CONTROL, READ, Secured
 from tests.support.servers import PATIENCE, eventually
 
@@ -134,7 +134,7 @@ async def test_only_a_hash_of_token_and_cookie_is_kept(
 async def test_revoked_token_ends_its_sessions_and_open_streams_within_a_minute(
     secured: Secured, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.guard.RECHECK", 0.2)
+    monkeypatch.setattr("stepway.api.auth.guard.RECHECK", 0.2)
     token = await tokens.create("to be revoked", "alice", [READ, CONTROL])
     bearer = {"Authorization": f"Bearer {token}"}
     async with secured.client() as client, secured.client() as browser:

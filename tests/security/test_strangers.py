@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from api.limits import FAILURES, Buckets, Failures, network
-from api.refusals import TooMany
-from cli.errors import ClientError
-from cli.serving import require_loopback
+from stepway.api.auth.limits import FAILURES, Buckets, Failures, network
+from stepway.api.auth.refusals import TooMany
+from stepway.cli.client.errors import ClientError
+from stepway.cli.run.roles import require_loopback
+from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
 from tests.support.servers import running_stepway
-from tracking.settings import Settings
 
 WRONG = {"Authorization": "Bearer stepway_" + "y" * 43}
 
@@ -62,7 +62,7 @@ def test_one_network_of_ipv6_is_one_address() -> None:
 
 
 def test_counts_of_many_addresses_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.limits.MOST_KEYS", 3)
+    monkeypatch.setattr("stepway.api.auth.limits.MOST_KEYS", 3)
     buckets = Buckets(1, 1)
     for number in range(10):
         buckets.take(str(number))

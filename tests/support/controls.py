@@ -13,12 +13,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
+from stepway.runtime.settings import Settings
+from stepway_tracking.reconcile import reconciler
+from stepway_tracking.reconcile.reconciler import Reconciler
+from stepway_tracking.record.store import Store
+from stepway_tracking.stream.publisher import Publisher, open_redis
 from tests.support.servers import Json, Stepway, eventually
-from tracking import reconciler
-from tracking.events import Publisher, open_redis
-from tracking.reconciler import Reconciler
-from tracking.settings import Settings
-from tracking.store import Store
 
 Handle = WorkflowHandle[Any, Any]
 

@@ -10,8 +10,14 @@ from uuid import uuid4
 
 import asyncpg
 
-from tracking.changes import Changes, NewInitialization, PlannedRow, ProjectChange, StepChange
-from tracking.store import Outcome, Store
+from stepway_tracking.record.changes import (
+    Changes,
+    NewInitialization,
+    PlannedRow,
+    ProjectChange,
+    StepChange,
+)
+from stepway_tracking.record.store import Outcome, Store
 
 Json = dict[str, Any]
 

@@ -15,9 +15,9 @@ import httpx
 import yaml
 from httpx_sse import aconnect_sse
 
-from cli.serving import running_api
-from tracking.settings import Settings
-from worker import running_worker
+from stepway.cli.run.roles import running_api
+from stepway.runtime.settings import Settings
+from stepway.worker import running_worker
 
 PATIENCE = 60.0
 """Seconds that a test waits for a condition before it fails."""

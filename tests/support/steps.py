@@ -15,10 +15,10 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.project import ProjectRef
-from activities.registry import Resources
-from tracking.errors import step_error
-from tracking.progress import Progress, Skipped, SubStep
+from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress, Skipped, SubStep
 
 LONGEST_WAIT = 120.0
 

@@ -18,14 +18,14 @@ from temporalio.worker import Interceptor, Worker
 with workflow.unsafe.imports_passed_through():
     import asyncpg
 
+    from stepway_tracking.record.changes import NewInitialization, PlannedRow
+    from stepway_tracking.record.store import Publishes, Store
+    from stepway_tracking.worker.interceptor import TrackingInterceptor
+    from stepway_tracking.worker.plugin import TrackingPlugin
+    from stepway_tracking.worker.recorder import Recorder
+    from stepway_tracking.workflow.marks import tracked
+    from stepway_tracking.workflow.recording import WorkflowRecord
     from tests.support.record import Record
-    from tracking.changes import NewInitialization, PlannedRow
-    from tracking.interceptor import TrackingInterceptor
-    from tracking.marks import tracked
-    from tracking.plugin import TrackingPlugin
-    from tracking.recorder import Recorder
-    from tracking.recording import WorkflowRecord
-    from tracking.store import Publishes, Store
 
 STEP = "build"
 """The step, and the type of its activity."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.application import GOES_ON, Application
+from stepway.api.middleware.detached_stream import GOES_ON, Application
 
 
 class Rest:

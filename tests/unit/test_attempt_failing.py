@@ -14,10 +14,16 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from tracking.attempt import as_metadata, interruption
-from tracking.errors import step_error
-from tracking.failing import LONGEST_TEXT, clean, error_text, pause_before_retry, remedy_of
-from tracking.progress import SubStep
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import SubStep
+from stepway_tracking.worker.attempt import as_metadata, interruption
+from stepway_tracking.worker.failures import (
+    LONGEST_TEXT,
+    clean,
+    error_text,
+    pause_before_retry,
+    remedy_of,
+)
 
 POLICY = RetryPolicy(
     initial_interval=timedelta(seconds=2),

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.jsonb import to_jsonb
+from stepway_tracking.record.json_text import to_jsonb
 
 TEXTS = st.text(alphabet=st.characters())
 VALUES = st.recursive(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprints import catalog as catalog_module
-from blueprints.catalog import Catalog, describe
-from blueprints.errors import BlueprintError, BlueprintUnknown
+from stepway.blueprints import catalog as catalog_module
+from stepway.blueprints.catalog import Catalog, describe
+from stepway.blueprints.errors import BlueprintError, BlueprintUnknown
 
 TEXT = """\
 # A comment first

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from blueprints.arguments import input_types
-from blueprints.errors import BlueprintError
-from blueprints.loader import load
-from blueprints.models import Blueprint
+from stepway.blueprints.arguments import input_types
+from stepway.blueprints.errors import BlueprintError
+from stepway.blueprints.loader import load
+from stepway.blueprints.models import Blueprint
 
 HEAD = "name: service\n"
 STEP = "steps:\n  - {step: a, uses: make}\n"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from blueprints.errors import ParameterError, ParametersInvalid
-from blueprints.loader import load
-from blueprints.models import Blueprint
-from blueprints.parameters import changed_parameters, complete_parameters
-from blueprints.planning import make_plan
-from workflows.plan import RetryPlan, UndoPlan
-from workflows.references import resolve
+from stepway.blueprints.errors import ParameterError, ParametersInvalid
+from stepway.blueprints.loader import load
+from stepway.blueprints.models import Blueprint
+from stepway.blueprints.parameters import changed_parameters, complete_parameters
+from stepway.blueprints.planning import make_plan
+from stepway.workflows.model.plan import RetryPlan, UndoPlan
+from stepway.workflows.model.references import resolve
 
 TEXT = """\
 name: service

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.references import (
+from stepway.workflows.model.references import (
     Reference,
     ReferenceInvalid,
     bind,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from workflows.board import Board, default_text
-from workflows.messages import Resumed
-from workflows.plan import Plan, PlannedStep
+from stepway.workflows.engine.board import Board, default_text
+from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.plan import Plan, PlannedStep
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import stream
-from cli.errors import ClientError
-from cli.main import COMMANDS, app, main
+from stepway.cli.client import events
+from stepway.cli.client.errors import ClientError
+from stepway.cli.main import COMMANDS, app, main
 
 ID = "0b0e8a3c-6c1a-5f0e-9d3f-0c4b5a697887"
 INITIALIZATION = f"/api/projects/{ID}/initialization"
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(stream, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(events, "_FIRST_PAUSE", 0.001)
     with Server() as server:
         monkeypatch.setenv("STEPWAY_API_URL", server.url)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -287,10 +287,10 @@ def test_watch_of_a_project_deleted_meanwhile_ends_with_its_error(server: Server
 def test_interrupted_watch_says_that_the_initialization_goes_on(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> Iterator[stream.Event]:
+    def interrupted(*_: object) -> Iterator[events.Event]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.watch.follow_events", interrupted)
+    monkeypatch.setattr("stepway.cli.commands.watch.follow_events", interrupted)
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push")))
     result = run("watch", ID)
     assert result.exit_code == 130
@@ -405,7 +405,9 @@ def test_cancel_says_what_it_stops_and_whether_it_takes_back(server: Server, und
 def test_cancel_of_what_has_ended_is_refused_without_a_question(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.controls.confirmed", lambda question, yes: pytest.fail(question))
+    monkeypatch.setattr(
+        "stepway.cli.commands.controls.confirmed", lambda question, yes: pytest.fail(question)
+    )
     ended = initialization(step("one", "completed"), initialization_completed_at=AT)
     server.answers[f"GET {INITIALIZATION}"] = (200, ended)
     server.answers[f"POST {INITIALIZATION}/cancel"] = (409, {"detail": "it has ended"})
@@ -423,7 +425,9 @@ def test_refused_control_says_why(server: Server) -> None:
 def test_person_at_a_terminal_is_asked_first(
     server: Server, monkeypatch: pytest.MonkeyPatch, answer: bool, calls: int
 ) -> None:
-    monkeypatch.setattr("cli.controls.confirmed", lambda question, yes: yes or answer)
+    monkeypatch.setattr(
+        "stepway.cli.commands.controls.confirmed", lambda question, yes: yes or answer
+    )
     server.answers[f"POST {INITIALIZATION}/retry"] = (202, {})
     assert run("retry", ID).exit_code == (0 if answer else 1)
     assert len(server.bodies(f"POST {INITIALIZATION}/retry")) == calls
@@ -474,7 +478,7 @@ def test_error_that_people_can_mend_is_one_line_and_exit_status_1(
 def test_help_and_client_commands_import_no_server_and_no_temporal(arguments: list[str]) -> None:
     program = f"""
 import sys
-from cli.main import main
+from stepway.cli.main import main
 try:
     main({arguments})
 finally:

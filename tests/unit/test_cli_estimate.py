@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.client import Api
-from cli.estimate import Estimates
-from cli.fold import Initialization
-from cli.view.text import rough
-from cli.view.words import TimeLeft, time_left
+from stepway.cli.client.estimate import Estimates
+from stepway.cli.client.fold import Initialization
+from stepway.cli.client.http import Api
+from stepway.cli.view.text import rough
+from stepway.cli.view.words import TimeLeft, time_left
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.fold import Initialization, fold, from_snapshot, in_order
+from stepway.cli.client.fold import Initialization, fold, from_snapshot, in_order
 
 
 def _project(**changed: Any) -> dict[str, Any]:

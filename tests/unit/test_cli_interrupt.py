@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli.interrupt import heard_interrupts
+from stepway.cli.run.signals import heard_interrupts
 
 PATIENCE = 30.0
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from cli.parameters import parse_parameters
+from stepway.cli.client.parameters import parse_parameters
 
 
 @pytest.mark.parametrize(

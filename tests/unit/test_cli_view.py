@@ -9,13 +9,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from cli.fold import Initialization, fold, from_snapshot
-from cli.view.live import picture
-from cli.view.plain import changes
-from cli.view.screen import LogView, ScreenView
-from cli.view.summary import summary
-from cli.view.text import clean, duration, excerpt, headline
-from cli.view.words import remark, taken
+from stepway.cli.client.fold import Initialization, fold, from_snapshot
+from stepway.cli.view.live import picture
+from stepway.cli.view.log import changes
+from stepway.cli.view.screen import LogView, ScreenView
+from stepway.cli.view.summary import summary
+from stepway.cli.view.text import clean, duration, excerpt, headline
+from stepway.cli.view.words import remark, taken
 
 START = datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC)
 NOW = START + timedelta(seconds=30)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from api.estimate import time_left
-from api.records import StepRecord
-from tracking.durations import Usual
-from workflows.plan import Graph, StepStatus
+from stepway.api.commands.records import StepRecord
+from stepway.api.routes.estimate import time_left
+from stepway.workflows.model.plan import Graph, StepStatus
+from stepway_tracking.queries.statistics import Usual
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

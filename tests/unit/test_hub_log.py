@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.event_log import Event, EventLog, Lagged, encode
+from stepway_tracking.stream.event_log import Event, EventLog, Lagged, encode
 
 
 def step(version: int) -> Event:

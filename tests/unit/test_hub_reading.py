@@ -13,11 +13,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tracking.errors import ProjectUnknown
-from tracking.hub import Hub, TooManyStreams
-from tracking.hub_options import HubOptions
-from tracking.reader import Position, Snapshot, StoredEvent
-from tracking.subscription import Subscription
+from stepway_tracking.queries.reader import Position, Snapshot, StoredEvent
+from stepway_tracking.record.errors import ProjectUnknown
+from stepway_tracking.stream.hub import Hub, TooManyStreams
+from stepway_tracking.stream.options import HubOptions
+from stepway_tracking.stream.subscription import Subscription
 
 QUICK = HubOptions(
     check_interval=0.05,
@@ -31,7 +31,7 @@ BY_NUDGE = replace(QUICK, position_check=False)
 
 
 class Record:
-    """One project's events in memory, read as `tracking.reader.Reader` reads them."""
+    """One project's events in memory, read as the real `Reader` reads them."""
 
     def __init__(self) -> None:
         self.project_id = uuid4()

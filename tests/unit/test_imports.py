@@ -11,14 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+LIBRARY = "stepway_tracking"
+
 ALLOWED = {
-    "tracking": {"tracking"},
-    "embedded": {"embedded", "tracking"},
-    "migrations": {"migrations", "tracking", "activities"},
-    "blueprints": {"blueprints", "workflows", "tracking"},
-    "workflows": {"workflows", "tracking"},
-    "activities": {"activities", "tracking", "blueprints"},
-    "api": {"api", "blueprints", "workflows", "tracking"},
+    LIBRARY: {LIBRARY},
+    "vault": {"vault", LIBRARY},
+    "runtime": {"runtime", "vault", LIBRARY},
+    "embedded": {"embedded", "runtime"},
+    "workflows": {"workflows", LIBRARY},
+    "blueprints": {"blueprints", "workflows"},
+    "activities": {"activities", "blueprints", "runtime", "vault", LIBRARY},
+    "api": {"api", "blueprints", "runtime", "vault", "workflows", LIBRARY},
+    "migrations": {"activities", "api", "migrations", "vault", LIBRARY},
+    "worker": {"activities", "cli", "runtime", "vault", "workflows", LIBRARY},
     "cli": {
         "activities",
         "api",
@@ -26,25 +31,31 @@ ALLOWED = {
         "cli",
         "embedded",
         "migrations",
-        "tracking",
+        "runtime",
+        "vault",
         "worker",
         "workflows",
+        LIBRARY,
     },
-    "worker": {"activities", "cli", "tracking", "workflows"},
 }
-"""Which of our packages each may import."""
+"""The rooms that each room may import."""
 
-SANDBOXED = {"tracking.changes", "tracking.marks", "tracking.progress", "tracking.recording"}
-"""What workflows may use of the record."""
+SANDBOXED = {
+    "stepway_tracking.record.changes",
+    "stepway_tracking.record.progress",
+    "stepway_tracking.workflow.marks",
+    "stepway_tracking.workflow.recording",
+}
+"""The parts of the library that workflow code may use."""
 
 OUTSIDE = {"alembic", "asyncpg", "fastapi", "httpx", "psutil", "redis", "sqlalchemy", "uvicorn"}
 """What talks to servers and must not be loaded by workflow code."""
 
 
-def package_files(package: str) -> list[Path]:
-    folder = ROOT / package
+def room_files(room: str) -> list[Path]:
+    folder = ROOT / ("tracking/stepway_tracking" if room == LIBRARY else room)
     if not folder.is_dir():
-        return [ROOT / f"{package}.py"]
+        return [ROOT / f"{room}.py"]
     return [
         file
         for file in folder.rglob("*.py")
@@ -52,8 +63,15 @@ def package_files(package: str) -> list[Path]:
     ]
 
 
+def room_of(name: str) -> str:
+    """The room that a dotted name belongs to; empty for a package that is not ours."""
+    first, _, rest = name.partition(".")
+    return rest.partition(".")[0] if first == "stepway" else first if first == LIBRARY else ""
+
+
 def module_name(file: Path) -> str:
     parts = file.relative_to(ROOT).with_suffix("").parts
+    parts = parts[1:] if parts[0] == "tracking" else ("stepway", *parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -78,8 +96,11 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
 
 def module_file(name: str) -> Path | None:
     """The file of one of our modules, also for a name inside of it."""
-    while name:
-        path = ROOT / Path(*name.split("."))
+    while room_of(name):
+        parts = name.split(".")
+        path = (
+            ROOT.joinpath("tracking", *parts) if parts[0] == LIBRARY else ROOT.joinpath(*parts[1:])
+        )
         for file in (path.with_suffix(".py"), path / "__init__.py"):
             if file.is_file():
                 return file
@@ -87,38 +108,57 @@ def module_file(name: str) -> Path | None:
     return None
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_imports_point_down(package: str) -> None:
+@pytest.mark.parametrize("room", ALLOWED)
+def test_imports_point_down(room: str) -> None:
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
-        for file in package_files(package)
+        for file in room_files(room)
         for name in imports(file)
-        if (top := name.partition(".")[0]) in ALLOWED and top not in ALLOWED[package]
+        if (other := room_of(name)) and other not in ALLOWED[room] and other != "steps"
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_package_has_its_rule() -> None:
-    packages = {
+def test_every_folder_has_its_rule() -> None:
+    folders = {
         folder.name
         for folder in ROOT.iterdir()
         if folder.is_dir() and (folder / "__init__.py").exists()
     }
-    assert packages - {"tests", "benchmarks", "scripts"} <= set(ALLOWED)
+    assert folders - {"tests", "benchmarks", "scripts", "stepway"} <= set(ALLOWED)
+
+
+def test_our_own_modules_have_one_name_only() -> None:
+    """A bare `import api` would load a second copy of what `stepway.api` is."""
+    rooms = set(ALLOWED) - {LIBRARY}
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for folder in (*ALLOWED, "tests", "benchmarks")
+        for file in room_files(folder)
+        for name in imports(file)
+        if name.partition(".")[0] in rooms
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_import_name_links_to_every_folder() -> None:
+    for room in set(ALLOWED) - {LIBRARY}:
+        name = "worker.py" if room == "worker" else room
+        assert (ROOT / "stepway" / name).resolve() == ROOT / name
 
 
 def test_workflows_use_only_the_sandboxed_part_of_the_record() -> None:
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
-        for file in package_files("workflows")
+        for file in room_files("workflows")
         for name in imports(file)
-        if name.startswith("tracking.") and module_name(module_file(name) or ROOT) not in SANDBOXED
+        if room_of(name) == LIBRARY and module_name(module_file(name) or ROOT) not in SANDBOXED
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def test_nothing_that_talks_to_a_server_is_loaded_with_the_workflows() -> None:
-    waiting = [module_name(file) for file in package_files("workflows")]
+    waiting = [module_name(file) for file in room_files("workflows")]
     reached: dict[str, str] = dict.fromkeys(waiting, "")
     wrong = []
     while waiting:
@@ -127,25 +167,34 @@ def test_nothing_that_talks_to_a_server_is_loaded_with_the_workflows() -> None:
             file = module_file(name)
             if name.partition(".")[0] in OUTSIDE:
                 wrong.append(f"{reached[module]} {module} imports {name}")
-            elif file is not None and name.partition(".")[0] in ALLOWED:
+            elif file is not None:
                 found = module_name(file)
                 if found not in reached:
                     reached[found] = f"{reached[module]} {module} >"
                     waiting.append(found)
     assert not wrong, "\n".join(wrong)
-    assert "tracking.recording" in reached, "the walk has found what workflows import"
+    assert "stepway_tracking.workflow.recording" in reached, (
+        "the walk has found what workflows import"
+    )
 
 
-def test_the_packages_of_the_record_load_nothing_by_themselves() -> None:
-    for package in ("tracking", "workflows"):
-        assert not (ROOT / package / "__init__.py").read_text().strip()
+def test_packages_load_nothing_by_themselves() -> None:
+    for room in set(ALLOWED) - {"worker", "blueprints"}:
+        for file in room_files(room):
+            if file.name == "__init__.py":
+                code = [node for node in ast.parse(file.read_text()).body if not is_text(node)]
+                assert not code, file
+
+
+def is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def test_only_the_standard_library_and_temporal_are_loaded_with_workflows() -> None:
-    known = {*sys.stdlib_module_names, *ALLOWED, "temporalio"}
+    known = {*sys.stdlib_module_names, "stepway", LIBRARY, "temporalio"}
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
-        for file in package_files("workflows")
+        for file in room_files("workflows")
         for name in imports(file, at_load=True)
         if name.partition(".")[0] not in known
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from workflows.board import Board
-from workflows.operators import LONGEST_ERROR, cell, steps_table
-from workflows.plan import Plan, PlannedStep
+from stepway.workflows.engine.board import Board
+from stepway.workflows.engine.search_attributes import LONGEST_ERROR, cell, steps_table
+from stepway.workflows.model.plan import Plan, PlannedStep
 
 STEPS = [PlannedStep("a", {"en": "A | B"}, "noop"), PlannedStep("c", {"zh": "步骤"}, "noop")]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.converter import DataConverter
 
-from workflows.plan import (
+from stepway.workflows.model.plan import (
     Graph,
     Plan,
     PlannedStep,

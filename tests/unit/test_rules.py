@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from workflows import rules
-from workflows.board import Board
-from workflows.messages import Resumed
-from workflows.plan import Plan, PlannedStep, StepStatus
+from stepway.workflows.engine import rules
+from stepway.workflows.engine.board import Board
+from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.plan import Plan, PlannedStep, StepStatus
 
 STEPS = [
     PlannedStep("a", {"en": "A"}, "noop"),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tracking.settings import SettingsError, load_settings
+from stepway.runtime.setting_types import SettingsError
+from stepway.runtime.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from benchmarks.sides.serving import serve
-from tracking.settings import load_settings
+from stepway.runtime.settings import load_settings
 
 QUEUE = "streams"
 STEPS = 8

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from tracking.errors import step_error
-from tracking.progress import Progress, SubStep
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress, SubStep
 
 
 @dataclass(frozen=True)

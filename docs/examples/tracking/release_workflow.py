@@ -13,9 +13,14 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from release_steps import Release, announce, build_image, run_tests
 
-    from tracking.changes import NewInitialization, PlannedRow, ProjectChange, StepChange
-    from tracking.marks import tracked
-    from tracking.recording import WorkflowRecord
+    from stepway_tracking.record.changes import (
+        NewInitialization,
+        PlannedRow,
+        ProjectChange,
+        StepChange,
+    )
+    from stepway_tracking.workflow.marks import tracked
+    from stepway_tracking.workflow.recording import WorkflowRecord
 
 STEPS: dict[str, Callable[..., Any]] = {
     "run_tests": run_tests,

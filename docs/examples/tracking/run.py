@@ -14,12 +14,12 @@ from release_workflow import ReleaseService
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from migrations.upgrade import upgrade_database
-from tracking.database import open_pool
-from tracking.plugin import open_tracking
-from tracking.reader import Reader
-from tracking.settings import Settings, load_settings
-from tracking.temporal import connect_temporal
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings, load_settings
+from stepway.runtime.temporal import connect_temporal
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.queries.reader import Reader
+from stepway_tracking.worker.plugin import open_tracking
 
 QUEUE = "release-service"
 

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-import activities.models  # noqa: F401 - its tables are created below
-from activities.project import ProjectRef
-from activities.registry import Resources, load_steps
-from embedded.servers import EmbeddedServers
-from tracking.models import Base, Project
-from tracking.settings import Settings
+import stepway.activities.models  # noqa: F401 - its tables are created below
+from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources, load_steps
+from stepway.embedded.servers import EmbeddedServers
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.models import Base, Project
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def resources(tmp_path: Path, engine: AsyncEngine) -> Resources:
 
 @pytest.fixture
 def worker(resources: Resources) -> Worker:
-    return Worker(resources.settings.data_dir, load_steps(resources, []))
+    return Worker(resources.settings.data_dir, load_steps(resources))
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import func, select
 from temporalio.converter import DataConverter
 
-from activities.models import Environment, Repository
-from blueprints.arguments import input_types
-from blueprints.catalog import Catalog
-from blueprints.planning import make_plan
-from tracking.progress import Skipped
-from workflows.plan import Plan
-from workflows.references import resolve
+from stepway.activities.models import Environment, Repository
+from stepway.blueprints.arguments import input_types
+from stepway.blueprints.catalog import Catalog
+from stepway.blueprints.planning import make_plan
+from stepway.workflows.model.plan import Plan
+from stepway.workflows.model.references import resolve
+from stepway_tracking.record.progress import Skipped
 
 
 class Initialization:

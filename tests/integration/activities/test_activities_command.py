@@ -14,10 +14,10 @@ import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.command import RunCommandInput
-from activities.project import ProjectRef, working_tree_path
-from activities.repository import CreateRepositoryInput
-from activities.template import PushTemplateInput
+from stepway.activities.command.run_command import RunCommandInput
+from stepway.activities.git.create_repository import CreateRepositoryInput
+from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.project import ProjectRef, working_tree_path
 
 PATIENCE = 20.0
 
@@ -141,7 +141,7 @@ while not os.path.exists({str(tmp_path / "go")!r}): time.sleep(0.02)
 async def test_the_whole_process_group_ends_on_cancel(
     worker, project, tmp_path, monkeypatch, stubborn
 ):
-    monkeypatch.setattr("activities.process.TERM_GRACE", 0.5)
+    monkeypatch.setattr("stepway.activities.command.process.TERM_GRACE", 0.5)
     ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if stubborn else ""
     child = f"""{ignore}
 import os, pathlib, time

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from activities.environments import USUAL, EnvironmentSpec
-from activities.gitops import RemoveManifestsInput, SetupGitopsInput
-from activities.project import ProjectRef
-from tracking.progress import Skipped
+from stepway.activities.database.create_environments import USUAL, EnvironmentSpec
+from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
+from stepway.activities.project import ProjectRef
+from stepway_tracking.record.progress import Skipped
 
 URL = "/srv/repositories/local/shop.git"
 
@@ -119,7 +119,7 @@ def test_manifests_of_somebody_else_are_refused_and_not_retried(worker, project,
 def test_a_main_that_stays_locked_is_said_and_retried(worker, project, monkeypatch):
     setup(worker, ProjectRef(str(uuid4()), "other", "local"))
     (worker.data_dir / "gitops.git" / "refs" / "heads" / "main.lock").touch()
-    monkeypatch.setattr("activities.gitops._TRIES", 3)
+    monkeypatch.setattr("stepway.activities.gitops.setup_gitops._TRIES", 3)
     with pytest.raises(ApplicationError, match="in use") as caught:
         setup(worker, project)
     assert not caught.value.non_retryable

@@ -8,18 +8,18 @@ import pytest
 from sqlalchemy import delete, select, update
 from temporalio.exceptions import ApplicationError
 
-from activities.database import CreateDbRecordsInput, DeleteDbRecordsInput
-from activities.environments import (
+from stepway.activities.database.create_db_records import CreateDbRecordsInput, DeleteDbRecordsInput
+from stepway.activities.database.create_environments import (
     USUAL,
     CreateEnvironmentsInput,
     DeleteEnvironmentsInput,
     EnvironmentSpec,
 )
-from activities.finalize import FinalizeInput
-from activities.models import Environment, Repository
-from activities.repository import CreateRepositoryInput
-from activities.template import PushTemplateInput
-from tracking.progress import Skipped
+from stepway.activities.database.finalize import FinalizeInput
+from stepway.activities.git.create_repository import CreateRepositoryInput
+from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.models import Environment, Repository
+from stepway_tracking.record.progress import Skipped
 
 MADE = {"environments": [{"name": spec.name, "approvals": spec.approvals} for spec in USUAL]}
 

@@ -8,10 +8,13 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.credentials import ResolveCredentialsInput, ResolvedCredential
-from activities.project import ProjectRef
-from activities.repository import CreateRepositoryInput, DeleteRepositoryInput
-from activities.template import PushTemplateInput
+from stepway.activities.credentials.resolve_credentials import (
+    ResolveCredentialsInput,
+    ResolvedCredential,
+)
+from stepway.activities.git.create_repository import CreateRepositoryInput, DeleteRepositoryInput
+from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.project import ProjectRef
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from activities.project import ProjectRef
-from activities.registry import Resources, load_steps
-from activities.repository import CreateRepositoryInput
-from activities.template import PushTemplateInput, find_template
-from tracking.progress import Progress
-from tracking.settings import Settings
+from stepway.activities.git.create_repository import CreateRepositoryInput
+from stepway.activities.git.push_template import PushTemplateInput, find_template
+from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources, load_steps
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.progress import Progress
 
 ODD = 'A "shop" \\ {{ 1 + 1 }} ${{ x }} 😀 <b>'
 
@@ -35,7 +35,7 @@ def operators(worker, resources, tmp_path) -> Path:
     folder = tmp_path / "blueprints"
     folder.mkdir()
     settings = Settings(data_dir=worker.data_dir, blueprints=str(folder))
-    worker.steps = load_steps(Resources(settings, resources.engine), [])
+    worker.steps = load_steps(Resources(settings, resources.engine))
     return folder
 
 

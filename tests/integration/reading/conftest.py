@@ -19,17 +19,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
-from api.serving import listen, serving
-from embedded.servers import EmbeddedServers
-from migrations.upgrade import upgrade_database
-from tracking.changes import NewInitialization, PlannedRow, ProjectChange, StepChange
-from tracking.database import open_pool
-from tracking.events import Publisher, open_redis
-from tracking.hub import Hub
-from tracking.hub_options import HubOptions
-from tracking.settings import Settings
-from tracking.store import Store
+from stepway.api.app import create_app
+from stepway.api.serving import listen, serving
+from stepway.embedded.servers import EmbeddedServers
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.settings import Settings
+from stepway_tracking.postgres import open_pool
+from stepway_tracking.record.changes import NewInitialization, PlannedRow, ProjectChange, StepChange
+from stepway_tracking.record.store import Store
+from stepway_tracking.stream.hub import Hub
+from stepway_tracking.stream.options import HubOptions
+from stepway_tracking.stream.publisher import Publisher, open_redis
 
 STEPS = ("resolve_credentials", "create_repository", "finalize")
 

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from api import pages
-from blueprints.errors import BlueprintError
+from stepway.api.routes import pages
+from stepway.blueprints.errors import BlueprintError
 from tests.integration.reading.conftest import Serve, Site, Writer
 
 

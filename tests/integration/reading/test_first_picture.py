@@ -12,8 +12,8 @@ import asyncpg
 import httpx
 import pytest
 
-from api import first_picture, pages
-from api.first_picture import picture
+from stepway.api.routes import first_paint, pages
+from stepway.api.routes.first_paint import picture
 from tests.integration.reading.conftest import STEPS, Serve, Writer
 
 EMPTY = '<!doctype html><html><body><div id="app"></div></body></html>'
@@ -57,12 +57,12 @@ async def test_page_comes_without_it_where_postgres_does_not_answer_in_time(
     page: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project_id = await writer.project()
-    monkeypatch.setattr(first_picture, "PATIENCE", 0.2)
+    monkeypatch.setattr(first_paint, "PATIENCE", 0.2)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE projects IN ACCESS EXCLUSIVE MODE")
         answer = await page.get(f"/projects/{project_id}")
     assert (answer.status_code, answer.text) == (200, EMPTY)
-    monkeypatch.setattr(first_picture, "PATIENCE", 30.0)
+    monkeypatch.setattr(first_paint, "PATIENCE", 30.0)
     again = await page.get(f"/projects/{project_id}")
     assert STEPS[0] in again.text
 

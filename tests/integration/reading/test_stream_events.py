@@ -18,11 +18,11 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 from redis.asyncio import Redis
 
-from embedded.servers import EmbeddedServers
+from stepway.embedded.servers import EmbeddedServers
+from stepway.runtime.settings import Settings
+from stepway_tracking.stream.options import HubOptions
+from stepway_tracking.stream.publisher import channel
 from tests.integration.reading.conftest import Serve, Site, Writer
-from tracking.events import channel
-from tracking.hub_options import HubOptions
-from tracking.settings import Settings
 
 PATIENCE = 20.0
 

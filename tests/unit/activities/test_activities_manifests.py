@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from activities.manifests import cluster_url, namespace_name, owner_of
-from activities.project import ProjectRef
+from stepway.activities.gitops.manifests import cluster_url, namespace_name, owner_of
+from stepway.activities.project import ProjectRef
 
 ID = "0d9f7c52-95e1-4d0a-8f4a-0d6f6a3f9f10"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activities.process import OUTPUT_BYTES, OUTPUT_LINES, OutputTail
+from stepway.activities.command.process import OUTPUT_BYTES, OUTPUT_LINES, OutputTail
 
 
 def fed(*chunks: bytes) -> OutputTail:

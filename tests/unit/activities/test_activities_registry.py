@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio import activity
 
-from activities.registry import Resources, load_steps
-from tracking.settings import Settings, SettingsError
+from stepway.activities.registry import Resources, load_steps
+from stepway.runtime.setting_types import SettingsError
+from stepway.runtime.settings import Settings
 
 BUILT_IN = {
     "resolve_credentials",
@@ -29,10 +32,17 @@ BUILT_IN = {
 }
 
 
-@pytest.fixture
-def resources(tmp_path) -> Resources:
+@pytest.fixture(autouse=True)
+def search_path(monkeypatch, tmp_path) -> None:
+    """Each test has a current folder and a Python path of its own."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+
+
+def load(*modules: str, step_path: Sequence[Path] = ()) -> dict[str, Any]:
     engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    return Resources(Settings(data_dir=tmp_path), engine)
+    settings = Settings(step_modules=list(modules), step_path=list(step_path))
+    return load_steps(Resources(settings, engine))
 
 
 @pytest.fixture
@@ -46,37 +56,97 @@ def offer(module: ModuleType, *offered: Any) -> None:
     module.step_activities = lambda resources: offered
 
 
-def test_the_built_in_steps_are_there(resources):
-    assert set(load_steps(resources, [])) == BUILT_IN
+def write_module(folder: Path, name: str, step: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(
+        "from temporalio import activity\n"
+        "from stepway.steps import ProjectRef, Resources\n"
+        f"@activity.defn(name={step!r})\n"
+        "def run(project: ProjectRef) -> None: ...\n"
+        "def step_activities(resources: Resources):\n"
+        "    return [run]\n"
+    )
 
 
-def test_an_operators_module_adds_its_steps(resources, module):
+def test_the_built_in_steps_are_there():
+    assert set(load()) == BUILT_IN
+
+
+def test_an_operators_module_adds_its_steps(module):
     @activity.defn(name="send_mail")
     def send_mail() -> None: ...
 
     offer(module, send_mail)
-    steps = load_steps(resources, [module.__name__])
+    steps = load(module.__name__)
     assert steps["send_mail"] is send_mail
     assert set(steps) == BUILT_IN | {"send_mail"}
 
 
-def test_a_second_step_of_one_type_is_refused(resources, module):
+def test_a_second_step_of_one_type_is_refused(module):
     @activity.defn(name="finalize")
     def finalize() -> None: ...
 
     offer(module, finalize)
     with pytest.raises(SettingsError, match=r"STEPWAY_STEP_MODULES: .*second step 'finalize'"):
-        load_steps(resources, [module.__name__])
+        load(module.__name__)
 
 
-def test_a_function_that_is_no_activity_is_refused(resources, module):
+def test_a_function_that_is_no_activity_is_refused(module):
     offer(module, print)
     with pytest.raises(SettingsError, match=r"STEPWAY_STEP_MODULES: .*is no activity"):
-        load_steps(resources, [module.__name__])
+        load(module.__name__)
 
 
-@pytest.mark.parametrize("name", ["no_such_module_of_steps", "steps_of_an_operator"])
-def test_a_module_that_cannot_be_used_is_named(resources, module, name):
-    with pytest.raises(SettingsError, match=f"STEPWAY_STEP_MODULES: {name} cannot be used") as e:
-        load_steps(resources, [name])
+def test_a_module_without_step_activities_is_named():
+    Path("empty_steps.py").write_text("")
+    with pytest.raises(SettingsError, match=r"empty_steps .*cannot be used: AttributeError") as e:
+        load("empty_steps")
+    assert str(Path("empty_steps.py").absolute()) in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_a_missing_module_is_named_with_the_folders_that_were_searched(tmp_path):
+    other = tmp_path / "steps"
+    other.mkdir()
+    with pytest.raises(SettingsError) as e:
+        load("no_such_module_of_steps", step_path=[other])
+    assert str(e.value) == (
+        "STEPWAY_STEP_MODULES: no_such_module_of_steps cannot be imported: ModuleNotFoundError: "
+        f"No module named 'no_such_module_of_steps'; looked in {tmp_path}, {other}, then among "
+        "the installed packages"
+    )
+
+
+def test_a_syntax_error_is_told_with_its_place():
+    Path("wrong_steps.py").write_text("x = 1\ndef broken(:\n")
+    with pytest.raises(SettingsError, match=r"SyntaxError: .*\(wrong_steps\.py, line 2\)"):
+        load("wrong_steps")
+
+
+def test_a_module_that_ends_the_process_is_told():
+    Path("leaving_steps.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(SettingsError, match="leaving_steps cannot be imported: SystemExit: 3"):
+        load("leaving_steps")
+
+
+def test_the_current_folder_comes_before_the_step_path_and_that_in_its_order(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_module(tmp_path, "steps_here", "of_the_current_folder")
+    write_module(first, "steps_here", "hidden_by_the_current_folder")
+    write_module(first, "steps_there", "of_the_first_folder")
+    write_module(second, "steps_there", "hidden_by_the_first_folder")
+    steps = load("steps_here", "steps_there", step_path=[first, second])
+    assert set(steps) == BUILT_IN | {"of_the_current_folder", "of_the_first_folder"}
+
+
+def test_a_step_path_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=f"STEPWAY_STEP_PATH: {tmp_path}/none is not a folder"):
+        load("anything", step_path=[tmp_path / "none"])
+
+
+@pytest.mark.parametrize("name", ["activities", "workflows", "api", "worker", "tracking"])
+def test_modules_may_have_any_name_that_a_temporal_project_uses(tmp_path, name, monkeypatch):
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    write_module(tmp_path, name, "of_their_own")
+    assert "of_their_own" in load(name)
+    monkeypatch.delitem(sys.modules, name)

@@ -1,0 +1,146 @@
+"""A child process in a group of its own: its output in bounded memory, its whole group ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from stepway.vault.redaction import redact
+
+OUTPUT_BYTES = 8_000
+OUTPUT_LINES = 50
+LINE_LENGTH = 200
+TERM_GRACE = 5.0
+DRAIN = 1.0
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+class OutputTail:
+    """Keeps the end of an output: at most OUTPUT_BYTES of it, shown as OUTPUT_LINES lines."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._total = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next piece."""
+        self._total += len(chunk)
+        self._kept = (self._kept + chunk)[-OUTPUT_BYTES:]
+
+    @property
+    def text(self) -> str:
+        """The last lines, without terminal escapes; it begins with "…" where more came before."""
+        lines = self._lines()
+        is_cut = self._total > len(self._kept) or len(lines) > OUTPUT_LINES
+        if self._total > len(self._kept) and len(lines) > 1:
+            del lines[0]  # the cut went through it
+        return "\n".join([*(["…"] if is_cut else []), *lines[-OUTPUT_LINES:]])
+
+    @property
+    def last_line(self) -> str:
+        """The newest line that has text."""
+        written = [line.strip() for line in self._lines() if line.strip()]
+        # Before the cut: half a secret would not be found any more.
+        return redact(written[-1])[:LINE_LENGTH] if written else ""
+
+    def _lines(self) -> list[str]:
+        # Postgres takes no NUL in text.
+        text = self._kept.decode(errors="replace").replace("\x00", "\ufffd")
+        return _ESCAPES.sub("", text).splitlines()
+
+
+async def run_in_group(
+    command: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: OutputTail
+) -> int:
+    """Run the command and return its exit status, negative for the signal that ended it.
+
+    However this ends, cancelled included, nothing of the process group is left.
+    Raises OSError when the program cannot be started.
+    """
+    async with _output_pipe() as (reader, write_end):
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=directory,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+        reading = asyncio.create_task(_read(reader, output))
+        try:
+            status = await _wait_and_end_group(process)
+            # A child that left the group may hold the output open for ever.
+            await asyncio.wait([reading], timeout=DRAIN)
+        finally:
+            reading.cancel()
+    return status
+
+
+async def _wait_and_end_group(process: asyncio.subprocess.Process) -> int:
+    try:
+        return await process.wait()
+    finally:
+        await _end_group(process)
+
+
+@asynccontextmanager
+async def _output_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    # asyncio's own pipe would bind process.wait() to the end of the output on some versions.
+    read_end, write_end = os.pipe()
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+    )
+    try:
+        yield reader, write_end
+    finally:
+        transport.close()
+
+
+async def _read(reader: asyncio.StreamReader, output: OutputTail) -> None:
+    while chunk := await reader.read(65_536):
+        output.feed(chunk)
+
+
+async def _end_group(process: asyncio.subprocess.Process) -> None:
+    try:
+        if _signal_group(process.pid, signal.SIGTERM):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_until_gone(process), TERM_GRACE)
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)
+
+
+async def _until_gone(process: asyncio.subprocess.Process) -> None:
+    await process.wait()
+    while _signal_group(process.pid, 0) and _has_living(process.pid):  # noqa: ASYNC110 - nobody tells when a group is gone
+        await asyncio.sleep(0.05)
+
+
+def _has_living(group: int) -> bool:
+    # The dead stay in the group until init reaps them, which in a container may be never.
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError, PermissionError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
+                return True
+    return False
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send the signal; False when nothing of the group is left."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""run_command: a program of the blueprint's author, run in the project's working tree."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import shlex
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.command.process import OutputTail, run_in_group
+from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.git.working_tree import prepare_working_tree
+from stepway.activities.project import ProjectRef
+from stepway.vault.redaction import redact
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress
+
+HEARTBEAT_INTERVAL = 1.0
+SHOWN = 200
+"""Characters of the command that its error shows."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Nothing else of the worker's environment reaches a command: it holds the worker's secrets.
+_INHERITED = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
+_PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
+
+
+@dataclass(frozen=True)
+class RunCommandInput:
+    """`command` is [program, argument, …]; `directory` lies in the working tree.
+
+    A variable whose value is `{"credential": NAME}` holds that credential's secret.
+    """
+
+    project: ProjectRef
+    command: list[Any]
+    directory: str = "."
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommandRun:
+    """`output` is the end of what the command wrote."""
+
+    exit_code: int
+    output: str
+
+
+class CommandSteps:
+    """Runs commands in working trees under `data_dir`."""
+
+    def __init__(self, data_dir: Path, credentials: Credentials) -> None:
+        self._data_dir = data_dir
+        self._credentials = credentials
+
+    @activity.defn
+    async def run_command(self, given: RunCommandInput) -> CommandRun:
+        """Run the command to its end; fails with the end of its output when it does."""
+        command = _words(given.command)
+        environment = _environment(await self._with_secrets(given))
+        tree = await asyncio.to_thread(prepare_working_tree, self._data_dir, given.project)
+        directory = _inside(tree, given.directory)
+        output = OutputTail()
+        beating = asyncio.create_task(_beat(output))
+        try:
+            status = await run_in_group(
+                command, directory=directory, environment=environment, output=output
+            )
+        except OSError as error:
+            raise _not_started(command[0], error) from error
+        finally:
+            beating.cancel()
+        if status != 0:
+            raise _failed(command, status, output)
+        return CommandRun(status, output.text)
+
+    async def _with_secrets(self, given: RunCommandInput) -> dict[str, Any]:
+        environment = dict(given.environment)
+        for name, value in given.environment.items():
+            if isinstance(value, dict) and set(value) == {"credential"}:
+                secret = await self._credentials.open(str(value["credential"]), given.project)
+                environment[name] = secret.value
+        return environment
+
+
+async def _beat(output: OutputTail) -> None:
+    # Temporal tells of a cancel only in answer to a heartbeat.
+    while True:
+        activity.heartbeat(Progress(0, output.last_line))
+        await asyncio.sleep(HEARTBEAT_INTERVAL)
+
+
+def _words(command: list[Any]) -> list[str]:
+    words = [str(word) for word in command if isinstance(word, str | int | float)]
+    if not words or not words[0] or len(words) < len(command) or "\x00" in "".join(words):
+        raise step_error(
+            "`command` is not a list of a program and its arguments",
+            remedy="Correct it in the blueprint: each is a text or a number, without NUL.",
+            retry=False,
+        )
+    return words
+
+
+def _environment(given: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in given.items():
+        if not _VARIABLE.fullmatch(name) or "\x00" in str(value):
+            raise step_error(
+                f"{name!r} in `environment` is not a variable that a process can have",
+                remedy="Use letters, digits and underscores in names, and no NUL in values.",
+                retry=False,
+            )
+    inherited = {name: os.environ.get(name, usual) for name, usual in _INHERITED.items()}
+    return inherited | {name: str(value) for name, value in given.items()}
+
+
+def _inside(tree: Path, directory: str) -> Path:
+    path = (tree / directory).resolve()
+    if ".." in PurePath(directory).parts or not path.is_relative_to(tree) or not path.is_dir():
+        raise step_error(
+            f"`directory` {directory!r} is not a folder in the project's working tree",
+            remedy="Name a folder that is there, relative to the working tree, without `..`.",
+            retry=False,
+        )
+    return path
+
+
+def _not_started(program: str, error: OSError) -> ApplicationError:
+    return step_error(
+        f"The program {program!r} cannot be started: {error.strerror}",
+        remedy="Install it on the workers, or correct `command` in the blueprint.",
+        retry=error.errno not in _PROGRAM_IS_WRONG,
+    )
+
+
+def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationError:
+    ended = (
+        f"was ended by {signal.Signals(-status).name}"
+        if status < 0
+        else f"ended with exit status {status}"
+    )
+    return step_error(
+        f"{redact(shlex.join(command))[:SHOWN]} {ended}\n\n{output.text}".rstrip(),
+        remedy="Read the output, correct what it complains about, then retry the step.",
+    )

@@ -1,0 +1,95 @@
+"""resolve_credentials: which account the project's repository is made with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from temporalio import activity
+
+from stepway.activities.project import ProjectRef
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.redaction import learn
+from stepway.vault.vault import CredentialRefused, Secret, Vault
+from stepway_tracking.record.errors import step_error
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ResolveCredentialsInput:
+    """`credential` is a name; a secret never is an input."""
+
+    project: ProjectRef
+    credential: str = LOCAL
+
+
+@dataclass(frozen=True)
+class ResolvedCredential:
+    """The account that a credential stands for; public, so without its secret."""
+
+    account: str
+    credential: str
+
+
+class Credentials:
+    """Finds a credential by its name, anew at each attempt. `local` is this machine: no secret."""
+
+    def __init__(self, repositories: Path, vault: Vault) -> None:
+        self._repositories = repositories
+        self._vault = vault
+
+    async def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
+        """Raises step_error when there is no such credential, or when it is of no use now."""
+        account = project.owner
+        if name != LOCAL:
+            account = (await self.open(name, project)).account
+        await asyncio.to_thread(self._check_that_repositories_can_be_written)
+        return ResolvedCredential(account=account, credential=name)
+
+    async def open(self, name: str, project: ProjectRef) -> Secret:
+        """The secret itself, for use inside this attempt; it is redacted wherever it shows up.
+
+        Raises step_error when there is none that this project may use.
+        """
+        try:
+            secret = await self._vault.find(project.owner, name)
+        except (KeyMissing, Undecipherable, CredentialRefused) as error:
+            raise step_error(
+                f"The credential {name!r} cannot be decrypted. {error}",
+                remedy="Ask an operator to give the workers that key, then retry.",
+            ) from error
+        if secret is None:
+            raise step_error(
+                f"There is no credential named {name!r}",
+                remedy=f"Use the credential {LOCAL!r}, or ask an operator for the right name.",
+                retry=False,
+            )
+        learn(secret.value)
+        return secret
+
+    def _check_that_repositories_can_be_written(self) -> None:
+        try:
+            self._repositories.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(prefix=".probe-", dir=self._repositories) as probe:
+                probe.write(b"stepway")
+                probe.flush()
+        except OSError as error:
+            raise step_error(
+                f"The folder of repositories cannot be written: {error.strerror}",
+                remedy="Ask an operator to check the data folder's permissions and free space.",
+            ) from error
+
+
+class CredentialSteps:
+    """The step that looks a credential up before anything is made with it."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    @activity.defn
+    async def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
+        """Find the credential and check that it can be used."""
+        return await self._credentials.resolve(given.credential, given.project)

@@ -1,0 +1,112 @@
+"""create_repository and its undo: the project's bare git repository under the data folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dulwich.refs import HEADREF
+from dulwich.repo import Repo
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.git.repositories import (
+    MAIN,
+    create_bare,
+    head_of,
+    is_made_for,
+    locked,
+    project_of,
+)
+from stepway.activities.project import ProjectRef, repository_path, working_tree_path
+from stepway.activities.rollback import Removed, left_behind
+from stepway_tracking.record.errors import step_error
+
+
+@dataclass(frozen=True)
+class CreateRepositoryInput:
+    """The repository has the project's name."""
+
+    project: ProjectRef
+
+
+@dataclass(frozen=True)
+class CreatedRepository:
+    """`url` is what `git clone` takes."""
+
+    name: str
+    url: str
+    default_branch: str = "main"
+
+
+@dataclass(frozen=True)
+class DeleteRepositoryInput(CreateRepositoryInput):
+    """`result` is that of create_repository."""
+
+    result: dict[str, Any] | None = None
+
+
+class RepositorySteps:
+    """Makes and deletes repositories under `data_dir`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    @activity.defn
+    def create_repository(self, given: CreateRepositoryInput) -> CreatedRepository:
+        """Make the repository, or adopt the one that an attempt before made."""
+        project = given.project
+        path = repository_path(self._data_dir, project)
+        with locked(path):
+            if not path.exists():
+                create_bare(path, project.id)
+            elif project_of(path) != project.id:
+                raise step_error(
+                    f"A repository named {project.owner}/{project.name} already exists "
+                    "and belongs to someone else",
+                    remedy="Choose another name, or have that repository moved away, then retry.",
+                    retry=False,
+                )
+        return CreatedRepository(name=project.name, url=str(path))
+
+    @activity.defn
+    def delete_repository(self, given: DeleteRepositoryInput) -> Removed:
+        """Delete the repository if it is ours and nobody pushed to it since."""
+        path = repository_path(self._data_dir, given.project)
+        aside = path.with_name(f".{path.name}.deleted")
+        with locked(path):
+            # Looked at only once it is moved aside: no push can come in after the look.
+            if path.exists():
+                _refuse_foreign(path, given.project)
+                path.rename(aside)
+            if not aside.exists():
+                return Removed()
+            try:
+                _refuse_pushed(aside, given.project)
+            except ApplicationError:
+                aside.rename(path)
+                raise
+            shutil.rmtree(aside)
+            shutil.rmtree(working_tree_path(self._data_dir, given.project), ignore_errors=True)
+        return Removed([str(path)])
+
+
+def _refuse_foreign(path: Path, project: ProjectRef) -> None:
+    if project_of(path) != project.id:
+        raise left_behind(_named(project), "it belongs to someone else")
+
+
+def _refuse_pushed(path: Path, project: ProjectRef) -> None:
+    with Repo(str(path)) as repo:
+        head = head_of(repo)
+        moved = {MAIN} if head and not is_made_for(head, project.id) else set()
+        others = set(repo.refs.allkeys()) - {HEADREF, MAIN}
+    if pushed := sorted(moved | others):
+        refs = b", ".join(pushed).decode(errors="replace")
+        raise left_behind(_named(project), f"somebody has pushed to it since ({refs})")
+
+
+def _named(project: ProjectRef) -> str:
+    return f"The repository {project.owner}/{project.name}"

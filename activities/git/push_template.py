@@ -1,0 +1,188 @@
+"""push_template: the blueprint's template, rendered by Copier, as the first commit of main."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+from copier import run_copy
+from copier.errors import CopierError
+from dulwich.objects import ObjectID
+from dulwich.repo import Repo
+from jinja2 import TemplateError
+from plumbum import local
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.git.repositories import (
+    Change,
+    add_files,
+    changed_tree,
+    commit_to_main,
+    created_at,
+    head_of,
+    history,
+    is_made_for,
+    locked,
+    project_of,
+)
+from stepway.activities.project import ProjectRef, repository_path
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress, SubStep
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
+_EXECUTABLE, _PLAIN, _LINK = 0o100755, 0o100644, 0o120000
+_RENDERING = Lock()
+
+
+@dataclass(frozen=True)
+class PushTemplateInput:
+    """`template` is a folder beside the blueprints; `variables` are the answers to its questions.
+
+    The template knows `project_name` and `owner` besides.
+    """
+
+    project: ProjectRef
+    template: str
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PushedTemplate:
+    """`files` is how many files the commit holds."""
+
+    files: int
+    commit: str
+    url: str
+    template: str
+
+
+class TemplateSteps:
+    """Renders templates found in `blueprints`, the operator's folders, into repositories."""
+
+    def __init__(self, data_dir: Path, blueprints: Sequence[Path]) -> None:
+        self._data_dir = data_dir
+        self._blueprints = blueprints
+
+    @activity.defn
+    def push_template(self, given: PushTemplateInput) -> PushedTemplate:
+        """Render the template and push it as one commit, or adopt the commit made before."""
+        activity.heartbeat(_progress(0, "prepare_vars", "Prepare variables"))
+        template = find_template(self._blueprints, given.template)
+        answers = _answers(given)
+        path = _own_repository(self._data_dir, given.project)
+        with TemporaryDirectory(prefix="stepway-") as folder, locked(path), Repo(str(path)) as repo:
+            activity.heartbeat(_progress(20, "render_template", "Render template"))
+            render(template, Path(folder), answers)
+            activity.heartbeat(_progress(50, "push_files", "Push files"))
+            changes = add_files(repo, _heartbeating(list(_files(Path(folder)))))
+            commit = _commit(repo, changes, given)
+        return PushedTemplate(len(changes), commit.decode(), str(path), given.template)
+
+
+def _progress(percent: int, name: str, display_name: str, part: int = 0) -> Progress:
+    return Progress(percent, display_name, sub_step=SubStep(name, display_name, part))
+
+
+def find_template(blueprints: Sequence[Path], name: str) -> Path:
+    """The template's folder in the first of the folders that has one of that name.
+
+    Raises step_error when none has it, or when the name leads out of them.
+    """
+    for folder in blueprints if _NAME.fullmatch(name) else ():
+        found = (folder / name).resolve()
+        if found.is_dir() and found.is_relative_to(folder.resolve()):
+            return found
+    raise step_error(
+        f"There is no template {name!r} beside the blueprints",
+        remedy="Correct `template` in the blueprint; it is the name of a folder next to its file.",
+        retry=False,
+    )
+
+
+def _answers(given: PushTemplateInput) -> dict[str, Any]:
+    return {
+        "project_name": given.project.name,
+        "owner": given.project.owner,
+        **given.variables,
+    }
+
+
+def _own_repository(data_dir: Path, project: ProjectRef) -> Path:
+    path = repository_path(data_dir, project)
+    if project_of(path) != project.id:
+        raise step_error(
+            f"The project has no repository named {project.owner}/{project.name} of its own",
+            remedy="Let create_repository run before this step, then retry.",
+            retry=False,
+        )
+    return path
+
+
+def render(template: Path, folder: Path, answers: dict[str, Any]) -> None:
+    """Render `template` into `folder`. Raises step_error, not to be retried, for a bad one."""
+    try:
+        # Copier calls git where it finds one, and changes the whole process's working directory
+        # for it. A template is a plain folder here, so git is kept out of its sight.
+        with _RENDERING, local.env(PATH=""):
+            run_copy(str(template), folder, data=answers, defaults=True, overwrite=True, quiet=True)
+    except (CopierError, TemplateError, ValueError) as error:
+        raise step_error(
+            f"The template {template.name!r} cannot be rendered: {error}",
+            remedy="Correct the template or the values that the blueprint gives it, then retry.",
+            retry=False,
+        ) from error
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes, int]]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            yield name, os.fsencode(path.readlink()), _LINK
+        elif path.is_file():
+            executable = path.stat().st_mode & stat.S_IXUSR
+            yield name, path.read_bytes(), _EXECUTABLE if executable else _PLAIN
+
+
+def _heartbeating(files: list[tuple[str, bytes, int]]) -> Iterator[tuple[str, bytes, int]]:
+    for done, file in enumerate(files):
+        part = 100 * done // len(files)
+        activity.heartbeat(_progress(50 + part // 2, "push_files", "Push files", part))
+        yield file
+
+
+def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> ObjectID:
+    """The id of the commit that holds the template: the one made before, or a new one."""
+    head = head_of(repo)
+    made = next((c for c in history(repo, head) if is_made_for(c, given.project.id)), None)
+    if head is not None and made is None:
+        raise _pushed_by_somebody()
+    tree = changed_tree(repo, None, changes)
+    if made and head and (made.tree == tree or made.id != head.id):
+        return made.id
+    commit = commit_to_main(
+        repo,
+        tree,
+        head,
+        message=f"Start from the template {given.template}",
+        project_id=given.project.id,
+        at=created_at(repo),
+    )
+    if commit is None:
+        raise _pushed_by_somebody()
+    return commit
+
+
+def _pushed_by_somebody() -> ApplicationError:
+    return step_error(
+        "The repository's main branch has commits that Stepway did not make",
+        remedy="Move these commits to another branch and delete main, or skip the template.",
+        retry=False,
+    )

@@ -1,0 +1,127 @@
+"""The Kubernetes and Flux manifests of a project: pure, from values to YAML files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import yaml
+
+from stepway.activities.database.create_environments import EnvironmentSpec
+from stepway.activities.project import ProjectRef
+
+OWNER_LABEL = "stepway/project"
+NAMESPACE_FILE = "namespace.yaml"
+ENVIRONMENT_PREFIX = "environment-"
+_INTERVAL = "5m"
+_LABEL_LIMIT = 63
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed from where to where; `repository` is a URL that the cluster reaches."""
+
+    project: ProjectRef
+    repository: str
+    environments: Sequence[EnvironmentSpec]
+
+
+def manifests(deployment: Deployment) -> dict[str, str]:
+    """The files by name: namespace, Flux GitRepository, one Kustomization an environment."""
+    files: dict[str, dict[str, Any]] = {
+        NAMESPACE_FILE: _namespace(deployment.project),
+        "git-repository.yaml": _git_repository(deployment),
+    }
+    for environment in deployment.environments:
+        name = f"{ENVIRONMENT_PREFIX}{environment.name}.yaml"
+        files[name] = _kustomization(deployment.project, environment)
+    files["kustomization.yaml"] = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(files),
+    }
+    return {name: yaml.safe_dump(body, sort_keys=False) for name, body in files.items()}
+
+
+def namespace_name(project: ProjectRef) -> str:
+    """A DNS label for owner and project, with a part of the id where they do not fit one."""
+    plain = f"{project.owner}-{project.name}"
+    label = re.sub(r"[^a-z0-9-]+", "-", plain.lower()).strip("-")
+    if label == plain and len(label) <= _LABEL_LIMIT:
+        return label
+    return f"{label[: _LABEL_LIMIT - 9].strip('-')}-{project.id[:8]}"
+
+
+def cluster_url(url: str, git_host: str) -> str:
+    """The URL by which a cluster reaches the repository: by SSH on `git_host` for a plain path."""
+    return url if urlsplit(url).scheme else f"ssh://git@{git_host}{quote(url)}"
+
+
+def owner_of(namespace: bytes) -> str | None:
+    """The project that a namespace manifest was made for; None when it names none."""
+    try:
+        body = yaml.safe_load(namespace)
+    except yaml.YAMLError:
+        return None
+    labels = _mapping(_mapping(body).get("metadata")).get("labels")
+    owner = _mapping(labels).get(OWNER_LABEL)
+    return owner if isinstance(owner, str) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _labels(project: ProjectRef) -> dict[str, str]:
+    return {"app.kubernetes.io/managed-by": "stepway", OWNER_LABEL: project.id}
+
+
+def _namespace(project: ProjectRef) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": namespace_name(project), "labels": _labels(project)},
+    }
+
+
+def _metadata(project: ProjectRef, name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": namespace_name(project), "labels": _labels(project)}
+
+
+def _git_repository(deployment: Deployment) -> dict[str, Any]:
+    project = deployment.project
+    spec: dict[str, Any] = {
+        "interval": _INTERVAL,
+        "url": deployment.repository,
+        "ref": {"branch": "main"},
+    }
+    if deployment.repository.startswith("ssh://"):
+        spec["secretRef"] = {"name": f"{project.name}-git"}
+    return {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": _metadata(project, project.name),
+        "spec": spec,
+    }
+
+
+def _kustomization(project: ProjectRef, environment: EnvironmentSpec) -> dict[str, Any]:
+    metadata = _metadata(project, f"{project.name}-{environment.name}")
+    metadata["annotations"] = {"stepway/approvals": str(environment.approvals)}
+    return {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": metadata,
+        "spec": {
+            "interval": _INTERVAL,
+            "path": f"./deploy/overlays/{environment.name}",
+            "prune": True,
+            "wait": True,
+            "timeout": _INTERVAL,
+            "targetNamespace": namespace_name(project),
+            "sourceRef": {"kind": "GitRepository", "name": project.name},
+        },
+    }

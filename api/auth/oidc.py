@@ -1,0 +1,161 @@
+"""JWTs of an OpenID provider: whose they are, by its published keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import jwt
+
+from stepway.api.auth.policy import NAME, Person, Scope
+from stepway.api.auth.refusals import NotSignedIn, SignInAway
+from stepway.runtime.api_settings import ApiSettings
+
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+"""Those with a public key only: an HMAC could be made by whoever knows that key."""
+
+LEEWAY = 30
+"""Seconds by which the provider's clock may differ."""
+
+GROUP = "group."
+"""What a group's name begins with as an owner, so that no person can be taken for a group."""
+
+
+class OpenId:
+    """Reads JWTs for one audience of one issuer."""
+
+    def __init__(self, settings: ApiSettings, keys: KeySet) -> None:
+        self._settings = settings
+        self._keys = keys
+
+    async def person(self, token: str) -> Person:
+        """Whose token it is. Raises NotSignedIn, SignInAway."""
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in ALGORITHMS:
+                raise NotSignedIn
+            key = await self._keys.key(header.get("kid"))
+            if key is None:
+                raise NotSignedIn
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self._settings.oidc_audience,
+                issuer=self._settings.oidc_issuer,
+                leeway=LEEWAY,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except jwt.PyJWTError as error:
+            raise NotSignedIn from error
+        return self._person(claims)
+
+    def _person(self, claims: dict[str, Any]) -> Person:
+        name = str(claims.get(self._settings.oidc_owner_claim, ""))
+        if not NAME.fullmatch(name) or name.startswith(GROUP):
+            raise NotSignedIn(
+                f"The claim {self._settings.oidc_owner_claim} is missing, or cannot own anything: "
+                "an operator may choose another in STEPWAY_OIDC_OWNER_CLAIM."
+            )
+        groups = frozenset(_groups(claims.get(self._settings.oidc_groups_claim)))
+        scopes = {Scope(scope) for scope in self._settings.oidc_scopes}
+        if {name, *groups} & set(self._settings.admins):
+            scopes.add(Scope.ADMIN)
+        return Person(
+            name, groups, frozenset(scopes), datetime.fromtimestamp(claims["exp"] + LEEWAY, UTC)
+        )
+
+
+def _groups(claim: Any) -> list[str]:
+    """The groups that can own anything; of Keycloak's paths the leading slash is left out."""
+    given = claim if isinstance(claim, list) else [claim]
+    names = [GROUP + each.removeprefix("/") for each in given if isinstance(each, str) and each]
+    return [name for name in names if NAME.fullmatch(name)]
+
+
+logger = logging.getLogger(__name__)
+
+FRESH = 300.0
+"""Seconds after which the keys are fetched again."""
+
+LONGEST = 3600.0
+"""Seconds for which fetched keys are good while the provider cannot be reached."""
+
+PAUSE = 10.0
+"""Seconds between two fetches at least: a token that names a wrong key must not cause many."""
+
+LARGEST = 512 * 1024
+
+AWAY = "The OpenID provider's keys cannot be had now, so nobody can be signed in; try again."
+
+
+class KeySet:
+    """The keys of one issuer by their ids. `clock` counts seconds."""
+
+    def __init__(
+        self,
+        issuer: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._issuer = issuer
+        self._transport = transport
+        self._clock = clock
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def key(self, key_id: str | None) -> jwt.PyJWK | None:
+        """The key of that id, None if the provider has none.
+
+        Raises SignInAway when the keys are too old, or none were ever had.
+        """
+        if key_id not in self._keys or self._age > FRESH:
+            await self._refresh(key_id)
+        if self._age > LONGEST:
+            raise SignInAway(AWAY)
+        return self._keys.get(key_id)
+
+    @property
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    async def _refresh(self, key_id: str | None) -> None:
+        async with self._fetching:
+            known = key_id in self._keys and self._age <= FRESH
+            if known or self._clock() - self._tried_at < PAUSE:
+                return
+            self._tried_at = self._clock()
+            try:
+                self._keys = await self._fetch()
+                self._fetched_at = self._clock()
+            except (httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+                logger.warning("The keys of %s cannot be fetched: %r", self._issuer, error)
+
+    async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
+        async with httpx.AsyncClient(timeout=5, transport=self._transport) as http:
+            where = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
+            found = await _json(http, where)
+            if found["issuer"] != self._issuer:
+                raise ValueError(f"{where} is of another issuer, {found['issuer']!r}")
+            keys = jwt.PyJWKSet.from_dict(await _json(http, found["jwks_uri"])).keys
+        by_id: dict[str | None, jwt.PyJWK] = {key.key_id: key for key in keys}
+        if len(keys) == 1:
+            # A provider with a single key need not name it.
+            by_id.setdefault(None, keys[0])
+        return by_id
+
+
+async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    answer = await http.get(url)
+    answer.raise_for_status()
+    if len(answer.content) > LARGEST:
+        raise ValueError(f"{url} is larger than anything expected")
+    found: dict[str, Any] = answer.json()
+    return found

@@ -1,0 +1,131 @@
+"""Tokens of our own: 256 random bits, of which only the SHA-256 is kept.
+
+No slow hash is needed: nobody can guess such a token, with or without its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from stepway.api.auth.policy import Person, Scope, owner_name
+
+MARK = "stepway_"
+"""What a token begins with, so that people and scanners recognize it."""
+
+SHOWN = len(MARK) + 6
+"""Characters of a token that are kept, to recognize it by."""
+
+
+@dataclass(frozen=True)
+class TokenEntry:
+    """What may be shown of a token."""
+
+    id: UUID
+    name: str
+    prefix: str
+    owner: str
+    groups: list[str]
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Tokens:
+    """The table of tokens."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def create(
+        self,
+        name: str,
+        owner: str,
+        scopes: Iterable[Scope],
+        *,
+        groups: Iterable[str] = (),
+        expires_at: datetime | None = None,
+    ) -> str:
+        """A new token; this is the only time that it can be read.
+
+        Raises ValueError for an owner or group that cannot be one.
+        """
+        groups = list(groups)
+        for each in (owner, *groups):
+            owner_name(each)
+        token = MARK + secrets.token_urlsafe(32)
+        await self._pool.execute(
+            """
+            INSERT INTO tokens (name, prefix, hash, owner, groups, scopes, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            name,
+            token[:SHOWN],
+            digest(token),
+            owner,
+            groups,
+            sorted(scopes),
+            expires_at,
+        )
+        return token
+
+    async def person(self, token: str) -> Person | None:
+        """Whose token it is; None for one that is unknown, expired or revoked."""
+        row = await self._pool.fetchrow(
+            """
+            SELECT id, owner, groups, scopes, expires_at,
+                   last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS stale
+            FROM tokens
+            WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+            """,
+            digest(token),
+        )
+        if row is None:
+            return None
+        if row["stale"]:
+            await self._pool.execute(
+                "UPDATE tokens SET last_used_at = now() WHERE id = $1", row["id"]
+            )
+        return person_of(row, row["id"])
+
+    async def entries(self) -> list[TokenEntry]:
+        """All tokens, the newest first."""
+        rows = await self._pool.fetch(
+            """
+            SELECT id, name, prefix, owner, groups, scopes, created_at, expires_at, last_used_at,
+                   revoked_at
+            FROM tokens ORDER BY created_at DESC, id
+            """
+        )
+        return [TokenEntry(**row) for row in rows]
+
+    async def revoke(self, which: str) -> list[TokenEntry]:
+        """Revoke the token of that id, prefix or name, from now on; those that were revoked."""
+        chosen = [
+            entry
+            for entry in await self.entries()
+            if which in (str(entry.id), entry.prefix, entry.name) and entry.revoked_at is None
+        ]
+        ids = [entry.id for entry in chosen]
+        await self._pool.execute("UPDATE tokens SET revoked_at = now() WHERE id = ANY($1)", ids)
+        return chosen
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a token or a session's cookie."""
+    return hashlib.sha256(secret.encode(errors="replace")).digest()
+
+
+def person_of(row: Any, token_id: UUID | None) -> Person:
+    """The person that a row of tokens or sessions stands for."""
+    scopes = frozenset(Scope(scope) for scope in row["scopes"])
+    return Person(row["owner"], frozenset(row["groups"]), scopes, row["expires_at"], token_id)

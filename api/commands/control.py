@@ -1,0 +1,284 @@
+"""Start, retry, skip, cancel: each is taken whole by the project's workflow, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+
+from stepway.api.commands.previews import RetryPreview, preview
+from stepway.api.commands.records import ProjectRecord, Records, resumed_state
+from stepway.api.commands.updates import Updates, deadline, raise_typed
+from stepway.blueprints.catalog import Catalog
+from stepway.blueprints.models import Blueprint
+from stepway.blueprints.parameters import changed_parameters, complete_parameters
+from stepway.blueprints.planning import make_plan
+from stepway.workflows.engine import rules
+from stepway.workflows.engine.board import Board
+from stepway.workflows.model import messages
+from stepway.workflows.model.messages import Cancel, InitializationInput, Resumed, Retry, Skip
+from stepway.workflows.model.plan import Plan
+from stepway_tracking.queries.statistics import Durations
+from stepway_tracking.record.errors import (
+    KeyReused,
+    NameTaken,
+    NotConfirmed,
+    Refused,
+    StartExpired,
+    StepUnknown,
+    WorkflowClosed,
+)
+
+KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
+"""The namespace of project ids, which are uuid5 of owner and idempotency key."""
+
+FEWEST_SAMPLES = 20
+"""Completed runs of a step before any is called slow."""
+
+SLOW_AT_LEAST = 500
+"""Milliseconds: for what takes a few of them, the p95 says nothing to a person."""
+
+CLOSED = (
+    "The initialization's workflow was closed from outside; the record will say so within a "
+    "minute. It can be retried."
+)
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """What a person asks for."""
+
+    name: str
+    blueprint: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The same for the same request."""
+        body = [self.name, self.blueprint, dict(self.parameters)]
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+class Commands:
+    """Turns requests into updates of the project's workflow.
+
+    Everything raises NotConfirmed when no answer came in time.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        records: Records,
+        durations: Durations,
+        catalog: Catalog,
+        task_queue: str,
+        page: str = "",
+    ) -> None:
+        self._updates = Updates(client, task_queue, page)
+        self._records = records
+        self._catalog = catalog
+        self._durations = durations
+
+    async def start(
+        self, new: NewProject, owner: str, key: str, *, actor: str
+    ) -> tuple[UUID, bool]:
+        """Start an initialization; the project's id, and whether this call has created it.
+
+        Raises BlueprintUnknown, ParametersInvalid, NameTaken, and KeyReused when the key was
+        used for another request.
+        """
+        blueprint = self._catalog.get(new.blueprint)
+        parameters = complete_parameters(blueprint, new.parameters)
+        project_id = uuid5(KEYS, f"{owner}\n{key}")
+        if await self._is_there(project_id, new.digest):
+            return project_id, False
+        if await self._records.named(owner, new.name):
+            raise NameTaken(f"There is a project named {new.name} already.")
+        project = {"id": str(project_id), "name": new.name, "owner": owner}
+        given = InitializationInput(
+            project_id=str(project_id),
+            name=new.name,
+            owner=owner,
+            plan=make_plan(blueprint, project, new.parameters),
+            parameters=parameters,
+            definition=blueprint.model_dump(mode="json", by_alias=True),
+            request_hash=new.digest,
+            deadline=deadline(),
+            actor=actor,
+            usual=await self._slow_after(new.blueprint),
+            index_pause=messages.INDEX_PAUSE,
+        )
+        await self._plan(given)
+        await self._is_there(project_id, new.digest)
+        return project_id, True
+
+    async def retry_step(
+        self, project_id: UUID, step: str, parameters: Mapping[str, Any] | None, actor: str
+    ) -> None:
+        """Run a failed step again.
+
+        Raises ProjectUnknown, StepUnknown, Refused, ParametersInvalid.
+        """
+        project = await self._records.project(project_id)
+        await self._must_have(project_id, step)
+        retry = _with_changes(Retry(actor, deadline(), step), project, parameters or {})
+        await self._retry(project, messages.RETRY_STEP, retry)
+
+    async def retry_initialization(self, project_id: UUID, actor: str) -> None:
+        """Run again what failed, or after the end what is not completed.
+
+        Raises ProjectUnknown, and Refused when there is nothing to do.
+        """
+        project = await self._records.project(project_id)
+        await self._retry(project, messages.RETRY_INITIALIZATION, Retry(actor, deadline()))
+
+    async def skip_step(self, project_id: UUID, step: str, reason: str, actor: str) -> None:
+        """Leave a failed step out. Raises ProjectUnknown, StepUnknown, Refused."""
+        project = await self._records.project(project_id)
+        await self._must_have(project_id, step)
+        await self._update(project, messages.SKIP_STEP, Skip(actor, deadline(), step, reason))
+
+    async def cancel(self, project_id: UUID, undo: bool, actor: str) -> None:
+        """Stop an initialization. Raises ProjectUnknown, and Refused when it has ended."""
+        project = await self._records.project(project_id)
+        await self._update(project, messages.CANCEL, Cancel(actor, deadline(), undo))
+
+    async def preview_retry(self, project_id: UUID, step: str) -> RetryPreview:
+        """What a retry of a step would run and keep, and what is there already.
+
+        Raises ProjectUnknown, StepUnknown, Refused.
+        """
+        project = await self._records.project(project_id)
+        await self._must_have(project_id, step)
+        if project.status == "active":
+            raise Refused(_ended(project))
+        records = await self._records.steps(project_id)
+        ended = project.ended
+        states = {one.step: resumed_state(one) if ended else one.status for one in records}
+        board = Board(_plan_of(project), Resumed(states, {}, {}), _no_clock)
+        _judge(board, step, ended=ended)
+        return preview(board, records, step)
+
+    async def _plan(self, given: InitializationInput) -> None:
+        """Start the workflow and wait until all rows are there."""
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+        try:
+            await self._updates.send_with_start(messages.PLANNED, None, given, reuse)
+        except StartExpired:
+            # An earlier start with this key had come too late; it is out of the way by now.
+            await self._updates.send_with_start(messages.PLANNED, None, given, reuse)
+        except NotConfirmed:
+            if not await self._is_there(UUID(given.project_id), given.request_hash):
+                raise
+
+    async def _slow_after(self, blueprint: str) -> dict[str, int]:
+        """After how many ms a step counts as slow, where enough have gone before to say."""
+        usual = await self._durations.of(blueprint)
+        return {
+            step: max(one.p95, SLOW_AT_LEAST)
+            for step, one in usual.items()
+            if one.samples >= FEWEST_SAMPLES
+        }
+
+    async def _is_there(self, project_id: UUID, digest: str) -> bool:
+        found = await self._records.find(project_id)
+        if found and found.request_hash != digest:
+            raise KeyReused("This Idempotency-Key was used for another request.")
+        return found is not None
+
+    async def _must_have(self, project_id: UUID, step: str) -> None:
+        names = [record.step for record in await self._records.steps(project_id)]
+        if step not in names:
+            raise StepUnknown(f"There is no step {step}; there are {', '.join(names)}.")
+
+    async def _update(self, project: ProjectRecord, name: str, argument: Any) -> None:
+        """Send an update to an initialization that has not ended."""
+        if project.ended:
+            raise Refused(_ended(project))
+        if not await self._sent(project, name, argument):
+            raise Refused(CLOSED)
+
+    async def _sent(self, project: ProjectRecord, name: str, argument: Any) -> bool:
+        """Whether a workflow runs that has taken the update."""
+        try:
+            await self._updates.send(str(project.id), name, argument)
+        except WorkflowClosed:
+            return False
+        return True
+
+    async def _retry(self, project: ProjectRecord, name: str, retry: Retry) -> None:
+        """Send a retry; where the initialization has ended, its workflow starts again with it."""
+        if project.status == "active":
+            raise Refused(_ended(project))
+        if not project.ended and await self._sent(project, name, retry):
+            return
+        given = await self._resumed_input(project, retry)
+        if retry.step:
+            # A refused update would start the workflow all the same.
+            _judge(Board(given.plan, given.resumed, _no_clock), retry.step, ended=True)
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+        await self._updates.send_with_start(name, retry, given, reuse, project.status)
+
+    async def _resumed_input(self, project: ProjectRecord, retry: Retry) -> InitializationInput:
+        return InitializationInput(
+            project_id=str(project.id),
+            name=project.name,
+            owner=project.owner,
+            plan=_plan_of(project),
+            parameters=project.parameters,
+            definition=project.definition,
+            request_hash=project.request_hash,
+            deadline=retry.deadline,
+            actor=retry.actor,
+            usual=await self._slow_after(project.blueprint),
+            resumed=await self._records.resumed(project.id),
+            index_pause=messages.INDEX_PAUSE,
+        )
+
+
+def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any] | None = None) -> Plan:
+    reference = {"id": str(project.id), "name": project.name, "owner": project.owner}
+    given = project.parameters if parameters is None else parameters
+    return make_plan(Blueprint.model_validate(project.definition), reference, given)
+
+
+def _with_changes(retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]) -> Retry:
+    """The retry with the parameters that a person gives anew. Raises ParametersInvalid."""
+    if not parameters:
+        return retry
+    blueprint = Blueprint.model_validate(project.definition)
+    changed = changed_parameters(blueprint, project.parameters, parameters)
+    before = project.parameters
+    changes = {
+        name: {"from": before.get(name), "to": value}
+        for name, value in changed.items()
+        if value != before.get(name)
+    }
+    plan = _plan_of(project, changed)
+    return replace(retry, parameters=changed, plan=plan, changes=changes)
+
+
+def _judge(board: Board, step: str, *, ended: bool) -> None:
+    """Raises Refused unless the step has failed."""
+    try:
+        rules.must_be_failed(board, step, "retried", ended=ended)
+    except ApplicationError as error:
+        raise_typed(error)
+
+
+def _ended(project: ProjectRecord) -> str:
+    if project.status == "active":
+        return "The initialization has ended: the project is active, and nothing is left to do."
+    return f"The initialization has ended: the project is {project.status}. It can be retried."
+
+
+def _no_clock() -> datetime:
+    return datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,152 @@
+"""Rows that the API's commands judge by: a project, and where its steps stand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DataConverter
+
+from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.plan import StepStatus
+from stepway_tracking.record.errors import ProjectUnknown
+
+LOST = "The workflow that ran this step was closed before the step had ended."
+
+
+@dataclass(frozen=True)
+class ProjectRecord:
+    """A project's row; `definition` is its blueprint as it was at the start."""
+
+    id: UUID
+    name: str
+    owner: str
+    blueprint: str
+    status: str
+    ended: bool
+    parameters: dict[str, Any]
+    definition: dict[str, Any]
+    request_hash: str
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """Where a step stands, and what it returned if that was kept."""
+
+    step: str
+    display_name: str
+    status: StepStatus
+    started_at: datetime | None
+    error: str | None
+    undone: bool
+    metadata: dict[str, Any]
+    result: bytes | None
+
+
+class Records:
+    """Queries for commands, on the record's pool."""
+
+    def __init__(self, pool: asyncpg.Pool, converter: DataConverter) -> None:
+        self._pool = pool
+        self._converter = converter
+
+    async def project(self, project_id: UUID) -> ProjectRecord:
+        """The project. Raises ProjectUnknown."""
+        found = await self._find("id = $1", project_id)
+        if found is None:
+            raise ProjectUnknown(f"There is no project {project_id}.")
+        return found
+
+    async def find(self, project_id: UUID) -> ProjectRecord | None:
+        """The project, if there is one."""
+        return await self._find("id = $1", project_id)
+
+    async def named(self, owner: str, name: str) -> ProjectRecord | None:
+        """An owner's project of that name, if there is one."""
+        return await self._find("owner = $1 AND name = $2", owner, name)
+
+    async def steps(self, project_id: UUID) -> list[StepRecord]:
+        """The steps in order, without their parts."""
+        rows = await self._pool.fetch(
+            """
+            SELECT s.step, s.display_name, s.status, s.started_at, s.error, s.metadata,
+                   s.undone_at IS NOT NULL AS undone,
+                   (SELECT a.result FROM project_initialization_attempts a
+                    WHERE a.project_id = s.project_id AND a.step = s.step AND a.result IS NOT NULL
+                    ORDER BY a.round DESC, a.attempt DESC LIMIT 1) AS result
+            FROM project_initialization_steps s
+            WHERE s.project_id = $1 AND s.parent_step IS NULL ORDER BY s.sequence
+            """,
+            project_id,
+        )
+        return [
+            StepRecord(
+                row["step"],
+                row["display_name"],
+                row["status"],
+                row["started_at"],
+                row["error"],
+                row["undone"],
+                json.loads(row["metadata"]),
+                row["result"],
+            )
+            for row in rows
+        ]
+
+    async def resumed(self, project_id: UUID) -> Resumed:
+        """Where an initialization stands whose workflow is closed."""
+        states: dict[str, StepStatus] = {}
+        results: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        reopened: list[str] = []
+        for record in await self.steps(project_id):
+            state = states[record.step] = resumed_state(record)
+            if state == "completed" and record.result is not None:
+                results[record.step] = await self._decode(record.result)
+            elif state == "failed":
+                errors[record.step] = record.error or LOST
+            elif state == "pending" and record.status != "pending":
+                reopened.append(record.step)
+        return Resumed(states, results, errors, reopened)
+
+    async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
+        row = await self._pool.fetchrow(
+            f"""
+            SELECT id, name, owner, blueprint, status, parameters, definition,
+                   initialization_completed_at IS NOT NULL AS ended,
+                   coalesce(request_hash, '') AS request_hash
+            FROM projects WHERE {condition}
+            """,
+            *arguments,
+        )
+        if row is None:
+            return None
+        given = dict(row)
+        for name in ("parameters", "definition"):
+            given[name] = json.loads(given[name])
+        return ProjectRecord(**given)
+
+    async def _decode(self, kept: bytes) -> Any:
+        return (await self._converter.decode([Payload.FromString(kept)]))[0]
+
+
+def resumed_state(record: StepRecord) -> StepStatus:
+    """A step's state for a new run.
+
+    What was cut off has failed. What was undone is ahead again, and so is what neither a person
+    nor an attempt of its own has skipped: if it still cannot run, it will be skipped once more.
+    """
+    match record.status:
+        case "running":
+            return "failed"
+        case "completed" if record.undone:
+            return "pending"
+        case "skipped" if record.started_at is None and "skipped_by" not in record.metadata:
+            return "pending"
+        case status:
+            return status

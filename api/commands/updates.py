@@ -1,0 +1,156 @@
+"""Sending updates to a project's workflow, and what became of them as typed errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from stepway.workflows.engine import search_attributes
+from stepway.workflows.engine.board import default_text
+from stepway.workflows.model import messages
+from stepway.workflows.model.messages import InitializationInput
+from stepway_tracking.record.errors import (
+    NameTaken,
+    NotConfirmed,
+    Refused,
+    StartExpired,
+    StepUnknown,
+    WorkflowClosed,
+)
+
+PATIENCE = 10.0
+"""Seconds that a caller waits for Temporal and a worker."""
+
+DEADLINE = timedelta(seconds=8)
+"""What reaches a workflow later than this after it was asked for does nothing: the rest of
+PATIENCE is for the answer's way, and for clocks that differ."""
+
+UNCONFIRMED = (
+    "Temporal, Postgres or every worker was out of reach, and nothing has confirmed this in time. "
+    "Look whether it was done before you try again."
+)
+
+_KINDS: dict[str, type[Exception]] = {
+    messages.NAME_TAKEN: NameTaken,
+    messages.START_EXPIRED: StartExpired,
+    messages.STEP_UNKNOWN: StepUnknown,
+}
+
+
+class Updates:
+    """Sends updates to workflows; `page` is the address under which people see projects, if any.
+
+    Everything raises NotConfirmed when no answer came in time, and Refused (NameTaken,
+    StartExpired, StepUnknown) as the workflow refuses.
+    """
+
+    def __init__(self, client: Client, task_queue: str, page: str = "") -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._page = page
+
+    async def send(self, project_id: str, name: str, argument: Any) -> None:
+        """Send to a workflow that runs. Raises WorkflowClosed when none does."""
+        handle = self._client.get_workflow_handle(messages.workflow_id(project_id))
+        await _answered(handle.execute_update(name, argument))
+
+    async def send_with_start(
+        self,
+        name: str,
+        argument: Any,
+        given: InitializationInput,
+        reuse: WorkflowIDReusePolicy,
+        status: str = "initializing",
+    ) -> None:
+        """Send to the workflow that runs, or start it; `status` is the project's until then."""
+        operation = self._start_operation(given, reuse, status)
+        arguments = [] if argument is None else [argument]
+        try:
+            await _answered(
+                self._client.execute_update_with_start_workflow(
+                    name, args=arguments, start_workflow_operation=operation
+                )
+            )
+        except BaseException:
+            # The start fails as the update does; asked for, it is not logged as an error unseen.
+            await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+            raise
+
+    def _start_operation(
+        self, given: InitializationInput, reuse: WorkflowIDReusePolicy, status: str
+    ) -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(
+            messages.WORKFLOW,
+            given,
+            id=messages.workflow_id(given.project_id),
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=reuse,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(search_attributes.PROJECT, given.name),
+                    SearchAttributePair(search_attributes.BLUEPRINT, given.plan.blueprint),
+                    SearchAttributePair(search_attributes.STATUS, status),
+                ]
+            ),
+            static_summary=f"{given.name} ({default_text(given.plan.title)})",
+            static_details=self._details(given),
+        )
+
+    def _details(self, given: InitializationInput) -> str:
+        project = search_attributes.cell(given.name)
+        if self._page:
+            project = f"[{project}]({self._page}/projects/{given.project_id})"
+        return (
+            f"Project **{project}** of {search_attributes.cell(given.owner)}, blueprint "
+            f"{given.plan.blueprint}, asked for by {search_attributes.cell(given.actor)}. "
+            f"Project id `{given.project_id}`."
+        )
+
+
+def deadline() -> str:
+    """The moment after which a request must do nothing any more."""
+    return (datetime.now(UTC) + DEADLINE).isoformat()
+
+
+async def _answered(call: Awaitable[Any]) -> Any:
+    """The answer of an update, or a typed error."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await call
+    except WorkflowUpdateFailedError as error:
+        raise_typed(error.cause, error)
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise NotConfirmed(UNCONFIRMED) from error
+    except WorkflowAlreadyStartedError as error:
+        raise Refused("An initialization of that key has ended already.") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise WorkflowClosed("No workflow runs for this project.") from error
+        raise NotConfirmed(UNCONFIRMED) from error
+
+
+def raise_typed(cause: BaseException | None, error: Exception | None = None) -> NoReturn:
+    """Raise the typed error of what workflow code refuses with."""
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    text = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    if kind == "AcceptedUpdateCompletedWorkflow":  # Temporal's: closed from outside meanwhile.
+        raise NotConfirmed(UNCONFIRMED) from error
+    raise _KINDS.get(kind or "", Refused)(text) from error

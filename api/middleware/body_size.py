@@ -1,0 +1,31 @@
+"""Requests that say they are too large are answered before a byte of them is read."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stepway.api.auth.limits import CODEC_BYTES, REQUEST_BYTES
+from stepway.api.errors import problem
+from stepway.api.middleware.cors import CODEC
+
+
+class SizeLimit:
+    """Middleware; the framework counts what comes without saying how much it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is small enough."""
+        if scope["type"] == "http":
+            largest = CODEC_BYTES if scope["path"].startswith(CODEC) else REQUEST_BYTES
+            length = Headers(scope=scope).get("content-length", "0")
+            if not length.isdecimal() or int(length) > largest:
+                detail = f"A request here may have {largest} bytes at most."
+                answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

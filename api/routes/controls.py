@@ -1,0 +1,135 @@
+"""What people decide about an initialization: retry, skip, cancel."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from stepway.api import schemas
+from stepway.api.auth.guard import Guarded
+from stepway.api.commands.parameters import Parameters, refuse_secrets
+from stepway.api.dependencies import (
+    Actor,
+    ProjectId,
+    Resources,
+    StepName,
+    Text,
+    json_response,
+    known,
+)
+from stepway.api.openapi import problems
+from stepway.api.routes.links import link_initialization
+from stepway.vault.redaction import redact
+
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["controls"]
+)
+
+CONTROLS: dict[str, Any] = {
+    "status_code": HTTPStatus.ACCEPTED,
+    "response_model": schemas.Initialization,
+    "responses": problems(404, 409, 422, 503),
+}
+
+
+class RetryStep(BaseModel):
+    """Parameters to change before the step runs again, where the blueprint allows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parameters: Parameters = Field(default_factory=dict)
+
+
+class SkipStep(BaseModel):
+    """Why the step is left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[Text, Field(min_length=1, max_length=2000, pattern=r"\S")]
+
+
+class CancelInitialization(BaseModel):
+    """Whether what was made is taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    undo: bool = False
+
+
+class ExistingObject(BaseModel):
+    """Something that a step has made and that is still there: `what` as the step told it."""
+
+    step: str
+    display_name: str
+    what: dict[str, Any]
+
+
+class RetryPreview(BaseModel):
+    """What a retry would run, which completed steps it would keep, and what exists already."""
+
+    runs: list[str]
+    keeps: list[str]
+    objects: list[ExistingObject]
+
+
+@router.get(
+    "/steps/{step}/retry", response_model=RetryPreview, responses=problems(404, 409, 422, 503)
+)
+async def preview_retry(project_id: ProjectId, step: StepName, given: Resources) -> Any:
+    """What a retry would do; nothing happens."""
+    return await given.commands.preview_retry(project_id, step)
+
+
+@router.post("/steps/{step}/retry", **CONTROLS)
+async def retry_step(
+    project_id: ProjectId,
+    step: StepName,
+    given: Resources,
+    actor: Actor,
+    body: Annotated[RetryStep | None, Body()] = None,
+) -> Response:
+    """Run a failed step again, and after it what needs it."""
+    parameters = body.parameters if body else {}
+    if parameters:
+        owner = (await given.records.project(project_id)).owner
+        await refuse_secrets(given, owner, parameters)
+    await given.commands.retry_step(project_id, step, parameters, actor)
+    return await _taken(project_id, given)
+
+
+@router.post("/retry", **CONTROLS)
+async def retry_initialization(project_id: ProjectId, given: Resources, actor: Actor) -> Response:
+    """Run again what has failed; after an end without success, all that is not completed."""
+    await given.commands.retry_initialization(project_id, actor)
+    return await _taken(project_id, given)
+
+
+@router.post("/steps/{step}/skip", **CONTROLS)
+async def skip_step(
+    project_id: ProjectId, step: StepName, body: SkipStep, given: Resources, actor: Actor
+) -> Response:
+    """Leave a failed step out, where its blueprint allows it."""
+    await given.commands.skip_step(project_id, step, redact(body.reason), actor)
+    return await _taken(project_id, given)
+
+
+@router.post("/cancel", **CONTROLS)
+async def cancel_initialization(
+    project_id: ProjectId,
+    given: Resources,
+    actor: Actor,
+    body: Annotated[CancelInitialization | None, Body()] = None,
+) -> Response:
+    """Stop; with `undo`, what finished steps made is taken back."""
+    await given.commands.cancel(project_id, body.undo if body else False, actor)
+    return await _taken(project_id, given)
+
+
+async def _taken(project_id: ProjectId, given: Resources) -> Response:
+    snapshot = known(await given.reader.snapshot(project_id), project_id)
+    body = link_initialization(snapshot.body, given.settings)
+    return json_response(body, status=HTTPStatus.ACCEPTED)

@@ -1,0 +1,77 @@
+"""How much time an initialization has left, by how long its steps took before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from stepway.api.auth.guard import Guarded
+from stepway.api.commands.records import StepRecord
+from stepway.api.dependencies import ProjectId, Resources
+from stepway.api.openapi import problems
+from stepway.blueprints.models import Blueprint
+from stepway.workflows.model.plan import Graph
+from stepway_tracking.queries.statistics import Usual
+
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
+
+FEWEST_SAMPLES = 3
+
+
+class Estimate(BaseModel):
+    """Milliseconds left, from the median to the p95; null where too few have gone before.
+
+    `samples` is the number of completed runs of the step that was run least.
+    """
+
+    p50_ms: int | None
+    p95_ms: int | None
+    samples: int
+
+
+@router.get("/estimate", response_model=Estimate, responses=problems(404, 422, 503))
+async def get_estimate(project_id: ProjectId, given: Resources) -> Any:
+    """How much time is left while steps run; nothing while it waits for a person or has ended."""
+    project = await given.records.project(project_id)
+    steps = await given.records.steps(project_id)
+    usual = await given.durations.of(project.blueprint)
+    if project.status != "initializing":
+        return Estimate(p50_ms=None, p95_ms=None, samples=0)
+    graph = Graph(Blueprint.model_validate(project.definition).steps)
+    return time_left(graph, steps, usual, datetime.now(UTC))
+
+
+def time_left(
+    graph: Graph, steps: list[StepRecord], usual: Mapping[str, Usual], now: datetime
+) -> Estimate:
+    """The longest way through the steps that have not ended."""
+    ahead = {step.step: step for step in steps if step.status in ("pending", "running")}
+    samples = min((usual[name].samples if name in usual else 0 for name in ahead), default=0)
+    if samples < FEWEST_SAMPLES:
+        return Estimate(p50_ms=None, p95_ms=None, samples=samples)
+
+    def longest(duration: Callable[[Usual], int]) -> int:
+        ends: dict[str, int] = {}
+        for name in graph.order:
+            begins = max((ends[before] for before in graph.waits_for[name]), default=0)
+            ends[name] = begins
+            if step := ahead.get(name):
+                ends[name] += max(duration(usual[name]) - elapsed(step, now), 0)
+        return max(ends.values())
+
+    return Estimate(
+        p50_ms=longest(lambda one: one.p50), p95_ms=longest(lambda one: one.p95), samples=samples
+    )
+
+
+def elapsed(step: StepRecord, now: datetime) -> int:
+    """Milliseconds that a step has run already."""
+    if step.status != "running" or step.started_at is None:
+        return 0
+    return round((now - step.started_at).total_seconds() * 1000)

@@ -1,0 +1,160 @@
+"""The event stream of one initialization."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from stepway.api.auth.guard import Admission, Guarded
+from stepway.api.auth.limits import Limits
+from stepway.api.auth.policy import LOCAL
+from stepway.api.dependencies import Admitted, LastEventId, ProjectId, Resources
+from stepway.api.middleware.detached_stream import GOES_ON
+from stepway.api.openapi import problems
+from stepway_tracking.stream.hub import Hub
+from stepway_tracking.stream.subscription import KEEPALIVE, Subscription
+
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+# Milliseconds that a browser waits before it connects again; spread, so that not all come at once.
+RETRY = (500, 2000)
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `snapshot`, `step`, `project`, `end`, with their version as id.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "The initialization ended at the version that the client has."},
+}
+
+
+@router.get(
+    "/events", response_class=Response, responses={**_EVENTS, **problems(400, 404, 422, 503)}
+)
+async def on_init_progress(
+    project_id: ProjectId, last: LastEventId, given: Resources, admission: Admitted
+) -> Response:
+    """Every change from `Last-Event-ID` on, live, until the initialization has ended."""
+    return EventStream(given.hub, project_id, last, admission, given.limits)
+
+
+class EventStream(Response):
+    """Sends what the hub has for one client.
+
+    It connects before the response starts, so that an unknown project is a plain 404. What follows
+    the start is sent once the application's layers have returned (api/application.py).
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        project_id: UUID,
+        last: int | None,
+        admission: Admission,
+        limits: Limits,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(HEADERS)
+        self._hub = hub
+        self._project_id = project_id
+        self._last = last
+        self._admission = admission
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Connect and start the response. Raises TooMany, and what the hub raises."""
+        person = self._admission.person
+        self._limits.open_stream(person)
+        subscription = None
+        try:
+            subscription = await self._hub.connect(self._project_id, self._last)
+            if subscription is not None:
+                headers = self.raw_headers
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                scope[GOES_ON] = LiveStream(subscription, self._hub, self._limits, self._admission)
+                return
+        except BaseException:
+            if subscription is not None:
+                self._hub.leave(subscription)
+            self._limits.close_stream(person)
+            raise
+        self._limits.close_stream(person)
+        await Response(status_code=204)(scope, receive, send)
+
+
+class LiveStream:
+    """A started response, until its end, the client's leaving, or the hub's word.
+
+    It ends when the client's right to see the project does. There is one for each client who
+    watches, so it keeps little: nothing of its request where nobody signs in.
+    """
+
+    __slots__ = ("_admission", "_hub", "_limits", "_subscription")
+
+    def __init__(
+        self, subscription: Subscription, hub: Hub, limits: Limits, admission: Admission
+    ) -> None:
+        self._subscription = subscription
+        self._hub = hub
+        self._limits = limits
+        self._admission = None if admission.person is LOCAL else admission
+
+    @property
+    def needs_request(self) -> bool:
+        """Whether the right of who has sent the request is looked at again."""
+        return self._admission is not None
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Send, in the connection's own task."""
+        subscription, admission = self._subscription, self._admission
+        subscription.task = asyncio.current_task()
+        watching = [asyncio.create_task(_finish_when_gone(receive, subscription))]
+        if admission is not None:
+            watching.append(asyncio.create_task(_finish_when_revoked(admission, subscription)))
+        # Inside the first event: alone it would be an event without data to some clients.
+        hint = b"retry: %d\n" % random.randint(*RETRY)
+        try:
+            while (chunk := await subscription.next()) is not None:
+                if admission is not None:
+                    chunk = admission.shown(chunk)
+                if hint and chunk is not KEEPALIVE:
+                    chunk, hint = hint + chunk, b""
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            if not subscription.abandoned:
+                raise
+        finally:
+            for task in watching:
+                task.cancel()
+            self.close()
+
+    def close(self) -> None:
+        """Give the client's place up."""
+        self._hub.leave(self._subscription)
+        self._limits.close_stream(self._admission.person if self._admission else LOCAL)
+
+
+async def _finish_when_gone(receive: Receive, subscription: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    subscription.finish()
+
+
+async def _finish_when_revoked(admission: Admission, subscription: Subscription) -> None:
+    await admission.revoked()
+    subscription.finish()

@@ -1,0 +1,61 @@
+"""Whether this process is alive, and whether it can serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from datetime import timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from stepway.api import schemas
+from stepway.api.auth.guard import Guarded
+from stepway.api.dependencies import Resources
+from stepway.api.errors import problem
+from stepway.api.openapi import problems
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(route_class=Guarded, tags=["health"])
+
+PATIENCE = 2.0
+
+
+@router.get("/healthz")
+async def alive() -> schemas.Health:
+    """The process answers."""
+    return schemas.Health()
+
+
+@router.get("/readyz", response_model=schemas.Readiness, responses=problems(503))
+async def ready(given: Resources) -> schemas.Readiness | Response:
+    """Whether Postgres and Temporal answer; without Redis events are later, but nothing is lost."""
+    postgres, temporal = await asyncio.gather(
+        _answers("postgres", given.pool.fetchval("SELECT version FROM projects LIMIT 1")),
+        _answers("temporal", _temporal(given)),
+    )
+    missing = [
+        name for name, there in (("postgres", postgres), ("temporal", temporal)) if not there
+    ]
+    degraded = [] if given.hub.redis_connected else ["redis"]
+    if not missing:
+        return schemas.Readiness(status="ready", degraded=degraded)
+    detail = f"Out of reach: {', '.join(missing)}."
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, missing=missing, degraded=degraded)
+
+
+async def _temporal(given: Resources) -> None:
+    await given.temporal.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
+
+
+async def _answers(name: str, question: Awaitable[object]) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await question
+    except Exception as error:  # noqa: BLE001 - whatever it is, the server cannot be used
+        logger.warning("%s did not answer: %r", name, error)
+        return False
+    return True

@@ -1,0 +1,75 @@
+"""One initialization: its state, its steps, their attempts, and what happened."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from stepway.api import schemas
+from stepway.api.auth.guard import Guarded
+from stepway.api.dependencies import (
+    MAX_VERSION,
+    ProjectId,
+    Resources,
+    StepName,
+    json_response,
+    known,
+)
+from stepway.api.openapi import problems
+from stepway.api.routes.links import link_initialization, link_steps
+from stepway_tracking.record.errors import StepUnknown
+
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
+
+READS = problems(404, 422, 503)
+
+
+@router.get("", response_model=schemas.Initialization, responses=READS)
+async def get_initialization(project_id: ProjectId, given: Resources) -> Response:
+    """The project, its steps and its progress, all at one version."""
+    snapshot = known(await given.reader.snapshot(project_id), project_id)
+    return json_response(link_initialization(snapshot.body, given.settings))
+
+
+@router.get("/steps", response_model=list[schemas.Step], responses=READS)
+async def get_initialization_steps(project_id: ProjectId, given: Resources) -> Response:
+    """The steps in order, each part behind its parent."""
+    project = known(await given.reader.project(project_id), project_id)
+    steps = known(await given.reader.get_initialization_steps(project_id), project_id)
+    return json_response(link_steps(steps, project, given.settings))
+
+
+@router.get("/steps/{step}/attempts", response_model=list[schemas.Attempt], responses=READS)
+async def get_attempts(project_id: ProjectId, step: StepName, given: Resources) -> Response:
+    """Every attempt at a step, oldest first, with error and stack."""
+    attempts = await given.reader.attempts(project_id, step)
+    if attempts == b"[]":
+        await require_step(project_id, step, given)
+    return json_response(attempts)
+
+
+@router.get("/history", response_model=schemas.HistoryPage, responses=READS)
+async def get_history(
+    project_id: ProjectId,
+    given: Resources,
+    after: Annotated[int, Query(ge=0, le=MAX_VERSION)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    progress: Annotated[bool, Query(description="Include those of mere progress.")] = False,
+) -> Response:
+    """What happened after a version: who did what, when."""
+    items, next_after = await given.reader.history(project_id, after, limit, progress=progress)
+    if items == b"[]":
+        known(await given.reader.step_names(project_id), project_id)
+    following = b"null" if next_after is None else b"%d" % next_after
+    return json_response(b'{"items": %s, "next_after": %s}' % (items, following))
+
+
+async def require_step(project_id: ProjectId, step: str, given: Resources) -> None:
+    """Raise ProjectUnknown, or StepUnknown naming those that exist."""
+    names = known(await given.reader.step_names(project_id), project_id)
+    if step.partition(".")[0] not in names:
+        raise StepUnknown(f"There is no step {step!r}; there are {', '.join(names)}.")

@@ -1,0 +1,98 @@
+"""What Prometheus reads at `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Request
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from stepway.api.auth.guard import Guarded
+from stepway_tracking.stream.hub import Hub
+
+router = APIRouter(route_class=Guarded, tags=["health"])
+
+EVENTS_PATH = "/api/projects/{project_id}/initialization/events"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class HubCollector(Collector):
+    """Reads the hub's own counts when asked, so that counting costs the streams nothing."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterable[Metric]:
+        """The counts as they are now."""
+        hub, counts = self._hub, self._hub.counts
+        gauges = {
+            "stepway_streams_open": ("Event streams that are open.", hub.streams),
+            "stepway_projects_watched": ("Projects with open streams.", hub.projects),
+            "stepway_redis_connected": ("1 while nudges arrive.", hub.redis_connected),
+        }
+        counters = {
+            "stepway_streams_opened": ("Streams ever opened.", counts.streams_opened),
+            "stepway_streams_refused": ("Streams beyond the limit.", counts.streams_refused),
+            "stepway_streams_too_slow": ("Streams closed as too slow.", counts.streams_too_slow),
+            "stepway_events_received": ("Events that Redis brought.", counts.events_received),
+            "stepway_events_sent": ("Events sent to clients.", hub.events_sent),
+            "stepway_gaps_repaired": ("Reads of missed events.", counts.gaps_repaired),
+            "stepway_snapshots_read": ("Snapshots read from Postgres.", counts.snapshots_read),
+            "stepway_position_checks": ("Checks against Postgres.", counts.position_checks),
+            "stepway_redis_connections": ("Connections to Redis.", counts.redis_connections),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=value)
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(name, text, value=value)
+
+
+class Metrics:
+    """The metrics of one application; those of the process as a whole are added when read."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "stepway_http_requests",
+            "HTTP requests by route and status.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "stepway_http_request_duration_seconds",
+            "How long requests took, streams left out.",
+            ("method", "route"),
+            registry=self._registry,
+        )
+
+    def watch(self, hub: Hub) -> None:
+        """Report this hub's counts."""
+        self._registry.register(HubCollector(hub))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that is over."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        if route != EVENTS_PATH:
+            self._seconds.labels(method, route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry) + generate_latest(REGISTRY)
+
+
+@router.get("/metrics", response_class=Response, include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """The metrics."""
+    found: Metrics = request.app.state.metrics
+    return Response(found.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,39 @@
+"""How long steps take and how often they fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator
+from starlette.responses import Response
+
+from stepway.api import schemas
+from stepway.api.auth.guard import Guarded
+from stepway.api.dependencies import Asker, Resources, Text, json_response
+from stepway.api.openapi import problems
+
+router = APIRouter(route_class=Guarded, prefix="/api/analytics", tags=["analytics"])
+
+
+def _utc(moment: datetime) -> datetime:
+    """The moment in UTC, which it is in already without an offset."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time between the years 1 and 9999") from error
+
+
+@router.get("/steps", response_model=list[schemas.StepStatistics], responses=problems(422, 503))
+async def get_step_statistics(
+    given: Resources,
+    asker: Asker,
+    blueprint: Annotated[Text | None, Query(max_length=200)] = None,
+    since: Annotated[
+        Annotated[datetime, AfterValidator(_utc)] | None,
+        Query(description="An ISO date or time; UTC without an offset."),
+    ] = None,
+) -> Response:
+    """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""
+    return json_response(await given.analytics.steps(blueprint, since, given.rules.visible(asker)))

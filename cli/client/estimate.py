@@ -1,0 +1,40 @@
+"""How much time an initialization has left, as the API judges it by those before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from stepway.cli.client.errors import ClientError
+from stepway.cli.client.fold import Initialization
+from stepway.cli.client.http import Api
+from stepway.cli.view.words import TimeLeft
+
+_ENDED = ("completed", "skipped")
+
+
+class Estimates:
+    """Asks for the time left at first, and again whenever a step has ended."""
+
+    def __init__(self, api: Api, project_id: str) -> None:
+        self._api = api
+        self._project_id = project_id
+        self._moment: tuple[str, int] | None = None
+        self._left: TimeLeft | None = None
+
+    def left(self, state: Initialization) -> TimeLeft | None:
+        """The time left; None where too few have gone before, or where nobody can say."""
+        ended = sum(step["status"] in _ENDED for step in state.steps.values())
+        if (state.status, ended) != self._moment:
+            self._moment = (state.status, ended)
+            self._left = self._ask() if state.status == "initializing" else None
+        return self._left
+
+    def _ask(self) -> TimeLeft | None:
+        try:
+            found = self._api.get(f"/projects/{self._project_id}/initialization/estimate")
+        except ClientError:
+            return None  # The watching goes on without it.
+        low, high = found["p50_ms"], found["p95_ms"]
+        if low is None or high is None:
+            return None
+        return TimeLeft(low, max(low, high), datetime.now(UTC))

@@ -1,0 +1,66 @@
+"""`stepway create`: start an initialization."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import uuid4
+
+import httpx
+import typer
+
+from stepway.cli.client.errors import AnswerLost, ApiRefused, ClientError
+from stepway.cli.client.http import Api, Json, connect
+from stepway.cli.client.parameters import Parameters, parse_parameters
+from stepway.cli.commands.watch import watch_project
+from stepway.cli.view.output import print_json, say
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="3 to 40 of a-z, 0-9 and -, a letter first.")],
+    blueprint: Annotated[
+        str | None, typer.Option("--blueprint", "-b", help="The project's type.")
+    ] = None,
+    param: Parameters = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it live, as watch.")] = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="The same key again finds the same project. Default: a random one."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the initialization.")] = False,
+) -> None:
+    """Start the initialization of a project."""
+    if watch and as_json:
+        raise typer.BadParameter("--watch and --json exclude each other")
+    body: Json = {"name": name, "parameters": parse_parameters(param)}
+    if blueprint is not None:
+        body["blueprint"] = blueprint
+    api = connect()
+    started = _start(api, body, idempotency_key or str(uuid4()))
+    project = started["project"]
+    if as_json:
+        print_json(started)
+        return
+    steps = len(started["steps"])
+    say(f"Started {project['name']} ({project['blueprint']}, {steps} steps, id {project['id']})")
+    if watch:
+        raise typer.Exit(watch_project(api, project["id"]))
+    say(f"Watch it: stepway watch {project['name']}")
+
+
+def _start(api: Api, body: Json, key: str) -> Json:
+    try:
+        started: Json = api.post("/projects", body, headers={"Idempotency-Key": key})
+    except AnswerLost as error:
+        raise ClientError(f"{error}; {_again(key)}") from error
+    except ApiRefused as error:
+        if error.status != httpx.codes.SERVICE_UNAVAILABLE:
+            raise
+        raise ClientError(f"not confirmed in time: {error}\n  {_again(key)}") from error
+    return started
+
+
+def _again(key: str) -> str:
+    return (
+        "the project may have been started all the same; the same command with "
+        f"--idempotency-key {key} finds it, or starts it"
+    )

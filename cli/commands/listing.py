@@ -1,0 +1,120 @@
+"""`stepway list`, `steps`, `attempts` and `history`: what is and what was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+from rich.text import Text
+
+from stepway.cli.client.fold import from_snapshot, in_order
+from stepway.cli.client.http import Api, Json, connect, step_path
+from stepway.cli.view.output import console, print_json, print_table, say
+from stepway.cli.view.summary import step_table
+from stepway.cli.view.text import date_and_clock, duration, headline, moment
+from stepway.cli.view.words import STYLES
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Project: TypeAlias = Annotated[str, typer.Argument(help="Id or name.")]
+Status: TypeAlias = Literal["initializing", "active", "failed", "cancelled", "archived"]
+
+_PAGE = 100
+
+
+def list_projects(
+    status: Annotated[Status | None, typer.Option(help="Only those in this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the projects, newest first."""
+    projects = connect().projects(status=status, limit=min(limit, _PAGE))
+    found = list(islice(projects, limit))
+    if as_json:
+        print_json(found)
+    elif found:
+        columns = ("Name", "Blueprint", "Status", "Progress", "Created")
+        print_table(columns, (_project_row(project) for project in found))
+    else:
+        say("No projects yet: stepway create NAME" if status is None else f"None is {status}.")
+
+
+def steps(project: Project, as_json: AsJson = False) -> None:
+    """List the steps of a project's initialization."""
+    api = connect()
+    project_id = api.find(project)
+    if as_json:
+        print_json(api.get(f"/projects/{project_id}/initialization/steps"))
+        return
+    state = from_snapshot(api.initialization(project_id))
+    say(f"{state.project['name']}: {state.status}, {state.progress:.0f}% (id {project_id})\n")
+    console().print(step_table(in_order(state), datetime.now(UTC)))
+
+
+def attempts(
+    project: Project,
+    step: Annotated[str, typer.Argument(help="The step's name, as in `steps --json`.")],
+    as_json: AsJson = False,
+) -> None:
+    """List every attempt of a step, with its error."""
+    api = connect()
+    found = api.get(step_path(api.find(project), step, "attempts"))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("Round", "Attempt", "Started", "Duration", "Outcome", "Error")
+    print_table(columns, (_attempt_row(attempt) for attempt in found))
+
+
+def history(
+    project: Project,
+    after: Annotated[int, typer.Option(min=0, help="Only what came after this version.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    progress: Annotated[bool, typer.Option(help="Mere progress of a step too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what happened to a project, and who did it."""
+    api = connect()
+    found = list(islice(_events(api, api.find(project), after, progress), limit))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("Version", "At", "Actor", "Action", "Step", "Detail")
+    print_table(columns, (_event_row(event) for event in found))
+
+
+def _events(api: Api, project_id: str, after: int, progress: bool) -> Iterator[Json]:
+    path = f"/projects/{project_id}/initialization/history"
+    following: int | None = after
+    while following is not None:
+        page = api.get(path, after=following, limit=_PAGE, progress=progress)
+        yield from page["items"]
+        following = page["next_after"] if page["items"] else None
+
+
+def _project_row(project: Json) -> tuple[object, ...]:
+    status = Text(project["status"], STYLES.get(project["status"], ""))
+    created = date_and_clock(project["created_at"])
+    return project["name"], project["blueprint"], status, f"{project['progress']:.0f}%", created
+
+
+def _attempt_row(attempt: Json) -> tuple[object, ...]:
+    started, ended = moment(attempt["started_at"]), moment(attempt["ended_at"])
+    took = duration((ended - started).total_seconds() * 1000) if started and ended else ""
+    at, outcome = date_and_clock(attempt["started_at"]), attempt["outcome"] or "running"
+    return attempt["round"], attempt["attempt"], at, took, outcome, headline(attempt["error"] or "")
+
+
+def _event_row(event: Json) -> tuple[object, ...]:
+    at = date_and_clock(event["at"])
+    return event["version"], at, event["actor"], event["action"], event["step"], _detail(event)
+
+
+def _detail(event: Json) -> str:
+    """Why: the reason somebody gave, or the error."""
+    payload = event.get("payload") or {}
+    step = payload.get("step") or {}
+    metadata = step.get("metadata") or {}
+    return headline(payload.get("reason") or metadata.get("reason") or step.get("error") or "")

@@ -1,0 +1,123 @@
+"""`stepway up`, `worker`, `api`, `migrate`: what runs on servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stepway.blueprints.errors import BlueprintError
+from stepway.cli.client.errors import ClientError
+from stepway.cli.run.gc import collect_seldom
+from stepway.cli.run.roles import (
+    migrate_all,
+    require_loopback,
+    running_api,
+    running_everything,
+    until_stopped,
+)
+from stepway.embedded.servers import ServerError, check_reachable
+from stepway.runtime.settings import Settings, load_settings
+from stepway.vault.redaction import RedactingFormatter
+from stepway.worker import running_worker
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+Host = Annotated[str, typer.Option(help="The address to serve on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on; 0 takes any.")]
+Unauthenticated = Annotated[
+    bool,
+    typer.Option("--allow-unauthenticated", help="Serve beyond this machine without sign-in."),
+]
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept. [default: .stepway]")
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+) -> None:
+    """Run all of Stepway on this machine, in the foreground.
+
+    Postgres, Valkey and Temporal are started here only where no URL is set for them.
+    """
+    settings = load_settings()
+    require_loopback(host, settings)
+    if data_dir:
+        settings = settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
+    run(_up(settings, host, port))
+
+
+def worker() -> None:
+    """Run a worker: workflows and their steps."""
+    run(_worker(load_settings()))
+
+
+def api(
+    host: Host = "127.0.0.1", port: Port = 8000, allow_unauthenticated: Unauthenticated = False
+) -> None:
+    """Serve the API and the page."""
+    settings = load_settings()
+    if not allow_unauthenticated:
+        require_loopback(host, settings)
+    run(_api(settings, host, port))
+
+
+def migrate() -> None:
+    """Bring the database and Temporal to what this version needs."""
+    run(_migrate(load_settings()))
+
+
+def run(role: Coroutine[Any, Any, None]) -> None:
+    """Run a role; what an operator can mend is one clear line."""
+    log = logging.StreamHandler()
+    log.setFormatter(RedactingFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(role)
+    except (ServerError, BlueprintError) as error:
+        raise ClientError(str(error)) from error
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop, where there is one: not on Windows."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - Windows has none
+
+    return uvloop.new_event_loop
+
+
+async def _up(settings: Settings, host: str, port: int) -> None:
+    async with running_everything(settings, host, port) as serving:
+        collect_seldom()
+        typer.echo(f"ready {serving.api_url}")
+        await until_stopped()
+
+
+async def _worker(settings: Settings) -> None:
+    await check_reachable(settings)
+    async with running_worker(settings):
+        typer.echo("worker ready")
+        await until_stopped()
+
+
+async def _api(settings: Settings, host: str, port: int) -> None:
+    await check_reachable(settings)
+    async with running_api(settings, host, port) as url:
+        collect_seldom()
+        typer.echo(f"ready {url}")
+        await until_stopped()
+
+
+async def _migrate(settings: Settings) -> None:
+    await check_reachable(settings)
+    await migrate_all(settings)
+    typer.echo("The database and Temporal are up to date.")

@@ -1,0 +1,86 @@
+"""`stepway watch`: follow an initialization until it is over."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Annotated, Protocol
+
+import typer
+
+from stepway.cli.client.estimate import Estimates
+from stepway.cli.client.events import follow as follow_events
+from stepway.cli.client.fold import Initialization, fold, from_snapshot
+from stepway.cli.client.http import Api, connect
+from stepway.cli.run.signals import heard_interrupts
+from stepway.cli.view.output import console, is_terminal, say
+from stepway.cli.view.screen import LogView, ScreenView
+from stepway.cli.view.summary import summary
+from stepway.cli.view.words import TimeLeft
+
+INTERRUPTED = 130
+_EXIT_CODES = {"failed": 1, "cancelled": 2}
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """What shows an initialization while it goes on."""
+
+    def show(self, state: Initialization, left: TimeLeft | None) -> None:
+        """Show this state from now on, and the time left where it is known."""
+
+    def connected(self, connected: bool) -> None:
+        """Hear of each loss and each return of the connection."""
+
+
+def watch(
+    project: Annotated[str, typer.Argument(help="Id or name.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Stay when it fails and waits for a retry.")
+    ] = False,
+) -> None:
+    """Show an initialization live until it is over.
+
+    Leaves with 0 when it is active, 1 as soon as it failed, 2 when it was cancelled.
+    """
+    api = connect()
+    raise typer.Exit(watch_project(api, api.find(project), follow))
+
+
+def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
+    """Show the project's initialization until it is over; the exit status that says how."""
+    state = _snapshot(api, project_id)
+    view: View = ScreenView(console()) if is_terminal() else LogView(say)
+    try:
+        with view, heard_interrupts():
+            state = _until_settled(api, state, view, follow)
+    except KeyboardInterrupt:
+        name = state.project["name"]
+        say(f"Stopped watching; the initialization goes on. See it again: stepway watch {name}")
+        return INTERRUPTED
+    console().print(summary(state, datetime.now(UTC)))
+    return _EXIT_CODES.get(state.status, 0)
+
+
+def _until_settled(api: Api, state: Initialization, view: View, follow: bool) -> Initialization:
+    project_id = str(state.project["id"])
+    estimates = Estimates(api, project_id)
+    view.show(state, estimates.left(state))
+    if _settled(state, follow):
+        return state
+    for event in follow_events(api, project_id, state.version, view.connected):
+        state = fold(state, event.type, event.data)
+        view.show(state, estimates.left(state))
+        if _settled(state, follow):
+            return state
+    # The stream said that it ended before we came back: the snapshot knows how.
+    state = _snapshot(api, project_id)
+    view.show(state, None)
+    return state
+
+
+def _settled(state: Initialization, follow: bool) -> bool:
+    return state.ended or (state.status == "failed" and not follow)
+
+
+def _snapshot(api: Api, project_id: str) -> Initialization:
+    return from_snapshot(api.initialization(project_id))

@@ -1,0 +1,43 @@
+"""What an operator's commands work on: the database itself, also the embedded one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from asyncpg.exceptions import PostgresError, UndefinedTableError
+
+from stepway.cli.client.errors import ClientError
+from stepway.embedded.running import running_database
+from stepway.runtime.settings import Settings, load_settings
+from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.record.errors import StepwayError
+
+T = TypeVar("T")
+
+
+def on_database(work: Callable[[Settings], Awaitable[T]]) -> T:
+    """What `work` returns, given settings with the database's URL.
+
+    Raises ClientError when there is no database, or what is asked for is refused.
+    """
+    settings = load_settings()
+    url = settings.database_url or running_database(settings.data_dir)
+    if not url:
+        raise ClientError(
+            f"no database: set STEPWAY_DATABASE_URL, or STEPWAY_DATA_DIR to the folder of a "
+            f"`stepway up` that runs ({settings.data_dir} is none)"
+        )
+    try:
+        return asyncio.run(_run(work, settings.model_copy(update={"database_url": url})))
+    except UndefinedTableError as error:
+        raise ClientError("the database is not up to date: run `stepway migrate`") from error
+    except (*UNREACHABLE, PostgresError) as error:
+        raise ClientError(f"the database cannot be used: {type(error).__name__}") from error
+    except (StepwayError, ValueError) as error:
+        raise ClientError(str(error)) from error
+
+
+async def _run(work: Callable[[Settings], Awaitable[T]], settings: Settings) -> T:
+    return await work(settings)

@@ -1,0 +1,94 @@
+"""The roles as contexts: what `up`, `worker`, `api` and `migrate` are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stepway.activities.registry import Resources, load_steps
+from stepway.api.app import create_app
+from stepway.api.serving import listen, serving
+from stepway.blueprints.arguments import KnownSteps, input_types
+from stepway.cli.client.errors import ClientError
+from stepway.embedded.servers import EmbeddedServers, check_reachable
+from stepway.migrations.upgrade import upgrade_database
+from stepway.runtime.postgres import open_engine
+from stepway.runtime.settings import Settings
+from stepway.runtime.temporal import connect_temporal
+from stepway.worker import running_worker
+from stepway.workflows.deployment import prepare_temporal
+
+
+@asynccontextmanager
+async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator[str]:
+    """The API and the page, served while the context is open; its URL.
+
+    Raises ClientError when the address cannot be bound, BlueprintError for a bad blueprint.
+    """
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        where = f"{_shown(host)}:{port}"
+        raise ClientError(f"--port {port}: {where} cannot be used: {error.strerror}") from None
+    async with serving(create_app(settings, known_steps(settings)), listener):
+        yield f"http://{_shown(host)}:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def running_everything(settings: Settings, host: str, port: int) -> AsyncIterator[Settings]:
+    """Servers where none are given, schema, worker and API; the settings with every address."""
+    servers = EmbeddedServers(settings)
+    async with servers as found:
+        await check_reachable(found)
+        await migrate_all(found)
+        async with running_worker(found), running_api(found, host, port) as url:
+            watching = asyncio.create_task(servers.watch())
+            try:
+                yield found.model_copy(update={"api_url": url})
+            finally:
+                watching.cancel()
+
+
+async def migrate_all(settings: Settings) -> None:
+    """Bring the database and Temporal to what this version needs; safe to repeat."""
+    await upgrade_database(settings.sqlalchemy_url)
+    client = await connect_temporal(settings)
+    await prepare_temporal(client, settings.temporal_task_queue)
+
+
+def known_steps(settings: Settings) -> KnownSteps:
+    """The input types of all steps, to judge blueprints by; connects to nothing."""
+    resources = Resources(settings, open_engine(settings.sqlalchemy_url))
+    return input_types(load_steps(resources))
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM, Ctrl-C, or the terminal's end."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def require_loopback(host: str, settings: Settings) -> None:
+    """Raise ClientError for an address that others can reach, where nobody signs in."""
+    if settings.sign_in:
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise ClientError(
+            f"--host {host}: without sign-in Stepway serves this machine only; "
+            "use 127.0.0.1, set STEPWAY_SIGN_IN, or give `stepway api` --allow-unauthenticated "
+            "behind something that signs people in"
+        )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

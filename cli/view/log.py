@@ -1,0 +1,70 @@
+"""An initialization as a log: one line a change of status, nothing that steers a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from stepway.cli.client.fold import Initialization, Step, in_order
+from stepway.cli.view.text import clock, excerpt, one_line
+from stepway.cli.view.words import error_of, metadata_of, remedy_of, taken
+
+_ERROR_LINES = 20
+_NAME = 28
+
+
+def changes(before: Initialization | None, after: Initialization, now: datetime) -> Iterator[str]:
+    """The lines that tell what `after` has that `before` had not."""
+    for step in in_order(after):
+        if _said(before.steps.get(step["step"]) if before else None) != _said(step):
+            yield from _lines(step, now)
+    if before is None or before.status != after.status:
+        at = clock(after.project.get("updated_at"))
+        name = one_line(after.project["name"])
+        yield f"{at}  {name:{_NAME}}  {after.status}  {after.progress:.0f}%"
+
+
+def _said(step: Step | None) -> tuple[object, ...]:
+    """What of a step is worth a line when it changes. One that waits is not."""
+    if step is None or step["status"] == "pending":
+        return ("pending",)
+    metadata = metadata_of(step)
+    undo = (metadata.get("undo") or {}).get("status")
+    waiting = metadata.get("next_attempt_at")
+    return step["status"], step.get("attempt"), waiting, undo, step.get("undone_at")
+
+
+def _lines(step: Step, now: datetime) -> Iterator[str]:
+    parts = [clock(_at(step)), f"{one_line(step['step']):{_NAME}}", _what(step)]
+    if step["status"] != "running":
+        parts.append(taken(step, now))
+    yield "  ".join(part for part in parts if part)
+    # A new attempt has not failed yet: what the last one met with was told at its end.
+    if step["status"] == "running" and not metadata_of(step).get("next_attempt_at"):
+        return
+    if error_of(step):
+        yield from (f"          {line}" for line in excerpt(error_of(step), _ERROR_LINES))
+    if remedy_of(step):
+        yield f"          -> {remedy_of(step)}"
+
+
+def _at(step: Step) -> str | None:
+    if step["status"] == "running" or metadata_of(step).get("undo"):
+        return step.get("updated_at") or step.get("started_at")
+    return step.get("completed_at") or step.get("updated_at")
+
+
+def _what(step: Step) -> str:
+    metadata = metadata_of(step)
+    attempt = step.get("attempt") or 1
+    if step.get("undone_at"):
+        return f"{step['status']}, taken back"
+    if metadata.get("undo"):
+        return f"{step['status']}, undo {metadata['undo'].get('status')}"
+    if step["status"] == "skipped":
+        return f"skipped: {one_line(metadata.get('reason') or 'no reason given')}"
+    if step["status"] == "pending":
+        return "waiting to run again"
+    if metadata.get("next_attempt_at") and step["status"] == "running":
+        return f"attempt {attempt} failed, next at {clock(metadata['next_attempt_at'])}"
+    return f"{step['status']}, attempt {attempt}" if attempt > 1 else str(step["status"])

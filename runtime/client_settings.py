@@ -1,0 +1,19 @@
+"""Settings of the client commands: where the API is, and the token for it."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from stepway.runtime.setting_types import RoleSettings, with_scheme
+
+
+class ClientSettings(RoleSettings):
+    """The API's address and token."""
+
+    api_url: str = "http://127.0.0.1:8000"
+    api_token: str = Field(default="", repr=False)
+
+    @field_validator("api_url")
+    @classmethod
+    def _http_api(cls, value: str) -> str:
+        return with_scheme(value, "http://", "https://").rstrip("/")

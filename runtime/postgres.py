@@ -1,0 +1,20 @@
+"""The SQLAlchemy engine for every table outside the record, which has a pool of its own."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from stepway_tracking.postgres import STATEMENT_TIMEOUT
+
+
+def open_engine(sqlalchemy_url: str) -> AsyncEngine:
+    """An engine on a `postgresql+asyncpg://` URL; connects when first used."""
+    return create_async_engine(
+        sqlalchemy_url,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": STATEMENT_TIMEOUT,
+            "server_settings": {"timezone": "UTC", "application_name": "stepway"},
+        },
+    )

@@ -1,0 +1,74 @@
+"""Settings that every process with servers needs: their addresses and the encryption keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import SecretStr, field_validator
+
+from stepway.runtime.setting_types import RoleSettings, read_file, with_scheme
+from stepway.vault.keys import parse_keys
+
+
+class ServerSettings(RoleSettings):
+    """The addresses of Postgres, Redis and Temporal; an empty one means embedded."""
+
+    database_url: str = ""
+    redis_url: str = ""
+    temporal_address: str = ""
+    temporal_namespace: str = "default"
+    temporal_task_queue: str = "stepway"
+    temporal_ui_url: str = ""
+    public_url: str = ""
+    secret_keys: SecretStr = SecretStr("")
+    secret_keys_file: Path | None = None
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _well_formed_keys(cls, value: SecretStr) -> SecretStr:
+        parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("secret_keys_file")
+    @classmethod
+    def _readable_keys(cls, value: Path | None) -> Path | None:
+        if value is not None and not parse_keys(read_file(value)):
+            raise ValueError(f"{value} holds no key")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: str) -> str:
+        return with_scheme(value, "postgresql://", "postgres://")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        return with_scheme(value, "redis://", "rediss://", "unix://")
+
+    @field_validator("temporal_ui_url", "public_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        return with_scheme(value, "http://", "https://").rstrip("/")
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (host and port.isdecimal()):
+            raise ValueError("must be HOST:PORT")
+        return value
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL as SQLAlchemy's asyncpg dialect spells it."""
+        return "postgresql+asyncpg://" + self.database_url.split("://", 1)[-1]
+
+    @property
+    def keys(self) -> Mapping[str, bytes]:
+        """The encryption keys by id, the newest first; those of the file come before the rest."""
+        keys = dict(parse_keys(read_file(self.secret_keys_file) if self.secret_keys_file else ""))
+        for key_id, key in parse_keys(self.secret_keys.get_secret_value()).items():
+            keys.setdefault(key_id, key)
+        return keys

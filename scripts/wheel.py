@@ -1,0 +1,41 @@
+"""Hatch's build hook: puts the folders of the checkout, the page and the library into the wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDERS = (
+    "activities",
+    "api",
+    "blueprints",
+    "cli",
+    "embedded",
+    "migrations",
+    "runtime",
+    "vault",
+    "workflows",
+)
+
+
+class WheelContents(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds nothing to an editable install, which uses the links in `stepway/`."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Raise RuntimeError where the page is not built: no wheel goes out without it."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        if not (root / "web" / "dist" / "index.html").is_file():
+            raise RuntimeError(
+                "the web page is not built, and the wheel must contain it: run scripts/web-build, "
+                "then build again"
+            )
+        included = {str(root / folder): f"stepway/{folder}" for folder in FOLDERS}
+        included[str(root / "worker.py")] = "stepway/worker.py"
+        included[str(root / "web" / "dist")] = "stepway/page"
+        library = root / "tracking" / "stepway_tracking"
+        included[str(library)] = "stepway/_bundled/stepway_tracking"
+        build_data["force_include"].update(included)

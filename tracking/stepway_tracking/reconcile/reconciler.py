@@ -1,0 +1,173 @@
+"""Closing the record of what nobody works on any more: no workflow code runs for a terminate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from temporalio import activity
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowHistoryEventFilterType,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
+from stepway_tracking.record.store import Store
+from stepway_tracking.workflow.recording import RECONCILE
+
+log = logging.getLogger(__name__)
+
+STILL_SECONDS = 15.0
+"""How long a project must not have changed before Temporal is asked about it."""
+
+PAGE = 500
+AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A project that has not ended and has not changed for a while, at that version."""
+
+    id: UUID
+    workflow_id: str
+    updated_at: datetime
+    version: int
+    running: list[str]
+    pending: list[str]
+
+
+@dataclass(frozen=True)
+class Closed:
+    """How and when the newest run of a workflow was closed; `at` fences what is written."""
+
+    run_id: str
+    at: datetime
+    cancelled: bool
+    reason: str
+
+
+class Reconciler:
+    """Asks Temporal about initializations that stand still, and closes those that are dead."""
+
+    def __init__(self, pool: asyncpg.Pool, store: Store, client: Client) -> None:
+        self._pool = pool
+        self._store = store
+        self._client = client
+
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        """What to register with a worker."""
+        return [self.reconcile]
+
+    @activity.defn(name=RECONCILE)
+    async def reconcile(self) -> int:
+        """Look at every project that stands still; how many were closed."""
+        closed = 0
+        after = UUID(int=0)
+        while page := await self._standing_still(after):
+            gate = asyncio.Semaphore(AT_ONCE)
+            closed += sum(await asyncio.gather(*(self._look(one, gate) for one in page)))
+            after = page[-1].id
+            activity.heartbeat(str(after))
+        return closed
+
+    async def _standing_still(self, after: UUID) -> list[Standing]:
+        rows = await self._pool.fetch(
+            """
+            SELECT p.id, p.workflow_id, p.updated_at, p.version,
+                   array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'running'),
+                   array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'pending')
+            FROM projects p JOIN project_initialization_steps s
+              ON s.project_id = p.id AND s.parent_step IS NULL
+            WHERE p.initialization_completed_at IS NULL AND p.id > $1
+              AND p.updated_at < now() - make_interval(secs => $2)
+            GROUP BY p.id ORDER BY p.id LIMIT $3
+            """,
+            after,
+            STILL_SECONDS,
+            PAGE,
+        )
+        return [
+            Standing(row[0], row[1], row[2], row[3], row[4] or [], row[5] or []) for row in rows
+        ]
+
+    async def _look(self, project: Standing, gate: asyncio.Semaphore) -> bool:
+        async with gate:
+            closed = await self._closed(project)
+            if closed is None:
+                return False
+            changes = closing_changes(project, closed)
+            said = [outcome.said for outcome in await self._store.record(changes)]
+            log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(said))
+            return said[-1] == "applied"
+
+    async def _closed(self, project: Standing) -> Closed | None:
+        handle = self._client.get_workflow_handle(project.workflow_id)
+        try:
+            found = await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            reason = "Temporal does not know its workflow any more."
+            return Closed("", project.updated_at, False, reason)
+        if found.close_time is None:
+            return None
+        cancelled = found.status is WorkflowExecutionStatus.CANCELED
+        return Closed(found.run_id, found.close_time, cancelled, await self._reason(handle, found))
+
+    async def _reason(
+        self, handle: WorkflowHandle[Any, Any], found: WorkflowExecutionDescription
+    ) -> str:
+        status = found.status.name.lower().replace("_", " ") if found.status else "closed"
+        text = f"Its workflow was {status} before it had ended"
+        if found.status is not WorkflowExecutionStatus.TERMINATED:
+            return f"{text}."
+        events = handle.fetch_history_events(
+            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+        )
+        async for event in events:
+            said = event.workflow_execution_terminated_event_attributes
+            by = f" by {said.identity}" if said.identity else ""
+            return f"{text}{by}: {said.reason or 'no reason was given'}."
+        return f"{text}."
+
+
+def closing_changes(project: Standing, closed: Closed) -> Changes:
+    """What brings the record of a dead initialization to its end."""
+    # What was written after the close came from a run that Temporal has lost, as after a crash.
+    fence = max(closed.at, project.updated_at).isoformat()
+    seen = f"{closed.run_id}/reconciled/{project.version}"
+
+    def change(step: str, action: str, **fields: Any) -> StepChange:
+        change_id = f"{seen}/{step}/{action}"
+        return StepChange(
+            step, action, fence=fence, change_id=change_id, version=project.version, **fields
+        )
+
+    steps = [
+        change(step, "failed", error=closed.reason, outcome="lost") for step in project.running
+    ]
+    if closed.cancelled:
+        metadata = {"reason": closed.reason}
+        steps += [change(step, "skipped", metadata=metadata) for step in project.pending]
+    status = "cancelled" if closed.cancelled else "failed"
+    ending = ProjectChange(
+        "reconciled",
+        status,
+        error=closed.reason,
+        ends=True,
+        fence=fence,
+        change_id=seen,
+        # A workflow may have ended well between our look at the record and at Temporal.
+        version=project.version,
+    )
+    return Changes(str(project.id), steps, ending)

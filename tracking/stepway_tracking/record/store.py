@@ -1,0 +1,122 @@
+"""Writing the record: one statement a change, then the nudge to Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+
+from stepway_tracking.record.changes import Changes, NewInitialization, ProjectChange, StepChange
+from stepway_tracking.record.errors import NameTaken, StartExpired
+from stepway_tracking.record.json_text import to_jsonb
+
+SAID = {"error", "error_stack", "message", "metadata", "sub_steps", "parameters"}
+"""The fields of a change that steps and people fill."""
+
+
+Redact = Callable[[Any], Any]
+"""Takes secrets out of a JSON value; returns a value of the same shape."""
+
+
+class Publishes(Protocol):
+    """Whoever tells others of what was committed."""
+
+    async def publish(self, project_id: str, messages: list[str]) -> None:
+        """Send each event's JSON, in order."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a change.
+
+    `said` is `applied`, `repeat` (applied before), `unchanged` (nothing to change), `superseded`
+    (a newer attempt owns the step), `kept` (this activity has completed before; `result` is the
+    base64 of what it returned) or `unknown` (no such project or step).
+    """
+
+    said: str
+    result: str | None = None
+
+
+class Store:
+    """The only writer of the record.
+
+    `redact` takes secrets out of JSON values before they are written. Raises what asyncpg raises
+    when Postgres cannot be reached (stepway_tracking.postgres.UNREACHABLE), and ValueError for a
+    project id that is not a UUID.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, publisher: Publishes, redact: Redact = lambda value: value
+    ) -> None:
+        self._pool = pool
+        self._publisher = publisher
+        self._redact = redact
+
+    async def initialize_steps_in_database(self, new: NewInitialization) -> bool:
+        """Insert the project and all its steps, pending, in one batch; False if they were there.
+
+        Raises NameTaken, or StartExpired after the deadline.
+        """
+        project = asdict(new) | {"id": str(UUID(new.project_id))}
+        project |= {name: self._redact(project[name]) for name in ("parameters", "steps")}
+        steps = project.pop("steps")
+        row = await self._pool.fetchrow(
+            "SELECT said, messages FROM stepway_plan($1::jsonb, $2::jsonb, $3)",
+            to_jsonb(project),
+            to_jsonb(steps),
+            datetime.fromisoformat(new.deadline) if new.deadline else None,
+        )
+        if row["said"] == "expired":
+            raise StartExpired(f"The start of {new.name} came after its deadline.")
+        if row["said"] == "name_taken":
+            raise NameTaken(f"{new.owner} already has a project named {new.name}.")
+        await self._publisher.publish(new.project_id, row["messages"])
+        return bool(row["said"] == "planned")
+
+    async def record(self, changes: Changes) -> list[Outcome]:
+        """Apply the changes in one transaction and tell others; one outcome a change."""
+        row = await self._pool.fetchrow(
+            "SELECT outcomes, messages FROM stepway_record($1, $2::jsonb)",
+            UUID(changes.project_id),
+            to_jsonb([self._redacted(row) for row in changes.as_rows()]),
+        )
+        await self._publisher.publish(changes.project_id, row["messages"])
+        return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
+
+    async def update_step_status(self, project_id: str, change: StepChange) -> Outcome:
+        """Change one step: `started`, `completed`, `skipped`, `retried`, ..."""
+        return (await self.record(Changes(project_id, [change])))[0]
+
+    async def update_progress(
+        self, project_id: str, change: StepChange, progress: int, message: str = ""
+    ) -> Outcome:
+        """Record how far a running step is, 0 to 100."""
+        return await self.update_step_status(
+            project_id, _with(change, action="progressed", progress=progress, message=message)
+        )
+
+    async def mark_step_failed(
+        self, project_id: str, change: StepChange, error: str, error_stack: str | None = None
+    ) -> Outcome:
+        """Record that a step has failed for good, with its error and stack."""
+        return await self.update_step_status(
+            project_id, _with(change, action="failed", error=error, error_stack=error_stack)
+        )
+
+    async def update_project(self, project_id: str, change: ProjectChange) -> Outcome:
+        """Change the project itself."""
+        return (await self.record(Changes(project_id, project=change)))[0]
+
+    def _redacted(self, row: dict[str, Any]) -> dict[str, Any]:
+        # `result` belongs to the payload codec, and the other fields are ids.
+        return {name: self._redact(value) if name in SAID else value for name, value in row.items()}
+
+
+def _with(change: StepChange, **fields: Any) -> StepChange:
+    return StepChange(**{**asdict(change), **fields})

@@ -1,0 +1,209 @@
+"""The events of one watched project: nudges in order, and what is missing from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from asyncpg.exceptions import PostgresError
+
+from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.queries.reader import Position, Snapshot, StoredEvent
+from stepway_tracking.record.errors import ProjectUnknown
+from stepway_tracking.stream.event_log import Event, EventLog, encode
+from stepway_tracking.stream.options import HubOptions
+from stepway_tracking.stream.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+
+class EventReader(Protocol):
+    """The part of `stepway_tracking.queries.reader.Reader` that watching needs."""
+
+    async def snapshot(self, project_id: UUID) -> Snapshot | None: ...
+
+    async def events_after(
+        self, project_id: UUID, version: int, limit: int = ...
+    ) -> list[StoredEvent]: ...
+
+    async def positions(self, project_ids: Iterable[UUID]) -> dict[UUID, Position]: ...
+
+
+@dataclass
+class HubCounts:
+    """What the hub has done since it started."""
+
+    streams_opened: int = 0
+    streams_refused: int = 0
+    streams_too_slow: int = 0
+    events_received: int = 0
+    events_sent: int = 0
+    gaps_repaired: int = 0
+    snapshots_read: int = 0
+    position_checks: int = 0
+    redis_connections: int = 0
+
+
+class Feed:
+    """One project's log and who reads it.
+
+    Nudges may come twice, late, out of order or never; the log holds each version once, in order.
+    """
+
+    def __init__(
+        self, project_id: UUID, reader: EventReader, options: HubOptions, counts: HubCounts
+    ) -> None:
+        self.project_id = project_id
+        self.log = EventLog(options.queue_size, options.queue_bytes)
+        self.subscriptions: set[Subscription] = set()
+        self.subscribed: asyncio.Task[None] | None = None
+        self._reader = reader
+        self._options = options
+        self._counts = counts
+        self._early: dict[int, Event] = {}
+        self._known = 0
+        self._filled = False
+        self._snapshot: tuple[float, Snapshot, bytes] | None = None
+        self._reading = asyncio.Lock()
+        self._repair: asyncio.Task[None] | None = None
+
+    def offer(self, event: Event) -> None:
+        """Take an event that a nudge brought."""
+        if event.version <= self.log.version or len(self._early) >= self._options.queue_size:
+            self.expect(event.version)
+            return
+        self._early[event.version] = event
+        self._settle()
+        if self.log.started and self._early:
+            self.expect(event.version)
+
+    def expect(self, version: int) -> None:
+        """Postgres has this version: read what is missing if it does not come by itself."""
+        self._known = max(self._known, version)
+        if self.log.version < self._known and (self._repair is None or self._repair.done()):
+            self._repair = asyncio.create_task(self._read_missing())
+
+    def agree(self, position: Position) -> None:
+        """Compare with where Postgres stands, and read what is missing."""
+        if position.version > self.log.version:
+            self.expect(position.version)
+        elif position.version == self.log.version and position.ended != self.log.ended:
+            self.log.ended = position.ended
+            self._wake()
+
+    async def place(self, subscription: Subscription, last: int | None, known: int) -> None:
+        """Put a client behind its last version, else behind a snapshot that it is sent first.
+
+        `known` is a version that Postgres surely has. Raises ProjectUnknown.
+        """
+        async with self._reading:
+            if last is not None and not self.log.reaches(last) and not self._filled:
+                await self._fill(known)
+            if last is not None and self.log.reaches(last):
+                subscription.place(last)
+            else:
+                snapshot, frame = await self._recent_snapshot()
+                subscription.place(snapshot.version, frame)
+                known = max(known, snapshot.version)
+        self.expect(known)
+
+    def finish(self) -> None:
+        """End every stream of this project."""
+        for subscription in tuple(self.subscriptions):
+            subscription.finish()
+
+    def close(self) -> None:
+        """Stop what still runs for this feed."""
+        for task in (self._repair, self.subscribed):
+            if task is not None:
+                task.cancel()
+
+    def _wake(self) -> None:
+        for subscription in self.subscriptions:
+            subscription.wake()
+
+    def _settle(self) -> None:
+        """Move events that came early into the log, as far as nothing is missing before them."""
+        if not self.log.started:
+            return
+        before = self.log.version
+        while (event := self._early.pop(self.log.version + 1, None)) is not None:
+            self.log.append(event)
+        if self._early and min(self._early) <= self.log.version:
+            self._early = {v: e for v, e in self._early.items() if v > self.log.version}
+        if self.log.version > before:
+            self._wake()
+
+    async def _fill(self, known: int) -> None:
+        """Read the newest events, once, for all who resume."""
+        size = self._options.queue_size
+        self._filled = True
+        try:
+            stored = await self._events_after(max(known - size, 0), 2 * size)
+        except BaseException:
+            self._filled = False
+            raise
+        self.log.extend_back(stored)
+        self._settle()
+
+    async def _recent_snapshot(self) -> tuple[Snapshot, bytes]:
+        now = asyncio.get_running_loop().time()
+        if self._snapshot is not None:
+            read_at, snapshot, frame = self._snapshot
+            if now - read_at < self._options.snapshot_age and self.log.reaches(snapshot.version):
+                return snapshot, frame
+        return await self._read_snapshot()
+
+    async def _read_snapshot(self) -> tuple[Snapshot, bytes]:
+        read_at = asyncio.get_running_loop().time()
+        async with asyncio.timeout(self._options.read_timeout):
+            fresh = await self._reader.snapshot(self.project_id)
+        if fresh is None:
+            raise ProjectUnknown(f"No project has the id {self.project_id}.")
+        self._counts.snapshots_read += 1
+        event = encode(fresh.version, "snapshot", fresh.body)
+        self._snapshot = read_at, fresh, event.frame
+        if not self.log.started:
+            self.log.start(fresh.version, ended=fresh.ended)
+            self._settle()
+        return fresh, event.frame
+
+    async def _read_missing(self) -> None:
+        await asyncio.sleep(self._options.gap_delay)
+        try:
+            while self.log.started and self.log.version < self._known:
+                async with self._reading:
+                    await self._read_on()
+        except ProjectUnknown:
+            self.finish()
+        except (*UNREACHABLE, PostgresError) as error:
+            logger.warning("Postgres did not tell project %s's events: %r", self.project_id, error)
+
+    async def _read_on(self) -> None:
+        """Take the next events from Postgres, or a snapshot where they are gone."""
+        before = self.log.version
+        for event in await self._events_after(before, self._options.queue_size):
+            if event.version > self.log.version:
+                self._early[event.version] = event
+        self._settle()
+        if self.log.version == before:
+            await self._jump()
+        self._counts.gaps_repaired += 1
+
+    async def _jump(self) -> None:
+        snapshot, frame = await self._read_snapshot()
+        self._known = snapshot.version
+        if snapshot.version > self.log.version:
+            self.log.append(Event(snapshot.version, "snapshot", frame))
+            self.log.ended = snapshot.ended
+            self._settle()
+            self._wake()
+
+    async def _events_after(self, version: int, limit: int) -> list[Event]:
+        async with asyncio.timeout(self._options.read_timeout):
+            stored = await self._reader.events_after(self.project_id, version, limit)
+        return [encode(event.version, event.type, event.data) for event in stored]

@@ -1,0 +1,138 @@
+"""One Redis connection for everything this process watches, rebuilt whenever it is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from stepway_tracking.stream.options import HubOptions
+
+logger = logging.getLogger(__name__)
+
+# Subscribed last of all: its confirmation says that all others stand.
+MARKER = "stepway:hub"
+LOST = (RedisError, OSError)
+
+
+class Nudges:
+    """Subscribes to channels and hands on what they carry. Never raises for Redis being away.
+
+    `on_message` gets a channel and a message, `on_connected` is called whenever every
+    subscription stands anew: what was published before that may have been missed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: HubOptions,
+        *,
+        on_message: Callable[[str, bytes], None],
+        on_connected: Callable[[], None],
+    ) -> None:
+        # Its own reconnecting would hide that something may have been missed.
+        once = Retry(NoBackoff(), 0)
+        self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=once)
+        self._options = options
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._pubsub: PubSub | None = None
+        self._order = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self.connected = False
+
+    def start(self) -> None:
+        """Connect in the background."""
+        self._task = asyncio.create_task(self._stay_connected())
+
+    async def close(self) -> None:
+        """Leave Redis."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def subscribe(self, channel: str) -> None:
+        """Return once Redis has confirmed, or does not in time; at once while Redis is away."""
+        confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._options.ack_timeout):
+                async with self._order:
+                    if self._pubsub is None:  # connecting will subscribe to all that is wanted
+                        return
+                    await self._pubsub.subscribe(channel)
+                await asyncio.shield(confirmed)
+        except (*LOST, TimeoutError) as error:
+            logger.warning("Redis did not confirm %s: %s", channel, error or "no answer")
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Ask Redis to send nothing more of this channel."""
+        self._wanted.pop(channel, None)
+        try:
+            async with asyncio.timeout(self._options.ack_timeout), self._order:
+                if self._pubsub is not None and channel not in self._wanted:
+                    await self._pubsub.unsubscribe(channel)
+        except (*LOST, TimeoutError) as error:
+            logger.warning("Redis did not leave %s: %s", channel, error or "no answer")
+
+    async def _stay_connected(self) -> None:
+        delay = self._options.reconnect_delay
+        while True:
+            try:
+                await self._listen()
+            except LOST as error:
+                if self.connected or delay == self._options.reconnect_delay:
+                    logger.warning("Redis is out of reach (%s); events come more slowly", error)
+            if self.connected:
+                delay = self._options.reconnect_delay
+            self.connected = False
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, self._options.reconnect_delay_max)
+
+    async def _listen(self) -> None:
+        """Hand on what comes, until the connection is lost or says nothing to a ping."""
+        async with self._redis.pubsub() as pubsub:
+            await pubsub.connect()
+            async with self._order:
+                await pubsub.subscribe(*self._wanted, MARKER)
+                self._pubsub = pubsub
+            try:
+                await self._hand_on(pubsub)
+            finally:
+                self._pubsub = None
+
+    async def _hand_on(self, pubsub: PubSub) -> None:
+        pinged = False
+        while True:
+            message = await pubsub.get_message(timeout=self._options.silence)
+            if message is not None:
+                pinged = False
+                self._take(message)
+            elif pinged:
+                raise ConnectionError("no answer to a ping")
+            else:
+                await pubsub.ping()
+                pinged = True
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "message":
+            self._on_message(message["channel"].decode(), message["data"])
+        elif message["type"] == "subscribe":
+            self._confirm(message["channel"].decode())
+
+    def _confirm(self, channel: str) -> None:
+        if channel == MARKER:
+            self.connected = True
+            self._on_connected()
+        confirmed = self._wanted.get(channel)
+        if confirmed is not None and not confirmed.done():
+            confirmed.set_result(None)

@@ -1,0 +1,57 @@
+"""Encryption by named keys: the first one encrypts, the others still read what they once wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from stepway.vault.errors import KeyMissing, Undecipherable
+
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """A nonce and AES-256-GCM's ciphertext, and the id of the key that reads it."""
+
+    key_id: str
+    data: bytes
+
+
+class Keyring:
+    """At least one key by its id. `context` binds a ciphertext to where it was put."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self.current = next(iter(keys))
+
+    def encrypt(self, data: bytes, context: bytes) -> Encrypted:
+        """The data under the newest key."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[self.current].encrypt(nonce, data, context)
+        return Encrypted(self.current, nonce + sealed)
+
+    def decrypt(self, sealed: Encrypted, context: bytes) -> bytes:
+        """What was encrypted. Raises KeyMissing, which names the key, or Undecipherable."""
+        cipher = self._ciphers.get(sealed.key_id)
+        if cipher is None:
+            raise KeyMissing(
+                f"The key {sealed.key_id!r} that this was encrypted with is not among "
+                "STEPWAY_SECRET_KEYS; put it back, behind the newest."
+            )
+        nonce, data = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
+        try:
+            return cipher.decrypt(nonce, data, context)
+        except (InvalidTag, ValueError) as error:
+            raise Undecipherable(
+                f"What the key {sealed.key_id!r} should decrypt is damaged, or was moved."
+            ) from error
+
+
+def open_keyring(keys: Mapping[str, bytes]) -> Keyring | None:
+    """The keyring of these keys; None without any."""
+    return Keyring(keys) if keys else None

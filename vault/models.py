@@ -1,0 +1,27 @@
+"""The table of credentials: the secrets that steps use."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from stepway_tracking.record.models import Base
+
+
+class Credential(Base):
+    """A secret by its owner and name, encrypted; `account` is what it signs in as."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("owner", "name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    owner: Mapped[str]
+    name: Mapped[str]
+    account: Mapped[str]
+    key_id: Mapped[str]
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

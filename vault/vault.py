@@ -1,0 +1,162 @@
+"""Secrets by owner and name, encrypted at rest; only a step gets one back, inside its attempt."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.keyring import Encrypted, Keyring
+from stepway.vault.models import Credential
+from stepway.vault.redaction import SHORTEST
+from stepway_tracking.record.errors import StepwayError
+
+log = logging.getLogger(__name__)
+
+EVERYONE = "*"
+"""The owner of credentials that every project may use."""
+
+MOST = 64 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class CredentialRefused(StepwayError):
+    """A credential that cannot be kept; says why."""
+
+
+@dataclass(frozen=True)
+class CredentialEntry:
+    """What may be shown of a credential."""
+
+    owner: str
+    name: str
+    account: str
+    key_id: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A credential opened: the account it is for, and its value, which repr does not show."""
+
+    account: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Secret(account={self.account!r})"
+
+
+class Vault:
+    """The table of credentials. Without a keyring it can list and remove, and nothing else."""
+
+    def __init__(self, engine: AsyncEngine, keyring: Keyring | None) -> None:
+        self._engine = engine
+        self._keyring = keyring
+
+    async def put(self, owner: str, name: str, value: str, account: str = "") -> None:
+        """Keep a secret, in the place of what had its name. Raises CredentialRefused."""
+        sealed = self._opened().encrypt(_checked(name, value).encode(), _context(owner, name))
+        row = {"account": account or name, "key_id": sealed.key_id, "ciphertext": sealed.data}
+        statement = insert(Credential).values(owner=owner, name=name, **row)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["owner", "name"], set_={**row, "updated_at": func.now()}
+                )
+            )
+
+    async def find(self, owner: str, name: str) -> Secret | None:
+        """The owner's secret of that name, else everyone's.
+
+        Raises KeyMissing, Undecipherable, CredentialRefused.
+        """
+        query = select(Credential.owner, Credential.account, Credential.key_id).add_columns(
+            Credential.ciphertext
+        )
+        query = query.where(Credential.name == name, Credential.owner.in_([owner, EVERYONE]))
+        async with self._engine.connect() as connection:
+            found = {row.owner: row for row in await connection.execute(query)}
+        row = found.get(owner) or found.get(EVERYONE)
+        if row is None:
+            return None
+        sealed = Encrypted(row.key_id, row.ciphertext)
+        value = self._opened().decrypt(sealed, _context(row.owner, name))
+        return Secret(row.account, value.decode())
+
+    async def found_in(self, owner: str, text: str) -> str | None:
+        """The name of a secret that the owner may use and that this text holds."""
+        if self._keyring is None:
+            return None
+        for entry in await self.entries():
+            if entry.owner in (owner, EVERYONE):
+                secret = await self._readable(entry)
+                if secret is not None and secret.value in text:
+                    return entry.name
+        return None
+
+    async def _readable(self, entry: CredentialEntry) -> Secret | None:
+        try:
+            return await self.find(entry.owner, entry.name)
+        except (KeyMissing, Undecipherable) as error:
+            # A lost key must not keep everyone from starting anything.
+            log.warning("The credential %s cannot be compared with: %s", entry.name, error)
+            return None
+
+    async def entries(self) -> list[CredentialEntry]:
+        """All credentials, without their values."""
+        query = select(
+            Credential.owner,
+            Credential.name,
+            Credential.account,
+            Credential.key_id,
+            Credential.updated_at,
+        ).order_by(Credential.owner, Credential.name)
+        async with self._engine.connect() as connection:
+            return [CredentialEntry(*row) for row in await connection.execute(query)]
+
+    async def remove(self, owner: str, name: str) -> bool:
+        """Forget a credential; False if there was none."""
+        statement = delete(Credential).where(Credential.owner == owner, Credential.name == name)
+        async with self._engine.begin() as connection:
+            return bool((await connection.execute(statement)).rowcount)
+
+    async def encrypt_again(self) -> int:
+        """Bring every credential under the newest key; how many were under another."""
+        keyring = self._opened()
+        stale = [entry for entry in await self.entries() if entry.key_id != keyring.current]
+        for entry in stale:
+            secret = await self.find(entry.owner, entry.name)
+            if secret is not None:
+                await self.put(entry.owner, entry.name, secret.value, secret.account)
+        return len(stale)
+
+    def _opened(self) -> Keyring:
+        if self._keyring is None:
+            raise CredentialRefused(
+                "Credentials are kept encrypted only: set STEPWAY_SECRET_KEYS or "
+                "STEPWAY_SECRET_KEYS_FILE to what `stepway credential new-key` prints"
+            )
+        return self._keyring
+
+
+def _checked(name: str, value: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise CredentialRefused(
+            f"{name!r} cannot be a credential's name: use up to 63 letters, digits, dots and dashes"
+        )
+    if len(value) < SHORTEST or len(value) > MOST or "\0" in value:
+        raise CredentialRefused(
+            f"A secret has {SHORTEST} to {MOST} characters and no NUL: a shorter one could not be "
+            "told from ordinary words, to be taken out of logs"
+        )
+    return value
+
+
+def _context(owner: str, name: str) -> bytes:
+    return f"credential\n{owner}\n{name}".encode()

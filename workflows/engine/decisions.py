@@ -1,0 +1,114 @@
+"""What people decide about failed steps: written down first, then done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+from stepway.workflows.engine import rules
+from stepway.workflows.engine.board import Board
+from stepway.workflows.model.messages import Retry, Skip
+from stepway_tracking.record.changes import ProjectChange, StepChange
+from stepway_tracking.workflow.recording import WorkflowRecord
+
+
+class Decisions:
+    """Takes one decision a step at a time; `count` says how many there were.
+
+    `awaited` as long as a run that took up an ended initialization has no decision yet.
+    """
+
+    def __init__(self, board: Board, record: WorkflowRecord, *, awaited: bool) -> None:
+        self.awaited = awaited
+        self.count = 0
+        self._board = board
+        self._record = record
+        self._deciding: set[str] = set()
+        self._writing = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether one is being written down."""
+        return self._writing > 0
+
+    @property
+    def retried_by_all(self) -> list[str]:
+        """The failed steps; where the initialization had ended, all that is not completed."""
+        ahead = ("failed", "skipped", "pending") if self.awaited else ("failed",)
+        return [step for step in self._board.having(*ahead) if step not in self._deciding]
+
+    def check(self, step: str, verb: str) -> None:
+        """Raises ApplicationError (StepUnknown, Refused) unless it has failed, undecided."""
+        rules.must_be_failed(self._board, step, verb, ended=self.awaited)
+        if step in self._deciding:
+            rules.refuse(f"Somebody else has just decided on {step}.")
+
+    async def retry(self, chosen: list[str], retry: Retry) -> None:
+        """Put these steps, and what follows them, ahead again."""
+        if retry.plan:
+            self._board.replace_plan(retry.plan)
+        runs, again = self._board.runs_again(chosen)
+        said = {"retry": {"actor": retry.actor, "parameters": retry.changes or {}}}
+        changes = [
+            StepChange(
+                step,
+                "retried",
+                change_id=self._board.change_id(step, "retried"),
+                actor=retry.actor,
+                metadata=said,
+            )
+            for step in again
+        ]
+        await self._write(runs, changes, "retried", retry)
+        for step in again:
+            self._board.reset(step)
+
+    async def skip(self, skip: Skip) -> None:
+        """Leave a step out."""
+        change = StepChange(
+            skip.step,
+            "skipped",
+            change_id=self._board.change_id(skip.step, "skipped"),
+            actor=skip.actor,
+            metadata={"reason": skip.reason, "skipped_by": skip.actor},
+        )
+        await self._write([skip.step], [change], "resumed", skip)
+        self._board.skip(skip.step)
+
+    async def _write(
+        self, steps: list[str], changes: list[StepChange], action: str, decision: Retry | Skip
+    ) -> None:
+        """Until this is done nobody else may decide on these steps."""
+        self.count += 1
+        self._writing += 1
+        self.awaited = False
+        self._deciding.update(steps)
+        project = ProjectChange(
+            action,
+            "initializing",
+            change_id=f"{action}/{_update_id()}",
+            actor=decision.actor,
+            parameters=decision.parameters if isinstance(decision, Retry) else None,
+        )
+        await until_accepted()
+        await self._record.write(*changes, project=project)
+        self._deciding.difference_update(steps)
+        self._writing -= 1
+        self._board.changed = True
+
+
+async def until_accepted() -> None:
+    """In an update's handler: wait until history has the update.
+
+    Until its first workflow task is completed an update is known to nobody but its caller. Where
+    worker and caller are lost by then, the workflow never hears of it, whatever was written.
+    """
+    if workflow.patched("accepted-first"):
+        await workflow.sleep(timedelta(milliseconds=1))
+
+
+def _update_id() -> str:
+    # A number would stand for another decision where a lost workflow task is done again.
+    update = workflow.current_update_info()
+    return update.id if update else ""

@@ -1,0 +1,80 @@
+"""Running a step, or taking it back, as an activity that is recorded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from stepway.workflows.engine.board import Board
+from stepway.workflows.model.messages import InitializationInput
+from stepway.workflows.model.plan import PlannedStep, RetryPlan
+from stepway.workflows.model.references import resolve
+from stepway_tracking.workflow.marks import tracked
+
+WORKER_SILENCE = 15.0
+"""Seconds after which the worker of a step that need not heartbeat itself counts as lost."""
+
+
+class Execution:
+    """Starts the activities of one initialization, with the project and resolved arguments."""
+
+    def __init__(self, given: InitializationInput, board: Board) -> None:
+        self._project_id = given.project_id
+        self._usual = given.usual
+        self._board = board
+        self._project = {
+            "id": given.project_id,
+            "name": given.name,
+            "owner": given.owner,
+            "blueprint": given.plan.blueprint,
+        }
+
+    async def run(self, step: PlannedStep) -> Any:
+        """Run a step; what it returned. Raises ActivityError."""
+        slow_after = self._usual.get(step.step)
+        beats = step.heartbeat is None
+        with tracked(self._project_id, step.step, slow_after=slow_after, beats=beats):
+            handle = self._start(step, step.uses, step.arguments, {}, "")
+        return await handle
+
+    async def undo(self, step: PlannedStep) -> None:
+        """Take a completed step back. Raises ActivityError."""
+        if step.undo is None:
+            return
+        result = {"result": self._board.results.get(step.step)}
+        beats = step.heartbeat is None
+        with tracked(self._project_id, step.step, undo=True, beats=beats):
+            handle = self._start(step, step.undo.uses, step.undo.arguments, result, "Undo: ")
+        await handle
+
+    def _start(
+        self,
+        step: PlannedStep,
+        uses: str,
+        arguments: dict[str, Any],
+        more: dict[str, Any],
+        prefix: str,
+    ) -> workflow.ActivityHandle[Any]:
+        given = {**resolve(arguments, self._board.results), **more, "project": self._project}
+        return workflow.start_activity(
+            uses,
+            given,
+            start_to_close_timeout=timedelta(seconds=step.timeout),
+            heartbeat_timeout=timedelta(seconds=step.heartbeat or WORKER_SILENCE),
+            retry_policy=retry_policy(step.retry),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=prefix + self._board.title(step.step),
+        )
+
+
+def retry_policy(retry: RetryPlan) -> RetryPolicy:
+    """The plan's retry as Temporal takes it."""
+    return RetryPolicy(
+        maximum_attempts=retry.maximum_attempts,
+        initial_interval=timedelta(seconds=retry.initial_interval),
+        backoff_coefficient=retry.backoff_coefficient,
+        maximum_interval=timedelta(seconds=retry.maximum_interval),
+    )

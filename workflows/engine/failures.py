@@ -1,0 +1,49 @@
+"""Why an activity has failed, in words for the people who wait for it."""
+
+from __future__ import annotations
+
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    TimeoutError,
+    TimeoutType,
+)
+
+from stepway.workflows.model.plan import PlannedStep
+
+
+def failure_text(error: ActivityError, step: PlannedStep) -> str:
+    """One or two sentences on what went wrong."""
+    cause = error.cause
+    if isinstance(cause, TimeoutError):
+        return _timeout_text(cause, step)
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    if isinstance(cause, CancelledError):
+        return "The step was cancelled."
+    return str(cause or error)
+
+
+def failure_outcome(error: ActivityError) -> str:
+    """The outcome of the attempt that was the last: `timed_out`, `cancelled` or `failed`."""
+    if isinstance(error.cause, TimeoutError):
+        return "timed_out"
+    return "cancelled" if isinstance(error.cause, CancelledError) else "failed"
+
+
+def _timeout_text(cause: TimeoutError, step: PlannedStep) -> str:
+    match cause.type:
+        case TimeoutType.HEARTBEAT:
+            if step.heartbeat is None:
+                return "The worker that ran the step has stopped."
+            return (
+                f"Nothing was heard from the step for {step.heartbeat:g} s: "
+                "the worker that ran it has stopped or hangs."
+            )
+        case TimeoutType.START_TO_CLOSE:
+            return f"The step took longer than its limit of {step.timeout:g} s."
+        case TimeoutType.SCHEDULE_TO_START:
+            return "No worker took the step in time."
+        case _:
+            return "The step did not end in time."

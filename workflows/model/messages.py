@@ -1,0 +1,103 @@
+"""What goes into the workflow `InitializeProject`: its input and its updates' arguments."""
+
+# Annotations stay types here: as text, the data converter would evaluate them for each value anew.
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepway.workflows.model.plan import Plan, StepStatus
+
+WORKFLOW = "InitializeProject"
+PLANNED = "wait_until_planned"
+RETRY_STEP = "retry_step"
+RETRY_INITIALIZATION = "retry_initialization"
+SKIP_STEP = "skip_step"
+CANCEL = "cancel_initialization"
+INITIALIZATION = "initialization"
+
+REFUSED = "Refused"
+STEP_UNKNOWN = "StepUnknown"
+NAME_TAKEN = "NameTaken"
+START_EXPIRED = "StartExpired"
+
+INDEX_PAUSE = 5.0
+"""The `index_pause` of what is started today."""
+
+
+def workflow_id(project_id: str) -> str:
+    """The id of the workflow that initializes a project."""
+    return f"initialize-{project_id}"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where an initialization that had ended is taken up again: by step, its state and more.
+
+    `reopened` are the pending steps whose rows say something else: what was undone, and what
+    nobody but the end itself has skipped.
+    """
+
+    states: dict[str, StepStatus]
+    results: dict[str, Any]
+    errors: dict[str, str]
+    reopened: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class InitializationInput:
+    """Everything an initialization needs; it depends on no file.
+
+    `definition` is the whole blueprint, kept for a later retry. `deadline` (ISO 8601) is the
+    moment after which nothing is created. `usual` holds the p95 duration of steps in ms.
+    `resumed` is there when a project that has ended is taken up again. `index_pause` is how many
+    seconds lie between two writes of what merely runs to Temporal's index; without it that is one,
+    and what the start has set is written again, as it was before there was this field.
+    """
+
+    project_id: str
+    name: str
+    owner: str
+    plan: Plan
+    parameters: dict[str, Any]
+    definition: dict[str, Any]
+    request_hash: str
+    deadline: str
+    actor: str
+    usual: dict[str, int] = field(default_factory=dict)
+    resumed: Resumed | None = None
+    index_pause: float | None = None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Run a failed step again, or all that is not completed when `step` is empty.
+
+    `parameters` and the `plan` made with them replace the present ones; `changes` is what a
+    person has changed in them: by name, `{"from": …, "to": …}`. An update that reaches the
+    workflow after `deadline` (ISO 8601) is refused.
+    """
+
+    actor: str
+    deadline: str
+    step: str = ""
+    parameters: dict[str, Any] | None = None
+    plan: Plan | None = None
+    changes: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Leave a failed step out, for a reason."""
+
+    actor: str
+    deadline: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop the initialization; `undo` takes back what it made."""
+
+    actor: str
+    deadline: str = ""
+    undo: bool = False
