@@ -9,7 +9,7 @@ export default defineConfig({
   build: {
     outDir: 'dist',
     emptyOutDir: false,
-    lib: { entry: 'src/element.ts', formats: ['es'], fileName: () => 'stepway-progress.js' },
+    lib: { entry: 'src/initialization/element.ts', formats: ['es'], fileName: () => 'stepway-progress.js' },
     rolldownOptions: { output: { codeSplitting: false } },
   },
 })

@@ -8,7 +8,7 @@ export default defineConfig({
   build: {
     outDir: 'dist/lib',
     emptyOutDir: true,
-    lib: { entry: 'src/lib.ts', formats: ['es'], fileName: () => 'stepway.js', cssFileName: 'style' },
+    lib: { entry: 'src/initialization/lib.ts', formats: ['es'], fileName: () => 'stepway.js', cssFileName: 'style' },
     rolldownOptions: { external: [/^vue($|\/)/, /^@vueuse\//, /^vue-i18n/, /^reka-ui/, /^@lucide\//, /^openapi-fetch/] },
   },
 })

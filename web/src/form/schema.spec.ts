@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonSchema } from '@/api/types'
 import { fieldsOf, parse, toRaw, type Field } from './schema'
-import { useIdempotencyKey } from './use-idempotency-key'
+import { useIdempotencyKey } from '@/create/use-idempotency-key'
 import { fieldOf } from './use-schema-form'
 
 function field(schema: JsonSchema, required = false): Field {

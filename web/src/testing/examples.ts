@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
-import { parseRecording, type RecordedEvent } from '@/api/recorded-source'
-import type { Connection, SourceObserver } from '@/api/source'
+import { parseRecording, type RecordedEvent } from '@/initialization/sources/recorded-source'
+import type { Connection, SourceObserver } from '@/initialization/sources/source'
 import type { Failure } from '@/api/errors'
 import type { Initialization, Project, Step, StreamEvent } from '@/api/types'
 

@@ -1,0 +1,101 @@
+import { flushPromises, mount, type VueWrapper } from '@vue/test-utils'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { createApi, type StepwayApi } from '@/api/client'
+import { ApiError } from '@/api/errors'
+import type { Blueprint } from '@/api/types'
+import { API } from '@/api/use-api'
+import { anInitialization, aStep, until } from '@/testing/examples'
+import InitializationProgress from '@/initialization/InitializationProgress.vue'
+
+const FAILED = aStep({ step: 'ship', display_name: 'Ship', status: 'failed', error: 'No.', optional: true, sequence: 2 })
+const BLUEPRINT: Blueprint = {
+  name: 'web-service',
+  title: { en: 'Web service' },
+  parameters: { type: 'object', properties: { port: { type: 'integer', title: 'Port' } } },
+  steps: [],
+}
+
+let api: StepwayApi
+const calls = { retryStep: vi.fn(), retryAll: vi.fn(), skipStep: vi.fn(), cancel: vi.fn() }
+
+async function open(): Promise<VueWrapper> {
+  const props = { projectId: 'p', lang: 'en' }
+  const view = mount(InitializationProgress, { props, global: { provide: { [API as symbol]: api } }, attachTo: document.body })
+  await until(() => expect(view.find('[data-step=ship]').exists()).toBe(true))
+  return view
+}
+
+async function press(view: VueWrapper, text: string, within = 'button'): Promise<void> {
+  await until(() => expect(view.findAll(within).some((one) => one.text() === text)).toBe(true))
+  await view.findAll(within).find((one) => one.text() === text)?.trigger('click')
+  await flushPromises()
+}
+
+beforeEach(() => {
+  Object.values(calls).forEach((call) => call.mockReset().mockResolvedValue(anInitialization()))
+  api = {
+    ...createApi(),
+    ...calls,
+    initialization: async () => anInitialization(3, [aStep({ status: 'completed' }), FAILED], { status: 'failed' }),
+    estimate: async () => ({ p50_ms: null, p95_ms: null, samples: 0 }),
+    previewRetry: async () => ({ runs: ['ship'], keeps: ['build'], objects: [{ step: 'build', display_name: 'Build', what: { url: 'https://x.example' } }] }),
+    blueprint: async () => BLUEPRINT,
+  }
+})
+
+describe('controls', () => {
+  test('a retry shows what runs and what is kept, and sends nothing else', async () => {
+    const view = await open()
+    await press(view, 'Retry')
+    await until(() => expect(view.find('[role=dialog]').text()).toContain('Will runShip'))
+    expect(view.get('[role=dialog]').text()).toContain('Is keptBuild')
+    await press(view, 'Retry', '[role=dialog] button')
+    expect(calls.retryStep).toHaveBeenCalledWith('p', 'ship', undefined)
+    expect(view.find('[role=dialog]').exists()).toBe(false)
+  })
+
+  test('a retry sends the parameters that were changed', async () => {
+    const view = await open()
+    await press(view, 'Retry')
+    await press(view, 'Change parameters first')
+    await view.get('[name=port]').setValue('9090')
+    await press(view, 'Retry', '[role=dialog] button')
+    expect(calls.retryStep).toHaveBeenCalledWith('p', 'ship', { port: 9090 })
+  })
+
+  test('a refused retry says why and stays open', async () => {
+    calls.retryStep.mockRejectedValue(new ApiError(409, { detail: 'Somebody else has just retried it.' }))
+    const view = await open()
+    await press(view, 'Retry')
+    await press(view, 'Retry', '[role=dialog] button')
+    expect(view.get('[role=dialog] [role=alert]').text()).toBe('Somebody else has just retried it.')
+  })
+
+  test('a skip asks for its reason', async () => {
+    const view = await open()
+    await press(view, 'Skip')
+    await until(() => expect(view.find('#stepway-skip').exists()).toBe(true))
+    await view.get('#stepway-skip').trigger('submit')
+    expect(view.get('[role=dialog]').text()).toContain('Say why')
+    expect(calls.skipStep).not.toHaveBeenCalled()
+    await view.get('textarea').setValue(' not today ')
+    await view.get('#stepway-skip').trigger('submit')
+    await flushPromises()
+    expect(calls.skipStep).toHaveBeenCalledWith('p', 'ship', 'not today')
+  })
+
+  test('a cancel takes back only what it was told to', async () => {
+    const view = await open()
+    await press(view, 'Cancel initialization')
+    await until(() => expect(view.find('[name=undo]').exists()).toBe(true))
+    await view.get('[name=undo]').setValue(true)
+    await press(view, 'Cancel and take back')
+    expect(calls.cancel).toHaveBeenCalledWith('p', true)
+  })
+
+  test('all that failed is retried at once', async () => {
+    const view = await open()
+    await press(view, 'Retry all failed')
+    expect(calls.retryAll).toHaveBeenCalledWith('p')
+  })
+})

@@ -1,0 +1,13 @@
+/** What the Vue package offers; the custom element is the component alone. */
+export { default as InitializationProgress } from './InitializationProgress.vue'
+export { createApi, type StepwayApi } from '@/api/client'
+export { API } from '@/api/use-api'
+export { ApiError, type Failure, type FailureKind } from '@/api/errors'
+export { LiveSource } from './sources/live-source'
+export { RecordedSource, parseRecording, type RecordedEvent } from './sources/recorded-source'
+export { SharedSource } from './sources/shared-source'
+export { sourceFor } from './sources/sources'
+export type { Connection, InitializationSource, OpenSource, SourceObserver } from './sources/source'
+export type { Initialization, Project, Step, StreamEvent } from '@/api/types'
+export { fold, foldAll, type InitializationState } from './state/fold'
+export { useInitialization } from './state/use-initialization'
