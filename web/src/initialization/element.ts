@@ -1,11 +1,16 @@
 import { defineCustomElement } from 'vue'
-import InitializationProgress from './InitializationProgress.vue'
 import styles from '@/styles/element.css?inline'
 import { forShadowRoot } from '@/styles/shadow'
+import InitializationProgress from './InitializationProgress.vue'
+import type { StepwayProgressConstructor } from './element-types'
+
+export type * from './element-types'
 
 /** `<stepway-progress project-id="…" api-url="…" lang="en">` for any page; fires `project` at each change. */
-const StepwayProgress = defineCustomElement(InitializationProgress, { styles: [forShadowRoot(styles)] })
+export const StepwayProgress = defineCustomElement(InitializationProgress, {
+  styles: [forShadowRoot(styles)],
+}) as unknown as StepwayProgressConstructor
 
-if (!customElements.get('stepway-progress')) customElements.define('stepway-progress', StepwayProgress)
-
-export { StepwayProgress }
+if (!customElements.get('stepway-progress')) {
+  customElements.define('stepway-progress', StepwayProgress as unknown as CustomElementConstructor)
+}
