@@ -8,6 +8,7 @@ export default defineConfig({
   server: { port: 5173, proxy: { '/api': api, '/openapi.json': api } },
   preview: { proxy: { '/api': api } },
   build: {
+    ...shared.build,
     outDir: 'dist',
     // The element and the library live in the same folder and are built after the page.
     emptyOutDir: true,

@@ -7,6 +7,7 @@ export default defineConfig({
   publicDir: false,
   define: { ...shared.define, 'process.env.NODE_ENV': '"production"' },
   build: {
+    ...shared.build,
     outDir: 'dist',
     emptyOutDir: false,
     lib: { entry: 'src/initialization/element.ts', formats: ['es'], fileName: () => 'stepway-progress.js' },

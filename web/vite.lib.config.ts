@@ -6,6 +6,7 @@ export default defineConfig({
   ...shared,
   publicDir: false,
   build: {
+    ...shared.build,
     outDir: 'dist/lib',
     emptyOutDir: true,
     lib: { entry: 'src/initialization/lib.ts', formats: ['es'], fileName: () => 'stepway.js', cssFileName: 'style' },

@@ -7,6 +7,8 @@ import type { UserConfig } from 'vite'
 export const shared = {
   plugins: [vue(), tailwindcss()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  // The oldest browsers that know light-dark(): replaced by variables, it would not follow a scheme set further down.
+  build: { cssTarget: ['chrome123', 'firefox120', 'safari17.5'] },
   define: {
     __VUE_OPTIONS_API__: 'false',
     __VUE_PROD_DEVTOOLS__: 'false',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +15,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e.axe import violations
 from tests.e2e.projects import open_gate
 from tests.e2e.restarting import RestartingApi
-from tests.e2e.screen import see_project, see_step
+from tests.e2e.screen import see_failure, see_project, see_step
 from tests.support.servers import Stepway
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -41,11 +41,11 @@ def serving_portal() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture
-async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
-    """The docs' page on its own origin, which the API lets in."""
+@asynccontextmanager
+async def embedding(page: Page, stepway: Stepway, *, let_in: bool) -> AsyncIterator[str]:
+    """The docs' page on an origin of its own, with a new project; the origin."""
     with serving_portal() as site:
-        settings = stepway.settings.model_copy(update={"cors_origins": [site]})
+        settings = stepway.settings.model_copy(update={"cors_origins": [site] if let_in else []})
         async with RestartingApi(settings) as api:
 
             async def here(route: Route) -> None:
@@ -54,7 +54,14 @@ async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
             await page.route(f"{WRITTEN_URL}/**", here)
             project = await stepway.create("journey")
             await page.goto(f"{site}/embed.html?project={project}&api={api.url}")
-            yield page
+            yield site
+
+
+@pytest.fixture
+async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
+    """The docs' page on its own origin, which the API lets in."""
+    async with embedding(page, stepway, let_in=True):
+        yield page
 
 
 async def test_an_element_on_another_origin_follows_to_the_end(
@@ -67,3 +74,15 @@ async def test_an_element_on_another_origin_follows_to_the_end(
     await see_project(embedded, "active")
     await expect(embedded.locator("#heard")).to_contain_text("active, 100 %")
     assert await violations(embedded) == []
+
+
+async def test_an_origin_that_the_api_does_not_know_is_told_which_setting_lets_it_in(
+    page: Page, stepway: Stepway
+) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    async with embedding(page, stepway, let_in=False) as site:
+        await see_failure(page, "origin_refused")
+        advice = f"Add {site} to STEPWAY_CORS_ORIGINS"
+        await expect(page.locator("[data-failure]")).to_contain_text(advice)
+    assert any(text.startswith("Stepway: ") and advice in text for text in said)

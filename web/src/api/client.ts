@@ -1,6 +1,7 @@
 import createClient from 'openapi-fetch'
 import { learnServerTime } from './clock'
-import { ApiError, toApiError } from './errors'
+import { toApiError } from './errors'
+import { whyNoAnswer } from './origin'
 import type { paths } from './schema'
 import type {
   Attempt,
@@ -41,10 +42,12 @@ function send(request: Request): Promise<Response> {
  * `signedOut` hears of each 401.
  */
 export function createApi(baseUrl = '', signedOut: () => void = () => undefined) {
+  const root = baseUrl.replace(/\/+$/, '')
+
   /** The body of a success; everything else is thrown as an ApiError. */
   async function answer<Data>(call: Promise<Outcome>): Promise<Data> {
-    const { data, error, response } = await call.catch((reason: unknown) => {
-      throw new ApiError(0, { detail: String(reason) })
+    const { data, error, response } = await call.catch(async (reason: unknown) => {
+      throw await whyNoAnswer(root, reason)
     })
     learnServerTime(response.headers.get('Date'))
     if (response.status === 401) signedOut()
@@ -52,7 +55,6 @@ export function createApi(baseUrl = '', signedOut: () => void = () => undefined)
     return data as Data
   }
 
-  const root = baseUrl.replace(/\/+$/, '')
   const http = createClient<paths>({ baseUrl: root, fetch: send })
   const of = (project_id: string) => ({ params: { path: { project_id } } })
   const ofStep = (project_id: string, step: string) => ({ params: { path: { project_id, step } } })

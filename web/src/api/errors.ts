@@ -13,7 +13,28 @@ export class ApiError extends Error {
   }
 }
 
-export type FailureKind = 'not_found' | 'deleted' | 'forbidden' | 'signed_out' | 'unreachable' | 'unavailable' | 'unexpected'
+/** The API answers, but the browser keeps the answer from a page of another origin that the API does not know. */
+export class OriginRefusedError extends ApiError {
+  constructor(reason: string) {
+    super(0, { detail: reason })
+    this.name = 'OriginRefusedError'
+  }
+}
+
+/**
+ * - `no_project`: the component was given neither a project's id nor a source
+ * - `origin_refused`: the API does not list this page's origin in STEPWAY_CORS_ORIGINS
+ */
+export type FailureKind =
+  | 'no_project'
+  | 'origin_refused'
+  | 'not_found'
+  | 'deleted'
+  | 'forbidden'
+  | 'signed_out'
+  | 'unreachable'
+  | 'unavailable'
+  | 'unexpected'
 
 /** Why there is nothing, or nothing newer, to show. */
 export interface Failure {
@@ -37,6 +58,7 @@ const KINDS: Record<number, FailureKind> = {
 
 export function toFailure(error: unknown): Failure {
   if (!(error instanceof ApiError)) return { kind: 'unexpected', detail: String(error) }
+  if (error instanceof OriginRefusedError) return { kind: 'origin_refused', detail: null }
   return { kind: KINDS[error.status] ?? 'unexpected', detail: error.problem.detail ?? null }
 }
 

@@ -1,15 +1,21 @@
 /** The custom element as TypeScript sees it: nothing here needs Vue, so that any page can compile against it. */
+import type { Failure } from '@/api/errors'
 import type { Project } from '@/api/types'
 import type { InitializationSource } from './sources/source'
 
-export type { InitializationSource, Project }
+export type { Failure, InitializationSource, Project }
 
 /** `detail` holds the project and the progress of the whole, 0 to 100. */
 export type ProjectChangeEvent = CustomEvent<[project: Project, progress: number]>
 
+/** `detail` holds why there is nothing to show. */
+export type FailureEvent = CustomEvent<[failure: Failure]>
+
 export interface StepwayProgressEventMap extends HTMLElementEventMap {
   /** each change of the project or of its progress */
   project: ProjectChangeEvent
+  /** there is nothing to show */
+  failure: FailureEvent
 }
 
 type Listener<Type extends keyof StepwayProgressEventMap> = (
@@ -23,6 +29,8 @@ export interface StepwayProgressElement extends HTMLElement {
   projectId?: string
   /** `api-url`: where the API is; without it, the page's own origin */
   apiUrl?: string
+  /** the colours; without it, `auto`: those of the system */
+  theme?: 'light' | 'dark' | 'auto'
   /** shown in place of a project of the API, such as a recording */
   source?: InitializationSource
 

@@ -153,6 +153,16 @@ export const en = {
     live: 'Live',
   },
   failure: {
+    no_project: {
+      title: 'No project to show',
+      text: 'This part of the page was not told which project to show. Set project-id (in Vue: the prop projectId) to the id of a project.',
+    },
+    origin_refused: {
+      title: 'This page may not read from Stepway',
+      text: 'Stepway answers, but does not let pages of {origin} read its answers. Add {origin} to STEPWAY_CORS_ORIGINS and start the API again.',
+    },
+    cookieElsewhere:
+      'The sign-in of {api} is a cookie that the browser does not send from {origin}. Put the API under {origin}, for instance with a reverse proxy for /api.',
     not_found: {
       title: 'This project does not exist',
       text: 'The address may be wrong, or the project has been removed.',
@@ -297,6 +307,7 @@ export const en = {
   },
   project: {
     breadcrumb: 'You are here',
+    absent: 'Unknown project',
     initialization: 'Initialization',
     history: 'History',
     sections: 'Sections',

@@ -1,4 +1,4 @@
-import type { InjectionKey, ShallowRef } from 'vue'
+import { inject, shallowRef, type InjectionKey, type ShallowRef } from 'vue'
 import type { Project } from '@/api/types'
 
 export interface ShownProject {
@@ -7,5 +7,9 @@ export interface ShownProject {
   progress: number
 }
 
-/** The project that a page is about, told by the part of it that loads it. */
-export const SHOWN_PROJECT: InjectionKey<ShallowRef<ShownProject | null>> = Symbol('shown project')
+/** The project that a page is about, set by the part of it that loads it: null until then, 'absent' without one. */
+export const SHOWN_PROJECT: InjectionKey<ShallowRef<ShownProject | 'absent' | null>> = Symbol('shown project')
+
+export function useShownProject(): ShallowRef<ShownProject | 'absent' | null> {
+  return inject(SHOWN_PROJECT, () => shallowRef(null), true)
+}
