@@ -45,7 +45,7 @@ export const en = {
     whole: 'Setup progress',
     ofProject: 'Setup progress of {project}',
     ofStep: 'Progress of {step}',
-    stepsDone: '{done} of {count} step | {done} of {count} steps',
+    stepsDone: '{done} of {count} step completed | {done} of {count} steps completed',
     skipped: '{count} skipped',
     atOnce: '{count} running in parallel',
     together: 'In parallel',

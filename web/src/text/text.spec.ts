@@ -34,7 +34,7 @@ describe('texts', () => {
     const { t } = createText('en')
     expect(t('form.tooLong', { count: 1 })).toBe('At most 1 character.')
     expect(t('form.tooLong', { count: 2 })).toBe('At most 2 characters.')
-    expect(t('progress.stepsDone', { done: 0, count: 1 })).toBe('0 of 1 step')
+    expect(t('progress.stepsDone', { done: 0, count: 1 })).toBe('0 of 1 step completed')
     expect(createText('zh').t('form.tooLong', { count: 2 })).toBe('最多 2 个字符。')
   })
 
