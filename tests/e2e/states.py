@@ -23,7 +23,7 @@ async def show_list(page: Page, stepway: Stepway) -> None:
 async def show_empty_list(page: Page, stepway: Stepway) -> None:
     """A filter that finds nothing."""
     await page.goto("/?status=archived")
-    await expect(page.get_by_text("No project is")).to_be_visible()
+    await expect(page.get_by_text("No archived projects")).to_be_visible()
 
 
 async def show_form(page: Page, stepway: Stepway) -> None:
@@ -44,7 +44,7 @@ async def show_running(page: Page, stepway: Stepway) -> None:
 async def show_waiting(page: Page, stepway: Stepway) -> None:
     """An attempt that failed and waits for the next."""
     await page.goto(f"/projects/{await stepway.create('stubborn')}")
-    await expect(step(page, "flaky")).to_contain_text("Next try in")
+    await expect(step(page, "flaky")).to_contain_text("Next attempt in")
 
 
 async def show_failed(page: Page, stepway: Stepway) -> None:
@@ -67,7 +67,7 @@ async def show_retry(page: Page, stepway: Stepway) -> None:
     """The question before a retry."""
     await page.goto(f"/projects/{await stepway.create('fixable', value='bad')}")
     await page.get_by_role("button", name="Retry Connect the parts").click()
-    await page.get_by_role("button", name="Change parameters first").click()
+    await page.get_by_role("button", name="Edit parameters").click()
     await expect(page.get_by_role("dialog").get_by_label("Value")).to_be_visible()
 
 
@@ -75,14 +75,14 @@ async def show_skip(page: Page, stepway: Stepway) -> None:
     """The question before a skip."""
     await page.goto(f"/projects/{await stepway.create('skippable')}")
     await page.get_by_role("button", name="Skip Write the docs").click()
-    await page.get_by_role("button", name="Skip the step").click()
+    await page.get_by_role("button", name="Skip step").click()
     await expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
 
 
 async def show_cancel(page: Page, stepway: Stepway) -> None:
     """The question before a cancel."""
     await page.goto(f"/projects/{await stepway.create('skippable')}")
-    await page.get_by_role("button", name="Cancel initialization").click()
+    await page.get_by_role("button", name="Cancel setup").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
 
 
@@ -132,7 +132,7 @@ async def show_unknown_project(page: Page, stepway: Stepway) -> None:
 async def show_unknown_page(page: Page, stepway: Stepway) -> None:
     """No such page."""
     await page.goto("/nowhere")
-    await expect(page.get_by_text("There is no such page")).to_be_visible()
+    await expect(page.get_by_text("Page not found")).to_be_visible()
 
 
 async def show_parts(page: Page, stepway: Stepway) -> None:
@@ -151,7 +151,7 @@ async def show_undoing(page: Page, stepway: Stepway) -> None:
     await stepway.until_step(project, "long", "running")
     await stepway.control(project, "cancel", {"undo": True})
     await page.goto(f"/projects/{project}")
-    await expect(step(page, "first")).to_contain_text("Being taken back")
+    await expect(step(page, "first")).to_contain_text("Rolling back")
 
 
 async def show_skipped(page: Page, stepway: Stepway) -> None:

@@ -134,11 +134,11 @@ async def test_a_control_in_one_tab_is_seen_in_the_other(
     for tab in (first, second):
         await tab.goto(f"/projects/{project}")
         await see_step(tab, "compile", "running")
-    await second.get_by_role("button", name="Cancel initialization").click()
-    await second.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
+    await second.get_by_role("button", name="Cancel setup").click()
+    await second.get_by_role("dialog").get_by_role("button", name="Cancel setup").click()
     for tab in (first, second):
         await see_project(tab, "cancelled")
-    await first.get_by_role("button", name="Retry what is missing").click()
+    await first.get_by_role("button", name="Resume").click()
     for tab in (first, second):
         await see_step(tab, "compile", "running")
     await stepway.control(project, "cancel")

@@ -19,13 +19,13 @@ async def test_a_retry_shows_what_runs_and_takes_changed_parameters(
 
     dialog = page.get_by_role("dialog")
     runs = dialog.locator("section", has=page.get_by_role("heading", name="Will run"))
-    keeps = dialog.locator("section", has=page.get_by_role("heading", name="Is kept"))
+    keeps = dialog.locator("section", has=page.get_by_role("heading", name="Kept"))
     await expect(runs.get_by_role("listitem")).to_have_text(
         ["Connect the parts", "Publish the result"]
     )
     await expect(keeps.get_by_role("listitem")).to_have_text(["Prepare the ground"])
 
-    await dialog.get_by_role("button", name="Change parameters first").click()
+    await dialog.get_by_role("button", name="Edit parameters").click()
     await expect(dialog.get_by_label("Value")).to_have_value("bad")
     await dialog.get_by_label("Value").fill("good")
     await answer(page, "Retry")
@@ -41,7 +41,7 @@ async def test_a_bad_parameter_is_refused_beside_its_field(page: Page, stepway: 
     await page.goto(f"/projects/{project}")
     await page.get_by_role("button", name="Retry Connect the parts").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_role("button", name="Change parameters first").click()
+    await dialog.get_by_role("button", name="Edit parameters").click()
     await dialog.get_by_label("Port").fill("80")
     await dialog.get_by_role("button", name="Retry", exact=True).click()
 
@@ -74,18 +74,18 @@ async def test_an_optional_step_is_skipped_with_a_reason(page: Page, stepway: St
     await page.goto(f"/projects/{project}")
     await page.get_by_role("button", name="Skip Write the docs").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_role("button", name="Skip the step").click()
-    await expect(dialog.get_by_role("alert")).to_contain_text("Say why")
+    await dialog.get_by_role("button", name="Skip step").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("Enter a reason")
 
     await dialog.get_by_label("Reason").fill("Written by hand & <b>soon</b>")
-    await answer(page, "Skip the step")
+    await answer(page, "Skip step")
     await see_step(page, "docs", "skipped")
     await expect(step(page, "docs")).to_contain_text("Written by hand & <b>soon</b>")
     await see_project(page, "active")
 
     await page.get_by_role("link", name="History").click()
     entry = page.locator("[data-action=skipped]")
-    await expect(entry).to_contain_text("Write the docs was skipped by local")
+    await expect(entry).to_contain_text("local skipped Write the docs")
     await expect(entry).to_contain_text("Reason: Written by hand & <b>soon</b>")
 
 
@@ -95,17 +95,17 @@ async def test_a_cancel_shows_each_step_being_taken_back_and_what_was_left(
     project = await stepway.create("undoable")
     await page.goto(f"/projects/{project}")
     await see_step(page, "long", "running")
-    await page.get_by_role("button", name="Cancel initialization").click()
-    await page.get_by_role("dialog").get_by_label("Also take back").check()
-    await answer(page, "Cancel and take back")
+    await page.get_by_role("button", name="Cancel setup").click()
+    await page.get_by_role("dialog").get_by_label("Also roll back").check()
+    await answer(page, "Cancel and roll back")
 
     await expect(step(page, "long")).not_to_have_attribute("data-status", "running")
     await expect(step(page, "second")).to_contain_text("Somebody has changed it since.")
-    await expect(step(page, "first")).to_contain_text("Being taken back")
+    await expect(step(page, "first")).to_contain_text("Rolling back")
     await open_gate(stepway, project, "undo")
-    await expect(step(page, "first")).to_contain_text("Undone")
+    await expect(step(page, "first")).to_contain_text("Rolled back")
     await see_project(page, "cancelled")
-    await expect(page.get_by_text("Could not be taken back: second")).to_be_visible()
+    await expect(page.get_by_text("Could not be rolled back: second")).to_be_visible()
 
 
 async def test_an_ended_initialization_is_taken_up_again_and_followed(
@@ -115,7 +115,7 @@ async def test_an_ended_initialization_is_taken_up_again_and_followed(
     await stepway.control(project, "cancel")
     await stepway.until(project, "cancelled")
     await page.goto(f"/projects/{project}")
-    await page.get_by_role("button", name="Retry what is missing").click()
+    await page.get_by_role("button", name="Resume").click()
 
     await see_project(page, "initializing")
     for gate in ("compile", "publish"):

@@ -25,7 +25,7 @@ async def take_a_minute_each(stepway: Stepway) -> None:
 async def test_an_estimate_appears_after_three_runs_and_not_before(
     page: Page, stepway: Stepway
 ) -> None:
-    left = page.get_by_text("Left", exact=True)
+    left = page.get_by_text("Remaining", exact=True)
     for _ in range(SAMPLES):
         project = await stepway.create("steady")
         await page.goto(f"/projects/{project}")

@@ -64,7 +64,7 @@ async def test_keys_alone_create_watch_and_retry(page: Page, stepway: Stepway) -
     await see_step(page, "connect", "failed")
     await tab_to(page, page.get_by_role("button", name="Retry Connect the parts"))
     await press("Enter")
-    await tab_to(page, page.get_by_role("button", name="Change parameters first"))
+    await tab_to(page, page.get_by_role("button", name="Edit parameters"))
     await press("Space")
     await tab_to(page, page.locator("[role=dialog] input[name=value]"))
     await press("ControlOrMeta+a")

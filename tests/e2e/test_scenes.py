@@ -22,10 +22,10 @@ async def test_a_project_is_created_and_watched_until_its_repository_can_be_clon
     await page.get_by_role("button", name="Create project").click()
 
     await see_project(page, "active")
-    await expect(page.get_by_text("Everything is in place after")).to_be_visible()
+    await expect(page.get_by_text("Ready in")).to_be_visible()
     await expect(page.get_by_text(re.compile("git clone .*/shop-window.git$"))).to_be_visible()
     await expect(page.locator("[data-step][data-status=completed]")).not_to_have_count(0)
-    await expect(page.get_by_role("progressbar", name="Progress of the initi")).to_have_attribute(
+    await expect(page.get_by_role("progressbar", name="Setup progress")).to_have_attribute(
         "aria-valuenow", "100"
     )
     await expect(page).to_have_title("shop-window is ready · Stepway")
@@ -91,10 +91,10 @@ async def test_why_it_failed_is_seen_after_a_refresh(page: Page, stepway: Stepwa
 
     assert await picture(page) == before
     failed = step(page, "docs")
-    await expect(failed.get_by_role("group", name="What went wrong")).to_have_text(
+    await expect(failed.get_by_role("group", name="Error message")).to_have_text(
         "The host refused the key."
     )
-    await expect(failed).to_contain_text("What to do: Add the key to the host.")
+    await expect(failed).to_contain_text("How to fix: Add the key to the host.")
     await failed.get_by_role("button", name="Technical details").click()
     await expect(failed.get_by_role("group", name="Technical details")).to_contain_text(
         "ApplicationError"

@@ -43,7 +43,7 @@ async def test_a_token_opens_the_page_and_signing_out_closes_it(
 ) -> None:
     await page.goto(guarded)
     await sign_in(page, "stepway_" + "x" * 43)
-    await expect(page.get_by_role("alert")).to_contain_text("not valid")
+    await expect(page.get_by_role("alert")).to_contain_text("invalid or has expired")
     await sign_in(page, await tokens.create("page", "ada", MAY_ALL))
     await expect(page.get_by_text("No projects yet")).to_be_visible()
     await expect(page.get_by_title("Signed in as ada")).to_be_visible()

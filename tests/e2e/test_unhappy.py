@@ -13,7 +13,7 @@ async def test_an_unknown_project_says_so_and_leads_back(page: Page) -> None:
     for id in ("0198a3f2-6c1d-7d2e-9b1f-3f6f2a5d7c10", "no-id-at-all"):
         await page.goto(f"/projects/{id}")
         await see_failure(page, "not_found")
-        await expect(page.get_by_text("This project does not exist")).to_be_visible()
+        await expect(page.get_by_text("Project not found")).to_be_visible()
         await page.get_by_role("link", name="All projects").click()
         await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
 
@@ -25,7 +25,7 @@ async def test_a_project_one_may_not_see_says_so(page: Page) -> None:
     await page.route("**/initialization*", refuse)
     await page.goto("/projects/0198a3f2-6c1d-7d2e-9b1f-3f6f2a5d7c10")
     await see_failure(page, "forbidden")
-    await expect(page.get_by_text("You may not see this")).to_be_visible()
+    await expect(page.get_by_text("You don't have access")).to_be_visible()
 
 
 async def test_markup_is_text_and_a_huge_error_is_cut_until_asked_for(
@@ -38,7 +38,7 @@ async def test_markup_is_text_and_a_huge_error_is_cut_until_asked_for(
     await expect(noisy).to_contain_text(HOSTILE)
     assert await page.locator("main img").count() == 0
 
-    text = noisy.get_by_role("group", name="What went wrong")
+    text = noisy.get_by_role("group", name="Error message")
     assert len(await text.inner_text()) < 3_000
     await noisy.get_by_role("button", name="Show all").first.click()
     await expect(noisy.get_by_role("button", name="Show less").first).to_be_visible()

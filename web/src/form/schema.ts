@@ -168,7 +168,7 @@ function matches(pattern: string, value: string): boolean {
 }
 
 function checkNumber({ minimum, maximum }: JsonSchema, value: number): FieldError | null {
-  if (minimum !== undefined && value < minimum) return { key: 'form.tooSmall', values: { count: minimum } }
-  if (maximum !== undefined && value > maximum) return { key: 'form.tooLarge', values: { count: maximum } }
+  if (minimum !== undefined && value < minimum) return { key: 'form.tooSmall', values: { limit: minimum } }
+  if (maximum !== undefined && value > maximum) return { key: 'form.tooLarge', values: { limit: maximum } }
   return null
 }

@@ -55,21 +55,21 @@ describe('InitializationProgress', () => {
     expect(failed.text()).toContain('Choose another namespace')
     expect(failed.text()).toContain('Attempt 2')
     expect(failed.text()).not.toContain('Traceback')
-    await failed.get('[aria-label="What went wrong"] button[data-state=closed]').trigger('click')
+    await failed.get('[aria-label="Error message"] button[data-state=closed]').trigger('click')
     expect(failed.text()).toContain('Traceback')
   })
 
   test('a failed attempt tells when the next one is', async () => {
     vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-03-02T09:00:05Z'))
     const view = await play(recording('waiting-for-next-attempt'))
-    expect(row(view, 'deployment').text()).toMatch(/Next try in \ds/)
+    expect(row(view, 'deployment').text()).toMatch(/Next attempt in \d s/)
     expect(row(view, 'deployment').text()).toContain('The last attempt failed: The deployment service')
   })
 
   test('steps that ran at the same time are marked as such', async () => {
     const view = await play(recording('success'))
-    expect(row(view, 'template').text()).toContain('At the same time')
-    expect(row(view, 'connect').text()).not.toContain('At the same time')
+    expect(row(view, 'template').text()).toContain('In parallel')
+    expect(row(view, 'connect').text()).not.toContain('In parallel')
   })
 
   test('a skipped step says why', async () => {
@@ -79,9 +79,9 @@ describe('InitializationProgress', () => {
 
   test('an undo shows what was taken back and what could not be', async () => {
     const view = await play(recording('cancelled'))
-    expect(row(view, 'repository').text()).toContain('Undone')
+    expect(row(view, 'repository').text()).toContain('Rolled back')
     expect(row(view, 'connect').text()).toContain('The token was changed by somebody else.')
-    expect(view.text()).toContain('Could not be taken back: Connect to the forge')
+    expect(view.text()).toContain('Could not be rolled back: Connect to the forge')
   })
 
   test('parts of a running step are shown below it', async () => {
@@ -135,14 +135,14 @@ describe('InitializationProgress', () => {
   })
 
   test.each([
-    ['not_found', 'This project does not exist'],
-    ['forbidden', 'You may not see this'],
-    ['unreachable', 'Stepway cannot be reached'],
+    ['not_found', 'Project not found'],
+    ['forbidden', "You don't have access"],
+    ['unreachable', 'Cannot reach Stepway'],
     ['unavailable', 'Stepway is busy'],
   ] as const)('without a picture, %s has a state of its own', async (kind, title) => {
     const source = new Spoken()
     const view = await show(source)
-    expect(view.get('[role=status]').attributes('aria-label')).toBe('Loading the initialization')
+    expect(view.get('[role=status]').attributes('aria-label')).toBe('Loading setup progress')
     source.observer.failure({ kind, detail: null })
     await nextTick()
     expect(view.get(`[data-failure=${kind}]`).text()).toContain(title)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { en } from './en'
-import { formatAgo, formatDuration, formatRough, formatWhole, localized } from './format'
+import { formatAgo, formatDuration, formatList, formatRough, formatSize, formatWhole, localized } from './format'
 import { createText, toLocale } from './text'
 import { zh } from './zh'
 
@@ -13,7 +13,8 @@ function leaves(messages: object, path = ''): Map<string, string> {
   return found
 }
 
-const slots = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort()
+/** Which slots a text has. English may have one form for 1 and one for more, Chinese needs only one. */
+const slots = (text: string) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort()
 
 describe('texts', () => {
   test('every text is there in both languages, with the same slots', () => {
@@ -29,6 +30,14 @@ describe('texts', () => {
     }
   })
 
+  test('one is singular in English', () => {
+    const { t } = createText('en')
+    expect(t('form.tooLong', { count: 1 })).toBe('At most 1 character.')
+    expect(t('form.tooLong', { count: 2 })).toBe('At most 2 characters.')
+    expect(t('progress.stepsDone', { done: 0, count: 1 })).toBe('0 of 1 step completed')
+    expect(createText('zh').t('form.tooLong', { count: 2 })).toBe('最多 2 个字符。')
+  })
+
   test('the browser language decides, English where it is unknown', () => {
     expect([toLocale('zh-Hans-CN'), toLocale('en-GB'), toLocale('fr'), toLocale(null)]).toEqual(['zh', 'en', 'en', 'en'])
   })
@@ -36,32 +45,43 @@ describe('texts', () => {
 
 describe('times', () => {
   test.each([
-    [0, '0ms'],
-    [420, '420ms'],
-    [4230, '4.2s'],
-    [9990, '10s'],
-    [80_000, '1m 20s'],
-    [7_500_000, '2h 5m'],
-    [180_000_000, '2d 2h'],
+    [0, '0 ms'],
+    [420, '420 ms'],
+    [4230, '4.2 s'],
+    [9990, '10 s'],
+    [80_000, '1 min 20 s'],
+    [7_500_000, '2 h 5 min'],
+    [180_000_000, '2 d 2 h'],
   ])('%d ms is %s', (ms, text) => {
     expect(formatDuration(ms, 'en')).toBe(text)
   })
 
+  test('Chinese has a space between number and unit, too', () => {
+    expect(formatDuration(202, 'zh')).toBe('202 毫秒')
+    expect(formatDuration(80_000, 'zh')).toBe('1 分钟 20 秒')
+    expect(formatSize(100_000, 'zh')).toBe('100 kB')
+  })
+
   test('a ticking time has whole seconds and carries over', () => {
-    expect(formatWhole(59_700, 'en')).toBe('1m')
-    expect(formatWhole(-5, 'en')).toBe('0s')
+    expect(formatWhole(59_700, 'en')).toBe('1 min')
+    expect(formatWhole(-5, 'en')).toBe('0 s')
   })
 
   test('a rough time does not pretend to more than it knows', () => {
-    expect(formatRough(43_210, 'en')).toBe('45s')
-    expect(formatRough(400, 'en')).toBe('1s')
-    expect(formatRough(200_000, 'en')).toBe('3m')
+    expect(formatRough(43_210, 'en')).toBe('45 s')
+    expect(formatRough(400, 'en')).toBe('1 s')
+    expect(formatRough(200_000, 'en')).toBe('3 min')
   })
 
   test('long ago is told in words', () => {
     expect(formatAgo(3_000, 'en')).toBe('')
     expect(formatAgo(120_000, 'en')).toBe('2 minutes ago')
-    expect(formatAgo(120_000, 'zh')).toBe('2分钟前')
+    expect(formatAgo(120_000, 'zh')).toBe('2 分钟前')
+  })
+
+  test('a list reads as one in each language', () => {
+    expect(formatList(['a', 'b', 'c'], 'en')).toBe('a, b, and c')
+    expect(formatList(['a', 'b', 'c'], 'zh')).toBe('a、b和c')
   })
 
   test('a text per language falls back to English, then to any', () => {

@@ -48,7 +48,7 @@ describe('controls', () => {
     const view = await open()
     await press(view, 'Retry')
     await until(() => expect(view.find('[role=dialog]').text()).toContain('Will runShip'))
-    expect(view.get('[role=dialog]').text()).toContain('Is keptBuild')
+    expect(view.get('[role=dialog]').text()).toContain('KeptBuild')
     await press(view, 'Retry', '[role=dialog] button')
     expect(calls.retryStep).toHaveBeenCalledWith('p', 'ship', undefined)
     expect(view.find('[role=dialog]').exists()).toBe(false)
@@ -57,7 +57,7 @@ describe('controls', () => {
   test('a retry sends the parameters that were changed', async () => {
     const view = await open()
     await press(view, 'Retry')
-    await press(view, 'Change parameters first')
+    await press(view, 'Edit parameters')
     await view.get('[name=port]').setValue('9090')
     await press(view, 'Retry', '[role=dialog] button')
     expect(calls.retryStep).toHaveBeenCalledWith('p', 'ship', { port: 9090 })
@@ -76,7 +76,7 @@ describe('controls', () => {
     await press(view, 'Skip')
     await until(() => expect(view.find('#stepway-skip').exists()).toBe(true))
     await view.get('#stepway-skip').trigger('submit')
-    expect(view.get('[role=dialog]').text()).toContain('Say why')
+    expect(view.get('[role=dialog]').text()).toContain('Enter a reason')
     expect(calls.skipStep).not.toHaveBeenCalled()
     await view.get('textarea').setValue(' not today ')
     await view.get('#stepway-skip').trigger('submit')
@@ -86,16 +86,16 @@ describe('controls', () => {
 
   test('a cancel takes back only what it was told to', async () => {
     const view = await open()
-    await press(view, 'Cancel initialization')
+    await press(view, 'Cancel setup')
     await until(() => expect(view.find('[name=undo]').exists()).toBe(true))
     await view.get('[name=undo]').setValue(true)
-    await press(view, 'Cancel and take back')
+    await press(view, 'Cancel and roll back')
     expect(calls.cancel).toHaveBeenCalledWith('p', true)
   })
 
   test('all that failed is retried at once', async () => {
     const view = await open()
-    await press(view, 'Retry all failed')
+    await press(view, 'Retry failed steps')
     expect(calls.retryAll).toHaveBeenCalledWith('p')
   })
 })

@@ -1,0 +1,43 @@
+import { mount } from '@vue/test-utils'
+import { describe, expect, test } from 'vitest'
+import type { HistoryEvent } from '@/api/types'
+import { aStep } from '@/testing/examples'
+import { TEXT, createText, type Locale } from '@/text/text'
+import HistoryList from './HistoryList.vue'
+
+const STEPS = [aStep({ metadata: { display_names: { en: 'Build', zh: '构建' } } })]
+
+function linesIn(locale: Locale, ...events: Partial<HistoryEvent>[]): string[] {
+  const base = { version: 1, type: 'step', action: 'started', step: null, actor: null, payload: {}, at: '2025-03-01T10:00:00Z' }
+  const view = mount(HistoryList, {
+    props: { events: events.map((event, version) => ({ ...base, version, ...event }) as HistoryEvent), steps: STEPS },
+    global: { provide: { [TEXT as symbol]: createText(locale) } },
+  })
+  return view.findAll('li p').map((line) => line.text())
+}
+
+describe('HistoryList', () => {
+  test('says who did what', () => {
+    const events = [
+      { action: 'planned', actor: 'ada' },
+      { action: 'retried', step: 'build', actor: 'ada' },
+      { action: 'ended', actor: 'ada' },
+    ]
+    expect(linesIn('en', ...events)).toEqual(['Created by ada', 'ada retried Build', 'Setup ended by ada'])
+    expect(linesIn('zh', ...events)).toEqual(['ada 创建了项目', 'ada 重试了“构建”', '初始化已结束 操作者：ada'])
+  })
+
+  test('names every action in words', () => {
+    const events = [{ action: 'interrupted', step: 'build' }, { action: 'timed_out' }, { action: 'reconciled' }]
+    expect(linesIn('en', ...events)).toEqual([
+      'Build was interrupted',
+      'Setup reached its time limit',
+      'Setup ended: its workflow stopped in Temporal',
+    ])
+    expect(linesIn('zh', events[0]!)).toEqual(['“构建”被中断'])
+  })
+
+  test('shows an action of a newer server as it is', () => {
+    expect(linesIn('en', { action: 'approved', step: 'build' })).toEqual(['Build: approved'])
+  })
+})
