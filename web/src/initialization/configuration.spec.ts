@@ -78,13 +78,13 @@ describe('What is wrong with the configuration', () => {
 
   test('no sign-in on the own origin: says to sign in, and nothing of origins', async () => {
     const view = await show({ projectId: PROJECT, apiUrl: '' }, () => problem(401))
-    expect(view.get('[data-failure=signed_out]').text()).toContain('Sign in again')
+    expect(view.get('[data-failure=signed_out]').text()).toContain('Sign in to continue')
     expect(view.text()).not.toContain(location.origin)
   })
 
   test('a project that is not there: the console names its id and the API', async () => {
     const view = await show({ projectId: PROJECT, apiUrl: ELSEWHERE }, () => problem(404))
-    expect(view.get('[data-failure=not_found]').text()).toContain('This project does not exist')
+    expect(view.get('[data-failure=not_found]').text()).toContain('Project not found')
     expect(said).toEqual([expect.stringContaining(`project-id: ${PROJECT}, API: ${ELSEWHERE}`)])
   })
 })

@@ -89,4 +89,7 @@ export class Observed implements SourceObserver {
   }
 }
 
-export const until = vi.waitFor
+/** Dialogs are loaded when they open, which takes seconds on a busy machine. */
+export function until(condition: () => void): Promise<void> {
+  return vi.waitFor(condition, { timeout: 30_000, interval: 20 })
+}
