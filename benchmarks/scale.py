@@ -1,4 +1,4 @@
-"""The computed part of docs/scale.md: measured costs of one, times what a day brings."""
+"""The computed part of docs/explanation/scale.md: measured costs of one, times what a day brings."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from blueprints.models import Blueprint
 from scripts.reference.tables import table
+from stepway.blueprints.models import Blueprint
 
 SECTIONS = {
     "Blueprint": "The file",

@@ -8,7 +8,7 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.core import TyperGroup
 
-from cli.main import COMMANDS, app, load_command
+from stepway.cli.main import COMMANDS, app, load_command
 
 
 def commands() -> str:

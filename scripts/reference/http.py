@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from api.app import create_app
 from scripts.reference.tables import table
-from tracking.settings import Settings
+from stepway.api.app import create_app
+from stepway.runtime.settings import Settings
 
 Json = Mapping[str, Any]
 

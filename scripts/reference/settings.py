@@ -6,13 +6,30 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from scripts.reference.tables import table
-from tracking.settings import PREFIX, Settings
+from stepway.runtime.api_settings import ApiSettings
+from stepway.runtime.client_settings import ClientSettings
+from stepway.runtime.server_settings import ServerSettings
+from stepway.runtime.setting_types import PREFIX, RoleSettings
+from stepway.runtime.worker_settings import WorkerSettings
+
+ROLES: dict[str, type[RoleSettings]] = {
+    "Servers and keys: every role but the client commands": ServerSettings,
+    "Workers and the API": WorkerSettings,
+    "The API": ApiSettings,
+    "Client commands": ClientSettings,
+}
 
 
 def settings() -> str:
-    """A row for each variable: its name, its default and its meaning."""
-    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
-    return table(("Variable", "Default", "Meaning"), rows)
+    """A table for each role: the variable's name, its default and its meaning."""
+    sections = []
+    seen: set[str] = set()
+    for title, role in ROLES.items():
+        own = {name: field for name, field in role.model_fields.items() if name not in seen}
+        seen |= own.keys()
+        rows = [_row(name, field) for name, field in own.items()]
+        sections.append(f"## {title}\n\n{table(('Variable', 'Default', 'Meaning'), rows)}")
+    return "\n\n".join(sections)
 
 
 def _row(name: str, field: FieldInfo) -> tuple[str, str, str]:
