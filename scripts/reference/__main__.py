@@ -1,7 +1,7 @@
 """Fill the reference pages that are generated: `python -m scripts.reference FOLDER`.
 
-FOLDER is a copy of docs/. Each generated page holds the line `<!-- generated -->`, which the
-generated text replaces.
+FOLDER is a copy of docs/. Each of these pages holds a note for readers of the repository between
+two marks; the generated text replaces it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scripts.reference.cli import commands
 from scripts.reference.http import http_api
 from scripts.reference.settings import settings
 
-MARK = "<!-- generated -->"
+BEGIN, END = "<!-- generated -->", "<!-- end of generated -->"
 
 PAGES: dict[str, Callable[[], str]] = {
     "blueprints.md": blueprint_fields,
@@ -26,13 +26,14 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def fill(folder: Path) -> None:
-    """Replace the mark in each generated page. Raises ValueError for a page without one."""
+    """Replace what is between the marks. Raises ValueError for a page without them."""
     for name, generate in PAGES.items():
         page = folder / "reference" / name
-        text = page.read_text()
-        if MARK not in text:
-            raise ValueError(f"{page} has no line {MARK}")
-        page.write_text(text.replace(MARK, generate().strip()))
+        before, begin, rest = page.read_text().partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            raise ValueError(f"{page} has no marks around what is generated")
+        page.write_text(before + generate().strip() + after)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,16 @@ def commands() -> str:
         command = load_command(name)
         command.name = name
         root.commands[name] = command
+    _do_not_cut(root)
     context = typer.Context(root, info_name="stepway")
     text = get_docs_for_click(obj=root, ctx=context, name="stepway", indent=1)
     # The program's own section only repeats what the page says already.
     return re.sub(r"^## `stepway`\n", "## All commands\n", text, count=1)
+
+
+def _do_not_cut(group: TyperGroup) -> None:
+    """Give each command a short help: without one, Typer cuts the first sentence in lists."""
+    for command in group.commands.values():
+        command.short_help = (command.help or "").partition("\n\n")[0]
+        if isinstance(command, TyperGroup):
+            _do_not_cut(command)

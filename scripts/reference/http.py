@@ -35,7 +35,11 @@ def http_api() -> str:
 
 
 def _route(method: str, path: str, operation: Json) -> str:
-    parts = [f"### `{method.upper()} {path}`", operation.get("description", "").strip()]
+    parts = [
+        f"### {operation['summary'].capitalize()}",
+        f"`{method.upper()} {path}`",
+        operation.get("description", "").strip(),
+    ]
     if parameters := operation.get("parameters"):
         rows = [_parameter(each) for each in parameters]
         parts.append(table(("Parameter", "In", "Type", "Meaning"), rows))
