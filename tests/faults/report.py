@@ -42,7 +42,7 @@ def figures(summary: Summary) -> str:
             "",
             f"{summary.recovery.capitalize()}.",
             "",
-            "Only faults that met somebody are counted:",
+            "Only faults that hit a running connection or process are counted:",
             "",
             *_table(("fault", "times"), dict(summary.faults.most_common())),
         ]
