@@ -17,12 +17,12 @@ from tests.docs.blocks import ROOT, Block, blocks, pages
 from tests.docs.reader import Reader, clean_environment
 
 NOT_RUN = {
-    "README.md: Two commands": "the demo has a test of its own; scripts/test runs this very test",
-    "docs/quickstart.md: Start it": "the demo has a test of its own",
+    "README.md: Two commands": "test_demo runs the demo; scripts/test runs this very test",
+    "docs/quickstart.md: Start it": "test_demo runs the demo",
     "docs/how-to/sign-in.md: An OpenID provider": "needs a provider; tests/security has one",
     "docs/how-to/three-machines.md: With containers": "needs Docker",
     "docs/how-to/change-a-workflow.md: Patch #2": "records histories again",
-    "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packages installs the library",
+    "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packaging installs the library",
 }
 """Blocks that are not run, and why."""
 
