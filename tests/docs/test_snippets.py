@@ -20,6 +20,10 @@ NOT_RUN = {
     "README.md: Two commands": "test_demo runs the demo; scripts/test runs this very test",
     "docs/quickstart.md: Start it": "test_demo runs the demo",
     "docs/how-to/sign-in.md: An OpenID provider": "needs a provider; tests/security has one",
+    "docs/how-to/install.md: 1. Build the wheels": "tests/packaging builds the wheels",
+    "docs/how-to/install.md: 2. Install the server": "tests/packaging installs them",
+    "docs/how-to/install.md: 2. Install the server #2": "tests/packaging installs them",
+    "docs/how-to/install.md: 2. Install the server #3": "tests/packaging installs them",
     "docs/how-to/three-machines.md: With containers": "needs Docker",
     "docs/how-to/change-a-workflow.md: Patch #2": "records histories again",
     "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packaging installs the library",
@@ -41,7 +45,11 @@ BEFORE = {
 }
 """What has happened before a page is read."""
 
-COMMANDS = [page for page in pages() if any(block.language == "sh" for block in blocks(page))]
+COMMANDS = [
+    page
+    for page in pages()
+    if any(block.language == "sh" and block.name not in NOT_RUN for block in blocks(page))
+]
 
 
 def of_language(*languages: str) -> list[Block]:
