@@ -11,7 +11,7 @@ from tests.docs.blocks import ROOT
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 LAYOUT = PAGE[PAGE.index("## Layout") : PAGE.index("## How we write")]
 # `model/` and the like are inside the folder of their row.
-PATHS = sorted({path for path in re.findall(r"`([\w./-]+)`", LAYOUT) if "/" in path[:-1]})
+PATHS = sorted({path for path in re.findall(r"`(\w[\w./-]+)`", LAYOUT) if "/" in path[:-1]})
 
 
 @pytest.mark.parametrize("path", PATHS)
