@@ -93,7 +93,8 @@ def _run_all(names: list[str], quick: bool, folder: Path, page: Path | None) -> 
     if page or not quick:
         latest = [one for name in BENCHES if (one := results.load(name, folder)) is not None]
         write_page(latest, page or DOCS / "benchmarks.md")
-        write_scale(latest, (page or DOCS / "benchmarks.md").with_name("scale.md"))
+        scale = page.with_name("scale.md") if page else DOCS / "explanation" / "scale.md"
+        write_scale(latest, scale)
     for result in found:
         print(summary(result))
     for line in failed:

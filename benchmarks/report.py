@@ -11,10 +11,10 @@ from benchmarks.results import Result
 
 HEAD = """# Benchmarks
 
-Written by `scripts/bench`; do not edit. Every number is a ratio of two sides measured in turn, in
-one run, on one machine: the median of the pairs' ratios, with the middle half of them in brackets
-(all of them where there are fewer than four). Between runs, machines and sections nothing may be
-compared. `benchmarks/results/` holds every pair.
+Written by `scripts/bench`; do not edit. Each number is a ratio of two sides that were measured in
+turn, in one run, on one machine: the median of the pairs' ratios, with the middle half of them in
+brackets (all of them if there are fewer than four). Numbers from different runs, machines or
+sections cannot be compared. `benchmarks/results/` holds every pair.
 
 """
 
@@ -37,7 +37,7 @@ def summary(result: Result) -> str:
 
 def _line(each: Comparison) -> str:
     low, high = each.spread
-    verdict = "reported" if each.target is None else "stands" if each.stands else "MISSED"
+    verdict = "reported" if each.target is None else "met" if each.stands else "MISSED"
     target = f", target {each.target}" if each.target else ""
     return (
         f"{each.name} {each.ratio:.2f}x ({low:.2f}–{high:.2f}) of {each.theirs}{target}: {verdict}"
@@ -90,7 +90,7 @@ def _row(each: Comparison) -> str:
 def _verdict(each: Comparison) -> str:
     if each.target is None:
         return "reported"
-    return "stands" if each.stands else "**missed**"
+    return "met" if each.stands else "**missed**"
 
 
 def _number(value: float) -> str:

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "results"
 class Result:
     """One run of one bench. `seconds` is how long it took, `notes` what a reader must know.
 
-    `facts` are measured by the way, by name; docs/scale.md is computed from them.
+    `facts` are measured by the way, by name; docs/explanation/scale.md is computed from them.
     """
 
     bench: str

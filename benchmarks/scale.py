@@ -1,4 +1,4 @@
-"""The computed part of docs/scale.md: measured costs of one, times what a day brings."""
+"""The computed part of docs/explanation/scale.md: the cost of one initialization, times a day's."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def write_scale(results: Sequence[Result], page: Path) -> None:
 
 def _computed(scale: Result, found: Mapping[str, Result]) -> str:
     parts = [
-        f"Measured {scale.at} on {scale.machine} (`scripts/bench scale`); an initialization here "
-        "has 8 steps that do nothing, so what steps themselves need comes on top.",
+        f"Measured {scale.at} on {scale.machine} (`scripts/bench scale`). An initialization here "
+        "has 8 no-op steps; add the cost of real steps.",
         _table(
             [
-                "of one initialization",
+                "per initialization",
                 "measured",
-                "a day",
-                f"a second, at {PEAK} times the average",
+                "per day",
+                f"per second, at {PEAK} times the average",
             ],
             [_cost(name, value) for name, value in _costs(scale.facts)],
         ),
-        f"Cores at the peak, each filled to {SHARE:.0%}:",
-        _table(["part", "CPU ms of one", "cores"], _cores(scale.facts)),
+        f"Cores at the peak, each {SHARE:.0%} busy:",
+        _table(["part", "CPU ms per initialization", "cores"], _cores(scale.facts)),
         *_from_others(scale.facts, found),
     ]
     return "\n\n".join(parts)
@@ -74,22 +74,22 @@ def _from_others(facts: Mapping[str, float], found: Mapping[str, Result]) -> lis
         rate = found["write"].comparisons[0].medians()[0]
         need = _at_peak(facts["commits"])
         parts.append(
-            f"One process of this machine records {_short(rate)} changes a second (`write`); the "
-            f"peak asks for {_short(need)} commits, {need / rate:.1f} times that."
+            f"One process of this machine records {_short(rate)} changes per second (`write`); the "
+            f"peak requires {_short(need)} commits, {need / rate:.1f} times that."
         )
     if "fan-out" in found:
         rate = found["fan-out"].comparisons[0].medians()[0]
         need = _at_peak(facts["event rows"]) * WATCHERS
         parts.append(
-            f"An API process makes {_short(rate)} deliveries a second of CPU (`fan-out`); with "
-            f"{WATCHERS} clients watching each initialization the peak asks for {_short(need)}: "
+            f"An API process makes {_short(rate)} deliveries per second of CPU (`fan-out`). With "
+            f"{WATCHERS} clients watching each initialization, the peak requires {_short(need)}: "
             f"{need / rate / SHARE:.2f} cores."
         )
     if "memory" in found:
         kilobytes = found["memory"].comparisons[0].medians()[0]
         parts.append(
-            f"An idle stream keeps {kilobytes:.0f} KiB (`memory`): 10,000 of them, the limit of "
-            f"one process, {kilobytes * 10_000 / 1024:.0f} MiB."
+            f"An idle stream uses {kilobytes:.0f} KiB (`memory`); 10,000 of them, the limit of one "
+            f"process, use {kilobytes * 10_000 / 1024:.0f} MiB."
         )
     return parts
 

@@ -36,10 +36,17 @@ class _Model(BaseModel):
 class Retry(_Model):
     """As Temporal's RetryPolicy: 0 attempts means without limit, intervals are seconds."""
 
-    maximum_attempts: int = Field(default=3, ge=0)
-    initial_interval: Seconds = 1.0
-    backoff_coefficient: float = Field(default=2.0, ge=1, allow_inf_nan=False)
-    maximum_interval: Seconds | None = None
+    maximum_attempts: int = Field(default=3, ge=0, description="Attempts; 0 is without limit.")
+    initial_interval: Seconds = Field(
+        default=1.0, description="Seconds between the first and the second attempt."
+    )
+    backoff_coefficient: float = Field(
+        default=2.0, ge=1, allow_inf_nan=False, description="Each interval is this times longer."
+    )
+    maximum_interval: Seconds | None = Field(
+        default=None,
+        description="Seconds of the longest interval; 100 times the initial one by default.",
+    )
 
     @property
     def longest_interval(self) -> float:
@@ -56,25 +63,52 @@ class Retry(_Model):
 class Undo(_Model):
     """The activity that takes a step back; without `with` it gets the step's own arguments."""
 
-    uses: NonEmpty
-    arguments: dict[str, Any] | None = Field(default=None, alias="with")
+    uses: NonEmpty = Field(description="The type of the activity that rolls the step back.")
+    arguments: dict[str, Any] | None = Field(
+        default=None, alias="with", description="Its arguments; those of the step by default."
+    )
 
 
 class Step(_Model):
     """One step: an activity, what it gets, and what it waits for."""
 
-    step: StepName
-    display_name: Text = Field(default_factory=dict)
-    uses: NonEmpty
-    arguments: dict[str, Any] = Field(default_factory=dict, alias="with")
-    needs: list[str] = Field(default_factory=list)
-    after: list[str] = Field(default_factory=list)
-    optional: bool = False
-    weight: int = Field(default=1, ge=0)
-    timeout: Seconds = 600.0
-    heartbeat: Seconds | None = None
-    retry: Retry = Retry()
-    undo: Undo | None = None
+    step: StepName = Field(
+        description="Identifier, unique in the file: `a-z`, `0-9` and `_`, a letter first."
+    )
+    display_name: Text = Field(
+        default_factory=dict,
+        description="Text, or texts by language; made from `step` by default.",
+    )
+    uses: NonEmpty = Field(description="The type of the activity that runs.")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="The activity's arguments: the fields of its input dataclass but `project`.",
+    )
+    needs: list[str] = Field(
+        default_factory=list,
+        description="Steps that must complete first. If one is skipped, this step is skipped too.",
+    )
+    after: list[str] = Field(
+        default_factory=list,
+        description="Steps that must end first, completed or skipped.",
+    )
+    optional: bool = Field(
+        default=False, description="Whether a person may skip the step after it has failed."
+    )
+    weight: int = Field(
+        default=1, ge=0, description="Share of the whole progress, a whole number from 0."
+    )
+    timeout: Seconds = Field(default=600.0, description="Seconds that one attempt may take.")
+    heartbeat: Seconds | None = Field(
+        default=None,
+        description=(
+            "Seconds that one attempt may be silent. Without it the worker heartbeats for the "
+            "step, so that only a lost worker ends a silent attempt before its timeout."
+        ),
+    )
+    retry: Retry = Field(default=Retry(), description="When failed attempts are repeated; below.")
+    undo: Undo | None = Field(default=None, description="How the step is rolled back; below.")
 
     @model_validator(mode="after")
     def _name_for_people(self) -> "Step":
@@ -90,13 +124,28 @@ class Blueprint(_Model):
     `time_limit` is seconds for the whole initialization, a wait for a person included.
     """
 
-    name: BlueprintName
-    title: Text = Field(default_factory=dict)
-    description: Text | None = None
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    steps: list[Step] = Field(min_length=1)
-    time_limit: Seconds = 7 * DAY
-    editable: list[str] | None = None
+    name: BlueprintName = Field(
+        description="Unique over all folders: `a-z`, `0-9` and `-`, a letter first."
+    )
+    title: Text = Field(
+        default_factory=dict,
+        description="Text, or texts by language: `{en: …, zh: …}`; made from `name` by default.",
+    )
+    description: Text | None = Field(default=None, description="As `title`.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="The JSON Schema of an object: what people may choose."
+    )
+    steps: list[Step] = Field(
+        min_length=1, description="At least one; their weights must not all be 0."
+    )
+    time_limit: Seconds = Field(
+        default=7 * DAY,
+        description="Seconds for the whole initialization, including waits for a person.",
+    )
+    editable: list[str] | None = Field(
+        default=None,
+        description="The parameters that a retry may change; all by default, none if `[]`.",
+    )
 
     @property
     def parameter_names(self) -> list[str]:

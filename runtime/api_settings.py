@@ -17,19 +17,54 @@ SCOPES = ("read", "create", "control", "admin")
 class ApiSettings(WorkerSettings):
     """Who may sign in and how, who may do what, and how much."""
 
-    sign_in: Annotated[list[Literal["tokens", "oidc"]], NoDecode] = Field(default_factory=list)
-    oidc_issuer: str = Field(default="", validate_default=True)
-    oidc_audience: str = Field(default="", validate_default=True)
-    oidc_owner_claim: str = "sub"
-    oidc_groups_claim: str = "groups"
-    oidc_scopes: Words = Field(default_factory=lambda: ["read", "create", "control"])
-    readers: Words = Field(default_factory=lambda: ["owner"])
-    controllers: Words = Field(default_factory=lambda: ["owner"])
-    admins: Words = Field(default_factory=list)
-    cors_origins: Words = Field(default_factory=list)
-    starts_per_minute: int = Field(default=60, ge=1)
-    unfinished_per_owner: int = Field(default=200, ge=1)
-    streams_per_owner: int = Field(default=500, ge=1)
+    sign_in: Annotated[list[Literal["tokens", "oidc"]], NoDecode] = Field(
+        default_factory=list,
+        description="How people sign in: `none`, `tokens`, `oidc` or `tokens,oidc`.",
+    )
+    oidc_issuer: str = Field(
+        default="",
+        validate_default=True,
+        description="The OpenID provider's issuer, `https://…`; required with `oidc`.",
+    )
+    oidc_audience: str = Field(
+        default="",
+        validate_default=True,
+        description="The audience that its tokens must name; required with `oidc`.",
+    )
+    oidc_owner_claim: str = Field(default="sub", description="The claim with the person's name.")
+    oidc_groups_claim: str = Field(
+        default="groups",
+        description="The claim with the person's groups; a group `x` owns projects as `group.x`.",
+    )
+    oidc_scopes: Words = Field(
+        default_factory=lambda: ["read", "create", "control"],
+        description="What the provider's tokens allow: `read`, `create`, `control`, `admin`.",
+    )
+    readers: Words = Field(
+        default_factory=lambda: ["owner"],
+        description="Who may read a project: `owner`, `everyone`, or names of people and groups.",
+    )
+    controllers: Words = Field(
+        default_factory=lambda: ["owner"],
+        description="Who may control a project, and therefore read it; the same names.",
+    )
+    admins: Words = Field(
+        default_factory=list,
+        description="People and groups of the OpenID provider who are administrators.",
+    )
+    cors_origins: Words = Field(
+        default_factory=list,
+        description="Other origins whose pages may call the API, as `https://portal.example`.",
+    )
+    starts_per_minute: int = Field(
+        default=60, ge=1, description="Initializations that a person may start in a minute."
+    )
+    unfinished_per_owner: int = Field(
+        default=200, ge=1, description="Initializations of one owner that have not ended."
+    )
+    streams_per_owner: int = Field(
+        default=500, ge=1, description="Event streams that a person may hold open."
+    )
 
     @field_validator("sign_in", mode="before")
     @classmethod

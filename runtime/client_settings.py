@@ -10,8 +10,10 @@ from stepway.runtime.setting_types import RoleSettings, with_scheme
 class ClientSettings(RoleSettings):
     """The API's address and token."""
 
-    api_url: str = "http://127.0.0.1:8000"
-    api_token: str = Field(default="", repr=False)
+    api_url: str = Field(default="http://127.0.0.1:8000", description="Where the API is.")
+    api_token: str = Field(
+        default="", repr=False, description="The token to call it with, if people sign in."
+    )
 
     @field_validator("api_url")
     @classmethod

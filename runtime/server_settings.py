@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from stepway.runtime.setting_types import RoleSettings, read_file, with_scheme
 from stepway.vault.keys import parse_keys
@@ -14,15 +14,44 @@ from stepway.vault.keys import parse_keys
 class ServerSettings(RoleSettings):
     """The addresses of Postgres, Redis and Temporal; an empty one means embedded."""
 
-    database_url: str = ""
-    redis_url: str = ""
-    temporal_address: str = ""
-    temporal_namespace: str = "default"
-    temporal_task_queue: str = "stepway"
-    temporal_ui_url: str = ""
-    public_url: str = ""
-    secret_keys: SecretStr = SecretStr("")
-    secret_keys_file: Path | None = None
+    database_url: str = Field(
+        default="",
+        description="Postgres, `postgresql://…`; `stepway up` embeds one if it is not set.",
+    )
+    redis_url: str = Field(
+        default="",
+        description=(
+            "Redis or Valkey, `redis://…`, `rediss://…` or `unix://…`; embedded in the same way."
+        ),
+    )
+    temporal_address: str = Field(
+        default="",
+        description="Temporal's frontend, `HOST:PORT`; embedded in the same way.",
+    )
+    temporal_namespace: str = Field(
+        default="default", description="Temporal's namespace; the same for API and workers."
+    )
+    temporal_task_queue: str = Field(
+        default="stepway", description="Temporal's task queue; the same for API and workers."
+    )
+    temporal_ui_url: str = Field(
+        default="",
+        description="Where people open Temporal's UI, for links. Its origin may use the codec.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Where people open Stepway, for links back and for sign-in behind a proxy.",
+    )
+    secret_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "Encryption keys, comma-separated `ID:KEY` as `stepway credential new-key ID` prints "
+            "them; the first encrypts, the others decrypt."
+        ),
+    )
+    secret_keys_file: Path | None = Field(
+        default=None, description="A file with such keys; they come before those of the variable."
+    )
 
     @field_validator("secret_keys")
     @classmethod

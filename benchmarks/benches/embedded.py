@@ -17,9 +17,9 @@ from stepway.embedded.ports import HOST, Ports
 from stepway.embedded.server import program
 
 ABOUT = (
-    "8 no-op steps of bare Temporal, one after the other, on the server that `stepway up` starts "
-    "(on a file, so that it survives), against `temporal server start-dev` as it comes, in memory. "
-    "Both workers run workflows without Python's sandbox, whose cost is no server's."
+    "8 no-op steps of bare Temporal in sequence, on the server that `stepway up` starts (on a "
+    "file, to survive a restart), against an unconfigured `temporal server start-dev`, in "
+    "memory. Both workers run workflows without Python's sandbox, which belongs to neither server."
 )
 
 PATIENCE = 60.0

@@ -12,10 +12,10 @@ from benchmarks.stage import Stage
 from benchmarks.streams import Change, Watched, publish
 
 ABOUT = (
-    "One change to many streams of one process: deliveries a second of the serving process' CPU "
+    "One change to many streams of one process: deliveries per second of the serving process' CPU "
     "time. Against bare ASGI streams that share one message, and against fastapi.sse and "
-    "sse-starlette as they are usually used, with a Redis subscription a client (at 1,000 streams: "
-    "10,000 subscriptions are more than a Valkey accepts as it comes)."
+    "sse-starlette in their usual setup, with one Redis subscription per client (at 1,000 streams: "
+    "an unconfigured Valkey does not accept 10,000 subscriptions)."
 )
 SETTLE = 0.3
 

@@ -22,10 +22,10 @@ from stepway_tracking.record.changes import StepChange
 from stepway_tracking.record.store import Store
 
 ABOUT = (
-    "p99 of a step's start written and of a snapshot read, of random projects, in databases of "
+    "p99 of writing a step's start and of reading a snapshot, for random projects, in databases of "
     "1,000, 100,000 and 1,000,000 projects (7 steps and attempts each, loaded by COPY, spread "
-    "over a year), one client, the databases in turn. Theirs is the same in the smallest one. "
-    "Analytics are those of all steps of 30 days in the largest."
+    "over a year), with one client, alternating between the databases. `theirs` is the same in the "
+    "smallest database. Analytics cover all steps of 30 days in the largest."
 )
 STEPS = 7
 ROUND = 300

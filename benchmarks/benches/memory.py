@@ -11,7 +11,7 @@ from benchmarks.stage import Stage
 
 ABOUT = (
     "Resident memory that an idle stream adds to the process that serves it, against a bare ASGI "
-    "stream on uvicorn. Each pair is of fresh processes; the first streams warm them up."
+    "stream on uvicorn. Each pair uses new processes, warmed up by their first streams."
 )
 SETTLE = 1.0
 

@@ -15,9 +15,9 @@ from benchmarks.measure import Comparison, Metrics, Rounds, Target, interleave
 from benchmarks.stage import Stage
 
 ABOUT = (
-    "8 no-op steps, one after the other, with every row, event and publish; against the same steps "
-    "on bare Temporal, on the same server and with the same worker settings. Throughput with "
-    "100 initializations at once, latency of one alone; the costs are those of the 100."
+    "8 no-op steps in sequence, with every row, event and publish, against the same steps on bare "
+    "Temporal, on the same server and with the same worker settings. Throughput with 100 "
+    "initializations at once, latency of a single one; the costs are those of the 100."
 )
 
 Run = Callable[[], Awaitable[object]]

@@ -23,11 +23,11 @@ from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.servers import eventually
 
 ABOUT = (
-    "The page in Chromium, on the same machine as its servers. First steps: from the navigation's "
-    "start to steps on the screen, with an empty cache and a processor slowed down 4 times; live "
-    "steps: until the scripts have taken them over. "
-    "Longest task: what the browser itself reports of tasks that take over 50 ms, while 200 steps "
-    "get 50 changes a second. Ten tabs of one browser watch one project: streams that they hold."
+    "The page in Chromium, on the same machine as its servers. First steps: from the start of the "
+    "navigation until steps are visible, with an empty cache and a processor slowed down 4 times. "
+    "Live steps: until the scripts have taken over. Longest task: the longest of the tasks over "
+    "50 ms that the browser reports, while 200 steps receive 50 changes a second. Streams of ten "
+    "tabs: open streams while ten tabs of one browser watch one project."
 )
 
 SLOWER = 4

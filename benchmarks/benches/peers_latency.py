@@ -10,8 +10,8 @@ from benchmarks.stage import Stage
 from benchmarks.streams import Change, Watched, alternate
 
 ABOUT = (
-    "From the commit of a step's change to its bytes at each of 50 clients; two systems take turns "
-    "at a time, change by change. Polling asks the same API each second. " + sides.DURABILITY
+    "From the commit of a step's change until each of 50 clients receives its bytes; two systems "
+    "alternate, change by change. Polling asks the same API every second. " + sides.DURABILITY
 )
 POLLING = "polling each second"
 AHEAD = Target(1.0)

@@ -14,7 +14,7 @@ from benchmarks.stage import Stage
 
 SECONDS = 0.05
 ABOUT = (
-    "50 projects at once, each of 8 steps that take 50 ms, as a call of another system does, until "
+    "50 projects at once, each with 8 steps of 50 ms, the time of a call to another system, until "
     "the last has ended and every row is durable. " + sides.DURABILITY
 )
 

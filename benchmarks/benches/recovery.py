@@ -12,8 +12,8 @@ from benchmarks.stage import Stage
 from stepway.blueprints.models import Blueprint, Retry
 
 ABOUT = (
-    "From kill -9 of the worker in the middle of a step until another worker runs it again, "
-    "against the heartbeat timeout plus the back-off of the step's retry."
+    "From kill -9 of the worker during a step until another worker runs the step again, against "
+    "the heartbeat timeout plus the back-off of the step's retry."
 )
 PATIENCE = 60.0
 

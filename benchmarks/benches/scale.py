@@ -15,8 +15,8 @@ from benchmarks.streams import MARKS
 from stepway.workflows.model import messages
 
 ABOUT = (
-    "The cost of one initialization of 8 no-op steps, for docs/scale.md; the same load on three "
-    "workers and on one; and changes seen by the clients of two API processes."
+    "The cost of one initialization of 8 no-op steps, for docs/explanation/scale.md; the same load "
+    "on three workers and on one; and changes that the clients of two API processes receive."
 )
 
 

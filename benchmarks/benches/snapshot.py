@@ -7,8 +7,8 @@ from benchmarks.measure import Comparison, Target, interleave
 from benchmarks.stage import Stage
 
 ABOUT = (
-    "`GET …/initialization` of 200 projects over 16 kept connections, against a bare FastAPI route "
-    "that sends the same bytes from one asyncpg query, each served by one process."
+    "`GET …/initialization` of 200 projects over 16 persistent connections, against a bare FastAPI "
+    "route that sends the same bytes from one asyncpg query, each served by one process."
 )
 CONNECTIONS = 16
 

@@ -13,9 +13,9 @@ from benchmarks.stage import Stage
 from benchmarks.streams import MARKS
 
 ABOUT = (
-    "All streams of 10 projects are cut at once and asked for again at once, without an id to go "
-    "on from, so that each needs a snapshot; all are live again when a change made after that has "
-    "reached every one. Snapshot queries are counted by the API's own metric."
+    "All streams of 10 projects are cut at once and reopened at once, without a last id, so that "
+    "each needs a snapshot. All are live again when a later change has reached every one. The "
+    "API's own metric counts the snapshot queries."
 )
 PROJECTS = 10
 SHARED_FOR = 0.1

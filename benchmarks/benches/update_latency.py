@@ -8,9 +8,9 @@ from benchmarks.stage import Stage
 from benchmarks.streams import Watched, alternate, publish
 
 ABOUT = (
-    "From the commit of a step's change to its bytes at an SSE client, over all clients of that "
-    "project; against the floor: Redis publish to receive, and a bare ASGI write a client. Changes "
-    "of the two sides alternate, each with as many clients, served by a process each."
+    "From the commit of a step's change until an SSE client receives its bytes, over all clients "
+    "of that project. The floor is a Redis publish and receive, and a bare ASGI write per client. "
+    "Changes of the two sides alternate, each with the same number of clients and its own process."
 )
 
 

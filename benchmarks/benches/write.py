@@ -17,8 +17,8 @@ from stepway_tracking.record.changes import StepChange
 from stepway_tracking.record.store import Store
 
 ABOUT = (
-    "Starts and ends of steps recorded a second through the library, by one process, against "
-    "pgbench with the same statement, as many clients and the same fsync. Nothing is published."
+    "Starts and ends of steps that one process records per second through the library, against "
+    "pgbench with the same statement, number of clients and fsync. Nothing is published."
 )
 
 CLIENTS = 8

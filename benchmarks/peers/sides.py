@@ -16,10 +16,10 @@ STREAMS = "Temporal workflow streams"
 PREFECT = "Prefect"
 
 DURABILITY = (
-    "Durability: ours, every change in Postgres with its event, the run in Temporal; Node, every "
-    "change in Postgres, the job in Valkey, which runs again from its first step after a crash; "
-    "DBOS, steps and stream in Postgres; workflow streams, steps and stream in the workflow's "
-    "history; Prefect, states in its database, a dead run is not taken up again; polling, as ours."
+    "Durability. Ours: every change in Postgres with its event, the run in Temporal. Node: every "
+    "change in Postgres, the job in Valkey; after a crash it restarts from its first step. DBOS: "
+    "steps and stream in Postgres. Workflow streams: steps and stream in the workflow's history. "
+    "Prefect: states in its database; a run whose process died does not resume. Polling: as ours."
 )
 
 

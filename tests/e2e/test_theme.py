@@ -15,6 +15,7 @@ from tests.e2e.axe import violations
 
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "web" / "dist"
+GUIDE = ROOT / "docs" / "how-to" / "embed-the-component.md"
 RECORDING = ROOT / "web" / "src" / "fixtures" / "waiting-for-next-attempt.ndjson"
 PORTAL = "http://portal.test/"
 
@@ -86,9 +87,9 @@ async def show(page: Page, attributes: str, css: str = "") -> dict[str, str]:
 
 
 def css_of_the_docs() -> str:
-    """The style sheet that docs/component.md shows."""
-    found = re.search(r"```css\n(.*?)```", (ROOT / "docs" / "component.md").read_text(), re.S)
-    assert found, "docs/component.md shows no style sheet"
+    """The style sheet that docs/how-to/embed-the-component.md shows."""
+    found = re.search(r"```css\n(.*?)```", GUIDE.read_text(), re.S)
+    assert found, f"{GUIDE} shows no style sheet"
     return found.group(1)
 
 

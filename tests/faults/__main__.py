@@ -31,7 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--report", action="store_true", help="write docs/reliability.md's figures")
+    parser.add_argument(
+        "--report", action="store_true", help="write docs/explanation/reliability.md's figures"
+    )
     parser.add_argument("--json", type=Path, help="where to keep the numbers")
     parser.add_argument("--keep", type=Path, help="folder for the record of what went wrong")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""docs/reliability.md's figures, written from a run."""
+"""docs/explanation/reliability.md's figures, written from a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.summary import Summary
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -42,7 +42,7 @@ def figures(summary: Summary) -> str:
             "",
             f"{summary.recovery.capitalize()}.",
             "",
-            "Only faults that met somebody are counted:",
+            "Only faults that hit a running connection or process are counted:",
             "",
             *_table(("fault", "times"), dict(summary.faults.most_common())),
         ]

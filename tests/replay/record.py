@@ -1,6 +1,7 @@
 """Record the histories that the replay test replays: `uv run python -m tests.replay.record`.
 
-Arguments name the shapes to record; without any, all of them. docs/operations.md says when to.
+Arguments name the shapes to record; without any, all of them. docs/how-to/change-a-workflow.md
+says when to.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 /**
- * Packs the npm package, installs it into a fresh project and compiles the snippets of docs/component.md there.
+ * Packs the npm package, installs it into a fresh project and compiles the snippets of docs/how-to/embed-the-component.md there.
  * Needs `npm run build` before, and the npm registry.
  */
 import assert from 'node:assert/strict'
@@ -13,7 +13,7 @@ import vue from '@vitejs/plugin-vue'
 import { build } from 'vite'
 
 const WEB = fileURLToPath(new URL('..', import.meta.url))
-const GUIDE = join(WEB, '../docs/component.md')
+const GUIDE = join(WEB, '../docs/how-to/embed-the-component.md')
 const ELEMENT = '@stepway/vue/element'
 const STRICT = {
   target: 'ES2022',

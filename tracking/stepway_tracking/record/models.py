@@ -1,4 +1,4 @@
-"""The tables of the record. docs/data-model.md says what each column means and who writes it."""
+"""The tables of the record; docs/reference/data-model.md describes each column and its writer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Everyone who watches, and what they watch: every version once, in order, whatever breaks.
 
 Redis brings each event within milliseconds and may lose any of them; the position check finds
-what it lost. docs/architecture.md tells the whole of it.
+what it lost. docs/explanation/architecture.md tells the whole of it.
 """
 
 from __future__ import annotations

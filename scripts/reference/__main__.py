@@ -1,0 +1,40 @@
+"""Fill the reference pages that are generated: `python -m scripts.reference FOLDER`.
+
+FOLDER is a copy of docs/. Each of these pages holds a note for readers of the repository between
+two marks; the generated text replaces it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.reference.blueprints import blueprint_fields
+from scripts.reference.cli import commands
+from scripts.reference.http import http_api
+from scripts.reference.settings import settings
+
+BEGIN, END = "<!-- generated -->", "<!-- end of generated -->"
+
+PAGES: dict[str, Callable[[], str]] = {
+    "blueprints.md": blueprint_fields,
+    "cli.md": commands,
+    "http.md": http_api,
+    "settings.md": settings,
+}
+
+
+def fill(folder: Path) -> None:
+    """Replace what is between the marks. Raises ValueError for a page without them."""
+    for name, generate in PAGES.items():
+        page = folder / "reference" / name
+        before, begin, rest = page.read_text().partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            raise ValueError(f"{page} has no marks around what is generated")
+        page.write_text(before + generate().strip() + after)
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]))
