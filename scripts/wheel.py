@@ -28,7 +28,7 @@ class WheelContents(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable":
             return
         root = Path(self.root)
-        if not (root / "web" / "dist" / "index.html").is_file():
+        if not (root / "web" / "dist" / "first-paint" / "en.html").is_file():
             raise RuntimeError(
                 "the web page is not built, and the wheel must contain it: run scripts/web-build, "
                 "then build again"

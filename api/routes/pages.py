@@ -1,4 +1,4 @@
-"""The web page: what `web/` was built into, else one plain page of our own."""
+"""The web page that `web/` was built into; without one, a line that says how to build it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, request_response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from stepway.api.routes.first_paint import with_first_picture
+from stepway.api.routes import first_paint
+from stepway.api.routes.first_paint import FirstPaint, is_built
 
 BUILT = Path(__file__).parents[2] / "page"
-PLAIN = Path(__file__).parents[1] / "static"
 
 NO_CACHE = {"Cache-Control": "no-cache"}
 PRIVATE = {"Cache-Control": "private, no-cache"}
@@ -26,7 +26,8 @@ ELEMENT = "stepway-progress.js"
 
 ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 COMPRESSION = 6
-_NOT_PAGES = ("api", "assets", "healthz", "readyz", "metrics")
+_NOT_PAGES = ("api", "assets", first_paint.FOLDER, "healthz", "readyz", "metrics")
+NOT_BUILT = "The web page is not built. Run scripts/web-build, then start the API again.\n"
 
 
 class HashedFiles(StaticFiles):
@@ -40,29 +41,53 @@ class HashedFiles(StaticFiles):
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve the page under every path that nothing else serves; call it last."""
-    folder = BUILT if (BUILT / "index.html").is_file() else PLAIN
+    """Serve the page under every path that nothing else serves; call it last.
+
+    Raises TemplateUnfit where the page was built for another version.
+    """
+    if is_built(BUILT):
+        _add_built(app, BUILT)
+    else:
+        app.router.routes.append(Route("/{path:path}", _not_built, methods=["GET"]))
+
+
+def _add_built(app: FastAPI, folder: Path) -> None:
+    paint = FirstPaint(folder)
     if (folder / "assets").is_dir():
-        files = HashedFiles if folder == BUILT else StaticFiles
-        assets = files(directory=folder / "assets")
+        assets = HashedFiles(directory=folder / "assets")
         app.router.routes.append(Mount("/assets", _compressed(assets)))
 
     async def page(request: Request) -> Response:
-        path = request.path_params["path"]
-        if path.split("/", 1)[0] in _NOT_PAGES:
-            raise HTTPException(404)
-        headers = NO_CACHE | (ANYWHERE if path == ELEMENT else {})
-        return FileResponse(_file(folder, path) or folder / "index.html", headers=headers)
+        path = _page_path(request)
+        return FileResponse(_file(folder, path) or folder / "index.html", headers=_headers(path))
 
     async def initialization(request: Request) -> Response:
-        built = (folder / "index.html").read_text()
-        shown = await with_first_picture(request, built)
-        return HTMLResponse(shown, headers=NO_CACHE if shown == built else PRIVATE)
+        painted = await paint.answer(request)
+        if painted is None:
+            return FileResponse(folder / "index.html", headers=NO_CACHE)
+        return HTMLResponse(painted, headers=PRIVATE)
 
     project = _compressed(request_response(initialization))
     app.router.routes.append(Route("/projects/{project_id}", project, methods=["GET"]))
     pages = _compressed(request_response(page))
     app.router.routes.append(Route("/{path:path}", pages, methods=["GET"]))
+
+
+async def _not_built(request: Request) -> Response:
+    headers = _headers(_page_path(request))
+    return PlainTextResponse(NOT_BUILT, status_code=503, headers=headers)
+
+
+def _page_path(request: Request) -> str:
+    """The path without its slash. Raises HTTPException where the page has nothing to do with it."""
+    path: str = request.path_params["path"]
+    if path.split("/", 1)[0] in _NOT_PAGES:
+        raise HTTPException(404)
+    return path
+
+
+def _headers(path: str) -> dict[str, str]:
+    return NO_CACHE | (ANYWHERE if path == ELEMENT else {})
 
 
 def _compressed(app: ASGIApp) -> ASGIApp:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from stepway.api.routes.first_paint import is_built
 from stepway.api.routes.pages import BUILT
 from stepway.runtime.settings import Settings
 from tests.e2e.blueprints import write_blueprints
@@ -31,7 +32,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 async def stepway(servers: Settings) -> AsyncIterator[Stepway]:
     """API with the built page, and a worker."""
-    assert (BUILT / "index.html").is_file(), "the page is not built: run scripts/web-build"
+    assert is_built(BUILT), "the page is not built: run scripts/web-build"
     with TemporaryDirectory(prefix="stepway-e2e-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_blueprints(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from stepway.api.routes import pages
+from stepway.api.routes.first_paint import FOLDER, is_built
 from stepway.blueprints.errors import BlueprintError
 from tests.integration.reading.conftest import Serve, Site, Writer
 
@@ -94,6 +96,7 @@ async def test_openapi_documents_every_error_as_a_problem(http: httpx.AsyncClien
 async def test_page_is_served_with_a_policy_that_allows_no_inline_script(
     http: httpx.AsyncClient,
 ) -> None:
+    assert is_built(pages.BUILT), "the page is not built: run scripts/web-build"
     for path in ("/", "/projects/some/deep/link"):
         answer = await http.get(path)
         assert answer.status_code == 200
@@ -108,10 +111,29 @@ async def test_page_is_served_with_a_policy_that_allows_no_inline_script(
             assert (await http.get(asset)).status_code == 200, asset
 
 
+async def test_without_the_page_one_line_says_what_to_run_and_the_api_works(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: Writer
+) -> None:
+    project_id = await writer.project()
+    monkeypatch.setattr(pages, "BUILT", tmp_path)
+    async with serve() as site, site.client() as client:
+        for path in ("/", "/new", f"/projects/{project_id}", "/stepway-progress.js"):
+            answer = await client.get(path)
+            assert answer.status_code == 503
+            assert answer.headers["content-type"].startswith("text/plain")
+            assert "scripts/web-build" in answer.text
+            assert answer.text.count("\n") == 1
+        assert (await client.get("/assets/nothing.js")).status_code == 404
+        assert (await client.get("/healthz")).status_code == 200
+        api = await client.get(f"/api/projects/{project_id}/initialization")
+        assert api.json()["project"]["id"] == str(project_id)
+
+
 async def test_built_page_is_kept_for_long_and_its_entry_is_not(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dist" / "assets").mkdir(parents=True)
+    shutil.copytree(pages.BUILT / FOLDER, tmp_path / "dist" / FOLDER)
     (tmp_path / "dist" / "index.html").write_text("<!doctype html><title>built</title>")
     (tmp_path / "dist" / "favicon.svg").write_text("<svg/>")
     (tmp_path / "dist" / "assets" / "index-3f2a.js").write_text("export {}")

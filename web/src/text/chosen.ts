@@ -1,5 +1,5 @@
 import { watch } from 'vue'
-import { createText, toLocale, type Text } from './text'
+import { createText, toDocumentLanguage, toLocale, type Text } from './text'
 
 const KEY = 'stepway.language'
 
@@ -28,7 +28,7 @@ export function startText(): Text {
   watch(
     text.locale,
     (locale, before) => {
-      document.documentElement.lang = locale === 'zh' ? 'zh-Hans' : locale
+      document.documentElement.lang = toDocumentLanguage(locale)
       if (before !== undefined) remember(locale)
     },
     { immediate: true },

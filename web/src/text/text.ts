@@ -11,6 +11,11 @@ export function toLocale(tag: string | null | undefined): Locale {
   return LOCALES.find((locale) => tag?.toLowerCase().split('-')[0] === locale) ?? 'en'
 }
 
+/** The language as an HTML document names it. */
+export function toDocumentLanguage(locale: Locale): string {
+  return locale === 'zh' ? 'zh-Hans' : locale
+}
+
 /** Texts in one language, which may change while they are shown. */
 export function createText(locale: Locale) {
   return createI18n({

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stepway.api.routes.first_paint import is_built
 from stepway.api.routes.pages import BUILT
 from tests.security.conftest import Secured
 
@@ -12,7 +13,7 @@ STEP = 'data-step="doomed"'
 
 @pytest.fixture(autouse=True)
 def built() -> None:
-    assert (BUILT / "index.html").is_file(), "the page is not built: run scripts/web-build"
+    assert is_built(BUILT), "the page is not built: run scripts/web-build"
 
 
 @pytest.mark.parametrize("who", ["controller", "reader"])
