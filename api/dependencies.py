@@ -19,8 +19,8 @@ from stepway.api.auth.policy import Person
 from stepway.api.errors import InputInvalid
 from stepway.api.resources import AppResources
 from stepway_tracking.record.errors import ProjectUnknown
-
-MAX_VERSION = 2**63 - 1
+from stepway_tracking.record.facts import MAX_VERSION
+from stepway_tracking.record.json_text import unstorable
 
 T = TypeVar("T")
 
@@ -31,10 +31,10 @@ async def resources(request: Request) -> AppResources:
     return found
 
 
-def no_nul(text: str) -> str:
-    """The text, which Postgres can take. Raises ValueError for NUL."""
-    if "\0" in text:
-        raise ValueError("must not hold the character NUL")
+def storable(text: str) -> str:
+    """The text, which Postgres can store. Raises ValueError."""
+    if problem := unstorable(text):
+        raise ValueError(problem)
     return text
 
 
@@ -91,5 +91,5 @@ Actor = Annotated[str, Depends(actor)]
 Resources = Annotated[AppResources, Depends(resources)]
 LastEventId = Annotated[int | None, Depends(last_event_id)]
 ProjectId = Annotated[UUID, Path(alias="project_id", description="The project's id.")]
-Text = Annotated[str, AfterValidator(no_nul)]
+Text = Annotated[str, AfterValidator(storable)]
 StepName = Annotated[Text, Path(alias="step", description="The step's name.", max_length=200)]

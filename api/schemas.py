@@ -10,8 +10,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-ProjectStatus = Literal["initializing", "active", "failed", "cancelled", "archived"]
-StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+from stepway_tracking.record.facts import (
+    AttemptOutcome,
+    EventType,
+    ProjectStatus,
+    StepStatus,
+)
 
 
 class InvalidPart(BaseModel):
@@ -109,10 +113,26 @@ class Attempt(BaseModel):
     activity_id: str | None
     started_at: datetime
     ended_at: datetime | None
-    outcome: str | None
+    outcome: AttemptOutcome | None
     error: str | None
     error_stack: str | None
     worker: str | None
+
+
+class ExistingObject(BaseModel):
+    """Something that a step has made and that is still there: `what` as the step told it."""
+
+    step: str
+    display_name: str
+    what: dict[str, Any]
+
+
+class RetryPreview(BaseModel):
+    """What a retry would run, which completed steps it would keep, and what exists already."""
+
+    runs: list[str]
+    keeps: list[str]
+    objects: list[ExistingObject]
 
 
 class HistoryEvent(BaseModel):
@@ -120,7 +140,7 @@ class HistoryEvent(BaseModel):
 
     project_id: UUID
     version: int
-    type: str
+    type: EventType
     action: str
     step: str | None
     actor: str | None

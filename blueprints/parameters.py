@@ -14,9 +14,13 @@ from stepway.blueprints.errors import ParameterError, ParametersInvalid
 from stepway.blueprints.models import Blueprint
 from stepway.blueprints.schema import validator
 from stepway.blueprints.suggestions import suggestion
+from stepway_tracking.record.json_text import unstorable
 
 MAX_DEPTH = 20
+"""Levels of objects and arrays inside one parameter."""
+
 MAX_BYTES = 64 * 1024
+"""Bytes of all parameters as JSON."""
 
 _DETAILS = {
     "type": "must be of type {0}",
@@ -101,8 +105,9 @@ def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
         if len(text) > MAX_BYTES:
             yield ParameterError("", "", f"must have at most {MAX_BYTES} bytes as JSON")
         for name, value in given.items():
-            if "\0" in name or any("\0" in text for text in _texts(value)):
-                yield ParameterError(name, _pointer([name]), "must not hold the character NUL")
+            problems = (unstorable(text) for text in (name, *_texts(value)))
+            if problem := next(filter(None, problems), None):
+                yield ParameterError(name, _pointer([name]), problem)
 
 
 def _too_deep(value: Any) -> bool:

@@ -8,17 +8,18 @@ from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError
 
 from stepway.embedded.ports import HOST, Ports
 from stepway.embedded.server import Server, program
+from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES, STATUS
 
-SEARCH_ATTRIBUTES = {
-    "StepwayStatus": "Keyword",
-    "StepwayBlueprint": "Keyword",
-    "StepwayProject": "Keyword",
-    "StepwaySteps": "KeywordList",
+TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: "Keyword",
+    SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
 }
+"""The types of search attributes as the server's command line spells them."""
 
 
 class Temporal(Server):
@@ -39,7 +40,8 @@ class Temporal(Server):
 
     def command(self) -> list[str]:
         attributes = [
-            f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()
+            f"--search-attribute={key.name}={TYPES[key.indexed_value_type]}"
+            for key in SEARCH_ATTRIBUTES
         ]
         return [
             program(Path(sysconfig.get_path("scripts")), "temporal"),
@@ -70,7 +72,7 @@ class Temporal(Server):
         await client.service_client.check_health()
         # Answered only when the namespace and our search attributes are there.
         query = ListWorkflowExecutionsRequest(
-            namespace=self.namespace, page_size=1, query="StepwayStatus = 'active'"
+            namespace=self.namespace, page_size=1, query=f"{STATUS.name} = 'active'"
         )
         await client.workflow_service.list_workflow_executions(query)
 

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from stepway.runtime.scopes import Scope
 from stepway.runtime.setting_types import LOOPBACK, Words, split_words, with_scheme
 from stepway.runtime.worker_settings import WorkerSettings
-
-SCOPES = ("read", "create", "control", "admin")
 
 
 class ApiSettings(WorkerSettings):
@@ -81,8 +80,8 @@ class ApiSettings(WorkerSettings):
     @field_validator("oidc_scopes")
     @classmethod
     def _scopes(cls, value: list[str]) -> list[str]:
-        if unknown := sorted(set(value) - set(SCOPES)):
-            raise ValueError(f"{unknown[0]} is no scope; there are {', '.join(SCOPES)}")
+        if unknown := sorted(set(value) - set(Scope)):
+            raise ValueError(f"{unknown[0]} is no scope; there are {', '.join(Scope)}")
         return value
 
     @field_validator("oidc_issuer", "oidc_audience")

@@ -21,17 +21,10 @@ from temporalio.client import (
 )
 
 from stepway.workflows import reconcile
-from stepway.workflows.engine.search_attributes import BLUEPRINT, PROJECT, STATUS, STEPS
+from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES
 
 SWEEP_SCHEDULE = "stepway-reconcile"
 SWEEP_INTERVAL = timedelta(seconds=20)
-
-_TYPES = {
-    STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    BLUEPRINT.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    PROJECT.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    STEPS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-}
 
 
 async def prepare_temporal(client: Client, task_queue: str) -> None:
@@ -44,7 +37,11 @@ async def _register_search_attributes(client: Client) -> None:
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    missing = {name: kind for name, kind in _TYPES.items() if name not in listed.custom_attributes}
+    missing = {
+        key.name: IndexedValueType.ValueType(key.indexed_value_type.value)
+        for key in SEARCH_ATTRIBUTES
+        if key.name not in listed.custom_attributes
+    }
     if missing:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         ProjectChange,
         StepChange,
     )
+    from stepway_tracking.record.facts import AttemptOutcome, EndStatus, ProjectAction
     from stepway_tracking.workflow.recording import WorkflowRecord
 
 RESUME_PATIENCE = timedelta(seconds=15)
@@ -260,7 +261,7 @@ class InitializeProject:
             del self._running[step.step]
             self._board.changed = True
 
-    async def _fail(self, step: str, error: str, outcome: str) -> None:
+    async def _fail(self, step: str, error: str, outcome: AttemptOutcome) -> None:
         """Record a failure; where an interceptor ran, it has done so already."""
         change_id = self._board.change_id(step, "failed")
         await self._record.write(
@@ -285,14 +286,24 @@ class InitializeProject:
     # How it ends
 
     async def _end(
-        self, status: str, action: str, *, actor: str | None = None, error: str | None = None
+        self,
+        status: EndStatus,
+        action: ProjectAction,
+        *,
+        actor: str | None = None,
+        error: str | None = None,
     ) -> None:
         self._status = "ended" if status == "failed" else status
         self._view.show(status, self._board)
         await self._write_end(status, action, actor=actor, error=error)
 
     async def _write_end(
-        self, status: str, action: str, *, actor: str | None = None, error: str | None = None
+        self,
+        status: EndStatus,
+        action: ProjectAction,
+        *,
+        actor: str | None = None,
+        error: str | None = None,
     ) -> None:
         change_id = f"ended/{status}"
         change = ProjectChange(
@@ -330,8 +341,9 @@ class InitializeProject:
     def _settled(self) -> list[StepChange]:
         """What has ended, told again: an operator may have completed an activity by hand."""
         return [
-            StepChange(step, self._board.states[step], error=self._board.errors.get(step))
-            for step in self._board.having("completed", "skipped", "failed")
+            StepChange(step, state, error=self._board.errors.get(step))
+            for step in self._board.graph.order
+            if (state := self._board.states[step]) in ("completed", "skipped", "failed")
         ]
 
 

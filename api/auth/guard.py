@@ -16,8 +16,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule, Scope
+from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule
 from stepway.api.auth.refusals import Forbidden, Refusal, SignInAway
+from stepway.runtime.scopes import Scope
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import ProjectUnknown
 

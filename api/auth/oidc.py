@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import jwt
 
-from stepway.api.auth.policy import NAME, Person, Scope
+from stepway.api.auth.policy import NAME, Person
 from stepway.api.auth.refusals import NotSignedIn, SignInAway
 from stepway.runtime.api_settings import ApiSettings
+from stepway.runtime.scopes import Scope
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 """Those with a public key only: an HMAC could be made by whoever knows that key."""

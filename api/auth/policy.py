@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from stepway.runtime.api_settings import ApiSettings
+from stepway.runtime.scopes import Scope
 
 OWNER = "owner"
 EVERYONE = "everyone"
@@ -27,15 +27,6 @@ def owner_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot own anything: use letters, digits, . _ @ + -")
     return name
-
-
-class Scope(StrEnum):
-    """What a person's token allows; `admin` allows all, on everyone's projects."""
-
-    READ = "read"
-    CREATE = "create"
-    CONTROL = "control"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True)

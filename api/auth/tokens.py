@@ -15,7 +15,8 @@ from uuid import UUID
 
 import asyncpg
 
-from stepway.api.auth.policy import Person, Scope, owner_name
+from stepway.api.auth.policy import Person, owner_name
+from stepway.runtime.scopes import Scope
 
 MARK = "stepway_"
 """What a token begins with, so that people and scanners recognize it."""

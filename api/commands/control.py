@@ -14,9 +14,10 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
-from stepway.api.commands.previews import RetryPreview, preview
+from stepway.api.commands.previews import preview
 from stepway.api.commands.records import ProjectRecord, Records, resumed_state
 from stepway.api.commands.updates import Updates, deadline, raise_typed
+from stepway.api.schemas import RetryPreview
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.models import Blueprint
 from stepway.blueprints.parameters import changed_parameters, complete_parameters
@@ -27,6 +28,7 @@ from stepway.workflows.model import messages
 from stepway.workflows.model.messages import Cancel, InitializationInput, Resumed, Retry, Skip
 from stepway.workflows.model.plan import Plan
 from stepway_tracking.queries.statistics import Durations
+from stepway_tracking.record import facts
 from stepway_tracking.record.errors import (
     KeyReused,
     NameTaken,
@@ -39,9 +41,6 @@ from stepway_tracking.record.errors import (
 
 KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
 """The namespace of project ids, which are uuid5 of owner and idempotency key."""
-
-FEWEST_SAMPLES = 20
-"""Completed runs of a step before any is called slow."""
 
 SLOW_AT_LEAST = 500
 """Milliseconds: for what takes a few of them, the p95 says nothing to a person."""
@@ -170,11 +169,12 @@ class Commands:
     async def _plan(self, given: InitializationInput) -> None:
         """Start the workflow and wait until all rows are there."""
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+        workflow_id = messages.workflow_id(given.project_id)
         try:
-            await self._updates.send_with_start(messages.PLANNED, None, given, reuse)
+            await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
         except StartExpired:
             # An earlier start with this key had come too late; it is out of the way by now.
-            await self._updates.send_with_start(messages.PLANNED, None, given, reuse)
+            await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
         except NotConfirmed:
             if not await self._is_there(UUID(given.project_id), given.request_hash):
                 raise
@@ -185,7 +185,7 @@ class Commands:
         return {
             step: max(one.p95, SLOW_AT_LEAST)
             for step, one in usual.items()
-            if one.samples >= FEWEST_SAMPLES
+            if one.samples >= facts.FEWEST_FOR_SLOW
         }
 
     async def _is_there(self, project_id: UUID, digest: str) -> bool:
@@ -209,7 +209,7 @@ class Commands:
     async def _sent(self, project: ProjectRecord, name: str, argument: Any) -> bool:
         """Whether a workflow runs that has taken the update."""
         try:
-            await self._updates.send(str(project.id), name, argument)
+            await self._updates.send(project.workflow_id, name, argument)
         except WorkflowClosed:
             return False
         return True
@@ -225,7 +225,8 @@ class Commands:
             # A refused update would start the workflow all the same.
             _judge(Board(given.plan, given.resumed, _no_clock), retry.step, ended=True)
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE
-        await self._updates.send_with_start(name, retry, given, reuse, project.status)
+        workflow_id = project.workflow_id
+        await self._updates.send_with_start(workflow_id, name, retry, given, reuse, project.status)
 
     async def _resumed_input(self, project: ProjectRecord, retry: Retry) -> InitializationInput:
         return InitializationInput(

@@ -12,9 +12,9 @@ from pydantic import AfterValidator
 
 from stepway.api.errors import InputInvalid
 from stepway.api.resources import AppResources
+from stepway.blueprints.parameters import MAX_DEPTH
 from stepway.vault.redaction import redact
-
-DEEPEST = 20
+from stepway_tracking.record.json_text import unstorable
 
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -28,10 +28,8 @@ def plain(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(place: str, text: str) -> None:
-    if "\0" in text:
-        raise ValueError(f"{place} must not hold the character NUL")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError(f"{place} must be valid Unicode: it holds half a surrogate pair")
+    if problem := unstorable(text):
+        raise ValueError(f"{place} {problem}")
     if redact(text) != text:
         raise ValueError(
             f"{place} looks like it holds a secret: keep it with `stepway credential set` and "
@@ -41,8 +39,8 @@ def _check(place: str, text: str) -> None:
 
 def _parts(place: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
     """Every text and number with its JSON pointer; names too, at their own place."""
-    if depth > DEEPEST:
-        raise ValueError(f"must not be nested deeper than {DEEPEST} levels")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         for name, part in value.items():
             shown = redact(name.encode(errors="replace").decode().replace("\0", "?"))[:80]

@@ -13,8 +13,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from stepway.workflows.model.messages import Resumed
-from stepway.workflows.model.plan import StepStatus
 from stepway_tracking.record.errors import ProjectUnknown
+from stepway_tracking.record.facts import ProjectStatus, StepStatus
 
 LOST = "The workflow that ran this step was closed before the step had ended."
 
@@ -27,8 +27,9 @@ class ProjectRecord:
     name: str
     owner: str
     blueprint: str
-    status: str
+    status: ProjectStatus
     ended: bool
+    workflow_id: str
     parameters: dict[str, Any]
     definition: dict[str, Any]
     request_hash: str
@@ -117,7 +118,7 @@ class Records:
     async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
         row = await self._pool.fetchrow(
             f"""
-            SELECT id, name, owner, blueprint, status, parameters, definition,
+            SELECT id, name, owner, blueprint, status, workflow_id, parameters, definition,
                    initialization_completed_at IS NOT NULL AS ended,
                    coalesce(request_hash, '') AS request_hash
             FROM projects WHERE {condition}

@@ -22,8 +22,8 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from stepway.workflows.engine import search_attributes
 from stepway.workflows.engine.board import default_text
+from stepway.workflows.engine.search_attributes import cell
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import InitializationInput
 from stepway_tracking.record.errors import (
@@ -34,6 +34,8 @@ from stepway_tracking.record.errors import (
     StepUnknown,
     WorkflowClosed,
 )
+from stepway_tracking.record.facts import ProjectStatus
+from stepway_tracking.workflow import search_attributes
 
 PATIENCE = 10.0
 """Seconds that a caller waits for Temporal and a worker."""
@@ -66,21 +68,22 @@ class Updates:
         self._task_queue = task_queue
         self._page = page
 
-    async def send(self, project_id: str, name: str, argument: Any) -> None:
+    async def send(self, workflow_id: str, name: str, argument: Any) -> None:
         """Send to a workflow that runs. Raises WorkflowClosed when none does."""
-        handle = self._client.get_workflow_handle(messages.workflow_id(project_id))
+        handle = self._client.get_workflow_handle(workflow_id)
         await _answered(handle.execute_update(name, argument))
 
     async def send_with_start(
         self,
+        workflow_id: str,
         name: str,
         argument: Any,
         given: InitializationInput,
         reuse: WorkflowIDReusePolicy,
-        status: str = "initializing",
+        status: ProjectStatus = "initializing",
     ) -> None:
         """Send to the workflow that runs, or start it; `status` is the project's until then."""
-        operation = self._start_operation(given, reuse, status)
+        operation = self._start_operation(workflow_id, given, reuse, status)
         arguments = [] if argument is None else [argument]
         try:
             await _answered(
@@ -94,12 +97,16 @@ class Updates:
             raise
 
     def _start_operation(
-        self, given: InitializationInput, reuse: WorkflowIDReusePolicy, status: str
+        self,
+        workflow_id: str,
+        given: InitializationInput,
+        reuse: WorkflowIDReusePolicy,
+        status: ProjectStatus,
     ) -> WithStartWorkflowOperation[Any, Any]:
         return WithStartWorkflowOperation(
             messages.WORKFLOW,
             given,
-            id=messages.workflow_id(given.project_id),
+            id=workflow_id,
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=reuse,
@@ -115,12 +122,12 @@ class Updates:
         )
 
     def _details(self, given: InitializationInput) -> str:
-        project = search_attributes.cell(given.name)
+        project = cell(given.name)
         if self._page:
             project = f"[{project}]({self._page}/projects/{given.project_id})"
         return (
-            f"Project **{project}** of {search_attributes.cell(given.owner)}, blueprint "
-            f"{given.plan.blueprint}, asked for by {search_attributes.cell(given.actor)}. "
+            f"Project **{project}** of {cell(given.owner)}, blueprint "
+            f"{given.plan.blueprint}, asked for by {cell(given.actor)}. "
             f"Project id `{given.project_id}`."
         )
 

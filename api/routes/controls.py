@@ -60,26 +60,10 @@ class CancelInitialization(BaseModel):
     undo: bool = False
 
 
-class ExistingObject(BaseModel):
-    """Something that a step has made and that is still there: `what` as the step told it."""
-
-    step: str
-    display_name: str
-    what: dict[str, Any]
-
-
-class RetryPreview(BaseModel):
-    """What a retry would run, which completed steps it would keep, and what exists already."""
-
-    runs: list[str]
-    keeps: list[str]
-    objects: list[ExistingObject]
-
-
-@router.get(
-    "/steps/{step}/retry", response_model=RetryPreview, responses=problems(404, 409, 422, 503)
-)
-async def preview_retry(project_id: ProjectId, step: StepName, given: Resources) -> Any:
+@router.get("/steps/{step}/retry", responses=problems(404, 409, 422, 503))
+async def preview_retry(
+    project_id: ProjectId, step: StepName, given: Resources
+) -> schemas.RetryPreview:
     """What a retry would do; nothing happens."""
     return await given.commands.preview_retry(project_id, step)
 

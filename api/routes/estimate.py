@@ -16,12 +16,11 @@ from stepway.api.openapi import problems
 from stepway.blueprints.models import Blueprint
 from stepway.workflows.model.plan import Graph
 from stepway_tracking.queries.statistics import Usual
+from stepway_tracking.record.facts import FEWEST_FOR_ESTIMATE
 
 router = APIRouter(
     route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
 )
-
-FEWEST_SAMPLES = 3
 
 
 class Estimate(BaseModel):
@@ -53,7 +52,7 @@ def time_left(
     """The longest way through the steps that have not ended."""
     ahead = {step.step: step for step in steps if step.status in ("pending", "running")}
     samples = min((usual[name].samples if name in usual else 0 for name in ahead), default=0)
-    if samples < FEWEST_SAMPLES:
+    if samples < FEWEST_FOR_ESTIMATE:
         return Estimate(p50_ms=None, p95_ms=None, samples=samples)
 
     def longest(duration: Callable[[Usual], int]) -> int:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
 from stepway.api.dependencies import (
-    MAX_VERSION,
     ProjectId,
     Resources,
     StepName,
@@ -20,6 +19,7 @@ from stepway.api.dependencies import (
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization, link_steps
 from stepway_tracking.record.errors import StepUnknown
+from stepway_tracking.record.facts import MAX_VERSION
 
 router = APIRouter(
     route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
-from stepway.api.auth.policy import Scope, owner_name
+from stepway.api.auth.policy import owner_name
 from stepway.api.auth.refusals import Forbidden
 from stepway.api.commands.control import NewProject
 from stepway.api.commands.parameters import Parameters, refuse_secrets
@@ -21,7 +21,9 @@ from stepway.api.dependencies import Asker, ProjectId, Resources, Text, json_res
 from stepway.api.errors import InputInvalid
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization, link_project
+from stepway.runtime.scopes import Scope
 from stepway_tracking.queries.projects import CursorInvalid
+from stepway_tracking.record.facts import ProjectStatus
 
 router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"])
 
@@ -30,7 +32,7 @@ router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"
 async def list_projects(
     given: Resources,
     asker: Asker,
-    status: schemas.ProjectStatus | None = None,
+    status: ProjectStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="A page's `next_cursor`.")] = None,
 ) -> Response:

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from stepway.api.auth.guard import Guarded
-from stepway.api.auth.policy import Person, Scope
+from stepway.api.auth.policy import Person
 from stepway.api.auth.refusals import Forbidden, NotSignedIn
 from stepway.api.auth.signin import bearer
 from stepway.api.dependencies import Asker, Resources
 from stepway.api.openapi import problems
+from stepway.runtime.scopes import Scope
 
 router = APIRouter(route_class=Guarded, prefix="/api/session", tags=["session"])
 

@@ -8,8 +8,7 @@ from stepway.cli.client.errors import ClientError
 from stepway.cli.client.fold import Initialization
 from stepway.cli.client.http import Api
 from stepway.cli.view.words import TimeLeft
-
-_ENDED = ("completed", "skipped")
+from stepway_tracking.record.facts import DONE_STATUSES
 
 
 class Estimates:
@@ -23,7 +22,7 @@ class Estimates:
 
     def left(self, state: Initialization) -> TimeLeft | None:
         """The time left; None where too few have gone before, or where nobody can say."""
-        ended = sum(step["status"] in _ENDED for step in state.steps.values())
+        ended = sum(step["status"] in DONE_STATUSES for step in state.steps.values())
         if (state.status, ended) != self._moment:
             self._moment = (state.status, ended)
             self._left = self._ask() if state.status == "initializing" else None

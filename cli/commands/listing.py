@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 from rich.text import Text
@@ -16,16 +16,16 @@ from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
 from stepway.cli.view.text import date_and_clock, duration, headline, moment
 from stepway.cli.view.words import STYLES
+from stepway_tracking.record.facts import ProjectStatus
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Project: TypeAlias = Annotated[str, typer.Argument(help="Id or name.")]
-Status: TypeAlias = Literal["initializing", "active", "failed", "cancelled", "archived"]
 
 _PAGE = 100
 
 
 def list_projects(
-    status: Annotated[Status | None, typer.Option(help="Only those in this status.")] = None,
+    status: Annotated[ProjectStatus | None, typer.Option(help="Only those in this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
 ) -> None:

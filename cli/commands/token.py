@@ -9,12 +9,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from stepway.api.auth.policy import Scope
 from stepway.api.auth.tokens import TokenEntry, Tokens
 from stepway.cli.client.errors import ClientError
 from stepway.cli.run.database import on_database
 from stepway.cli.view.output import print_json, print_table, say
 from stepway.cli.view.text import date_and_clock
+from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from stepway_tracking.postgres import open_pool
 

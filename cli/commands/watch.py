@@ -9,8 +9,9 @@ from typing import Annotated, Protocol
 import typer
 
 from stepway.cli.client.estimate import Estimates
+from stepway.cli.client.events import Event
 from stepway.cli.client.events import follow as follow_events
-from stepway.cli.client.fold import Initialization, fold, from_snapshot
+from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api, connect
 from stepway.cli.run.signals import heard_interrupts
 from stepway.cli.view.output import console, is_terminal, say
@@ -68,7 +69,7 @@ def _until_settled(api: Api, state: Initialization, view: View, follow: bool) ->
     if _settled(state, follow):
         return state
     for event in follow_events(api, project_id, state.version, view.connected):
-        state = fold(state, event.type, event.data)
+        state = _after(api, state, event)
         view.show(state, estimates.left(state))
         if _settled(state, follow):
             return state
@@ -76,6 +77,13 @@ def _until_settled(api: Api, state: Initialization, view: View, follow: bool) ->
     state = _snapshot(api, project_id)
     view.show(state, None)
     return state
+
+
+def _after(api: Api, state: Initialization, event: Event) -> Initialization:
+    try:
+        return fold(state, event.type, event.data)
+    except Gap:
+        return _snapshot(api, str(state.project["id"]))
 
 
 def _settled(state: Initialization, follow: bool) -> bool:

@@ -26,6 +26,7 @@ from stepway.cli.view.words import (
     taken,
     time_left,
 )
+from stepway_tracking.record.facts import DONE_STATUSES
 
 _BAR = 12
 _PERCENT = 4
@@ -140,7 +141,7 @@ def _that_fit(
     What runs and what failed stays in sight.
     """
     kept = list(range(len(steps)))
-    hidden = {"completed": 0, "skipped": 0, "pending": 0}
+    hidden = dict.fromkeys((*DONE_STATUSES, "pending"), 0)
 
     def height() -> int:
         return sum(len(blocks[i]) for i in kept) + sum(1 for count in hidden.values() if count)
@@ -151,14 +152,14 @@ def _that_fit(
         kept.remove(index)
         hidden[steps[index]["status"]] += 1
     shown = [line for i in kept for line in blocks[i]]
-    before = [_folded(status, hidden[status]) for status in ("completed", "skipped")]
+    before = [_folded(status, hidden[status]) for status in DONE_STATUSES]
     after = _folded("pending", hidden["pending"])
     return [line for line in (*before, *shown, after) if line is not None]
 
 
 def _least_telling(steps: Sequence[Step]) -> list[int]:
     """Which rows to give up, in order: the first ended ones, then the last waiting ones."""
-    ended = [i for i, step in enumerate(steps) if step["status"] in ("completed", "skipped")]
+    ended = [i for i, step in enumerate(steps) if step["status"] in DONE_STATUSES]
     waiting = [i for i, step in enumerate(steps) if step["status"] == "pending"]
     return ended + waiting[::-1]
 

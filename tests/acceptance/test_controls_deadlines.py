@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepway.api.commands import control
 from stepway_tracking.queries import statistics
+from stepway_tracking.record import facts
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import actions
 from tests.support.servers import Json, eventually, write_blueprint
@@ -16,7 +16,7 @@ from tests.support.servers import Json, eventually, write_blueprint
 async def test_step_past_its_usual_p95_is_marked_slow_and_still_completes(
     start_stepway: StartStepway, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "FEWEST_SAMPLES", 1)
+    monkeypatch.setattr(facts, "FEWEST_FOR_SLOW", 1)
     monkeypatch.setattr(statistics, "FRESH_SECONDS", 0.0)
     blueprint = write_blueprint(folder, [{"step": "held", "uses": "gate"}])
     async with start_stepway() as stepway:

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from playwright.async_api import Page, expect
 
-from stepway.api.auth.policy import Scope
 from stepway.api.auth.tokens import Tokens
+from stepway.runtime.scopes import Scope
 from tests.e2e.restarting import RestartingApi
 from tests.e2e.screen import see_failure, see_project, see_step
 from tests.support.servers import Stepway

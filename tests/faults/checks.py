@@ -82,8 +82,8 @@ def state_faults(state: Initialization, record: Record) -> list[str]:
     for name, row in rows.items():
         if differing := _differing(state.steps.get(name, {}), row):
             faults.append(f"the client's {name} differs from its row in {differing}")
-    # The end has a version of its own and tells no more than the status.
-    row = {k: v for k, v in record.project.items() if k not in ("version", "updated_at")}
+    # Not every event tells when the project changed.
+    row = {k: v for k, v in record.project.items() if k != "updated_at"}
     if differing := _differing(state.project, row):
         faults.append(f"the client's project differs from its row in {differing}")
     return faults

@@ -134,7 +134,7 @@ def test_watcher_must_have_every_version_once_and_in_order(
 
 def test_state_of_a_client_is_held_against_the_rows() -> None:
     record = true_record()
-    told = {"project": project(version=2), "steps": [step(link="more")], "progress": 100}
+    told = {"project": project(), "steps": [step(link="more")], "progress": 100}
     state = from_snapshot({**told, "version": 3})
     assert state_faults(state, record) == []
     stale = from_snapshot({**told, "steps": [step(status="running")], "version": 3})

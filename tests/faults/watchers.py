@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from stepway.cli.client.errors import ClientError
 from stepway.cli.client.events import follow
-from stepway.cli.client.fold import Initialization, fold, from_snapshot
+from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api
 from tests.faults.checks import Seen
 from tests.support.chromium import ARGUMENTS, CHROMIUM
@@ -157,8 +157,12 @@ class Own:
             seen.append(Seen(state.version, "snapshot"))
         after = self.states[project].version
         for event in follow(api, project, after, lambda _: None, pause):
-            self.states[project] = fold(self.states[project], event.type, event.data)
             seen.append(Seen(event.data["version"], event.type))
+            try:
+                self.states[project] = fold(self.states[project], event.type, event.data)
+            except Gap:
+                del self.states[project]
+                return
 
 
 class _Left(Exception):

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from stepway.api.auth.policy import Scope
 from stepway.api.auth.tokens import Tokens
+from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from stepway.vault.keys import new_key
 from tests.security.provider import AUDIENCE, Provider, serving_provider

@@ -10,7 +10,8 @@ from fastapi.routing import APIRoute
 
 from stepway.api.app import ROUTERS, create_app
 from stepway.api.auth.guard import Guarded, check_rules
-from stepway.api.auth.policy import ROUTES, Rule, Scope
+from stepway.api.auth.policy import ROUTES, Rule
+from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
 

@@ -14,8 +14,9 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.project import ProjectRef, manifests_path, repository_path
 from stepway.api.auth.policy import NAME
-from stepway.api.commands.parameters import DEEPEST, plain
+from stepway.api.commands.parameters import plain
 from stepway.api.routes.projects import CreateProject
+from stepway.blueprints.parameters import MAX_DEPTH
 from stepway.vault.keys import new_key, parse_keys
 
 DATA = Path("/data")
@@ -83,7 +84,7 @@ def test_parameters_are_refused_or_fit_into_postgres(parameters: dict[str, Any])
 
 def test_parameters_may_be_deep_but_not_too_deep() -> None:
     value: Any = 1
-    for _ in range(DEEPEST - 1):
+    for _ in range(MAX_DEPTH - 1):
         value = {"x": value}
     assert plain({"x": value})
     with pytest.raises(ValueError, match="deeper"):

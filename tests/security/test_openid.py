@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stepway.api.auth.oidc import FRESH, LEEWAY, LONGEST, PAUSE, KeySet, OpenId
-from stepway.api.auth.policy import Scope
 from stepway.api.auth.refusals import NotSignedIn, SignInAway
+from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
 from tests.security.provider import AUDIENCE, Provider

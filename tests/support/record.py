@@ -18,6 +18,7 @@ from stepway_tracking.record.changes import (
     StepChange,
 )
 from stepway_tracking.record.store import Outcome, Store
+from tests.support.folding import as_json, folded, snapshot_as_json
 
 Json = dict[str, Any]
 
@@ -131,7 +132,8 @@ class Record:
             )
         )
         assert [event["version"] for event in events] == list(range(1, snapshot["version"] + 1))
-        assert folded(events) == by_step(snapshot)
+        assert as_json(folded(events)) == snapshot_as_json(snapshot)
+        assert events[-1]["at"] == snapshot["project"]["updated_at"]
         points = await self.pool.fetchrow(
             """SELECT p.points, sum(s.points)::bigint AS of_steps, p.points_total,
                       sum(100 * s.weight)::bigint AS total
@@ -191,28 +193,3 @@ class Attempt:
 def part(name: str, percent: int = 0) -> Json:
     """A part of a step, as the reporter writes it."""
     return {"name": name, "display_name": name.title(), "percent": percent}
-
-
-def by_step(initialization: Json) -> Json:
-    """An initialization with its steps by name."""
-    return {**initialization, "steps": {each["step"]: each for each in initialization["steps"]}}
-
-
-def folded(events: list[Json]) -> Json:
-    """What a watcher that saw every event from version 1 holds."""
-    state = by_step(events[0]["payload"])
-    for event in events[1:]:
-        data = event["payload"]
-        state["version"] = data["version"]
-        match event["type"]:
-            case "project":
-                state["project"], state["progress"] = data["project"], data["progress"]
-            case "end":
-                assert state["project"]["status"] == data["status"]
-            case _:
-                step = data["step"]
-                state["progress"] = data["progress"]
-                state["steps"].setdefault(step["step"], {}).update(step)
-        told = {"version": data["version"], "progress": state["progress"]}
-        state["project"] |= told | {"updated_at": event["at"]}
-    return state

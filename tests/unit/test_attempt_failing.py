@@ -15,10 +15,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.facts import LONGEST_TEXT
 from stepway_tracking.record.progress import SubStep
 from stepway_tracking.worker.attempt import as_metadata, interruption
 from stepway_tracking.worker.failures import (
-    LONGEST_TEXT,
     clean,
     error_text,
     pause_before_retry,

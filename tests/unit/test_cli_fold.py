@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepway.cli.client.fold import Initialization, fold, from_snapshot, in_order
+from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot, in_order
 
 
 def _project(**changed: Any) -> dict[str, Any]:
@@ -85,17 +86,29 @@ def test_event_of_an_unknown_type_is_passed_over() -> None:
     assert fold(state, "estimate", {"seconds": 9}) is state
 
 
-def test_sub_steps_follow_their_parent_whatever_their_own_sequence_is() -> None:
+def test_sub_steps_follow_their_parent_in_the_order_in_which_they_came() -> None:
     state = _state(
-        _step("b.two", 9, parent_step="b"),
+        _step("b.two", 2, parent_step="b"),
         _step("c", 3),
         _step("b", 2),
-        _step("b.one", 1, parent_step="b"),
+        _step("b.one", 2, parent_step="b"),
         _step("a", 1),
-        _step("a2", 1),
     )
     names = [step["step"] for step in in_order(state)]
-    assert names == ["a", "a2", "b", "b.one", "b.two", "c"]
+    assert names == ["a", "b", "b.two", "b.one", "c"]
+
+
+def test_missing_events_are_noticed() -> None:
+    state = _state(_step("push", 1))
+    with pytest.raises(Gap, match="version 5 came after 3"):
+        fold(state, "step", _change(5, step="push", status="running"))
+
+
+def test_unknown_step_that_is_only_partly_told_has_what_any_row_has() -> None:
+    state = fold(_state(_step("push", 1)), "step", _change(4, step="surprise", progress=3))
+    surprise = in_order(state)[-1]
+    assert surprise["step"] == "surprise"
+    assert (surprise["status"], surprise["progress"]) == ("pending", 3)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40))

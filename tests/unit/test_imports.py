@@ -17,9 +17,9 @@ ALLOWED = {
     LIBRARY: {LIBRARY},
     "vault": {"vault", LIBRARY},
     "runtime": {"runtime", "vault", LIBRARY},
-    "embedded": {"embedded", "runtime"},
+    "embedded": {"embedded", "runtime", LIBRARY},
     "workflows": {"workflows", LIBRARY},
-    "blueprints": {"blueprints", "workflows"},
+    "blueprints": {"blueprints", "workflows", LIBRARY},
     "activities": {"activities", "blueprints", "runtime", "vault", LIBRARY},
     "api": {"api", "blueprints", "runtime", "vault", "workflows", LIBRARY},
     "migrations": {"activities", "api", "migrations", "vault", LIBRARY},
@@ -42,9 +42,11 @@ ALLOWED = {
 
 SANDBOXED = {
     "stepway_tracking.record.changes",
+    "stepway_tracking.record.facts",
     "stepway_tracking.record.progress",
     "stepway_tracking.workflow.marks",
     "stepway_tracking.workflow.recording",
+    "stepway_tracking.workflow.search_attributes",
 }
 """The parts of the library that workflow code may use."""
 

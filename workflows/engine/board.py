@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from stepway.workflows.model.messages import Resumed
-from stepway.workflows.model.plan import Graph, Plan, PlannedStep, StepStatus
+from stepway.workflows.model.plan import Graph, Plan, PlannedStep
+from stepway_tracking.record.facts import StepStatus
 
 
 class Board:
@@ -69,7 +70,7 @@ class Board:
 
     def runs_again(self, chosen: list[str]) -> tuple[list[str], list[str]]:
         """What a retry of these steps runs, and the steps whose rows must begin anew for it."""
-        runs = self.graph.runs_on_retry(self.states, chosen).runs
+        runs, _ = self.graph.runs_on_retry(self.states, chosen)
         anew = self.reopened | {step for step in runs if self.states[step] != "pending"}
         return runs, [step for step in self.graph.order if step in anew]
 

@@ -10,6 +10,7 @@ from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import Retry, Skip
 from stepway_tracking.record.changes import ProjectChange, StepChange
+from stepway_tracking.record.facts import ProjectAction
 from stepway_tracking.workflow.recording import WorkflowRecord
 
 
@@ -77,7 +78,11 @@ class Decisions:
         self._board.skip(skip.step)
 
     async def _write(
-        self, steps: list[str], changes: list[StepChange], action: str, decision: Retry | Skip
+        self,
+        steps: list[str],
+        changes: list[StepChange],
+        action: ProjectAction,
+        decision: Retry | Skip,
     ) -> None:
         """Until this is done nobody else may decide on these steps."""
         self.count += 1

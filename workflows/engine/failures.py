@@ -11,6 +11,7 @@ from temporalio.exceptions import (
 )
 
 from stepway.workflows.model.plan import PlannedStep
+from stepway_tracking.record.facts import AttemptOutcome
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
@@ -25,7 +26,7 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
     return str(cause or error)
 
 
-def failure_outcome(error: ActivityError) -> str:
+def failure_outcome(error: ActivityError) -> AttemptOutcome:
     """The outcome of the attempt that was the last: `timed_out`, `cancelled` or `failed`."""
     if isinstance(error.cause, TimeoutError):
         return "timed_out"

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 
 from stepway.workflows.engine.board import Board
+from stepway_tracking.record.facts import StepStatus
+from stepway_tracking.workflow.search_attributes import STATUS, STEPS
 
-STATUS = SearchAttributeKey.for_keyword("StepwayStatus")
-BLUEPRINT = SearchAttributeKey.for_keyword("StepwayBlueprint")
-PROJECT = SearchAttributeKey.for_keyword("StepwayProject")
-STEPS = SearchAttributeKey.for_keyword_list("StepwaySteps")
-
-SIGNS = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✖", "skipped": "⤼"}
+SIGNS: dict[StepStatus, str] = {
+    "pending": "·",
+    "running": "▶",
+    "completed": "✔",
+    "failed": "✖",
+    "skipped": "⤼",
+}
 LONGEST_ERROR = 200
 PAUSE = timedelta(seconds=1)
 """Between two writes of what merely runs, where the input says nothing else."""

@@ -4,7 +4,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepway.workflows.model.plan import Plan, StepStatus
+from stepway.workflows.model.plan import Plan
+from stepway_tracking.record.facts import StepStatus
 
 WORKFLOW = "InitializeProject"
 PLANNED = "wait_until_planned"

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+from stepway_tracking.record.facts import DONE_STATUSES, StepStatus
+
 States = Mapping[str, StepStatus]
 _UNFINISHED = ("pending", "failed", "skipped")
 
@@ -60,14 +61,6 @@ class Plan:
     title: dict[str, str]
     steps: list[PlannedStep]
     time_limit: float
-
-
-@dataclass(frozen=True)
-class RetryPreview:
-    """What a retry would run, and the completed steps that it would keep, both in order."""
-
-    runs: list[str]
-    keeps: list[str]
 
 
 class Node(Protocol):
@@ -150,9 +143,11 @@ class Graph:
                 found.add(other)
         return [other for other in self.order if other in found and other != step]
 
-    def runs_on_retry(self, states: States, steps: Iterable[str]) -> RetryPreview:
-        """What a retry of these steps would run: them, what waited for them alone, and whatever
-        else is pending and free to run, as after the end of an initialization.
+    def runs_on_retry(self, states: States, steps: Iterable[str]) -> tuple[list[str], list[str]]:
+        """The steps that a retry of these runs, and the completed ones that it keeps, in order.
+
+        It runs these steps, those that waited for them alone, and all others that are pending and
+        free to run, as after the end of an initialization.
 
         A follower that also waits for another failed step, or needs one that stays skipped,
         does not run.
@@ -163,12 +158,12 @@ class Graph:
         affected |= {step for step in self.order if states[step] == "pending"}
         runs = [s for s in self.order if s in completes & affected and states[s] in _UNFINISHED]
         keeps = [s for s in self.order if states[s] == "completed" and s not in runs]
-        return RetryPreview(runs, keeps)
+        return runs, keeps
 
     def _is_next(self, step: str, states: States) -> bool:
         """Whether a step is pending and all that it waits for has ended."""
         return states[step] == "pending" and all(
-            states[other] in ("completed", "skipped") for other in self.waits_for[step]
+            states[other] in DONE_STATUSES for other in self.waits_for[step]
         )
 
     def _completes(self, states: States, chosen: set[str], affected: set[str]) -> set[str]:

@@ -22,6 +22,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
+from stepway_tracking.record.facts import EndStatus, StepAction
 from stepway_tracking.record.store import Store
 from stepway_tracking.workflow.recording import RECONCILE
 
@@ -147,7 +148,7 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
     fence = max(closed.at, project.updated_at).isoformat()
     seen = f"{closed.run_id}/reconciled/{project.version}"
 
-    def change(step: str, action: str, **fields: Any) -> StepChange:
+    def change(step: str, action: StepAction, **fields: Any) -> StepChange:
         change_id = f"{seen}/{step}/{action}"
         return StepChange(
             step, action, fence=fence, change_id=change_id, version=project.version, **fields
@@ -159,7 +160,7 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
     if closed.cancelled:
         metadata = {"reason": closed.reason}
         steps += [change(step, "skipped", metadata=metadata) for step in project.pending]
-    status = "cancelled" if closed.cancelled else "failed"
+    status: EndStatus = "cancelled" if closed.cancelled else "failed"
     ending = ProjectChange(
         "reconciled",
         status,

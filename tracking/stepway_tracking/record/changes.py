@@ -9,16 +9,23 @@ version.
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepway_tracking.record.facts import (
+    AttemptOutcome,
+    ProjectAction,
+    ProjectStatus,
+    StepAction,
+)
+
 
 @dataclass(frozen=True)
 class StepChange:
-    """One change of a step; `action` is one of migrations/sql/record_v1.sql's.
+    """One change of a step.
 
     `activity_id` marks what an attempt says of itself: it counts only while that attempt runs.
     """
 
     step: str
-    action: str
+    action: StepAction
     fence: str | None = None
     change_id: str | None = None
     actor: str | None = None
@@ -29,7 +36,7 @@ class StepChange:
     progress: int | None = None
     message: str | None = None
     sub_steps: list[dict[str, Any]] | None = None
-    outcome: str | None = None
+    outcome: AttemptOutcome | None = None
     error: str | None = None
     error_stack: str | None = None
     metadata: dict[str, Any] | None = None
@@ -41,8 +48,8 @@ class StepChange:
 class ProjectChange:
     """One change of a project; `ends` closes its initialization with an `end` event."""
 
-    action: str
-    status: str | None = None
+    action: ProjectAction
+    status: ProjectStatus | None = None
     error: str | None = None
     ends: bool = False
     fence: str | None = None

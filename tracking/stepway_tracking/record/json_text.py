@@ -11,6 +11,16 @@ _REFUSED = re.compile("[\x00\ud800-\udfff]")
 """NUL, and halves of a surrogate pair, as in the names of files that are not UTF-8."""
 
 
+def unstorable(text: str) -> str | None:
+    """Why Postgres cannot store a text, to follow its name; None where it can."""
+    found = _REFUSED.search(text)
+    if found is None:
+        return None
+    if found[0] == "\0":
+        return "must not hold the character NUL"
+    return "must be valid Unicode: it holds half a surrogate pair"
+
+
 def to_jsonb(value: Any) -> str:
     """The value's JSON; in place of what jsonb refuses, U+FFFD in texts and null for numbers."""
     return json.dumps(_accepted(value))

@@ -22,8 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-PROJECT_STATUSES = ("initializing", "active", "failed", "cancelled", "archived")
-STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped")
+from stepway_tracking.record.facts import PROJECT_STATUSES, STEP_STATUSES
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from temporalio.exceptions import CancelledError as ActivityCancelled
 
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.changes import Changes, StepChange
+from stepway_tracking.record.facts import AttemptOutcome, StepAction
 from stepway_tracking.record.progress import Skipped
 from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.worker.failures import (
@@ -137,10 +138,8 @@ class TrackedAttempt:
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         pause = None if cancelled else pause_before_retry(error, self._info)
-        if pause is None:
-            action = "failed"
-        else:
-            action = "attempt_failed"
+        action: StepAction = "failed" if pause is None else "attempt_failed"
+        if pause is not None:
             next_attempt_at = (datetime.now(UTC) + pause).isoformat()
             metadata |= {"last_error": text, "next_attempt_at": next_attempt_at}
         change = self._writer.own(action, error=text, error_stack=stack, metadata=metadata)
@@ -166,17 +165,22 @@ class TrackedAttempt:
         return (await self._converter.decode([payload]))[0]
 
 
-OUTCOMES = {"cancel_requested": "cancelled", "worker_shutdown": "interrupted", "not_found": "lost"}
-"""How an attempt that was stopped is called, by why the SDK says that it was."""
+OUTCOMES: dict[str, AttemptOutcome] = {
+    "cancel_requested": "cancelled",
+    "not_found": "lost",
+    "paused": "paused",
+    "reset": "reset",
+    "timed_out": "timed_out",
+    "worker_shutdown": "interrupted",
+}
+"""The outcome of an attempt that was stopped, by the reason that the SDK gives."""
 
 
-def interruption(details: activity.ActivityCancellationDetails | None) -> str:
-    """The outcome of an attempt that was stopped: `cancelled`, `interrupted`, `lost`, `paused`,
-    `reset` or `timed_out`.
-    """
+def interruption(details: activity.ActivityCancellationDetails | None) -> AttemptOutcome:
+    """The outcome of an attempt that was stopped: one of OUTCOMES."""
     said = dataclasses.asdict(details) if details else {}
     reason = next((name for name, is_so in said.items() if is_so), "worker_shutdown")
-    return OUTCOMES.get(reason, reason)
+    return OUTCOMES[reason]
 
 
 def as_metadata(result: Any, converter: DataConverter) -> dict[str, Any]:
@@ -214,7 +218,7 @@ class AttemptWriter:
         self._info = info
         self._heartbeat = heartbeat
 
-    def fenced(self, action: str, **fields: Any) -> StepChange:
+    def fenced(self, action: StepAction, **fields: Any) -> StepChange:
         """A change that is older than whatever was scheduled after this attempt."""
         info = self._info
         scheduled = info.current_attempt_scheduled_time
@@ -226,7 +230,7 @@ class AttemptWriter:
             self._mark.step, action, fence=scheduled.isoformat(), change_id=change_id, **fields
         )
 
-    def own(self, action: str, **fields: Any) -> StepChange:
+    def own(self, action: StepAction, **fields: Any) -> StepChange:
         """A change that counts only while this attempt is the one that runs."""
         info = self._info
         return self.fenced(
@@ -315,5 +319,5 @@ class TrackedUndo:
         await self._write("undone", {"status": "completed"})
         return result
 
-    async def _write(self, action: str, undo: dict[str, str]) -> None:
+    async def _write(self, action: StepAction, undo: dict[str, str]) -> None:
         await self._writer.write(self._writer.fenced(action, metadata={"undo": undo}))

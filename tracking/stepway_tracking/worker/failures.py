@@ -12,8 +12,7 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
-LONGEST_TEXT = 100_000
-"""Characters of an error or a stack that are kept; of more, the end."""
+from stepway_tracking.record.facts import LONGEST_TEXT
 
 NOT_THE_STEP = (
     str(Path(__file__).parent),

@@ -12,6 +12,7 @@ import asyncpg
 
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.changes import StepChange
+from stepway_tracking.record.facts import LONGEST_MESSAGE
 from stepway_tracking.record.progress import Progress, SubStep
 from stepway_tracking.worker.failures import clean
 
@@ -19,9 +20,6 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 0.2
 """Seconds between two writes of one step's progress."""
-
-LONGEST_MESSAGE = 1000
-"""Characters of a message that are kept."""
 
 Write = Callable[[StepChange], Awaitable[Any]]
 

@@ -452,7 +452,7 @@ export interface components {
             /** Ended At */
             ended_at: string | null;
             /** Outcome */
-            outcome: string | null;
+            outcome: ("completed" | "skipped" | "failed" | "timed_out" | "cancelled" | "interrupted" | "paused" | "reset" | "lost") | null;
             /** Error */
             error: string | null;
             /** Error Stack */
@@ -595,8 +595,11 @@ export interface components {
             project_id: string;
             /** Version */
             version: number;
-            /** Type */
-            type: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "snapshot" | "step" | "project" | "end";
             /** Action */
             action: string;
             /** Step */

@@ -1,11 +1,10 @@
+import type { EndStatus } from './facts'
 import type { components } from './schema'
 
 /** The shapes of the API's answers and events, by the names the page uses. Times are ISO 8601 with offset. */
 type Schemas = components['schemas']
 
-export type StepStatus = Step['status']
-export type ProjectStatus = Project['status']
-export type EndStatus = 'active' | 'failed' | 'cancelled'
+export type { EndStatus, ProjectStatus, StepStatus } from './facts'
 
 /** One text, or one per language. */
 export type LocalizedText = string | Record<string, string>

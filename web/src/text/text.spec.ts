@@ -1,4 +1,13 @@
 import { describe, expect, test } from 'vitest'
+import {
+  ATTEMPT_OUTCOMES,
+  DERIVED_PROJECT_ACTIONS,
+  PROJECT_ACTIONS,
+  PROJECT_STATUSES,
+  STEP_ACTIONS,
+  STEP_STATUSES,
+  SUB_STEP_ACTIONS,
+} from '@/api/facts'
 import { en } from './en'
 import { formatAgo, formatDuration, formatList, formatRough, formatSize, formatWhole, localized } from './format'
 import { createText, toLocale } from './text'
@@ -28,6 +37,17 @@ describe('texts', () => {
       const text = createText(locale)
       for (const key of leaves(en).keys()) expect(text.t(key), key).not.toBe(key)
     }
+  })
+
+  test('every status, outcome and action that the server can send has words', () => {
+    const keys = leaves(en)
+    const wanted = [
+      ...[...PROJECT_STATUSES, ...STEP_STATUSES].map((status) => `status.${status}`),
+      ...ATTEMPT_OUTCOMES.map((outcome) => `attempts.outcomes.${outcome}`),
+      ...[...STEP_ACTIONS, ...SUB_STEP_ACTIONS].map((action) => `history.step.${action}`),
+      ...[...PROJECT_ACTIONS, ...DERIVED_PROJECT_ACTIONS].map((action) => `history.project.${action}`),
+    ]
+    expect(wanted.filter((key) => !keys.has(key))).toEqual([])
   })
 
   test('one is singular in English', () => {

@@ -1,13 +1,14 @@
 import { Backoff } from './backoff'
 import { ApiError, isFinal, toFailure } from '@/api/errors'
+import { EVENT_TYPES } from '@/api/facts'
 import { probeStream } from './probe'
 import type { InitializationSource, OpenSource, SourceObserver } from './source'
 import type { Initialization, StreamEvent } from '@/api/types'
 import { watchWakeups } from './wakeups'
+import { hasEnded } from '../state/fold'
 
 /** How long the browser may try by itself before we look for the reason. */
 const PATIENCE_MS = 8_000
-const EVENT_TYPES = ['snapshot', 'step', 'project', 'end'] as const
 
 export interface LiveSourceOptions {
   eventsUrl: string
@@ -183,8 +184,4 @@ class LiveStream implements OpenSource {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
   }
-}
-
-export function hasEnded({ project }: Initialization): boolean {
-  return project.initialization_completed_at !== null
 }

@@ -1,8 +1,9 @@
 import { Backoff } from './backoff'
 import { isFinal, toFailure, type Failure } from '@/api/errors'
-import { LiveSource, hasEnded, type LiveSourceOptions } from './live-source'
+import { LiveSource, type LiveSourceOptions } from './live-source'
 import type { Connection, InitializationSource, OpenSource, SourceObserver } from './source'
 import type { StreamEvent } from '@/api/types'
+import { endedAfter } from '../state/fold'
 
 /** How long the leading tab may take to answer before another takes over (it may be frozen). */
 const ANSWER_MS = 3_000
@@ -185,7 +186,7 @@ class SharedStream implements OpenSource {
 
   private take(event: StreamEvent): void {
     this.version = event.data.version
-    this.ended = event.type === 'snapshot' ? hasEnded(event.data) : event.type === 'end'
+    this.ended = endedAfter(this.ended, event)
     this.observer.event(event)
   }
 

@@ -1,4 +1,7 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { StreamEvent } from '@/api/types'
 import { aStep, anInitialization, recording, stepEvent } from '@/testing/examples'
 import { fold, foldAll, type InitializationState } from './fold'
 
@@ -7,6 +10,43 @@ function started(version = 1, steps = [aStep(), aStep({ step: 'ship', sequence: 
   if (!state) throw new Error('A snapshot gives a state')
   return state
 }
+
+interface RecordedStream {
+  events: StreamEvent[]
+  /** indices of events that come too early and are not applied */
+  gaps: number[]
+  /** by the index of the event after which a client must have it */
+  states: Record<string, InitializationState>
+}
+
+const STREAMS = join(import.meta.dirname, '../../../../tests/fold')
+const streams = readdirSync(STREAMS).filter((name) => name.endsWith('.json'))
+
+/** Not every event tells when the project changed. */
+function comparable(state: InitializationState | null) {
+  return state && { ...state, project: { ...state.project, updated_at: undefined } }
+}
+
+describe('recorded streams', () => {
+  test('are found', () => {
+    expect(streams.length).toBeGreaterThan(5)
+  })
+
+  test.each(streams)('%s folds to what Postgres said', (name) => {
+    const stream = JSON.parse(readFileSync(join(STREAMS, name), 'utf8')) as RecordedStream
+    const gaps: number[] = []
+    const told: Record<string, unknown> = {}
+    let state: InitializationState | null = null
+    stream.events.forEach((event, index) => {
+      const folded = fold(state, event)
+      if (folded.gap) gaps.push(index)
+      state = folded.state
+      if (index in stream.states) told[index] = comparable(state)
+    })
+    expect(gaps).toEqual(stream.gaps)
+    expect(told).toEqual(stream.states)
+  })
+})
 
 describe('fold', () => {
   test('a snapshot stands for all versions up to its own', () => {
@@ -62,13 +102,16 @@ describe('fold', () => {
       type: 'project',
       data: { version: 2, progress: 50, project: { status: 'failed', initialization_completed_at: null } },
     })
-    expect(state?.ended).toBeNull()
+    expect(state?.ended).toBe(false)
   })
 
-  test('an end says how it came out, and a later step opens it again', () => {
-    const ended = fold(started(), { type: 'end', data: { version: 2, status: 'failed' } }).state
-    expect(ended?.ended).toBe('failed')
-    expect(fold(ended, stepEvent(3, { step: 'build', status: 'running' })).state?.ended).toBeNull()
+  test('an event of a type that is not known changes nothing but the version', () => {
+    const before = started()
+    const event = { type: 'estimate', data: { version: 2, seconds: 9 } } as unknown as StreamEvent
+    expect(fold(before, event)).toEqual({
+      state: { ...before, version: 2, project: { ...before.project, version: 2 } },
+      gap: false,
+    })
   })
 
   test('events before any snapshot are a gap', () => {
@@ -81,7 +124,8 @@ describe('fold', () => {
     const inTwo = foldAll(foldAll(null, events.slice(0, 11)).state, events.slice(5))
     expect(whole.gap).toBe(false)
     expect(inTwo).toEqual(whole)
-    expect(whole.state?.ended).toBe('active')
+    expect(whole.state?.ended).toBe(true)
+    expect(whole.state?.project.status).toBe('active')
     expect(whole.state?.progress).toBe(100)
   })
 

@@ -1,13 +1,19 @@
-import type { EndStatus, Initialization, Project, Step, StepChange, StreamEvent } from '@/api/types'
+import { INSERTED_STEP } from '@/api/facts'
+import type { Initialization, Project, Step, StepChange, StreamEvent } from '@/api/types'
 
-/** What is known of one initialization. Never changed in place: an untouched step keeps its identity. */
+/**
+ * What is known of one initialization. Never changed in place: an untouched step keeps its identity.
+ *
+ * The rules of the fold are those in cli/client/fold.py; the recorded streams in tests/fold check both.
+ */
 export interface InitializationState {
   project: Project
   /** in order of `sequence`; sub-steps are rows too */
   steps: readonly Step[]
   progress: number
   version: number
-  ended: EndStatus | null
+  /** nothing more will come, unless somebody retries */
+  ended: boolean
 }
 
 export interface Folded {
@@ -37,69 +43,62 @@ export function foldAll(state: InitializationState | null, events: readonly Stre
   )
 }
 
-function fromSnapshot({ project, steps, progress, version }: Initialization): InitializationState {
-  return { project, steps: inOrder(steps), progress, version, ended: endOf(project) }
+function fromSnapshot(initialization: Initialization): InitializationState {
+  const { project, steps, progress, version } = initialization
+  return { project, steps: inOrder(steps), progress, version, ended: hasEnded(initialization) }
 }
 
 function apply(state: InitializationState, event: Exclude<StreamEvent, { type: 'snapshot' }>): InitializationState {
+  const { version } = event.data
+  const progress = 'progress' in event.data ? event.data.progress : state.progress
+  const project = { ...state.project, version, progress }
+  const after = { ...state, project, version, progress, ended: endedAfter(state.ended, event) }
   switch (event.type) {
-    case 'step': {
-      const { version, progress, step } = event.data
-      return { ...state, version, progress, steps: mergeStep(state.steps, step), ended: null }
-    }
-    case 'project': {
-      const { version, progress, project: change } = event.data
-      const project = { ...state.project, ...change }
-      return { ...state, version, progress, project, ended: endOf(project) }
-    }
+    case 'step':
+      return { ...after, steps: mergeStep(state.steps, event.data.step) }
+    case 'project':
+      return { ...after, project: { ...project, ...event.data.project } }
     case 'end':
-      return { ...state, version: event.data.version, ended: event.data.status }
+      return { ...after, project: { ...project, status: event.data.status } }
+    default:
+      return after
   }
+}
+
+/** Whether an initialization has ended: an `end` that a retry has overtaken comes as a `project` event. */
+export function endedAfter(ended: boolean, event: StreamEvent): boolean {
+  switch (event.type) {
+    case 'snapshot':
+      return hasEnded(event.data)
+    case 'end':
+      return true
+    case 'project':
+      return ended && event.data.project.initialization_completed_at !== null
+    default:
+      return ended
+  }
+}
+
+/** `failed` with no time of completion waits for a person: it has not ended. */
+export function hasEnded({ project }: Pick<Initialization, 'project'>): boolean {
+  return project.initialization_completed_at !== null
 }
 
 function mergeStep(steps: readonly Step[], change: StepChange): readonly Step[] {
   const index = steps.findIndex((step) => step.step === change.step)
   const known = steps[index]
-  if (known === undefined) return inOrder([...steps, { ...newStep(), ...change }])
+  if (known === undefined) return inOrder([...steps, { ...INSERTED_STEP, ...change }])
   const merged = { ...known, ...change }
   const changed = steps.with(index, merged)
   return merged.sequence === known.sequence ? changed : inOrder(changed)
 }
 
-/** What a row has before anything happened to it, for an event that holds only some of its fields. */
-function newStep(): Omit<Step, 'step'> {
-  return {
-    id: '',
-    project_id: '',
-    display_name: '',
-    sequence: Number.MAX_SAFE_INTEGER,
-    status: 'pending',
-    progress: 0,
-    started_at: null,
-    completed_at: null,
-    duration: null,
-    error: null,
-    error_stack: null,
-    metadata: null,
-    created_at: '',
-    updated_at: '',
-    parent_step: null,
-    message: null,
-    attempt: 1,
-    round: 1,
-    weight: 0,
-    optional: false,
-    undone_at: null,
-  }
-}
-
+/** By `sequence`, a sub-step behind its parent, sub-steps as they were inserted. */
 function inOrder(steps: readonly Step[]): Step[] {
-  return [...steps].sort((a, b) => a.sequence - b.sequence)
-}
-
-/** `failed` with no time of completion waits for a person: it has not ended. */
-function endOf(project: Project): EndStatus | null {
-  if (project.initialization_completed_at === null) return null
-  const { status } = project
-  return status === 'active' || status === 'failed' || status === 'cancelled' ? status : null
+  const family = ({ step, parent_step }: Step) => parent_step ?? step
+  return [...steps].sort((a, b) => {
+    if (a.sequence !== b.sequence) return a.sequence - b.sequence
+    if (family(a) !== family(b)) return family(a) < family(b) ? -1 : 1
+    return Number(a.parent_step !== null) - Number(b.parent_step !== null)
+  })
 }

@@ -1,18 +1,7 @@
+import { STEPWAY_METADATA } from '@/api/facts'
 import type { Step, StepMetadata } from '@/api/types'
 
-/** Keys the tracking puts beside what a step made. */
-const OF_TRACKING = new Set([
-  'display_names',
-  'remedy',
-  'next_attempt_at',
-  'last_error',
-  'reason',
-  'skipped_by',
-  'retry',
-  'slow',
-  'paused',
-  'undo',
-])
+const OF_STEPWAY: ReadonlySet<string> = new Set(STEPWAY_METADATA)
 
 export interface ResultLink {
   step: Step
@@ -23,7 +12,7 @@ export interface ResultLink {
 /** What a step made, as it told: field and value. */
 export function resultOf(metadata: StepMetadata | Record<string, unknown> | null): [string, unknown][] {
   return Object.entries(metadata ?? {}).filter(
-    ([key, value]) => !OF_TRACKING.has(key) && value !== null && value !== undefined && value !== '',
+    ([key, value]) => !OF_STEPWAY.has(key) && value !== null && value !== undefined && value !== '',
   )
 }
 

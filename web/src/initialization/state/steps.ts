@@ -1,3 +1,4 @@
+import { DONE_STATUSES } from '@/api/facts'
 import type { Project, Step } from '@/api/types'
 
 /** Steps whose times overlap by less than this are taken as one after the other. */
@@ -28,7 +29,7 @@ export function isBeingUndone({ project, steps }: { project: Project; steps: rea
 }
 
 export function isDone(step: Step): boolean {
-  return step.status === 'completed' || step.status === 'skipped'
+  return DONE_STATUSES.some((status) => status === step.status)
 }
 
 /** Milliseconds a step has taken, or has been running for. */

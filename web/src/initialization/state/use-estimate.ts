@@ -1,10 +1,8 @@
 import { shallowRef, toValue, watch, type MaybeRefOrGetter } from 'vue'
 import { serverNow } from '@/api/clock'
 import { ApiError } from '@/api/errors'
+import { FEWEST_FOR_ESTIMATE } from '@/api/facts'
 import type { Estimate } from '@/api/types'
-
-/** Fewer runs than these say nothing about the next one. */
-const FEWEST_SAMPLES = 3
 
 export interface TimeLeft {
   /** milliseconds left when half of the runs, and when 95 % of them, would be done */
@@ -15,7 +13,7 @@ export interface TimeLeft {
 
 /** What is left of an estimate that was given some time ago; null once it has nothing honest to say. */
 export function timeLeft(estimate: Estimate | null, age: number): TimeLeft | null {
-  if (estimate === null || estimate.samples < FEWEST_SAMPLES) return null
+  if (estimate === null || estimate.samples < FEWEST_FOR_ESTIMATE) return null
   if (estimate.p50_ms === null || estimate.p95_ms === null) return null
   const high = Math.max(estimate.p50_ms, estimate.p95_ms) - age
   if (high <= 0) return null
