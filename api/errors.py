@@ -128,7 +128,7 @@ async def _http(request: Request, error: HTTPException) -> Response:
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     errors = [_invalid_part(part) for part in error.errors()]
     first = errors[0]
-    detail = f"{first['name'] or 'The body'}: {first['detail']}"
+    detail = f"{first['name'] or 'body'}: {first['detail']}"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
 
@@ -162,8 +162,8 @@ async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Respo
 
 
 async def _postgres_away(request: Request, error: Exception) -> Response:
-    logger.warning("Postgres is out of reach for %s: %r", request.url.path, error)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is out of reach; try again.")
+    logger.warning("Postgres is unavailable for %s: %r", request.url.path, error)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again.")
 
 
 async def _database(request: Request, error: DBAPIError) -> Response:
@@ -177,7 +177,7 @@ async def _temporal(request: Request, error: RPCError) -> Response:
 
 async def _temporal_away(request: Request, error: Exception) -> Response:
     logger.warning("Temporal did not answer for %s: %s", request.url.path, error)
-    detail = "Temporal, or every worker, is out of reach; try again."
+    detail = "Temporal or all workers are unavailable; try again."
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
 
@@ -191,5 +191,5 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours: the log has the reason, the answer only what finds it there."""
     number = correlation_id(request.scope)
     logger.error("%s %s failed [%s]", request.method, request.url.path, number, exc_info=error)
-    detail = f"Something went wrong here. The server's log tells more under {number}."
+    detail = f"Something went wrong on our side. Quote {number} when reporting it."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, instance=f"urn:uuid:{number}")

@@ -28,12 +28,12 @@ _DETAILS = {
     "maxLength": "must have at most {0} characters",
     "minimum": "must be at least {0}",
     "maximum": "must be at most {0}",
-    "exclusiveMinimum": "must be more than {0}",
+    "exclusiveMinimum": "must be greater than {0}",
     "exclusiveMaximum": "must be less than {0}",
     "multipleOf": "must be a multiple of {0}",
     "minItems": "must have at least {0} items",
     "maxItems": "must have at most {0} items",
-    "uniqueItems": "must not hold the same item twice",
+    "uniqueItems": "must not contain duplicate items",
 }
 
 
@@ -88,7 +88,7 @@ def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
     """What no database or history takes, before anything walks through it by recursion."""
     for name, value in given.items():
         if _too_deep(value):
-            detail = f"is nested more than {MAX_DEPTH} deep"
+            detail = f"must not be nested deeper than {MAX_DEPTH} levels"
             yield ParameterError(name, _pointer([name]), detail)
             return
     try:
@@ -96,13 +96,13 @@ def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
     except UnicodeEncodeError:
         yield ParameterError("", "", "must be valid Unicode")
     except (TypeError, ValueError):
-        yield ParameterError("", "", "must be JSON; NaN and Infinity are not")
+        yield ParameterError("", "", "must be JSON, without NaN or Infinity")
     else:
         if len(text) > MAX_BYTES:
-            yield ParameterError("", "", f"must have at most {MAX_BYTES} bytes as JSON")
+            yield ParameterError("", "", f"must not exceed {MAX_BYTES} bytes as JSON")
         for name, value in given.items():
             if "\0" in name or any("\0" in text for text in _texts(value)):
-                yield ParameterError(name, _pointer([name]), "must not hold the character NUL")
+                yield ParameterError(name, _pointer([name]), "must not contain NUL characters")
 
 
 def _too_deep(value: Any) -> bool:
@@ -153,7 +153,7 @@ def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
 
 
 def _detail(keyword: str, value: Any) -> str:
-    template = _DETAILS.get(keyword, f"does not fit the schema's {keyword}")
+    template = _DETAILS.get(keyword, f"does not match the schema keyword {keyword}")
     return template.format(value if isinstance(value, str) else json.dumps(value))
 
 

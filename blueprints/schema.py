@@ -31,7 +31,7 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
         yield tuple(error.absolute_path), f"is not valid JSON Schema: {_short(error.message)}"
         return
     if schema.get("type") != "object":
-        yield ("type",), "the parameters must be of type object"
+        yield ("type",), "parameters must be of type object"
     elif dangling := list(_dangling(schema)):
         yield from dangling
     else:
@@ -45,7 +45,7 @@ def _dangling(schema: Mapping[str, Any]) -> Iterator[Problem]:
         try:
             resolver.lookup(reference)
         except Unresolvable:
-            yield place, f"{reference} is not found in this schema, and others are never fetched"
+            yield place, f"{reference} is not in this schema; external schemas are not supported"
 
 
 def _schema_references(node: Any, place: Place) -> Iterator[tuple[Place, str]]:
@@ -63,7 +63,7 @@ def _bad_defaults(schema: Mapping[str, Any]) -> Iterator[Problem]:
         if not isinstance(part, dict) or "default" not in part:
             continue
         for error in root.evolve(schema=part).iter_errors(part["default"]):
-            reason = f"the default of {name} does not fit: {_short(error.message)}"
+            reason = f"the default of {name} is invalid: {_short(error.message)}"
             yield ("properties", name, "default"), reason
 
 

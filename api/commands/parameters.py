@@ -29,13 +29,13 @@ def plain(value: dict[str, Any]) -> dict[str, Any]:
 
 def _check(place: str, text: str) -> None:
     if "\0" in text:
-        raise ValueError(f"{place} must not hold the character NUL")
+        raise ValueError(f"{place} must not contain NUL characters")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError(f"{place} must be valid Unicode: it holds half a surrogate pair")
+        raise ValueError(f"{place} must be valid Unicode: it contains an unpaired surrogate")
     if redact(text) != text:
         raise ValueError(
-            f"{place} looks like it holds a secret: keep it with `stepway credential set` and "
-            "give the credential's name"
+            f"{place} looks like a secret: store it with `stepway credential set` and use the "
+            "credential's name"
         )
 
 
@@ -63,8 +63,6 @@ async def refuse_secrets(given: AppResources, owner: str, parameters: Mapping[st
     for name, value in parameters.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if found := await given.vault.found_in(owner, text):
-            detail = (
-                f"It holds the secret of the credential {found}: give the name {found} instead."
-            )
+            detail = f"contains the secret of the credential {found}; use its name instead"
             wrong = {"name": name, "pointer": f"/parameters/{name}", "detail": detail}
             raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", [wrong])

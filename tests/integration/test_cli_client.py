@@ -203,7 +203,7 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
         tty.wait_for("● Rest a while")
         tty.process.send_signal(signal.SIGINT)
         assert tty.end() == 130
-        assert "the initialization goes on" in tty.shown
+        assert "the initialization continues" in tty.shown
     (step,) = [step for step in listed(environment, "steps", "long") if step["step"] == "rest"]
     assert step["status"] == "running"
     with terminal(environment, "cancel", "long") as tty:

@@ -259,7 +259,7 @@ async def test_server_that_dies_by_itself_is_started_again_by_the_watch(folder: 
 async def test_server_that_cannot_start_stops_the_others_and_says_why(folder: Path) -> None:
     (folder / "postgres").mkdir(mode=0o700)
     servers = EmbeddedServers(Settings(data_dir=folder))
-    with pytest.raises(ServerError, match=r"^Postgres ended while starting: .*postgres\.log"):
+    with pytest.raises(ServerError, match=r"^Postgres exited while starting: .*postgres\.log"):
         await servers.start()
     assert [servers[name].pid for name in servers.names] == [None, None, None]
 

@@ -77,7 +77,7 @@ def test_an_environment_that_is_gone_takes_its_manifest_with_it(worker, project,
 
 @pytest.mark.parametrize(
     ("more", "reason"),
-    [({"deploy": False}, "not to be deployed"), ({"environments": []}, "no environment")],
+    [({"deploy": False}, "turned off"), ({"environments": []}, "no environment")],
 )
 def test_nothing_to_deploy_to_is_a_skip_with_its_reason(worker, project, more, reason):
     skipped = setup(worker, project, **more)
