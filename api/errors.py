@@ -17,7 +17,7 @@ from temporalio.service import RPCStatusCode
 
 from stepway.api.auth.refusals import Refusal
 from stepway.api.middleware.requests import correlation_id
-from stepway.blueprints.errors import BlueprintUnknown, ParametersInvalid
+from stepway.blueprints.errors import BlueprintUnknown, ParameterError, ParametersInvalid
 from stepway.vault.errors import KeyMissing, Undecipherable
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import (
@@ -146,11 +146,15 @@ def _invalid_part(part: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _bad_parameters(request: Request, error: ParametersInvalid) -> Response:
-    errors = [
-        {"name": part.name, "pointer": f"/parameters{part.pointer}", "detail": part.detail}
-        for part in error.errors
-    ]
+    errors = [_invalid_parameter(part) for part in error.errors]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
+
+
+def _invalid_parameter(error: ParameterError) -> dict[str, str]:
+    part = {"name": error.name, "pointer": f"/parameters{error.pointer}", "detail": error.detail}
+    if error.code:
+        part |= {"code": error.code, "expected": error.expected}
+    return part
 
 
 async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Response:

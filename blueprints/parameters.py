@@ -66,7 +66,7 @@ def changed_parameters(
     fixed = [name for name in changes if name in blueprint.parameter_names and name not in editable]
     if fixed:
         detail = "cannot be changed once the initialization has started"
-        raise ParametersInvalid([ParameterError(name, _pointer([name]), detail) for name in fixed])
+        raise ParametersInvalid([_at([name], detail, "fixed") for name in fixed])
     return complete_parameters(blueprint, {**current, **changes})
 
 
@@ -133,13 +133,16 @@ def _parameter_errors(error: ValidationError) -> Iterator[ParameterError]:
     instance: Any = error.instance
     value: Any = error.validator_value
     if keyword == "required":
-        yield from (_at([*place, name], "is missing") for name in value if name not in instance)
+        missing = [name for name in value if name not in instance]
+        yield from (_at([*place, name], "is missing", keyword) for name in missing)
     elif keyword == "additionalProperties" and value is False and isinstance(schema, dict):
         known = list(schema.get("properties", {}))
         for name in _unnamed(instance, schema):
-            yield _at([*place, name], f"is unknown{suggestion(name, known)}")
+            yield _at([*place, name], f"is unknown{suggestion(name, known)}", keyword)
     else:
-        yield _at(place, _detail(keyword, value))
+        expected = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        template = _DETAILS.get(keyword, f"does not match the schema keyword {keyword}")
+        yield _at(place, template.format(expected), keyword, expected)
 
 
 def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
@@ -152,13 +155,8 @@ def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _detail(keyword: str, value: Any) -> str:
-    template = _DETAILS.get(keyword, f"does not match the schema keyword {keyword}")
-    return template.format(value if isinstance(value, str) else json.dumps(value))
-
-
-def _at(place: list[str], detail: str) -> ParameterError:
-    return ParameterError(place[0] if place else "", _pointer(place), detail)
+def _at(place: list[str], detail: str, code: str = "", expected: str = "") -> ParameterError:
+    return ParameterError(place[0] if place else "", _pointer(place), detail, code, expected)
 
 
 def _pointer(place: list[str]) -> str:

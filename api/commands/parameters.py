@@ -65,4 +65,5 @@ async def refuse_secrets(given: AppResources, owner: str, parameters: Mapping[st
         if found := await given.vault.found_in(owner, text):
             detail = f"contains the secret of the credential {found}; use its name instead"
             wrong = {"name": name, "pointer": f"/parameters/{name}", "detail": detail}
+            wrong |= {"code": "secret", "expected": found}
             raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", [wrong])

@@ -221,6 +221,8 @@ def test_bad_graph(tmp_path: Path, text: str, expected: str) -> None:
         ("{type: objekt}", "3: is not valid JSON Schema: 'objekt' is not valid under any"),
         ("{type: array}", "3: parameters must be of type object"),
         ("{properties: {a: {type: text}}}", "3: is not valid JSON Schema: 'text' is not"),
+        ("{properties: {a: {title: {zh: 5}}}}", "3: is not valid JSON Schema: 5 is not of type"),
+        ("{properties: {a: {title: {}}}}", "3: is not valid JSON Schema: {} "),
         ("{properties: {a: {pattern: '('}}}", "3: is not valid JSON Schema: '(' is not a 'regex'"),
         ("{properties: {a: {$ref: 'http://x/y'}}}", "3: http://x/y is not in this schema"),
         ("{properties: {a: {$ref: '#/$defs/b'}}}", "3: #/$defs/b is not in this schema"),
@@ -233,6 +235,13 @@ def test_bad_graph(tmp_path: Path, text: str, expected: str) -> None:
 def test_bad_schema(tmp_path: Path, schema: str, expected: str) -> None:
     text = f"{HEAD}parameters:\n  {schema}\n{STEP}"
     assert refusal(tmp_path, text).startswith(expected)
+
+
+def test_titles_and_descriptions_may_be_by_language(tmp_path: Path) -> None:
+    texts = "title: {en: Port, zh: 端口}, description: {en: To listen on, zh: 监听端口}"
+    schema = f"{{properties: {{title: {{{texts}, items: {{title: {{zh: 项}}}}}}}}, type: object}}"
+    parameters = loaded(tmp_path, f"{HEAD}parameters:\n  {schema}\n{STEP}").parameters
+    assert parameters["properties"]["title"]["title"] == {"en": "Port", "zh": "端口"}
 
 
 def test_reference_inside_the_schema_is_found(tmp_path: Path) -> None:

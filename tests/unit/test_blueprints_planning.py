@@ -118,6 +118,17 @@ def test_every_wrong_parameter_is_named(blueprint: Blueprint) -> None:
     }
 
 
+def test_a_wrong_parameter_has_the_keyword_that_refused_it_and_its_value(
+    blueprint: Blueprint,
+) -> None:
+    given = {"owner_team": "core", "size": 0, "contact": "nobody", "colours": 1}
+    assert {(error.name, error.code, error.expected) for error in errors(blueprint, given)} == {
+        ("size", "minimum", "1"),
+        ("contact", "format", "email"),
+        ("colours", "additionalProperties", ""),
+    }
+
+
 def test_detail_does_not_repeat_the_value(blueprint: Blueprint) -> None:
     told = errors(blueprint, {"owner_team": "S3CRET", "size": "S3CRET"})
     assert len(told) == 2

@@ -528,7 +528,7 @@ export interface components {
         CreateProject: {
             /**
              * Name
-             * @description 3 to 40 of a-z, 0-9 and -.
+             * @description 3–40 lowercase letters, digits or hyphens.
              */
             name: string;
             /**
@@ -893,6 +893,9 @@ export interface components {
         /**
          * InvalidPart
          * @description One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+         *
+         *     For a parameter, `code` is the keyword of the JSON Schema that refused it, `fixed` where it
+         *     cannot be changed any more, or `secret`; `expected` is the keyword's value.
          */
         InvalidPart: {
             /** Name */
@@ -901,6 +904,16 @@ export interface components {
             pointer: string;
             /** Detail */
             detail: string;
+            /**
+             * Code
+             * @default null
+             */
+            code: string | null;
+            /**
+             * Expected
+             * @default null
+             */
+            expected: string | null;
         };
         /**
          * Problem
@@ -943,7 +956,7 @@ export interface operations {
             query?: {
                 status?: ("initializing" | "active" | "failed" | "cancelled" | "archived") | null;
                 limit?: number;
-                /** @description A page's `next_cursor`. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -1138,7 +1151,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1224,7 +1237,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1310,7 +1323,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1396,9 +1409,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1484,12 +1497,12 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
-                /** @description Include those of mere progress. */
+                /** @description Include progress updates. */
                 progress?: boolean;
             };
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1575,9 +1588,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1672,9 +1685,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1782,7 +1795,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1877,9 +1890,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1987,7 +2000,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -2095,7 +2108,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -2179,21 +2192,21 @@ export interface operations {
     on_init_progress_api_projects__project_id__initialization_events_get: {
         parameters: {
             query?: {
-                /** @description Stands for Last-Event-ID, where a client cannot set it. */
+                /** @description Same as Last-Event-ID, for clients that cannot set it. */
                 after?: string | null;
             };
             header?: {
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Events `snapshot`, `step`, `project`, `end`, with their version as id. */
+            /** @description Events `snapshot`, `step`, `project` and `end`; the ID is the version. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2202,7 +2215,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The initialization ended at the version that the client has. */
+            /** @description The initialization ended at the client's version. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2419,7 +2432,7 @@ export interface operations {
         parameters: {
             query?: {
                 blueprint?: string | null;
-                /** @description An ISO date or time; UTC without an offset. */
+                /** @description ISO 8601 date or time; UTC if it has no offset. */
                 since?: string | null;
             };
             header?: never;

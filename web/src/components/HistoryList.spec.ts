@@ -34,7 +34,7 @@ describe('HistoryList', () => {
       'Setup reached its time limit',
       'Setup ended: its workflow stopped in Temporal',
     ])
-    expect(linesIn('zh', events[0]!)).toEqual(['“构建”被中断'])
+    expect(linesIn('zh', { action: 'interrupted', step: 'build' })).toEqual(['“构建”被中断'])
   })
 
   test('shows an action of a newer server as it is', () => {
