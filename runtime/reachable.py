@@ -57,7 +57,7 @@ async def _problem(
             await use(url)
     except (OSError, ServerError) as error:
         place = f" at {host}:{port}" if host else ""
-        return f"{variable}: {title} does not answer{place} ({_reason(error)})"
+        return f"{variable}: cannot connect to {title}{place} ({_reason(error)})"
     return None
 
 
