@@ -45,8 +45,8 @@ def object_id(project: ProjectRef, kind: str, name: str) -> UUID:
 def _segment(value: str) -> str:
     if not _SEGMENT.fullmatch(value) or ".." in value:
         raise step_error(
-            f"{value!r} cannot be the name of a folder",
-            remedy="Use letters, digits, dots and dashes, beginning with a letter or digit.",
+            f"{value!r} is not a valid folder name",
+            remedy="Use letters, digits, dots and hyphens, starting with a letter or digit.",
             retry=False,
         )
     return value

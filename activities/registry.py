@@ -53,7 +53,7 @@ def load_steps(resources: Resources) -> dict[str, StepActivity]:
     for module in (BUILT_IN, *settings.step_modules):
         for name, step in _steps_of(module, resources):
             if name in steps:
-                raise SettingsError(f"{_SETTING}: {module} brings a second step {name!r}")
+                raise SettingsError(f"{_SETTING}: {module} defines the step {name!r} again")
             steps[name] = step
     return steps
 
@@ -84,7 +84,7 @@ def _steps_of(module: str, resources: Resources) -> Iterator[tuple[str, StepActi
     for step in offered:
         definition = activity._Definition.from_callable(step)
         if definition is None or definition.name is None:
-            raise SettingsError(f"{_SETTING}: {module} offers {step!r}, which is no activity")
+            raise SettingsError(f"{_SETTING}: {module} offers {step!r}, which is not an activity")
         yield definition.name, step
 
 

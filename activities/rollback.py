@@ -19,7 +19,7 @@ class Removed:
 def left_behind(what: str, reason: str) -> ApplicationError:
     """The error of an undo that refuses, because a person changed what it would take away."""
     return step_error(
-        f"{what} was left behind: {reason}",
-        remedy="Look at it, and remove it by hand once nobody needs it.",
+        f"{what} was kept: {reason}",
+        remedy="Check it, and remove it manually if it is no longer needed.",
         retry=False,
     )

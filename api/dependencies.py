@@ -41,7 +41,7 @@ def storable(text: str) -> str:
 async def last_event_id(
     header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     after: Annotated[
-        str | None, Query(description="Stands for Last-Event-ID, where a client cannot set it.")
+        str | None, Query(description="Same as Last-Event-ID, for clients that cannot set it.")
     ] = None,
 ) -> int | None:
     """The version that a client of the stream has seen, None when it is new.
@@ -52,7 +52,7 @@ async def last_event_id(
     if given is None:
         return None
     if not re.fullmatch("[0-9]+", given):
-        detail = f"{where} must be a version: a decimal integer, 0 or more."
+        detail = f"{where} must be a version: a decimal integer of 0 or more."
         raise InputInvalid(HTTPStatus.BAD_REQUEST, detail)
     return int(given) if len(given) < 20 else MAX_VERSION
 
@@ -60,7 +60,7 @@ async def last_event_id(
 def known(found: T | None, project_id: UUID) -> T:
     """What was found of a project. Raises ProjectUnknown for None."""
     if found is None:
-        raise ProjectUnknown(f"No project has the id {project_id}.")
+        raise ProjectUnknown(f"Project {project_id} not found.")
     return found
 
 
@@ -90,6 +90,6 @@ Asker = Annotated[Person, Depends(asker)]
 Actor = Annotated[str, Depends(actor)]
 Resources = Annotated[AppResources, Depends(resources)]
 LastEventId = Annotated[int | None, Depends(last_event_id)]
-ProjectId = Annotated[UUID, Path(alias="project_id", description="The project's id.")]
+ProjectId = Annotated[UUID, Path(alias="project_id", description="Project ID.")]
 Text = Annotated[str, AfterValidator(storable)]
-StepName = Annotated[Text, Path(alias="step", description="The step's name.", max_length=200)]
+StepName = Annotated[Text, Path(alias="step", description="Step name.", max_length=200)]

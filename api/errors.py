@@ -17,7 +17,7 @@ from temporalio.service import RPCStatusCode
 
 from stepway.api.auth.refusals import Refusal
 from stepway.api.middleware.requests import correlation_id
-from stepway.blueprints.errors import BlueprintUnknown, ParametersInvalid
+from stepway.blueprints.errors import BlueprintUnknown, ParameterError, ParametersInvalid
 from stepway.vault.errors import KeyMissing, Undecipherable
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import (
@@ -128,7 +128,7 @@ async def _http(request: Request, error: HTTPException) -> Response:
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     errors = [_invalid_part(part) for part in error.errors()]
     first = errors[0]
-    detail = f"{first['name'] or 'The body'}: {first['detail']}"
+    detail = f"{first['name'] or 'body'}: {first['detail']}"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
 
@@ -146,11 +146,15 @@ def _invalid_part(part: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _bad_parameters(request: Request, error: ParametersInvalid) -> Response:
-    errors = [
-        {"name": part.name, "pointer": f"/parameters{part.pointer}", "detail": part.detail}
-        for part in error.errors
-    ]
+    errors = [_invalid_parameter(part) for part in error.errors]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
+
+
+def _invalid_parameter(error: ParameterError) -> dict[str, str]:
+    part = {"name": error.name, "pointer": f"/parameters{error.pointer}", "detail": error.detail}
+    if error.code:
+        part |= {"code": error.code, "expected": error.expected}
+    return part
 
 
 async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Response:
@@ -162,8 +166,8 @@ async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Respo
 
 
 async def _postgres_away(request: Request, error: Exception) -> Response:
-    logger.warning("Postgres is out of reach for %s: %r", request.url.path, error)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is out of reach; try again.")
+    logger.warning("Postgres is unavailable for %s: %r", request.url.path, error)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again.")
 
 
 async def _database(request: Request, error: DBAPIError) -> Response:
@@ -177,7 +181,7 @@ async def _temporal(request: Request, error: RPCError) -> Response:
 
 async def _temporal_away(request: Request, error: Exception) -> Response:
     logger.warning("Temporal did not answer for %s: %s", request.url.path, error)
-    detail = "Temporal, or every worker, is out of reach; try again."
+    detail = "Temporal or all workers are unavailable; try again."
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
 
@@ -191,5 +195,5 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours: the log has the reason, the answer only what finds it there."""
     number = correlation_id(request.scope)
     logger.error("%s %s failed [%s]", request.method, request.url.path, number, exc_info=error)
-    detail = f"Something went wrong here. The server's log tells more under {number}."
+    detail = f"Something went wrong on our side. Quote {number} when reporting it."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, instance=f"urn:uuid:{number}")

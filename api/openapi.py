@@ -14,7 +14,7 @@ _CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schema
 
 
 SIGN_INS: dict[str, dict[str, Any]] = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A token of ours, or a JWT."},
+    "token": {"type": "http", "scheme": "bearer", "description": "A Stepway token or a JWT."},
     "session": {"type": "apiKey", "in": "cookie", "name": "__Host-stepway"},
 }
 """How to sign in, where the deployment asks for it."""

@@ -19,11 +19,17 @@ from stepway_tracking.record.facts import (
 
 
 class InvalidPart(BaseModel):
-    """One part of the input that was not accepted; `pointer` is a JSON pointer into it."""
+    """One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+
+    For a parameter, `code` is the keyword of the JSON Schema that refused it, `fixed` where it
+    cannot be changed any more, or `secret`; `expected` is the keyword's value.
+    """
 
     name: str
     pointer: str
     detail: str
+    code: str | None = None
+    expected: str | None = None
 
 
 class Problem(BaseModel):

@@ -26,7 +26,7 @@ def argument_problems(
     undo), which a blueprint must leave alone.
     """
     for name in supplied & given.keys():
-        yield name, f"{name} is given to the step by Stepway; leave it out"
+        yield name, f"{name} is set by Stepway; remove it"
     if input_type is None:
         return
     known = {field.name: field for field in fields(input_type) if field.name not in supplied}
@@ -34,7 +34,7 @@ def argument_problems(
         yield name, f"unknown argument {name}{suggestion(name, known)}"
     for name, field in known.items():
         if name not in given and _is_required(field):
-            yield name, f"the argument {name} is missing"
+            yield name, f"argument {name} is missing"
 
 
 def fitting(given: Mapping[str, Any], input_type: type[Any] | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Catalog:
         """The blueprint of that name. Raises BlueprintUnknown."""
         if name not in self.blueprints:
             hint = suggestion(name, self.blueprints)
-            raise BlueprintUnknown(f"there is no blueprint {name}{hint}")
+            raise BlueprintUnknown(f"unknown blueprint {name}{hint}")
         return self.blueprints[name]
 
     def template_root(self, name: str) -> Path:
@@ -56,7 +56,9 @@ class Catalog:
 
     def _add(self, blueprint: Blueprint, file: Path) -> None:
         if first := self.files.get(blueprint.name):
-            raise read(file).error(("name",), f"the name {blueprint.name} is taken by {first}")
+            raise read(file).error(
+                ("name",), f"the name {blueprint.name} is already used by {first}"
+            )
         self.blueprints[blueprint.name] = blueprint
         self.files[blueprint.name] = file
 

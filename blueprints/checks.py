@@ -30,7 +30,7 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
     yield from _editable(blueprint)
     yield from _names(blueprint)
     if sum(step.weight for step in blueprint.steps) == 0:
-        yield ("steps",), "all weights are 0; at least one step needs a weight"
+        yield ("steps",), "all weights are 0; give at least one step a weight"
     try:
         graph = Graph(blueprint.steps)
     except CycleError as error:
@@ -69,7 +69,7 @@ def _cycle(blueprint: Blueprint, error: CycleError) -> Problem:
     start = path.index(blueprint.steps[index].step)
     turned = [*path[start:-1], *path[: start + 1]]
     key = "needs" if blueprint.steps[index].needs else "after"
-    return ("steps", index, key), f"steps wait for each other: {' <- '.join(turned)}"
+    return ("steps", index, key), f"steps depend on each other: {' <- '.join(turned)}"
 
 
 def _references(blueprint: Blueprint, graph: Graph, index: int, step: Step) -> Iterator[Problem]:
@@ -108,14 +108,14 @@ def _reference(blueprint: Blueprint, before: set[str], reference: Reference) -> 
 
 
 def _no_field(name: str) -> str:
-    return f"a project has no {name}{suggestion(name, PROJECT_FIELDS)}"
+    return f"unknown project field {name}{suggestion(name, PROJECT_FIELDS)}"
 
 
 def _not_before(blueprint: Blueprint, name: str) -> str:
     names = [step.step for step in blueprint.steps]
     if name not in names:
         return f"unknown step {name}{suggestion(name, names)}"
-    return f"{name} need not have ended by then; add it to needs or after"
+    return f"{name} may still be running; add it to needs or after"
 
 
 def _activities(known_steps: KnownSteps, place: Place, step: Step) -> Iterator[Problem]:

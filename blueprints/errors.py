@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class BlueprintError(Exception):
@@ -19,12 +19,15 @@ class ParameterError:
     """One thing wrong with the parameters.
 
     `name` is the parameter ("" when all of them together are wrong), `pointer` the JSON pointer
-    (RFC 6901) of the place inside the parameters.
+    (RFC 6901) of the place inside the parameters. For clients with texts of their own, `code` is
+    the keyword of the JSON Schema that refused it, or `fixed`, and `expected` that keyword's value.
     """
 
     name: str
     pointer: str
     detail: str
+    code: str = field(default="", compare=False)
+    expected: str = field(default="", compare=False)
 
 
 class ParametersInvalid(Exception):

@@ -30,7 +30,7 @@ def load(file: Path, known_steps: KnownSteps | None = None) -> Blueprint:
 
 def _validated(source: Source) -> Blueprint:
     if not isinstance(source.data, dict):
-        raise source.error((), "a blueprint is a mapping with name, parameters and steps")
+        raise source.error((), "a blueprint must be a mapping with name, parameters and steps")
     try:
         return Blueprint.model_validate(source.data)
     except ValidationError as error:
@@ -43,7 +43,7 @@ def _reason(error: ErrorDetails, data: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown field {name}{suggestion(str(name), _fields(outer))}"
     if error["type"] == "missing":
-        return f"{_written(outer, data)}the field {name} is missing"
+        return f"{_written(outer, data)}field {name} is missing"
     message = error["msg"].removeprefix("Value error, ")
     return f"{_written(error['loc'], data)}{message[0].lower()}{message[1:]}"
 

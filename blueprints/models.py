@@ -17,7 +17,7 @@ _CLOSED_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": Fals
 
 def _by_language(value: Any) -> Any:
     if not isinstance(value, str | dict):
-        raise ValueError("must be text, or a mapping of language to text")
+        raise ValueError("must be text, or a mapping from language to text")
     return {"en": value} if isinstance(value, str) else value
 
 

@@ -32,12 +32,12 @@ _DETAILS = {
     "maxLength": "must have at most {0} characters",
     "minimum": "must be at least {0}",
     "maximum": "must be at most {0}",
-    "exclusiveMinimum": "must be more than {0}",
+    "exclusiveMinimum": "must be greater than {0}",
     "exclusiveMaximum": "must be less than {0}",
     "multipleOf": "must be a multiple of {0}",
     "minItems": "must have at least {0} items",
     "maxItems": "must have at most {0} items",
-    "uniqueItems": "must not hold the same item twice",
+    "uniqueItems": "must not contain duplicate items",
 }
 
 
@@ -70,7 +70,7 @@ def changed_parameters(
     fixed = [name for name in changes if name in blueprint.parameter_names and name not in editable]
     if fixed:
         detail = "cannot be changed once the initialization has started"
-        raise ParametersInvalid([ParameterError(name, _pointer([name]), detail) for name in fixed])
+        raise ParametersInvalid([_at([name], detail, "fixed") for name in fixed])
     return complete_parameters(blueprint, {**current, **changes})
 
 
@@ -92,7 +92,7 @@ def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
     """What no database or history takes, before anything walks through it by recursion."""
     for name, value in given.items():
         if _too_deep(value):
-            detail = f"is nested more than {MAX_DEPTH} deep"
+            detail = f"must not be nested deeper than {MAX_DEPTH} levels"
             yield ParameterError(name, _pointer([name]), detail)
             return
     try:
@@ -100,10 +100,10 @@ def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
     except UnicodeEncodeError:
         yield ParameterError("", "", "must be valid Unicode")
     except (TypeError, ValueError):
-        yield ParameterError("", "", "must be JSON; NaN and Infinity are not")
+        yield ParameterError("", "", "must be JSON, without NaN or Infinity")
     else:
         if len(text) > MAX_BYTES:
-            yield ParameterError("", "", f"must have at most {MAX_BYTES} bytes as JSON")
+            yield ParameterError("", "", f"must not exceed {MAX_BYTES} bytes as JSON")
         for name, value in given.items():
             problems = (unstorable(text) for text in (name, *_texts(value)))
             if problem := next(filter(None, problems), None):
@@ -138,13 +138,16 @@ def _parameter_errors(error: ValidationError) -> Iterator[ParameterError]:
     instance: Any = error.instance
     value: Any = error.validator_value
     if keyword == "required":
-        yield from (_at([*place, name], "is missing") for name in value if name not in instance)
+        missing = [name for name in value if name not in instance]
+        yield from (_at([*place, name], "is missing", keyword) for name in missing)
     elif keyword == "additionalProperties" and value is False and isinstance(schema, dict):
         known = list(schema.get("properties", {}))
         for name in _unnamed(instance, schema):
-            yield _at([*place, name], f"is unknown{suggestion(name, known)}")
+            yield _at([*place, name], f"is unknown{suggestion(name, known)}", keyword)
     else:
-        yield _at(place, _detail(keyword, value))
+        expected = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        template = _DETAILS.get(keyword, f"does not match the schema keyword {keyword}")
+        yield _at(place, template.format(expected), keyword, expected)
 
 
 def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
@@ -157,13 +160,8 @@ def _unnamed(instance: Any, schema: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _detail(keyword: str, value: Any) -> str:
-    template = _DETAILS.get(keyword, f"does not fit the schema's {keyword}")
-    return template.format(value if isinstance(value, str) else json.dumps(value))
-
-
-def _at(place: list[str], detail: str) -> ParameterError:
-    return ParameterError(place[0] if place else "", _pointer(place), detail)
+def _at(place: list[str], detail: str, code: str = "", expected: str = "") -> ParameterError:
+    return ParameterError(place[0] if place else "", _pointer(place), detail, code, expected)
 
 
 def _pointer(place: list[str]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import best_match
+from jsonschema_specifications import REGISTRY
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
@@ -15,6 +16,27 @@ from stepway.blueprints.source import Place
 
 Problem = tuple[Place, str]
 _FORMATS = Draft202012Validator.FORMAT_CHECKER
+_TEXT = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    ]
+}
+_ANNOTATIONS = "https://json-schema.org/draft/2020-12/meta/meta-data"
+
+
+def _metaschema() -> Draft202012Validator:
+    """JSON Schema's own schema; `title` and `description` may also be texts by language."""
+    annotations = REGISTRY.contents(_ANNOTATIONS)
+    texts = {"title": _TEXT, "description": _TEXT}
+    ours = {**annotations, "properties": {**annotations["properties"], **texts}}
+    registry = REGISTRY.with_resource(_ANNOTATIONS, DRAFT202012.create_resource(ours))
+    return Draft202012Validator(
+        Draft202012Validator.META_SCHEMA, registry=registry, format_checker=_FORMATS
+    )
+
+
+_METASCHEMA = _metaschema()
 
 
 def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
@@ -25,13 +47,11 @@ def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
 def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with a schema, each with its place in it; nothing is looked at after the first
     kind of problem, since the later checks rely on the earlier ones."""
-    try:
-        Draft202012Validator.check_schema(schema, format_checker=_FORMATS)
-    except SchemaError as error:
+    if error := best_match(_METASCHEMA.iter_errors(schema)):
         yield tuple(error.absolute_path), f"is not valid JSON Schema: {_short(error.message)}"
         return
     if schema.get("type") != "object":
-        yield ("type",), "the parameters must be of type object"
+        yield ("type",), "parameters must be of type object"
     elif dangling := list(_dangling(schema)):
         yield from dangling
     else:
@@ -45,7 +65,7 @@ def _dangling(schema: Mapping[str, Any]) -> Iterator[Problem]:
         try:
             resolver.lookup(reference)
         except Unresolvable:
-            yield place, f"{reference} is not found in this schema, and others are never fetched"
+            yield place, f"{reference} is not in this schema; external schemas are not supported"
 
 
 def _schema_references(node: Any, place: Place) -> Iterator[tuple[Place, str]]:
@@ -63,7 +83,7 @@ def _bad_defaults(schema: Mapping[str, Any]) -> Iterator[Problem]:
         if not isinstance(part, dict) or "default" not in part:
             continue
         for error in root.evolve(schema=part).iter_errors(part["default"]):
-            reason = f"the default of {name} does not fit: {_short(error.message)}"
+            reason = f"the default of {name} is invalid: {_short(error.message)}"
             yield ("properties", name, "default"), reason
 
 

@@ -66,7 +66,7 @@ class _Builder:
     def build(self, node: yaml.Node, place: Place) -> Any:
         self.lines.setdefault(place, _line(node))
         if len(place) > MAX_DEPTH:
-            raise self._error(node, "is nested too deeply, or refers to itself")
+            raise self._error(node, "is nested too deeply or refers to itself")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
@@ -79,7 +79,7 @@ class _Builder:
             key = self._key(key_node)
             if key in data:
                 first = self.lines[(*place, key)]
-                raise self._error(key_node, f"{key} is given twice, first on line {first}")
+                raise self._error(key_node, f"duplicate key {key}, first used on line {first}")
             self.lines[(*place, key)] = _line(key_node)
             data[key] = self.build(value_node, (*place, key))
         return data
@@ -97,7 +97,7 @@ class _Builder:
         except (yaml.YAMLError, ValueError):
             raise self._error(node, f"{_written(node)} is not a valid {node.tag}") from None
         if type(value) not in _PLAIN or (isinstance(value, float) and not math.isfinite(value)):
-            raise self._error(node, f"{_written(node)} has no form in JSON; put it in quotes")
+            raise self._error(node, f"{_written(node)} is not a JSON value; put it in quotes")
         return value
 
     def _error(self, node: yaml.Node, reason: str) -> BlueprintError:

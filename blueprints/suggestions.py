@@ -11,4 +11,4 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
         return f"; did you mean {close[0]}?"
-    return f"; there are: {', '.join(names)}" if names else ""
+    return f"; available: {', '.join(names)}" if names else ""

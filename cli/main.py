@@ -21,39 +21,42 @@ COMMANDS = {
         "stepway.cli.commands.roles:up",
         "Run all of Stepway on this machine, in the foreground.",
     ),
-    "worker": ("stepway.cli.commands.roles:worker", "Run a worker: workflows and their steps."),
+    "worker": ("stepway.cli.commands.roles:worker", "Run a worker."),
     "api": ("stepway.cli.commands.roles:api", "Serve the API and the page."),
     "migrate": (
         "stepway.cli.commands.roles:migrate",
         "Bring the database and Temporal up to date.",
     ),
-    "demo": ("stepway.cli.commands.demo:demo", "Bring everything up and show one real project."),
-    "create": ("stepway.cli.commands.create:create", "Start the initialization of a project."),
-    "watch": ("stepway.cli.commands.watch:watch", "Show an initialization live until it is over."),
+    "demo": ("stepway.cli.commands.demo:demo", "Start everything and create a sample project."),
+    "create": (
+        "stepway.cli.commands.create:create",
+        "Create a project and start its initialization.",
+    ),
+    "watch": ("stepway.cli.commands.watch:watch", "Follow an initialization live until it ends."),
     "list": ("stepway.cli.commands.listing:list_projects", "List the projects, newest first."),
     "steps": (
         "stepway.cli.commands.listing:steps",
-        "List the steps of a project's initialization.",
+        "List the steps of an initialization.",
     ),
     "attempts": (
         "stepway.cli.commands.listing:attempts",
-        "List every attempt of a step, with its error.",
+        "List the attempts of a step, with their errors.",
     ),
     "history": (
         "stepway.cli.commands.listing:history",
-        "List what happened to a project, and who did it.",
+        "Show the history of a project.",
     ),
     "retry": (
         "stepway.cli.commands.controls:retry",
-        "Run a failed step again, or all that failed.",
+        "Retry one failed step, or all failed steps.",
     ),
     "skip": (
         "stepway.cli.commands.controls:skip",
-        "Go on without a failed step, where the blueprint allows it.",
+        "Skip a failed step that the blueprint marks as optional.",
     ),
-    "cancel": ("stepway.cli.commands.controls:cancel", "Stop an initialization."),
-    "token": ("stepway.cli.commands.token:app", "Make, list and revoke the API's tokens."),
-    "credential": ("stepway.cli.commands.credential:app", "Keep the secrets that steps use."),
+    "cancel": ("stepway.cli.commands.controls:cancel", "Cancel an initialization."),
+    "token": ("stepway.cli.commands.token:app", "Create, list and revoke API tokens."),
+    "credential": ("stepway.cli.commands.credential:app", "Manage the credentials that steps use."),
 }
 
 
@@ -95,10 +98,13 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def stepway(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="The version.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Project initialization as durable workflows, every step recorded and shown live."""
+    """Initialize projects with durable workflows and follow every step live."""
 
 
 for _name, (_target, _help) in COMMANDS.items():

@@ -65,7 +65,7 @@ def is_free(port: int) -> bool:
 
 def _fixed(name: str, port: int) -> int:
     if not is_free(port):
-        raise ServerError(f"{name}: port {port} is in use on {HOST}; stop what uses it")
+        raise ServerError(f"{name}: port {port} on {HOST} is in use; stop the program that uses it")
     return port
 
 

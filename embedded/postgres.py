@@ -119,7 +119,7 @@ class Postgres(Server):
         )
         if initdb.returncode:
             reasons = [line for line in initdb.stdout.splitlines() if "error:" in line]
-            raise ServerError(f"Postgres: {self.folder} cannot be made: {'; '.join(reasons)}")
+            raise ServerError(f"Postgres: cannot create {self.folder}: {'; '.join(reasons)}")
 
 
 def _programs() -> Path:
@@ -128,7 +128,7 @@ def _programs() -> Path:
     for folder in (package.submodule_search_locations if package else None) or []:
         return Path(folder) / "pginstall" / "bin"
     raise ServerError(
-        "STEPWAY_DATABASE_URL: no Postgres is embedded on this system; give a server's URL"
+        "STEPWAY_DATABASE_URL: no embedded Postgres for this system; set the URL of a server"
     )
 
 

@@ -51,7 +51,7 @@ def _require_own(cluster: Path) -> None:
     if cluster.exists() and cluster.stat().st_uid != os.geteuid():
         raise ServerError(
             f"Postgres: {cluster} belongs to the user {cluster.owner()}; "
-            "use that user, or another STEPWAY_DATA_DIR"
+            "run as that user, or set another STEPWAY_DATA_DIR"
         )
 
 
@@ -81,6 +81,6 @@ def _add_user() -> None:
         if made.returncode == 0:
             return
     raise ServerError(
-        f"Postgres does not run as root, and the user {NAME} cannot be made: {reason}; "
-        "run as an ordinary user"
+        f"Postgres does not run as root, and the user {NAME} cannot be created: {reason}; "
+        "run as a regular user"
     )

@@ -75,7 +75,7 @@ class Server(ABC):
                 self._settle()
                 return
         raise ServerError(
-            f"{self.title} ended while starting: {self._process.last_line()} (see {self.log})"
+            f"{self.title} exited while starting: {self._process.last_line()} (see {self.log})"
         )
 
     async def stop(self) -> None:
@@ -137,7 +137,7 @@ class Server(ABC):
                 if time.monotonic() > deadline:
                     await self._process.stop()
                     raise ServerError(
-                        f"{self.title} does not answer after {self.patience:.0f} s (see {self.log})"
+                        f"{self.title} did not respond in {self.patience:.0f} s (see {self.log})"
                     ) from error
                 await asyncio.sleep(POLL_SECONDS)
             else:

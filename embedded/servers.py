@@ -89,7 +89,7 @@ class EmbeddedServers:
             await asyncio.sleep(WATCH_SECONDS)
             for server in self._servers.values():
                 if server.crashed:
-                    logger.warning("%s ended; starting it again", server.title)
+                    logger.warning("%s exited; restarting it", server.title)
                     await server.start()
 
     async def __aenter__(self) -> Settings:
@@ -128,7 +128,7 @@ class EmbeddedServers:
             raise ServerError(f"{folder}: in use by another Stepway on this machine") from None
         except OSError as error:
             raise ServerError(
-                f"STEPWAY_DATA_DIR: {folder} cannot be used ({error.strerror})"
+                f"STEPWAY_DATA_DIR: cannot use {folder} ({error.strerror})"
             ) from error
 
     def _with_addresses(self) -> Settings:

@@ -65,6 +65,6 @@ def _binary() -> str:
         for binary in Path(folder).glob("_binaries/*/valkey-server"):
             return str(binary)
     raise ServerError(
-        "STEPWAY_REDIS_URL: no Valkey is embedded on this system; "
-        "give the URL of a Valkey or Redis server"
+        "STEPWAY_REDIS_URL: no embedded Valkey for this system; "
+        "set the URL of a Valkey or Redis server"
     )

@@ -81,21 +81,21 @@ class ApiSettings(WorkerSettings):
     @classmethod
     def _scopes(cls, value: list[str]) -> list[str]:
         if unknown := sorted(set(value) - set(Scope)):
-            raise ValueError(f"{unknown[0]} is no scope; there are {', '.join(Scope)}")
+            raise ValueError(f"{unknown[0]} is not a scope; available: {', '.join(Scope)}")
         return value
 
     @field_validator("oidc_issuer", "oidc_audience")
     @classmethod
     def _needed_by_oidc(cls, value: str, info: ValidationInfo) -> str:
         if not value and "oidc" in info.data.get("sign_in", []):
-            raise ValueError("must be set where STEPWAY_SIGN_IN has oidc")
+            raise ValueError("must be set if STEPWAY_SIGN_IN includes oidc")
         return value
 
     @field_validator("oidc_issuer")
     @classmethod
     def _secure_issuer(cls, value: str) -> str:
         if urlsplit(value).scheme == "http" and urlsplit(value).hostname not in LOOPBACK:
-            raise ValueError("must start with https://: whoever sits between could sign anyone in")
+            raise ValueError("must start with https://")
         return with_scheme(value, "http://", "https://")
 
     @field_validator("cors_origins")
@@ -104,5 +104,5 @@ class ApiSettings(WorkerSettings):
         for each in value:
             parts = urlsplit(each)
             if f"{parts.scheme}://{parts.netloc}" != each or parts.scheme not in ("http", "https"):
-                raise ValueError(f"{each} must be an origin, as https://portal.example")
+                raise ValueError(f"{each} must be an origin, for example https://portal.example")
         return value

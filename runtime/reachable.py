@@ -45,11 +45,11 @@ async def _problem(
     variable: str, title: str, url: str, use: Callable[[str], Awaitable[None]]
 ) -> str | None:
     if not url:
-        return f"{variable}: not set; give the address of {title}"
+        return f"{variable}: not set; set it to the address of {title}"
     try:
         host, port = _place(url)
     except ValueError:
-        return f"{variable}: not a valid address of {title}"
+        return f"{variable}: invalid address of {title}"
     try:
         async with asyncio.timeout(TIME_LIMIT):
             if host:
@@ -57,7 +57,7 @@ async def _problem(
             await use(url)
     except (OSError, ServerError) as error:
         place = f" at {host}:{port}" if host else ""
-        return f"{variable}: {title} does not answer{place} ({_reason(error)})"
+        return f"{variable}: cannot connect to {title}{place} ({_reason(error)})"
     return None
 
 
@@ -82,7 +82,7 @@ async def _redis(url: str) -> None:
         async with Redis.from_url(url) as client:
             await client.ping()
     except AuthenticationError as error:
-        raise ServerError("user name or password refused") from error
+        raise ServerError("wrong user name or password") from error
     except RedisError as error:
         raise ServerError(str(error)) from error
     except ValueError as error:
@@ -97,10 +97,10 @@ async def _temporal(address: str, namespace: str) -> None:
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise ServerError(f"it has no namespace {namespace!r}") from error
+            raise ServerError(f"namespace {namespace!r} not found") from error
         raise ServerError(error.message) from error
     except RuntimeError as error:
-        raise ServerError("what listens there is not Temporal") from error
+        raise ServerError("not a Temporal server") from error
 
 
 def _place(url: str) -> tuple[str, int]:

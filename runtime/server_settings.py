@@ -63,7 +63,7 @@ class ServerSettings(RoleSettings):
     @classmethod
     def _readable_keys(cls, value: Path | None) -> Path | None:
         if value is not None and not parse_keys(read_file(value)):
-            raise ValueError(f"{value} holds no key")
+            raise ValueError(f"{value} contains no key")
         return value
 
     @field_validator("database_url")

@@ -60,4 +60,4 @@ def read_file(file: Path) -> str:
     try:
         return file.expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read") from error
+        raise ValueError(f"cannot read {file}") from error

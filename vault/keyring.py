@@ -40,15 +40,15 @@ class Keyring:
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise KeyMissing(
-                f"The key {sealed.key_id!r} that this was encrypted with is not among "
-                "STEPWAY_SECRET_KEYS; put it back, behind the newest."
+                f"The encryption key {sealed.key_id!r} is not in STEPWAY_SECRET_KEYS; "
+                "add it again, after the newest key."
             )
         nonce, data = sealed.data[:_NONCE_BYTES], sealed.data[_NONCE_BYTES:]
         try:
             return cipher.decrypt(nonce, data, context)
         except (InvalidTag, ValueError) as error:
             raise Undecipherable(
-                f"What the key {sealed.key_id!r} should decrypt is damaged, or was moved."
+                f"The data encrypted with the key {sealed.key_id!r} is damaged or was moved."
             ) from error
 
 

@@ -23,7 +23,7 @@ def parse_keys(text: str) -> Mapping[str, bytes]:
         if not separator or not _ID.fullmatch(key_id):
             raise ValueError(f"key {place} must be ID:KEY, as `stepway credential new-key` prints")
         if key_id in keys:
-            raise ValueError(f"there are two keys {key_id!r}")
+            raise ValueError(f"duplicate key ID {key_id!r}")
         keys[key_id] = _decoded(key_id, encoded)
     return keys
 
@@ -31,7 +31,9 @@ def parse_keys(text: str) -> Mapping[str, bytes]:
 def new_key(key_id: str) -> str:
     """A fresh `ID:KEY`. Raises ValueError for an id that cannot be one."""
     if not _ID.fullmatch(key_id):
-        raise ValueError(f"{key_id!r} is no id: use up to 32 letters, digits, dots and dashes")
+        raise ValueError(
+            f"{key_id!r} is not a key ID: use up to 32 letters, digits, dots and hyphens"
+        )
     key = urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
     return f"{key_id}:{key}"
 

@@ -105,7 +105,7 @@ class Vault:
             return await self.find(entry.owner, entry.name)
         except (KeyMissing, Undecipherable) as error:
             # A lost key must not keep everyone from starting anything.
-            log.warning("The credential %s cannot be compared with: %s", entry.name, error)
+            log.warning("Cannot compare with the credential %s: %s", entry.name, error)
             return None
 
     async def entries(self) -> list[CredentialEntry]:
@@ -139,8 +139,8 @@ class Vault:
     def _opened(self) -> Keyring:
         if self._keyring is None:
             raise CredentialRefused(
-                "Credentials are kept encrypted only: set STEPWAY_SECRET_KEYS or "
-                "STEPWAY_SECRET_KEYS_FILE to what `stepway credential new-key` prints"
+                "Credentials require an encryption key: set STEPWAY_SECRET_KEYS or "
+                "STEPWAY_SECRET_KEYS_FILE to the output of `stepway credential new-key`"
             )
         return self._keyring
 
@@ -148,12 +148,12 @@ class Vault:
 def _checked(name: str, value: str) -> str:
     if not _NAME.fullmatch(name):
         raise CredentialRefused(
-            f"{name!r} cannot be a credential's name: use up to 63 letters, digits, dots and dashes"
+            f"{name!r} is not a credential name: use up to 63 letters, digits, dots and hyphens"
         )
     if len(value) < SHORTEST or len(value) > MOST or "\0" in value:
         raise CredentialRefused(
-            f"A secret has {SHORTEST} to {MOST} characters and no NUL: a shorter one could not be "
-            "told from ordinary words, to be taken out of logs"
+            f"A secret must have {SHORTEST} to {MOST} characters, without NUL; "
+            "shorter ones cannot be redacted from logs"
         )
     return value
 

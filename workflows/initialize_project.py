@@ -141,15 +141,15 @@ class InitializeProject:
 
     def _may_control(self, deadline: str) -> None:
         if workflow.now() > datetime.fromisoformat(deadline):
-            rules.refuse("The request reached the initialization after its time limit.")
+            rules.refuse("The request reached the initialization after its deadline.")
         if self._cancel:
-            rules.refuse("The initialization is being cancelled; it can be retried after that.")
+            rules.refuse("The initialization is being cancelled; retry it after that.")
         if self._status in ("stopping", "active", "cancelled", "ended"):
-            rules.refuse("The initialization is just ending; look again in a moment.")
+            rules.refuse("The initialization is ending; try again in a moment.")
 
     def _must_have_begun(self) -> None:
         if self._decisions.awaited:
-            rules.refuse("The initialization has ended; it can be retried.")
+            rules.refuse("The initialization has ended; you can retry it.")
 
     # The way of the initialization
 
@@ -313,7 +313,7 @@ class InitializeProject:
 
     async def _run_out_of_time(self) -> None:
         limit = timedelta(seconds=self._input.plan.time_limit)
-        error = f"The initialization did not end within its time limit of {limit}."
+        error = f"The initialization exceeded its time limit of {limit}."
         await self._stop_running(error)
         reasons = filter(None, [error, self._board.failures()])
         await self._end("failed", "timed_out", error="\n".join(reasons))

@@ -102,8 +102,8 @@ def _words(command: list[Any]) -> list[str]:
     words = [str(word) for word in command if isinstance(word, str | int | float)]
     if not words or not words[0] or len(words) < len(command) or "\x00" in "".join(words):
         raise step_error(
-            "`command` is not a list of a program and its arguments",
-            remedy="Correct it in the blueprint: each is a text or a number, without NUL.",
+            "`command` must be a list of a program and its arguments",
+            remedy="Correct it in the blueprint: each item is text or a number, without NUL.",
             retry=False,
         )
     return words
@@ -113,8 +113,8 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     for name, value in given.items():
         if not _VARIABLE.fullmatch(name) or "\x00" in str(value):
             raise step_error(
-                f"{name!r} in `environment` is not a variable that a process can have",
-                remedy="Use letters, digits and underscores in names, and no NUL in values.",
+                f"{name!r} in `environment` is not a valid environment variable",
+                remedy="Use letters, digits and underscores in the name, and no NUL in the value.",
                 retry=False,
             )
     inherited = {name: os.environ.get(name, usual) for name, usual in _INHERITED.items()}
@@ -126,7 +126,7 @@ def _inside(tree: Path, directory: str) -> Path:
     if ".." in PurePath(directory).parts or not path.is_relative_to(tree) or not path.is_dir():
         raise step_error(
             f"`directory` {directory!r} is not a folder in the project's working tree",
-            remedy="Name a folder that is there, relative to the working tree, without `..`.",
+            remedy="Use an existing folder, relative to the working tree and without `..`.",
             retry=False,
         )
     return path
@@ -134,7 +134,7 @@ def _inside(tree: Path, directory: str) -> Path:
 
 def _not_started(program: str, error: OSError) -> ApplicationError:
     return step_error(
-        f"The program {program!r} cannot be started: {error.strerror}",
+        f"Cannot start the program {program!r}: {error.strerror}",
         remedy="Install it on the workers, or correct `command` in the blueprint.",
         retry=error.errno not in _PROGRAM_IS_WRONG,
     )
@@ -142,11 +142,11 @@ def _not_started(program: str, error: OSError) -> ApplicationError:
 
 def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationError:
     ended = (
-        f"was ended by {signal.Signals(-status).name}"
+        f"was terminated by {signal.Signals(-status).name}"
         if status < 0
-        else f"ended with exit status {status}"
+        else f"exited with status {status}"
     )
     return step_error(
         f"{redact(shlex.join(command))[:SHOWN]} {ended}\n\n{output.text}".rstrip(),
-        remedy="Read the output, correct what it complains about, then retry the step.",
+        remedy="Fix the problem shown in the output, then retry the step.",
     )

@@ -58,13 +58,13 @@ class Credentials:
             secret = await self._vault.find(project.owner, name)
         except (KeyMissing, Undecipherable, CredentialRefused) as error:
             raise step_error(
-                f"The credential {name!r} cannot be decrypted. {error}",
-                remedy="Ask an operator to give the workers that key, then retry.",
+                f"Cannot decrypt the credential {name!r}. {error}",
+                remedy="Ask an operator to add the key to the workers, then retry.",
             ) from error
         if secret is None:
             raise step_error(
-                f"There is no credential named {name!r}",
-                remedy=f"Use the credential {LOCAL!r}, or ask an operator for the right name.",
+                f"Credential {name!r} not found",
+                remedy=f"Use the credential {LOCAL!r}, or ask an operator for the correct name.",
                 retry=False,
             )
         learn(secret.value)
@@ -78,7 +78,7 @@ class Credentials:
                 probe.flush()
         except OSError as error:
             raise step_error(
-                f"The folder of repositories cannot be written: {error.strerror}",
+                f"Cannot write to the repositories folder: {error.strerror}",
                 remedy="Ask an operator to check the data folder's permissions and free space.",
             ) from error
 

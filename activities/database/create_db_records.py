@@ -88,6 +88,8 @@ class DatabaseSteps:
             if row is None:
                 return Removed()
             if any(getattr(row, column) != made.get(column) for column in _COMPARED):
-                raise left_behind(f"The record of repository {row.name}", "it was changed since")
+                raise left_behind(
+                    f"The record of repository {row.name}", "it was changed in the meantime"
+                )
             await connection.execute(delete(Repository).where(ours))
         return Removed([row.name])

@@ -67,14 +67,14 @@ def environment_specs(given: Sequence[EnvironmentSpec | str] | None) -> list[Env
         if not _NAME.fullmatch(spec.name) or spec.approvals < 0:
             raise _bad(f"{spec.name!r} with {spec.approvals} approvals")
     if len({spec.name for spec in specs}) < len(specs):
-        raise _bad("the same name twice")
+        raise _bad("duplicate names")
     return specs
 
 
 def _bad(what: str) -> ApplicationError:
     return step_error(
-        f"The environments are not valid: {what}",
-        remedy="Give each a name of its own in small letters, digits and dashes, "
+        f"Invalid environments: {what}",
+        remedy="Give each environment a unique name of lowercase letters, digits and hyphens, "
         "and 0 or more approvals.",
         retry=False,
     )
@@ -116,7 +116,7 @@ class EnvironmentSteps:
             for row in rows:
                 if row.approvals != made[row.name]:
                     raise left_behind(
-                        f"The environment {row.name}", "its approvals were changed since"
+                        f"The environment {row.name}", "its approvals were changed in the meantime"
                     )
             await connection.execute(delete(Environment).where(ours))
         return Removed(sorted(row.name for row in rows))

@@ -54,8 +54,8 @@ class FinalizeSteps:
             wrong += await _wrong_environments(connection, given)
         if wrong:
             raise step_error(
-                "What the steps made does not agree: " + "; ".join(wrong),
-                remedy="Put right what is named, or retry the step that makes it, then this one.",
+                "The results of the steps do not match: " + "; ".join(wrong),
+                remedy="Correct it, or retry the step that created it; then retry this step.",
                 retry=False,
             )
         environments = environment_specs(given.environments)
@@ -66,14 +66,14 @@ class FinalizeSteps:
 def _wrong_in_git(data_dir: Path, given: FinalizeInput) -> list[str]:
     path = repository_path(data_dir, given.project)
     if project_of(path) != given.project.id:
-        return [f"the repository {given.repository} is not there"]
+        return [f"the repository {given.repository} is missing"]
     if given.commit is None:
         return []
     with Repo(str(path)) as repo:
         # A person may have pushed on top of it by now.
         if any(commit.id == given.commit.encode() for commit in history(repo, head_of(repo))):
             return []
-    return [f"main of the repository {given.repository} does not have commit {given.commit}"]
+    return [f"the main branch of {given.repository} does not contain commit {given.commit}"]
 
 
 async def _wrong_record(connection: AsyncConnection, given: FinalizeInput) -> list[str]:

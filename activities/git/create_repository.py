@@ -64,9 +64,9 @@ class RepositorySteps:
                 create_bare(path, project.id)
             elif project_of(path) != project.id:
                 raise step_error(
-                    f"A repository named {project.owner}/{project.name} already exists "
-                    "and belongs to someone else",
-                    remedy="Choose another name, or have that repository moved away, then retry.",
+                    f"The repository {project.owner}/{project.name} already exists "
+                    "and belongs to another project",
+                    remedy="Choose another name, or move that repository away, then retry.",
                     retry=False,
                 )
         return CreatedRepository(name=project.name, url=str(path))
@@ -95,7 +95,7 @@ class RepositorySteps:
 
 def _refuse_foreign(path: Path, project: ProjectRef) -> None:
     if project_of(path) != project.id:
-        raise left_behind(_named(project), "it belongs to someone else")
+        raise left_behind(_named(project), "it belongs to another project")
 
 
 def _refuse_pushed(path: Path, project: ProjectRef) -> None:
@@ -105,7 +105,7 @@ def _refuse_pushed(path: Path, project: ProjectRef) -> None:
         others = set(repo.refs.allkeys()) - {HEADREF, MAIN}
     if pushed := sorted(moved | others):
         refs = b", ".join(pushed).decode(errors="replace")
-        raise left_behind(_named(project), f"somebody has pushed to it since ({refs})")
+        raise left_behind(_named(project), f"it has new commits ({refs})")
 
 
 def _named(project: ProjectRef) -> str:

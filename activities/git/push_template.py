@@ -101,8 +101,8 @@ def find_template(blueprints: Sequence[Path], name: str) -> Path:
         if found.is_dir() and found.is_relative_to(folder.resolve()):
             return found
     raise step_error(
-        f"There is no template {name!r} beside the blueprints",
-        remedy="Correct `template` in the blueprint; it is the name of a folder next to its file.",
+        f"Template {name!r} not found beside the blueprints",
+        remedy="Correct `template` in the blueprint: use the name of a folder beside its file.",
         retry=False,
     )
 
@@ -119,8 +119,8 @@ def _own_repository(data_dir: Path, project: ProjectRef) -> Path:
     path = repository_path(data_dir, project)
     if project_of(path) != project.id:
         raise step_error(
-            f"The project has no repository named {project.owner}/{project.name} of its own",
-            remedy="Let create_repository run before this step, then retry.",
+            f"The project has no repository {project.owner}/{project.name}",
+            remedy="Run create_repository before this step, then retry.",
             retry=False,
         )
     return path
@@ -135,8 +135,8 @@ def render(template: Path, folder: Path, answers: dict[str, Any]) -> None:
             run_copy(str(template), folder, data=answers, defaults=True, overwrite=True, quiet=True)
     except (CopierError, TemplateError, ValueError) as error:
         raise step_error(
-            f"The template {template.name!r} cannot be rendered: {error}",
-            remedy="Correct the template or the values that the blueprint gives it, then retry.",
+            f"Cannot render the template {template.name!r}: {error}",
+            remedy="Correct the template or its values in the blueprint, then retry.",
             retry=False,
         ) from error
 
@@ -182,7 +182,7 @@ def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> Obje
 
 def _pushed_by_somebody() -> ApplicationError:
     return step_error(
-        "The repository's main branch has commits that Stepway did not make",
-        remedy="Move these commits to another branch and delete main, or skip the template.",
+        "The main branch has commits that were not made by Stepway",
+        remedy="Move these commits to another branch and delete main, or skip this step.",
         retry=False,
     )

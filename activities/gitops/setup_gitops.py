@@ -87,9 +87,9 @@ class GitopsSteps:
         """Commit the project's manifests; no new commit where they are there already."""
         environments = environment_specs(given.environments)
         if not given.deploy:
-            return Skipped("The project is not to be deployed")
+            return Skipped("Deployment is turned off")
         if not environments:
-            return Skipped("The project has no environment to deploy to")
+            return Skipped("The project has no environments")
         activity.heartbeat(Progress(10, "Writing manifests"))
         deployment = Deployment(given.project, cluster_url(given.url, given.git_host), environments)
         files = manifests(deployment)
@@ -142,11 +142,11 @@ class GitopsSteps:
                 )
             if commit is not None:
                 return commit.decode()
-            activity.heartbeat(Progress(40, "Waiting for the gitops repository"))
+            activity.heartbeat(Progress(40, "Waiting for the GitOps repository"))
             time.sleep(random.uniform(0.01, 0.1))
         raise step_error(
-            "The gitops repository is in use: its main branch kept moving or stayed locked",
-            remedy="Retry the step; should it last, look for a stale main.lock in gitops.git.",
+            "The GitOps repository is busy: its main branch kept changing or stayed locked",
+            remedy="Retry the step. If that does not help, remove a stale main.lock in gitops.git.",
         )
 
 
@@ -157,8 +157,8 @@ def _put(
     folder = folder_of(repo, head, path) if head is not None else None
     if folder is not None and not _is_ours(repo, folder, project):
         raise step_error(
-            f"The gitops repository has manifests of someone else in {path}",
-            remedy="Choose another name, or have these manifests moved away, then retry.",
+            f"{path} in the GitOps repository belongs to another project",
+            remedy="Choose another name, or move these manifests away, then retry.",
             retry=False,
         )
     written = add_files(
@@ -175,11 +175,11 @@ def _take_out(repo: Repo, head: Commit | None, given: RemoveManifestsInput) -> l
     if folder is None:
         return []
     if not _is_ours(repo, folder, given.project):
-        raise left_behind(f"The folder {path}", "its manifests belong to someone else")
+        raise left_behind(f"The folder {path}", "its manifests belong to another project")
     commit = (given.result or {}).get("commit")
     made = commit_with_id(repo, commit) if commit else head
     if made is None or folder_of(repo, made, path) != folder:
-        raise left_behind(f"The folder {path}", "its manifests were changed since")
+        raise left_behind(f"The folder {path}", "its manifests were changed in the meantime")
     return [(f"{path}/{name.decode()}".encode(), None, None) for name in folder]
 
 

@@ -83,10 +83,10 @@ def check_rules(routers: Iterable[APIRouter]) -> None:
     for router in routers:
         for route in router.routes:
             if not isinstance(route, Guarded):
-                raise TypeError(f"{route} must be of a router with route_class=Guarded")
+                raise TypeError(f"{route} must belong to a router with route_class=Guarded")
             for method in route.methods or ():
                 if (method, route.path) not in ROUTES:
-                    raise TypeError(f"api/access.py has no rule for {method} {route.path}")
+                    raise TypeError(f"api/auth/policy.py has no rule for {method} {route.path}")
 
 
 async def admit(request: Request) -> Admission:
@@ -103,7 +103,7 @@ async def admit_by(request: Request, rule: Rule) -> Admission:
     person = await _person(request, rule)
     hides = not person.has(Scope.CONTROL)
     if rule.scope is not None and not person.has(rule.scope) and not rule.project:
-        raise Forbidden(f"This sign-in does not have the scope {rule.scope}.")
+        raise Forbidden(f"Your sign-in lacks the scope {rule.scope}.")
     if rule.project and rule.scope is not None and not person.admin:
         hides = await _look_at_project(request, person, rule.scope)
     return Admission(person, hides, lambda: admit_by(request, rule))
@@ -121,14 +121,14 @@ async def _look_at_project(request: Request, person: Person, scope: Scope) -> bo
     """Whether internals are hidden. Raises ProjectUnknown, Forbidden."""
     given = request.app.state.resources
     if not person.has(Scope.READ):
-        raise Forbidden(f"This sign-in does not have the scope {Scope.READ}.")
+        raise Forbidden(f"Your sign-in lacks the scope {Scope.READ}.")
     try:
         project_id = UUID(request.path_params["project_id"])
     except ValueError:
         return True  # The route itself says what is wrong with it.
     owner = await given.pool.fetchval("SELECT owner FROM projects WHERE id = $1", project_id)
     if owner is None or not given.rules.may(person, Scope.READ, owner):
-        raise ProjectUnknown(f"No project has the id {project_id}.")
+        raise ProjectUnknown(f"Project {project_id} not found.")
     if not given.rules.may(person, scope, owner):
-        raise Forbidden("You may see this project, but not control it.")
+        raise Forbidden("You can view this project but not control it.")
     return not given.rules.may(person, Scope.CONTROL, owner)

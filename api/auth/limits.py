@@ -70,7 +70,7 @@ class Limits:
         if person is LOCAL:
             return
         if wait := self._starts.wait(person.name):
-            raise TooMany("You have started too many projects in a short time.", wait)
+            raise TooMany("You started too many projects in a short time; try again later.", wait)
         self._starts.take(person.name)
         unfinished = await self._pool.fetchval(
             """
@@ -81,7 +81,7 @@ class Limits:
         )
         if unfinished >= self._unfinished:
             raise TooMany(
-                f"{owner} has {unfinished} initializations that have not ended: "
+                f"{owner} already has {unfinished} unfinished initializations; "
                 "finish or cancel some first.",
                 60,
             )
@@ -89,7 +89,7 @@ class Limits:
     def open_stream(self, person: Person) -> None:
         """Count a stream until it is closed. Raises TooMany."""
         if person is not LOCAL and self._open[person.name] >= self._streams:
-            raise TooMany(f"You have {self._streams} streams open already.", 10)
+            raise TooMany(f"You already have {self._streams} open streams.", 10)
         self._open[person.name] += 1
 
     def close_stream(self, person: Person) -> None:
@@ -108,7 +108,7 @@ class Failures:
     def check(self, address: str) -> None:
         """Raises TooMany while the address has to wait."""
         if wait := self._buckets.wait(network(address)):
-            raise TooMany("Too many failed sign-ins from this address.", wait)
+            raise TooMany("Too many failed sign-ins from this address; try again later.", wait)
 
     def count(self, address: str) -> None:
         """A sign-in failed."""

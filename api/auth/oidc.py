@@ -60,8 +60,8 @@ class OpenId:
         name = str(claims.get(self._settings.oidc_owner_claim, ""))
         if not NAME.fullmatch(name) or name.startswith(GROUP):
             raise NotSignedIn(
-                f"The claim {self._settings.oidc_owner_claim} is missing, or cannot own anything: "
-                "an operator may choose another in STEPWAY_OIDC_OWNER_CLAIM."
+                f"The claim {self._settings.oidc_owner_claim} is missing or not a valid owner "
+                "name. An operator can choose another claim with STEPWAY_OIDC_OWNER_CLAIM."
             )
         groups = frozenset(_groups(claims.get(self._settings.oidc_groups_claim)))
         scopes = {Scope(scope) for scope in self._settings.oidc_scopes}
@@ -92,7 +92,7 @@ PAUSE = 10.0
 
 LARGEST = 512 * 1024
 
-AWAY = "The OpenID provider's keys cannot be had now, so nobody can be signed in; try again."
+AWAY = "The identity provider is unavailable; try again."
 
 
 class KeySet:
@@ -137,14 +137,14 @@ class KeySet:
                 self._keys = await self._fetch()
                 self._fetched_at = self._clock()
             except (httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
-                logger.warning("The keys of %s cannot be fetched: %r", self._issuer, error)
+                logger.warning("Cannot fetch the keys of %s: %r", self._issuer, error)
 
     async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
         async with httpx.AsyncClient(timeout=5, transport=self._transport) as http:
             where = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
             found = await _json(http, where)
             if found["issuer"] != self._issuer:
-                raise ValueError(f"{where} is of another issuer, {found['issuer']!r}")
+                raise ValueError(f"{where} names another issuer: {found['issuer']!r}")
             keys = jwt.PyJWKSet.from_dict(await _json(http, found["jwks_uri"])).keys
         by_id: dict[str | None, jwt.PyJWK] = {key.key_id: key for key in keys}
         if len(keys) == 1:
@@ -157,6 +157,6 @@ async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     answer = await http.get(url)
     answer.raise_for_status()
     if len(answer.content) > LARGEST:
-        raise ValueError(f"{url} is larger than anything expected")
+        raise ValueError(f"{url} is larger than {LARGEST} bytes")
     found: dict[str, Any] = answer.json()
     return found

@@ -12,7 +12,7 @@ from stepway.runtime.setting_types import LOOPBACK
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
-FOREIGN = "A page of another site may not do this."
+FOREIGN = "Requests from pages of another site are not allowed."
 
 
 class Origins:
@@ -45,8 +45,8 @@ class Origins:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
         if host is None or host not in (*LOOPBACK, self._public.hostname):
             raise Forbidden(
-                "Without sign-in only this machine is served. Behind something that signs people "
-                "in, set STEPWAY_PUBLIC_URL to the address that they use."
+                "Without sign-in, Stepway serves this machine only. Behind a proxy that "
+                "authenticates users, set STEPWAY_PUBLIC_URL to the public address."
             )
 
     def _is_ours(self, origin: str, request: Request) -> bool:

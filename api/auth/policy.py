@@ -25,7 +25,7 @@ NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 def owner_name(name: str) -> str:
     """The name itself. Raises ValueError where nothing can be owned by it."""
     if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot own anything: use letters, digits, . _ @ + -")
+        raise ValueError(f"{name!r} is not a valid owner name: use letters, digits, . _ @ + -")
     return name
 
 

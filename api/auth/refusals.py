@@ -29,7 +29,9 @@ class NotSignedIn(Refusal):
 
     status = HTTPStatus.UNAUTHORIZED
 
-    def __init__(self, text: str = "Sign in: send a token as `Authorization: Bearer …`.") -> None:
+    def __init__(
+        self, text: str = "Sign in: send a token as `Authorization: Bearer TOKEN`."
+    ) -> None:
         super().__init__(text, WWW_Authenticate="Bearer")
 
 

@@ -22,7 +22,7 @@ PLAIN_COOKIE = "stepway"
 """Only for this machine, where a page may come by plain HTTP."""
 
 
-OVER = "This token or session is not valid, or is not any more."
+OVER = "This token or session is invalid or has expired."
 
 
 class SignIn:

@@ -46,8 +46,8 @@ SLOW_AT_LEAST = 500
 """Milliseconds: for what takes a few of them, the p95 says nothing to a person."""
 
 CLOSED = (
-    "The initialization's workflow was closed from outside; the record will say so within a "
-    "minute. It can be retried."
+    "The workflow of this initialization was closed outside Stepway. The record is updated within "
+    "a minute; then retry the initialization."
 )
 
 
@@ -100,7 +100,7 @@ class Commands:
         if await self._is_there(project_id, new.digest):
             return project_id, False
         if await self._records.named(owner, new.name):
-            raise NameTaken(f"There is a project named {new.name} already.")
+            raise NameTaken(f"A project named {new.name} already exists.")
         project = {"id": str(project_id), "name": new.name, "owner": owner}
         given = InitializationInput(
             project_id=str(project_id),
@@ -191,13 +191,13 @@ class Commands:
     async def _is_there(self, project_id: UUID, digest: str) -> bool:
         found = await self._records.find(project_id)
         if found and found.request_hash != digest:
-            raise KeyReused("This Idempotency-Key was used for another request.")
+            raise KeyReused("This Idempotency-Key was already used for a different request.")
         return found is not None
 
     async def _must_have(self, project_id: UUID, step: str) -> None:
         names = [record.step for record in await self._records.steps(project_id)]
         if step not in names:
-            raise StepUnknown(f"There is no step {step}; there are {', '.join(names)}.")
+            raise StepUnknown(f"Unknown step {step}; available steps: {', '.join(names)}.")
 
     async def _update(self, project: ProjectRecord, name: str, argument: Any) -> None:
         """Send an update to an initialization that has not ended."""
@@ -277,8 +277,8 @@ def _judge(board: Board, step: str, *, ended: bool) -> None:
 
 def _ended(project: ProjectRecord) -> str:
     if project.status == "active":
-        return "The initialization has ended: the project is active, and nothing is left to do."
-    return f"The initialization has ended: the project is {project.status}. It can be retried."
+        return "The initialization has ended: the project is active."
+    return f"The initialization has ended: the project is {project.status}. You can retry it."
 
 
 def _no_clock() -> datetime:

@@ -32,8 +32,8 @@ def _check(place: str, text: str) -> None:
         raise ValueError(f"{place} {problem}")
     if redact(text) != text:
         raise ValueError(
-            f"{place} looks like it holds a secret: keep it with `stepway credential set` and "
-            "give the credential's name"
+            f"{place} looks like a secret: store it with `stepway credential set` and use the "
+            "credential's name"
         )
 
 
@@ -61,8 +61,7 @@ async def refuse_secrets(given: AppResources, owner: str, parameters: Mapping[st
     for name, value in parameters.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if found := await given.vault.found_in(owner, text):
-            detail = (
-                f"It holds the secret of the credential {found}: give the name {found} instead."
-            )
+            detail = f"contains the secret of the credential {found}; use its name instead"
             wrong = {"name": name, "pointer": f"/parameters/{name}", "detail": detail}
+            wrong |= {"code": "secret", "expected": found}
             raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", [wrong])

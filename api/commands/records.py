@@ -16,7 +16,7 @@ from stepway.workflows.model.messages import Resumed
 from stepway_tracking.record.errors import ProjectUnknown
 from stepway_tracking.record.facts import ProjectStatus, StepStatus
 
-LOST = "The workflow that ran this step was closed before the step had ended."
+LOST = "The workflow that ran this step was closed before the step ended."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Records:
         """The project. Raises ProjectUnknown."""
         found = await self._find("id = $1", project_id)
         if found is None:
-            raise ProjectUnknown(f"There is no project {project_id}.")
+            raise ProjectUnknown(f"Project {project_id} not found.")
         return found
 
     async def find(self, project_id: UUID) -> ProjectRecord | None:

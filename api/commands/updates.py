@@ -45,8 +45,8 @@ DEADLINE = timedelta(seconds=8)
 PATIENCE is for the answer's way, and for clocks that differ."""
 
 UNCONFIRMED = (
-    "Temporal, Postgres or every worker was out of reach, and nothing has confirmed this in time. "
-    "Look whether it was done before you try again."
+    "Not confirmed in time: Temporal, Postgres or all workers were unreachable. "
+    "Check whether the request took effect before you try again."
 )
 
 _KINDS: dict[str, type[Exception]] = {
@@ -126,9 +126,9 @@ class Updates:
         if self._page:
             project = f"[{project}]({self._page}/projects/{given.project_id})"
         return (
-            f"Project **{project}** of {cell(given.owner)}, blueprint "
-            f"{given.plan.blueprint}, asked for by {cell(given.actor)}. "
-            f"Project id `{given.project_id}`."
+            f"Project **{project}**, owner {cell(given.owner)}, blueprint "
+            f"{given.plan.blueprint}, requested by {cell(given.actor)}. "
+            f"Project ID `{given.project_id}`."
         )
 
 
@@ -147,10 +147,10 @@ async def _answered(call: Awaitable[Any]) -> Any:
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise NotConfirmed(UNCONFIRMED) from error
     except WorkflowAlreadyStartedError as error:
-        raise Refused("An initialization of that key has ended already.") from error
+        raise Refused("The initialization for this key has already ended.") from error
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise WorkflowClosed("No workflow runs for this project.") from error
+            raise WorkflowClosed("No workflow is running for this project.") from error
         raise NotConfirmed(UNCONFIRMED) from error
 
 

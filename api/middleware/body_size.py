@@ -24,7 +24,7 @@ class SizeLimit:
             largest = CODEC_BYTES if scope["path"].startswith(CODEC) else REQUEST_BYTES
             length = Headers(scope=scope).get("content-length", "0")
             if not length.isdecimal() or int(length) > largest:
-                detail = f"A request here may have {largest} bytes at most."
+                detail = f"The request body must not exceed {largest} bytes."
                 answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
                 await answer(scope, receive, send)
                 return

@@ -34,10 +34,10 @@ RETRY = (500, 2000)
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `snapshot`, `step`, `project`, `end`, with their version as id.",
+        "description": "Events `snapshot`, `step`, `project` and `end`; the ID is the version.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    204: {"description": "The initialization ended at the version that the client has."},
+    204: {"description": "The initialization ended at the client's version."},
 }
 
 

@@ -43,7 +43,7 @@ async def ready(given: Resources) -> schemas.Readiness | Response:
     degraded = [] if given.hub.redis_connected else ["redis"]
     if not missing:
         return schemas.Readiness(status="ready", degraded=degraded)
-    detail = f"Out of reach: {', '.join(missing)}."
+    detail = f"Unavailable: {', '.join(missing)}."
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, missing=missing, degraded=degraded)
 
 

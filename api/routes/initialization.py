@@ -58,7 +58,7 @@ async def get_history(
     given: Resources,
     after: Annotated[int, Query(ge=0, le=MAX_VERSION)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    progress: Annotated[bool, Query(description="Include those of mere progress.")] = False,
+    progress: Annotated[bool, Query(description="Include progress updates.")] = False,
 ) -> Response:
     """What happened after a version: who did what, when."""
     items, next_after = await given.reader.history(project_id, after, limit, progress=progress)
@@ -72,4 +72,4 @@ async def require_step(project_id: ProjectId, step: str, given: Resources) -> No
     """Raise ProjectUnknown, or StepUnknown naming those that exist."""
     names = known(await given.reader.step_names(project_id), project_id)
     if step.partition(".")[0] not in names:
-        raise StepUnknown(f"There is no step {step!r}; there are {', '.join(names)}.")
+        raise StepUnknown(f"Unknown step {step!r}; available steps: {', '.join(names)}.")

@@ -36,15 +36,15 @@ class HubCollector(Collector):
         """The counts as they are now."""
         hub, counts = self._hub, self._hub.counts
         gauges = {
-            "stepway_streams_open": ("Event streams that are open.", hub.streams),
+            "stepway_streams_open": ("Open event streams.", hub.streams),
             "stepway_projects_watched": ("Projects with open streams.", hub.projects),
-            "stepway_redis_connected": ("1 while nudges arrive.", hub.redis_connected),
+            "stepway_redis_connected": ("1 while connected to Redis.", hub.redis_connected),
         }
         counters = {
-            "stepway_streams_opened": ("Streams ever opened.", counts.streams_opened),
-            "stepway_streams_refused": ("Streams beyond the limit.", counts.streams_refused),
+            "stepway_streams_opened": ("Streams opened.", counts.streams_opened),
+            "stepway_streams_refused": ("Streams refused at the limit.", counts.streams_refused),
             "stepway_streams_too_slow": ("Streams closed as too slow.", counts.streams_too_slow),
-            "stepway_events_received": ("Events that Redis brought.", counts.events_received),
+            "stepway_events_received": ("Events received from Redis.", counts.events_received),
             "stepway_events_sent": ("Events sent to clients.", hub.events_sent),
             "stepway_gaps_repaired": ("Reads of missed events.", counts.gaps_repaired),
             "stepway_snapshots_read": ("Snapshots read from Postgres.", counts.snapshots_read),
@@ -70,7 +70,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "stepway_http_request_duration_seconds",
-            "How long requests took, streams left out.",
+            "Duration of requests, except streams.",
             ("method", "route"),
             registry=self._registry,
         )

@@ -34,7 +34,7 @@ async def list_projects(
     asker: Asker,
     status: ProjectStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="A page's `next_cursor`.")] = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
 ) -> Response:
     """The projects that one may read, newest first."""
     owners = given.rules.visible(asker)
@@ -58,7 +58,8 @@ def project_name(name: str) -> str:
     """The name, if it is one. Raises ValueError, which says what a name is."""
     if not re.fullmatch(NAME, name):
         raise ValueError(
-            "a name is 3 to 40 of a-z, 0-9 and -, begins with a letter and does not end with -"
+            "must be 3–40 lowercase letters, digits or hyphens, start with a letter "
+            "and not end with a hyphen"
         )
     return name
 
@@ -74,7 +75,10 @@ class CreateProject(BaseModel):
     name: Annotated[
         str,
         AfterValidator(project_name),
-        Field(description="3 to 40 of a-z, 0-9 and -.", json_schema_extra={"pattern": NAME}),
+        Field(
+            description="3–40 lowercase letters, digits or hyphens.",
+            json_schema_extra={"pattern": NAME},
+        ),
     ]
     blueprint: Annotated[Text, Field(max_length=63)] = "web-service"
     parameters: Parameters = Field(default_factory=dict)
@@ -98,7 +102,7 @@ async def create_project(
     """Start an initialization; the same key and body again answer 200 with the same project."""
     owner = body.owner or asker.name
     if not given.rules.may(asker, Scope.CREATE, owner):
-        raise Forbidden(f"You may not make projects for {owner}.")
+        raise Forbidden(f"You are not allowed to create projects for {owner}.")
     await given.limits.start(asker, owner)
     await refuse_secrets(given, owner, body.parameters)
     new = NewProject(body.name, body.blueprint, body.parameters)

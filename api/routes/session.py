@@ -57,7 +57,7 @@ async def create_session(request: Request, given: Resources, asker: Asker) -> Re
     if bearer(request) is None:
         raise NotSignedIn
     if not sign_in.may_keep_session(request):
-        raise Forbidden("A session needs HTTPS; behind a proxy that has it set STEPWAY_PUBLIC_URL.")
+        raise Forbidden("Sessions require HTTPS; behind an HTTPS proxy, set STEPWAY_PUBLIC_URL.")
     value, expires_at = await sign_in.sessions.create(asker)
     response = _answer(_state(asker, required=True).model_copy(update={"expires_at": expires_at}))
     response.set_cookie(

@@ -22,7 +22,7 @@ def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
-        raise ValueError("must be a time between the years 1 and 9999") from error
+        raise ValueError("must be between the years 1 and 9999") from error
 
 
 @router.get("/steps", response_model=list[schemas.StepStatistics], responses=problems(422, 503))
@@ -32,7 +32,7 @@ async def get_step_statistics(
     blueprint: Annotated[Text | None, Query(max_length=200)] = None,
     since: Annotated[
         Annotated[datetime, AfterValidator(_utc)] | None,
-        Query(description="An ISO date or time; UTC without an offset."),
+        Query(description="ISO 8601 date or time; UTC if it has no offset."),
     ] = None,
 ) -> Response:
     """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""

@@ -21,8 +21,8 @@ class ApiUnreachable(ClientError):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"no Stepway API answers at {url}: "
-            "start one with `stepway up`, or set STEPWAY_API_URL to where it is"
+            f"no Stepway API responds at {url}; "
+            "start one with `stepway up`, or set STEPWAY_API_URL to its address"
         )
 
 
@@ -30,7 +30,7 @@ class AnswerLost(ClientError):
     """The request went out and the connection broke, so it may or may not have been taken."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(f"the connection to {url} broke before the answer came")
+        super().__init__(f"the connection to {url} was lost before the response arrived")
 
 
 class ApiRefused(ClientError):
@@ -43,13 +43,13 @@ class ApiRefused(ClientError):
 
 def problem_text(status: int, problem: dict[str, Any]) -> str:
     """A problem (RFC 9457) as lines: what is wrong, then each part of the input it names."""
-    whole = str(problem.get("detail") or problem.get("title") or f"the API answered {status}")
+    whole = str(problem.get("detail") or problem.get("title") or f"the API returned {status}")
     parts = [(_place(error), str(error["detail"])) for error in problem.get("errors") or []]
     lines = [whole, *(f"  {place}: {detail}" for place, detail in parts if detail not in whole)]
     if status == HTTPStatus.UNAUTHORIZED:
-        lines.append("  set STEPWAY_API_TOKEN to a token of yours")
+        lines.append("  set STEPWAY_API_TOKEN to a valid token")
     return "\n".join(lines)
 
 
 def _place(error: dict[str, Any]) -> str:
-    return str(error.get("name") or error.get("pointer") or "the body")
+    return str(error.get("name") or error.get("pointer") or "body")

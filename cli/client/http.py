@@ -107,10 +107,10 @@ class Api:
             return project
         found = [p for p in self.projects(limit=_PAGE) if p["name"] == project]
         if not found:
-            raise ClientError(f"no project {project!r}: `stepway list` shows the projects")
+            raise ClientError(f"no project named {project!r}; see `stepway list`")
         if len(found) > 1:
-            owners = "".join(f"\n  {p['id']}  of {p['owner']}" for p in found)
-            raise ClientError(f"several projects are named {project!r}, give the id:{owners}")
+            owners = "".join(f"\n  {p['id']}  owner {p['owner']}" for p in found)
+            raise ClientError(f"several projects are named {project!r}; use the ID:{owners}")
         return str(found[0]["id"])
 
 
@@ -140,7 +140,9 @@ def _answer(response: httpx.Response) -> Any:
 def _refused(response: httpx.Response) -> ApiRefused:
     if "json" not in response.headers.get("content-type", ""):
         where = f"{response.status_code} from {response.url}"
-        return ApiRefused(response.status_code, f"{where}: is STEPWAY_API_URL the Stepway API's?")
+        return ApiRefused(
+            response.status_code, f"{where}: not a Stepway API; check STEPWAY_API_URL"
+        )
     return ApiRefused(response.status_code, problem_text(response.status_code, response.json()))
 
 

@@ -13,7 +13,7 @@ Parameters: TypeAlias = Annotated[
         "--param",
         "-p",
         metavar="KEY=VALUE",
-        help="A parameter, as often as needed. JSON where it is JSON (3, true, [1, 2]), else text.",
+        help="Set a parameter (repeatable). Parsed as JSON if valid, otherwise text.",
     ),
 ]
 

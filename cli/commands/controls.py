@@ -11,59 +11,57 @@ from stepway.cli.client.http import Api, Json, connect, step_path
 from stepway.cli.client.parameters import Parameters, parse_parameters
 from stepway.cli.view.output import confirmed, say
 
-Project: TypeAlias = Annotated[str, typer.Argument(help="Id or name.")]
-Step: TypeAlias = Annotated[str, typer.Argument(help="The step's name, as in `steps --json`.")]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Project: TypeAlias = Annotated[str, typer.Argument(help="Project ID or name.")]
+Step: TypeAlias = Annotated[str, typer.Argument(help="Step name, as in `stepway steps --json`.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
 def retry(
     project: Project,
     step: Annotated[
-        str | None, typer.Argument(help="The step's name. Without it: all that failed.")
+        str | None, typer.Argument(help="Step name. Without it, all failed steps are retried.")
     ] = None,
     param: Parameters = None,
     yes: Yes = False,
 ) -> None:
-    """Run a failed step again and what needs it, or all that failed."""
+    """Retry a failed step and the steps that depend on it, or all failed steps."""
     changed = parse_parameters(param)
     if changed and step is None:
-        raise typer.BadParameter("changed parameters need a STEP", param_hint="--param")
+        raise typer.BadParameter("requires a STEP", param_hint="--param")
     api = connect()
     project_id = api.find(project)
     if step is None:
-        _ask(f"Retry all of {project} that failed?", yes)
+        _ask(f"Retry all failed steps of {project}?", yes)
         _control(api, project, f"/projects/{project_id}/initialization/retry", {})
-        say(f"Retrying {project}. Watch it: stepway watch {project}")
+        say(f"Retrying {project}. Follow progress: stepway watch {project}")
         return
     path = step_path(project_id, step, "retry")
     _show_preview(api.get(path))
     _ask(f"Retry {step} of {project}?", yes)
     _control(api, project, path, {"parameters": changed} if changed else {})
-    say(f"Retrying {step}. Watch it: stepway watch {project}")
+    say(f"Retrying {step}. Follow progress: stepway watch {project}")
 
 
 def skip(
     project: Project,
     step: Step,
-    reason: Annotated[str, typer.Option(help="Why; kept in the history.")],
+    reason: Annotated[str, typer.Option(help="Reason, recorded in the history.")],
     yes: Yes = False,
 ) -> None:
-    """Go on without a failed step, where the blueprint allows it."""
+    """Skip a failed step that the blueprint marks as optional."""
     api = connect()
     path = step_path(api.find(project), step, "skip")
-    _ask(f"Go on without {step} of {project}?", yes)
+    _ask(f"Skip {step} of {project}?", yes)
     _control(api, project, path, {"reason": reason})
-    say(f"Skipped {step}. Watch it: stepway watch {project}")
+    say(f"Skipped {step}. Follow progress: stepway watch {project}")
 
 
 def cancel(
     project: Project,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Also take back what the steps made.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Also roll back completed steps.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Stop an initialization."""
+    """Cancel an initialization."""
     api = connect()
     project_id = api.find(project)
     found = api.initialization(project_id)
@@ -72,29 +70,29 @@ def cancel(
         _show_cancel(found["steps"], undo)
         _ask(f"Cancel the initialization of {project}?", yes)
     _control(api, project, f"/projects/{project_id}/initialization/cancel", {"undo": undo})
-    say(f"Cancelling {project}. Watch it: stepway watch {project}")
+    say(f"Cancelling {project}. Follow progress: stepway watch {project}")
 
 
 def _control(api: Api, project: str, path: str, body: Json) -> None:
     try:
         api.post(path, body)
     except AnswerLost as error:
-        message = f"{error}; `stepway watch {project}` shows whether it was taken"
+        message = f"{error}; run `stepway watch {project}` to see whether it was accepted"
         raise ClientError(message) from error
 
 
 def _ask(question: str, yes: bool) -> None:
     if not confirmed(question, yes):
-        say("Nothing was done.")
+        say("Nothing was changed.")
         raise typer.Exit(1)
 
 
 def _show_preview(preview: Json) -> None:
-    say(f"Will run:   {_names(preview['runs'])}")
-    say(f"Stays done: {_names(preview['keeps'])}")
+    say(f"Will run: {_names(preview['runs'])}")
+    say(f"Kept:     {_names(preview['keeps'])}")
     for made in preview.get("objects", []):
         what = ", ".join(f"{name} {value}" for name, value in made["what"].items() if plain(value))
-        say(f"Exists:     {made['display_name']}: {what}")
+        say(f"Reused:   {made['display_name']}: {what}")
 
 
 def plain(value: object) -> bool:
@@ -107,11 +105,11 @@ def _show_cancel(steps: list[Json], undo: bool) -> None:
     for step in steps:
         if not step["parent_step"]:
             by_status.setdefault(step["status"], []).append(step["step"])
-    say(f"Stops:      {_names(by_status.get('running', []))}")
-    say(f"Never runs: {_names(by_status.get('pending', []))}")
+    say(f"Will stop:      {_names(by_status.get('running', []))}")
+    say(f"Will skip:      {_names(by_status.get('pending', []))}")
     done = by_status.get("completed", [])
-    say(f"Takes back: {_names(done[::-1])}" if undo else f"Stays:      {_names(done)}")
+    say(f"Will roll back: {_names(done[::-1])}" if undo else f"Kept:           {_names(done)}")
 
 
 def _names(steps: list[str]) -> str:
-    return ", ".join(steps) or "nothing"
+    return ", ".join(steps) or "none"

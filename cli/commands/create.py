@@ -13,24 +13,25 @@ from stepway.cli.client.http import Api, Json, connect
 from stepway.cli.client.parameters import Parameters, parse_parameters
 from stepway.cli.commands.watch import watch_project
 from stepway.cli.view.output import print_json, say
+from stepway.cli.view.text import counted
 
 
 def create(
-    name: Annotated[str, typer.Argument(help="3 to 40 of a-z, 0-9 and -, a letter first.")],
+    name: Annotated[str, typer.Argument(help="3–40 lowercase letters, digits or hyphens.")],
     blueprint: Annotated[
-        str | None, typer.Option("--blueprint", "-b", help="The project's type.")
+        str | None, typer.Option("--blueprint", "-b", help="Blueprint to use.")
     ] = None,
     param: Parameters = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it live, as watch.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow progress live.")] = False,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(help="The same key again finds the same project. Default: a random one."),
+        typer.Option(help="A repeated key returns the same project. Default: a random key."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the initialization.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Start the initialization of a project."""
+    """Create a project and start its initialization."""
     if watch and as_json:
-        raise typer.BadParameter("--watch and --json exclude each other")
+        raise typer.BadParameter("--watch and --json cannot be combined")
     body: Json = {"name": name, "parameters": parse_parameters(param)}
     if blueprint is not None:
         body["blueprint"] = blueprint
@@ -40,11 +41,11 @@ def create(
     if as_json:
         print_json(started)
         return
-    steps = len(started["steps"])
-    say(f"Started {project['name']} ({project['blueprint']}, {steps} steps, id {project['id']})")
+    steps = counted(len(started["steps"]), "step")
+    say(f"Started {project['name']} ({project['blueprint']}, {steps}, ID {project['id']})")
     if watch:
         raise typer.Exit(watch_project(api, project["id"]))
-    say(f"Watch it: stepway watch {project['name']}")
+    say(f"Follow progress: stepway watch {project['name']}")
 
 
 def _start(api: Api, body: Json, key: str) -> Json:
@@ -61,6 +62,6 @@ def _start(api: Api, body: Json, key: str) -> Json:
 
 def _again(key: str) -> str:
     return (
-        "the project may have been started all the same; the same command with "
-        f"--idempotency-key {key} finds it, or starts it"
+        "the project may have been created anyway; run the same command with "
+        f"--idempotency-key {key} to find or create it"
     )

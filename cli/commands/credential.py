@@ -11,31 +11,33 @@ import typer
 from stepway.cli.client.errors import ClientError
 from stepway.cli.run.database import on_database
 from stepway.cli.view.output import print_json, print_table, say
-from stepway.cli.view.text import date_and_clock
+from stepway.cli.view.text import counted, date_and_clock
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import open_keyring
 from stepway.vault.keys import new_key
 from stepway.vault.vault import EVERYONE, Vault
 
-app = typer.Typer(no_args_is_help=True, help="Keep the secrets that steps use.")
+app = typer.Typer(no_args_is_help=True, help="Manage the credentials that steps use.")
 
 T = TypeVar("T")
 
-Name = Annotated[str, typer.Argument(help="What a blueprint's step calls it by.")]
-Owner = Annotated[str, typer.Option(help="Whose projects may use it; * is everyone's.")]
+Name = Annotated[str, typer.Argument(help="Credential name, as used in blueprints.")]
+Owner = Annotated[str, typer.Option(help="Owner whose projects may use it; * for everyone.")]
 
 
 @app.command("set")
 def set_credential(
     name: Name,
     owner: Owner = EVERYONE,
-    account: Annotated[str, typer.Option(help="Whom it signs in as. Default: its name.")] = "",
+    account: Annotated[
+        str, typer.Option(help="Account name. Default: the credential's name.")
+    ] = "",
 ) -> None:
-    """Keep a secret, read from standard input or asked for; never given as an argument."""
+    """Store a secret, read from standard input or entered at a prompt."""
     value = _secret()
     _with_vault(lambda vault: vault.put(owner, name, value, account))
-    say(f"Kept {name} of {_shown(owner)}")
+    say(f"Stored {name} for {_shown(owner)}")
 
 
 @app.command("list")
@@ -65,17 +67,19 @@ def list_credentials(
 
 @app.command()
 def remove(name: Name, owner: Owner = EVERYONE) -> None:
-    """Forget a credential."""
+    """Delete a credential."""
     if not _with_vault(lambda vault: vault.remove(owner, name)):
-        raise ClientError(f"{_shown(owner)} has no credential {name!r}: `stepway credential list`")
-    say(f"Removed {name} of {_shown(owner)}")
+        raise ClientError(
+            f"no credential {name!r} for {_shown(owner)}; see `stepway credential list`"
+        )
+    say(f"Removed {name} for {_shown(owner)}")
 
 
 @app.command("new-key")
 def print_new_key(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as 2026-07.")],
+    key_id: Annotated[str, typer.Argument(help="Key ID, for example 2026-07.")],
 ) -> None:
-    """Print a fresh key for STEPWAY_SECRET_KEYS; put it before the ones in use."""
+    """Print a new key for STEPWAY_SECRET_KEYS; list it first, before the keys in use."""
     try:
         typer.echo(new_key(key_id))
     except ValueError as error:
@@ -84,9 +88,9 @@ def print_new_key(
 
 @app.command()
 def rotate() -> None:
-    """Encrypt every credential with the newest key; older ones are needed for Temporal only."""
+    """Re-encrypt all credentials with the newest key; Temporal still needs the older keys."""
     again = _with_vault(lambda vault: vault.encrypt_again())
-    say(f"Encrypted again: {again}")
+    say(f"Re-encrypted: {counted(again, 'credential')}")
 
 
 def _secret() -> str:

@@ -22,12 +22,12 @@ PORT = 8000
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="Stop everything as soon as the project is done.")
+        bool, typer.Option("--once", help="Stop everything when the project is done.")
     ] = False,
 ) -> None:
-    """Bring everything up, initialize one project and show it; then serve until Ctrl-C.
+    """Start everything, create a sample project and follow it; then serve until Ctrl-C.
 
-    With --once: leaves with 0 when the project is active, 1 when it has failed.
+    With --once: exits 0 when the project is active, 1 if it failed.
     """
     statuses: list[int] = []
     run(_demo(load_settings(), once, statuses))
@@ -45,7 +45,9 @@ async def _demo(settings: Settings, once: bool, statuses: list[int]) -> None:
             statuses.append(watching.result())
         if once or stopped.done():
             return
-        typer.echo("Serving on; Ctrl-C stops everything. Another project: stepway create NAME")
+        typer.echo(
+            "Still serving; press Ctrl-C to stop. Create another project: stepway create NAME"
+        )
         await stopped
 
 

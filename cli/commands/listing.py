@@ -19,14 +19,14 @@ from stepway.cli.view.words import STYLES
 from stepway_tracking.record.facts import ProjectStatus
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Project: TypeAlias = Annotated[str, typer.Argument(help="Id or name.")]
+Project: TypeAlias = Annotated[str, typer.Argument(help="Project ID or name.")]
 
 _PAGE = 100
 
 
 def list_projects(
-    status: Annotated[ProjectStatus | None, typer.Option(help="Only those in this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    status: Annotated[ProjectStatus | None, typer.Option(help="Filter by status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the projects, newest first."""
@@ -38,27 +38,31 @@ def list_projects(
         columns = ("Name", "Blueprint", "Status", "Progress", "Created")
         print_table(columns, (_project_row(project) for project in found))
     else:
-        say("No projects yet: stepway create NAME" if status is None else f"None is {status}.")
+        say(
+            f"No {status} projects."
+            if status
+            else "No projects yet. Create one: stepway create NAME"
+        )
 
 
 def steps(project: Project, as_json: AsJson = False) -> None:
-    """List the steps of a project's initialization."""
+    """List the steps of an initialization."""
     api = connect()
     project_id = api.find(project)
     if as_json:
         print_json(api.get(f"/projects/{project_id}/initialization/steps"))
         return
     state = from_snapshot(api.initialization(project_id))
-    say(f"{state.project['name']}: {state.status}, {state.progress:.0f}% (id {project_id})\n")
+    say(f"{state.project['name']}: {state.status}, {state.progress:.0f}% (ID {project_id})\n")
     console().print(step_table(in_order(state), datetime.now(UTC)))
 
 
 def attempts(
     project: Project,
-    step: Annotated[str, typer.Argument(help="The step's name, as in `steps --json`.")],
+    step: Annotated[str, typer.Argument(help="Step name, as in `stepway steps --json`.")],
     as_json: AsJson = False,
 ) -> None:
-    """List every attempt of a step, with its error."""
+    """List the attempts of a step, with their errors."""
     api = connect()
     found = api.get(step_path(api.find(project), step, "attempts"))
     if as_json:
@@ -70,12 +74,12 @@ def attempts(
 
 def history(
     project: Project,
-    after: Annotated[int, typer.Option(min=0, help="Only what came after this version.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
-    progress: Annotated[bool, typer.Option(help="Mere progress of a step too.")] = False,
+    after: Annotated[int, typer.Option(min=0, help="Show only changes after this version.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows.")] = None,
+    progress: Annotated[bool, typer.Option(help="Include progress updates.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what happened to a project, and who did it."""
+    """Show the history of a project."""
     api = connect()
     found = list(islice(_events(api, api.find(project), after, progress), limit))
     if as_json:

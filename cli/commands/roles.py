@@ -28,24 +28,22 @@ from stepway.worker import running_worker
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-Host = Annotated[str, typer.Option(help="The address to serve on.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on; 0 takes any.")]
+Host = Annotated[str, typer.Option(help="Address to serve on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")]
 Unauthenticated = Annotated[
     bool,
-    typer.Option("--allow-unauthenticated", help="Serve beyond this machine without sign-in."),
+    typer.Option("--allow-unauthenticated", help="Allow other machines without sign-in."),
 ]
 
 
 def up(
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where everything is kept. [default: .stepway]")
-    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder. [default: .stepway]")] = None,
     host: Host = "127.0.0.1",
     port: Port = 8000,
 ) -> None:
     """Run all of Stepway on this machine, in the foreground.
 
-    Postgres, Valkey and Temporal are started here only where no URL is set for them.
+    Postgres, Valkey and Temporal are each started only if no URL is set for them.
     """
     settings = load_settings()
     require_loopback(host, settings)
@@ -55,7 +53,7 @@ def up(
 
 
 def worker() -> None:
-    """Run a worker: workflows and their steps."""
+    """Run a worker."""
     run(_worker(load_settings()))
 
 
@@ -70,7 +68,7 @@ def api(
 
 
 def migrate() -> None:
-    """Bring the database and Temporal to what this version needs."""
+    """Bring the database and Temporal up to date."""
     run(_migrate(load_settings()))
 
 

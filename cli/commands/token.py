@@ -18,7 +18,7 @@ from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from stepway_tracking.postgres import open_pool
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the API's tokens.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API tokens.")
 
 T = TypeVar("T")
 
@@ -27,18 +27,16 @@ DAYS = 90
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for, as you will recognize it.")],
-    owner: Annotated[str, typer.Option(help="The person that signs in with it.")],
-    scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may be used for; again for more.")
-    ] = None,
+    name: Annotated[str, typer.Argument(help="Label to recognize the token by.")],
+    owner: Annotated[str, typer.Option(help="Person who signs in with it.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="Allowed scope (repeatable).")] = None,
     group: Annotated[
-        list[str] | None, typer.Option(help="A group that the person belongs to; again for more.")
+        list[str] | None, typer.Option(help="Group the person belongs to (repeatable).")
     ] = None,
-    days: Annotated[int, typer.Option(min=0, help="Until it expires; 0 is never.")] = DAYS,
+    days: Annotated[int, typer.Option(min=0, help="Days until it expires; 0 for never.")] = DAYS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make a token and print it, this once. Without --scope it may read, create and control."""
+    """Create a token and print it once. Default scopes: read, create, control."""
     scopes = scope or [Scope.READ, Scope.CREATE, Scope.CONTROL]
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     token = _with_tokens(
@@ -49,14 +47,14 @@ def create(
         typer.echo(f'{{"token": "{token}"}}')
         return
     typer.echo(token)
-    typer.echo("Keep it: it cannot be shown again. Use it as STEPWAY_API_TOKEN.", err=True)
+    typer.echo("Store it now: it cannot be shown again. Use it as STEPWAY_API_TOKEN.", err=True)
 
 
 @app.command("list")
 def list_tokens(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the tokens, the newest first."""
+    """List the tokens, newest first."""
     found = _with_tokens(lambda tokens: tokens.entries())
     if as_json:
         print_json([_as_json(entry) for entry in found])
@@ -66,13 +64,13 @@ def list_tokens(
 
 
 @app.command()
-def revoke(which: Annotated[str, typer.Argument(help="Its beginning, name or id.")]) -> None:
-    """Revoke a token from now on; open streams end within a minute."""
+def revoke(which: Annotated[str, typer.Argument(help="Token prefix, name or ID.")]) -> None:
+    """Revoke a token. Open streams end within a minute."""
     revoked = _with_tokens(lambda tokens: tokens.revoke(which))
     if not revoked:
-        raise ClientError(f"no token {which!r} that could be revoked: `stepway token list`")
+        raise ClientError(f"no active token matches {which!r}; see `stepway token list`")
     for entry in revoked:
-        say(f"Revoked {entry.prefix}… ({entry.name}, of {entry.owner})")
+        say(f"Revoked {entry.prefix}… ({entry.name}, owner {entry.owner})")
 
 
 def _with_tokens(work: Callable[[Tokens], Awaitable[T]]) -> T:

@@ -34,14 +34,14 @@ class View(AbstractContextManager["View"], Protocol):
 
 
 def watch(
-    project: Annotated[str, typer.Argument(help="Id or name.")],
+    project: Annotated[str, typer.Argument(help="Project ID or name.")],
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Stay when it fails and waits for a retry.")
+        bool, typer.Option("--follow", "-f", help="Keep following after a failure.")
     ] = False,
 ) -> None:
-    """Show an initialization live until it is over.
+    """Follow an initialization live until it ends.
 
-    Leaves with 0 when it is active, 1 as soon as it failed, 2 when it was cancelled.
+    Exits 0 when active, 1 on failure, 2 if cancelled.
     """
     api = connect()
     raise typer.Exit(watch_project(api, api.find(project), follow))
@@ -56,7 +56,7 @@ def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
             state = _until_settled(api, state, view, follow)
     except KeyboardInterrupt:
         name = state.project["name"]
-        say(f"Stopped watching; the initialization goes on. See it again: stepway watch {name}")
+        say(f"Stopped watching; the initialization continues. Watch it again: stepway watch {name}")
         return INTERRUPTED
     console().print(summary(state, datetime.now(UTC)))
     return _EXIT_CODES.get(state.status, 0)

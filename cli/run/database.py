@@ -26,15 +26,15 @@ def on_database(work: Callable[[Settings], Awaitable[T]]) -> T:
     url = settings.database_url or running_database(settings.data_dir)
     if not url:
         raise ClientError(
-            f"no database: set STEPWAY_DATABASE_URL, or STEPWAY_DATA_DIR to the folder of a "
-            f"`stepway up` that runs ({settings.data_dir} is none)"
+            "no database: set STEPWAY_DATABASE_URL, or set STEPWAY_DATA_DIR to the data folder of "
+            f"a running `stepway up` ({settings.data_dir} is not one)"
         )
     try:
         return asyncio.run(_run(work, settings.model_copy(update={"database_url": url})))
     except UndefinedTableError as error:
         raise ClientError("the database is not up to date: run `stepway migrate`") from error
     except (*UNREACHABLE, PostgresError) as error:
-        raise ClientError(f"the database cannot be used: {type(error).__name__}") from error
+        raise ClientError(f"cannot use the database: {type(error).__name__}") from error
     except (StepwayError, ValueError) as error:
         raise ClientError(str(error)) from error
 

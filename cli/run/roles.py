@@ -32,7 +32,7 @@ async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator
         listener = listen(host, port)
     except OSError as error:
         where = f"{_shown(host)}:{port}"
-        raise ClientError(f"--port {port}: {where} cannot be used: {error.strerror}") from None
+        raise ClientError(f"--port {port}: cannot listen on {where}: {error.strerror}") from None
     async with serving(create_app(settings, known_steps(settings)), listener):
         yield f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
@@ -84,9 +84,9 @@ def require_loopback(host: str, settings: Settings) -> None:
         loopback = host == "localhost"
     if not loopback:
         raise ClientError(
-            f"--host {host}: without sign-in Stepway serves this machine only; "
-            "use 127.0.0.1, set STEPWAY_SIGN_IN, or give `stepway api` --allow-unauthenticated "
-            "behind something that signs people in"
+            f"--host {host}: without sign-in, Stepway serves this machine only; use 127.0.0.1, "
+            "set STEPWAY_SIGN_IN, or run `stepway api --allow-unauthenticated` behind a proxy "
+            "that authenticates users"
         )
 
 

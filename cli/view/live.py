@@ -30,7 +30,7 @@ from stepway_tracking.record.facts import DONE_STATUSES
 
 _BAR = 12
 _PERCENT = 4
-_DURATION = 8
+_DURATION = 11
 _ERROR_LINES = 4
 # Header, the whole bar, an empty line, two notices and the cursor's line.
 _LINES_AROUND = 6
@@ -84,9 +84,9 @@ def _notices(state: Initialization, connected: bool) -> list[Text]:
     notices = []
     if state.status == "failed" and not state.ended:
         retry = f"stepway retry {one_line(state.project['name'])}"
-        notices.append(Text(f"waits for you: {retry}", style="yellow"))
+        notices.append(Text(f"needs your attention: {retry}", style="yellow"))
     if not connected:
-        notices.append(Text("connection lost, reconnecting …", style="yellow"))
+        notices.append(Text("connection lost, reconnecting…", style="yellow"))
     return notices
 
 

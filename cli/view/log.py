@@ -11,6 +11,7 @@ from stepway.cli.view.words import error_of, metadata_of, remedy_of, taken
 
 _ERROR_LINES = 20
 _NAME = 28
+ROLLBACKS = {"running": "rolling back", "failed": "rollback failed"}
 
 
 def changes(before: Initialization | None, after: Initialization, now: datetime) -> Iterator[str]:
@@ -58,13 +59,13 @@ def _what(step: Step) -> str:
     metadata = metadata_of(step)
     attempt = step.get("attempt") or 1
     if step.get("undone_at"):
-        return f"{step['status']}, taken back"
-    if metadata.get("undo"):
-        return f"{step['status']}, undo {metadata['undo'].get('status')}"
+        return f"{step['status']}, rolled back"
+    if undo := metadata.get("undo"):
+        return f"{step['status']}, {ROLLBACKS.get(undo.get('status'), 'rolled back')}"
     if step["status"] == "skipped":
         return f"skipped: {one_line(metadata.get('reason') or 'no reason given')}"
     if step["status"] == "pending":
-        return "waiting to run again"
+        return "will run again"
     if metadata.get("next_attempt_at") and step["status"] == "running":
-        return f"attempt {attempt} failed, next at {clock(metadata['next_attempt_at'])}"
+        return f"attempt {attempt} failed, next attempt at {clock(metadata['next_attempt_at'])}"
     return f"{step['status']}, attempt {attempt}" if attempt > 1 else str(step["status"])

@@ -90,5 +90,5 @@ class LogView:
     def connected(self, connected: bool) -> None:
         """Write once that the connection is lost, and once that it is back."""
         if connected != self._connected:
-            self._write("connected again" if connected else "connection lost, reconnecting")
+            self._write("reconnected" if connected else "connection lost, reconnecting")
         self._connected = connected

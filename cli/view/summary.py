@@ -54,7 +54,7 @@ def _cells(step: Step, now: datetime) -> tuple[Text, Text, Text, Text]:
     style = STYLES[step["status"]]
     nested = bool(step.get("parent_step"))
     label = Text.assemble("  " * nested, (ICONS[step["status"]], style), " ", name_of(step))
-    status = f"{step['status']}, taken back" if step.get("undone_at") else step["status"]
+    status = f"{step['status']}, rolled back" if step.get("undone_at") else step["status"]
     attempts = "" if nested or not step.get("started_at") else str(step.get("attempt") or 1)
     return label, Text(status, style), Text(taken(step, now)), Text(attempts)
 
@@ -68,7 +68,7 @@ def _verdict(state: Initialization, now: datetime) -> Text:
         f" after {time}" if time else "",
     )
     if status == "failed" and not state.ended:
-        text.append(", and waits for you")
+        text.append(" and needs your attention")
     return text
 
 
@@ -87,7 +87,7 @@ def _errors(state: Initialization) -> Iterator[Text]:
         if remedy_of(step):
             yield Text(f"  → {remedy_of(step)}", style="yellow")
         if step["status"] == state.status == "failed":
-            yield Text(f"  then: stepway retry {state.project['name']} {step['step']}")
+            yield Text(f"  Then run: stepway retry {state.project['name']} {step['step']}")
     if state.project.get("initialization_error") and not failed:
         yield from (
             Text(f"  {line}")

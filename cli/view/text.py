@@ -36,7 +36,7 @@ def excerpt(text: object, lines: int) -> list[str]:
     all_lines = [_short(line) for line in clean(text).splitlines() if line.strip()]
     if len(all_lines) <= lines:
         return all_lines
-    left_out = f"… {len(all_lines) - lines + 1} lines more …"
+    left_out = f"… {len(all_lines) - lines + 1} more lines …"
     return [*all_lines[:1], left_out, *all_lines[len(all_lines) - lines + 2 :]]
 
 
@@ -45,25 +45,43 @@ def _short(line: str) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """`45 ms`, `0.3 s`, `12.3 s`, `3m 05s`, `2h 03m`."""
-    if milliseconds < 100:
+    """`420 ms`, `4.2 s`, `14 s`, `1 min 20 s`, `2 h 5 min`, `3 d 2 h`, as on the page."""
+    if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
-    tenths = round(milliseconds / 100)
-    if tenths < 600:
-        return f"{tenths / 10:.1f} s"
-    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    if milliseconds < 9950:
+        return f"{round(milliseconds / 100) / 10:g} s"
+    return whole(milliseconds)
+
+
+def whole(milliseconds: float) -> str:
+    """Like `duration`, in whole seconds, for times that tick."""
+    seconds = round(milliseconds / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
     if minutes < 60:
-        return f"{minutes}m {seconds:02}s"
+        return _two(minutes, "min", seconds, "s")
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m"
+    if hours < 24:
+        return _two(hours, "h", minutes, "min")
+    days, hours = divmod(hours, 24)
+    return _two(days, "d", hours, "h")
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 
 
 def rough(milliseconds: float) -> str:
-    """A time that is only about right, so that it does not pretend to more: `5 s`, `1m 30s`."""
+    """An estimate, rounded to its precision: `5 s`, `1 min 30 s`."""
     seconds = milliseconds / 1000
     step = 1 if seconds < 20 else 5 if seconds < 120 else 60 if seconds < 3600 else 600
-    whole = max(1, round(seconds / step) * step)
-    return f"{whole} s" if whole < 60 else duration(whole * 1000)
+    return whole(max(1, round(seconds / step) * step) * 1000)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def moment(text: str | None) -> datetime | None:

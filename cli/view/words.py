@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from stepway.cli.client.fold import Step
-from stepway.cli.view.text import duration, moment, one_line, rough
+from stepway.cli.view.text import duration, moment, one_line, rough, whole
 
 ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
 STYLES = {
@@ -55,7 +55,7 @@ def taken(step: Step, now: datetime) -> str:
     started = moment(step.get("started_at"))
     if step["status"] != "running" or started is None:
         return ""
-    return duration(max(0.0, (now - started).total_seconds() * 1000))
+    return whole(max(0.0, (now - started).total_seconds() * 1000))
 
 
 def elapsed(project: Mapping[str, Any], now: datetime) -> str:
@@ -63,8 +63,9 @@ def elapsed(project: Mapping[str, Any], now: datetime) -> str:
     started = moment(project.get("initialization_started_at"))
     if started is None:
         return ""
-    ended = moment(project.get("initialization_completed_at")) or now
-    return duration(max(0.0, (ended - started).total_seconds() * 1000))
+    ended = moment(project.get("initialization_completed_at"))
+    time = max(0.0, ((ended or now) - started).total_seconds() * 1000)
+    return duration(time) if ended else whole(time)
 
 
 def time_left(left: TimeLeft | None, now: datetime) -> str:
@@ -79,11 +80,11 @@ def time_left(left: TimeLeft | None, now: datetime) -> str:
 def error_of(step: Step) -> str:
     """The error of a failed step, or of the attempt that a running one is trying again."""
     if step["status"] == "failed":
-        return str(step.get("error") or "failed, without saying why")
+        return str(step.get("error") or "failed without an error message")
     if step["status"] == "running":
         return str(metadata_of(step).get("last_error") or step.get("error") or "")
     undo = metadata_of(step).get("undo") or {}
-    return f"not taken back: {undo.get('error')}" if undo.get("status") == "failed" else ""
+    return f"rollback failed: {undo.get('error')}" if undo.get("status") == "failed" else ""
 
 
 def remedy_of(step: Step) -> str:
@@ -97,9 +98,9 @@ def remark(step: Step, now: datetime) -> str:
     if step["status"] == "skipped":
         return one_line(metadata.get("reason") or "")
     if step.get("undone_at"):
-        return "taken back"
+        return "rolled back"
     if (metadata.get("undo") or {}).get("status") == "running":
-        return "taking back"
+        return "rolling back"
     if step["status"] != "running":
         return attempt_of(step)
     if metadata.get("paused"):
@@ -124,4 +125,4 @@ def next_try(step: Step, now: datetime) -> str:
         return ""
     seconds = (at - now).total_seconds()
     following = f"attempt {(step.get('attempt') or 1) + 1}"
-    return f"{following} in {duration(seconds * 1000)}" if seconds > 0 else f"{following} is due"
+    return f"{following} in {whole(seconds * 1000)}" if seconds > 0 else f"{following} is starting"

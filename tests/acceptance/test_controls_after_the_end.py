@@ -89,7 +89,7 @@ async def test_time_limit_ends_it_as_failed_and_a_retry_has_the_whole_time_again
         project = await stepway.create(blueprint)
         failed = await until_ended(stepway, project, "failed")
         error = failed["project"]["initialization_error"]
-        assert "did not end within its time limit" in error
+        assert "exceeded its time limit" in error
         assert "The value kept is no good." in error
         assert await until_closed(temporal, project) is WorkflowExecutionStatus.FAILED
 

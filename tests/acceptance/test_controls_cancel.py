@@ -61,7 +61,7 @@ async def test_cancel_stops_what_runs_and_leaves_out_the_rest(
         assert asked["actor"] == "local"
         again = await stepway.control(project, "cancel")
         assert again.status_code == 409
-        assert "is cancelled. It can be retried" in again.json()["detail"]
+        assert "is cancelled. You can retry it" in again.json()["detail"]
 
 
 async def test_cancel_ends_the_whole_process_group_of_a_command(
@@ -129,7 +129,7 @@ async def test_undo_goes_backwards_and_past_what_cannot_be_undone(
         assert steps["b"]["metadata"]["undo"]["status"] == "failed"
         assert steps["a"]["metadata"]["undo"]["status"] == "completed"
         error = cancelled["project"]["initialization_error"]
-        assert error == "B was not undone: Somebody has changed it since."
+        assert error == "B was not rolled back: Somebody has changed it since."
         assert statuses(cancelled)["doomed"] == "failed"
         assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
 
@@ -152,7 +152,7 @@ async def test_undo_that_takes_too_long_is_recorded_though_no_interceptor_saw_it
         cancelled = await until_ended(stepway, project, "cancelled")
 
         error = cancelled["project"]["initialization_error"]
-        assert error == "Made was not undone: The step took longer than its limit of 1 s."
+        assert error == "Made was not rolled back: The step exceeded its time limit of 1 s."
         told = actions(await stepway.history(project), step="made")
         assert told == ["started", "completed", "undo_started", "undo_failed"]
 

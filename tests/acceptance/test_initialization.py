@@ -212,7 +212,7 @@ async def test_time_limit_of_an_attempt_is_recorded_though_no_interceptor_saw_it
         failed = await stepway.until(project, "failed")
 
         [step] = failed["steps"]
-        assert step["error"] == "The step took longer than its limit of 1 s."
+        assert step["error"] == "The step exceeded its time limit of 1 s."
         assert step["duration"] >= 2000
         outcomes = [a["outcome"] for a in await stepway.attempts(project, "stuck")]
         assert outcomes[1] == "timed_out"
@@ -259,7 +259,7 @@ async def test_bad_input_is_422_and_names_what_is_wrong(start_stepway: StartStep
         detail = (await stepway.http.post("/api/projects", json={"name": "My Shop"})).json()[
             "detail"
         ]
-        assert "3 to 40 of a-z, 0-9 and -" in detail
+        assert "3–40 lowercase letters, digits or hyphens" in detail
 
 
 async def test_without_a_worker_a_start_is_503_and_creates_nothing_later(

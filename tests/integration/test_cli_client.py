@@ -185,7 +185,7 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     flag.touch()
     retried = stepway(environment, "retry", "mended", "passage")
     assert retried.returncode == 0, retried.stderr
-    assert "Will run:   passage, rest" in retried.stdout
+    assert "Will run: passage, rest" in retried.stdout
     assert stepway(environment, "watch", "mended", "--follow").returncode == 0
     attempts = listed(environment, "attempts", "mended", "passage")
     assert [attempt["outcome"] for attempt in attempts] == ["failed", "completed"]
@@ -203,14 +203,14 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
         tty.wait_for("● Rest a while")
         tty.process.send_signal(signal.SIGINT)
         assert tty.end() == 130
-        assert "the initialization goes on" in tty.shown
+        assert "the initialization continues" in tty.shown
     (step,) = [step for step in listed(environment, "steps", "long") if step["step"] == "rest"]
     assert step["status"] == "running"
     with terminal(environment, "cancel", "long") as tty:
         tty.wait_for("[y/N]")
         tty.type("y\n")
         assert tty.end() == 0
-        assert re.search(r"Stops: +rest", tty.shown)
+        assert re.search(r"Will stop: +rest", tty.shown)
     assert stepway(environment, "watch", "long").returncode == 2
 
 

@@ -216,7 +216,7 @@ async def test_fixed_port_in_use_is_one_line_that_names_it(folder: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         servers = EmbeddedServers(only(folder, "redis_url"), ports={"valkey": port})
-        with pytest.raises(ServerError, match=f"^valkey: port {port} is in use"):
+        with pytest.raises(ServerError, match=f"^valkey: port {port} on 127.0.0.1 is in use"):
             await servers.start()
 
 
@@ -259,7 +259,7 @@ async def test_server_that_dies_by_itself_is_started_again_by_the_watch(folder: 
 async def test_server_that_cannot_start_stops_the_others_and_says_why(folder: Path) -> None:
     (folder / "postgres").mkdir(mode=0o700)
     servers = EmbeddedServers(Settings(data_dir=folder))
-    with pytest.raises(ServerError, match=r"^Postgres ended while starting: .*postgres\.log"):
+    with pytest.raises(ServerError, match=r"^Postgres exited while starting: .*postgres\.log"):
         await servers.start()
     assert [servers[name].pid for name in servers.names] == [None, None, None]
 
@@ -268,9 +268,9 @@ async def test_every_server_that_does_not_answer_is_named_without_its_password()
     with pytest.raises(ServerError) as caught:
         await check_reachable(Settings(**ELSEWHERE))
     assert str(caught.value).splitlines() == [
-        "STEPWAY_DATABASE_URL: Postgres does not answer at 127.0.0.1:1 (connection refused)",
-        "STEPWAY_REDIS_URL: Valkey or Redis does not answer at 127.0.0.1:1 (connection refused)",
-        "STEPWAY_TEMPORAL_ADDRESS: Temporal does not answer at 127.0.0.1:1 (connection refused)",
+        "STEPWAY_DATABASE_URL: cannot connect to Postgres at 127.0.0.1:1 (connection refused)",
+        "STEPWAY_REDIS_URL: cannot connect to Valkey or Redis at 127.0.0.1:1 (connection refused)",
+        "STEPWAY_TEMPORAL_ADDRESS: cannot connect to Temporal at 127.0.0.1:1 (connection refused)",
     ]
 
 
@@ -279,7 +279,7 @@ async def test_address_that_is_not_set_or_not_valid_is_named() -> None:
     with pytest.raises(ServerError) as caught:
         await check_reachable(settings)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "STEPWAY_DATABASE_URL: not a valid address of Postgres"
+    assert lines[0] == "STEPWAY_DATABASE_URL: invalid address of Postgres"
     assert lines[1].startswith("STEPWAY_REDIS_URL: not set")
     assert lines[2].startswith("STEPWAY_TEMPORAL_ADDRESS: not set")
 
@@ -310,5 +310,5 @@ async def test_unknown_namespace_is_named(folder: Path) -> None:
     async with EmbeddedServers(Settings(data_dir=folder, temporal_namespace="mine")) as settings:
         await check_reachable(settings)
         other = settings.model_copy(update={"temporal_namespace": "theirs"})
-        with pytest.raises(ServerError, match="no namespace 'theirs'"):
+        with pytest.raises(ServerError, match="namespace 'theirs' not found"):
             await check_reachable(other)

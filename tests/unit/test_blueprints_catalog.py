@@ -52,7 +52,9 @@ def test_name_used_twice_is_refused_with_both_files(tmp_path: Path, built_in: Pa
     more = folder_with(tmp_path / "more", other=TEXT.format("first"))
     with pytest.raises(BlueprintError) as caught:
         Catalog.load([more])
-    expected = f"{more / 'other.yml'}:2: the name first is taken by {built_in / 'first.yaml'}"
+    expected = (
+        f"{more / 'other.yml'}:2: the name first is already used by {built_in / 'first.yaml'}"
+    )
     assert str(caught.value) == expected
 
 
@@ -68,9 +70,9 @@ def test_bad_blueprint_stops_the_loading(tmp_path: Path) -> None:
 
 def test_unknown_name_is_refused_with_those_that_exist() -> None:
     catalog = Catalog.load()
-    with pytest.raises(BlueprintUnknown, match="there is no blueprint firts; did you mean first"):
+    with pytest.raises(BlueprintUnknown, match="unknown blueprint firts; did you mean first"):
         catalog.get("firts")
-    with pytest.raises(BlueprintUnknown, match="there is no blueprint xyz; there are: first"):
+    with pytest.raises(BlueprintUnknown, match="unknown blueprint xyz; available: first"):
         catalog.template_root("xyz")
 
 

@@ -117,20 +117,20 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1: a blueprint is a mapping with name, parameters and steps"),
-        ("- a\n", "1: a blueprint is a mapping with name, parameters and steps"),
+        ("", "1: a blueprint must be a mapping with name, parameters and steps"),
+        ("- a\n", "1: a blueprint must be a mapping with name, parameters and steps"),
         ("name: [a\nsteps: b\n", "2: is not YAML: while parsing a flow sequence, expected"),
         ("name: a\n---\nname: b\n", "2: is not YAML: expected a single document"),
         ("name: a\ntitle: \x07\n", "2: the character 0x7 is not allowed"),
         (b"name: a\ntitle: \xff\n", "2: is not UTF-8 text"),
-        ("name: a\nname: b\n", "2: name is given twice, first on line 1"),
-        (HEAD + "steps:\n  - step: a\n    uses: x\n    uses: y\n", "5: uses is given twice"),
+        ("name: a\nname: b\n", "2: duplicate key name, first used on line 1"),
+        (HEAD + "steps:\n  - step: a\n    uses: x\n    uses: y\n", "5: duplicate key uses"),
         (HEAD + "1: x\n", "2: the key 1 is not text; put it in quotes"),
-        (HEAD + "title: 2024-01-01\n", "2: 2024-01-01 has no form in JSON; put it in quotes"),
-        (HEAD + "time_limit: .nan\n", "2: .nan has no form in JSON"),
+        (HEAD + "title: 2024-01-01\n", "2: 2024-01-01 is not a JSON value; put it in quotes"),
+        (HEAD + "time_limit: .nan\n", "2: .nan is not a JSON value"),
         (HEAD + "title: !!int x\n", "2: x is not a valid tag:yaml.org,2002:int"),
         (HEAD + "title: !thing x\n", "2: x is not a valid !thing"),
-        (HEAD + "parameters: &a\n  x: *a\n", "2: is nested too deeply, or refers to itself"),
+        (HEAD + "parameters: &a\n  x: *a\n", "2: is nested too deeply or refers to itself"),
         (HEAD + "parameters: {<<: {}}\n", "2: merge keys (<<) are not supported"),
     ],
 )
@@ -149,13 +149,13 @@ def in_step(line: str) -> str:
         (in_step("wieght: 2"), "5: unknown field wieght; did you mean weight?"),
         (in_step("retry: {attempts: 2}"), "5: unknown field attempts; did you mean maximum_attem"),
         (in_step("undo: {uses: x, whith: {}}"), "5: unknown field whith; did you mean with?"),
-        (in_step("undo: {}"), "5: steps.a.undo: the field uses is missing"),
-        (STEP, "1: the field name is missing"),
-        (HEAD, "1: the field steps is missing"),
+        (in_step("undo: {}"), "5: steps.a.undo: field uses is missing"),
+        (STEP, "1: field name is missing"),
+        (HEAD, "1: field steps is missing"),
         (HEAD + "steps: []\n", "2: steps: list should have at least 1 item"),
-        (HEAD + "steps:\n  - uses: x\n", "3: steps.0: the field step is missing"),
+        (HEAD + "steps:\n  - uses: x\n", "3: steps.0: field step is missing"),
         ("name: Web Service\n" + STEP, "1: name: string should match pattern '^[a-z][a-z0-9-]*$'"),
-        (HEAD + "title: 5\n" + STEP, "2: title: must be text, or a mapping of language to text"),
+        (HEAD + "title: 5\n" + STEP, "2: title: must be text, or a mapping from language to text"),
         (HEAD + "title: {EN: x}\n" + STEP, "2: title.EN"),
         (HEAD + "steps:\n  - {step: a.b, uses: x}\n", "3: steps.a.b.step: string should match"),
         (HEAD + "steps:\n  - {step: 1a, uses: x}\n", "3: steps.1a.step: string should match"),
@@ -195,8 +195,8 @@ def steps(*lines: str) -> str:
             steps("step: make, uses: x", "step: b, uses: x, needs: [maek]"),
             "4: unknown step maek; did you mean make?",
         ),
-        (steps("step: a, uses: x, after: [zz]"), "3: unknown step zz; there are: a"),
-        (steps("step: a, uses: x, needs: [a]"), "3: steps wait for each other: a <- a"),
+        (steps("step: a, uses: x, after: [zz]"), "3: unknown step zz; available: a"),
+        (steps("step: a, uses: x, needs: [a]"), "3: steps depend on each other: a <- a"),
         (
             steps(
                 "step: z, uses: x",
@@ -204,7 +204,7 @@ def steps(*lines: str) -> str:
                 "step: b, uses: x, after: [a]",
                 "step: c, uses: x, needs: [b]",
             ),
-            "4: steps wait for each other: a <- b <- c <- a",
+            "4: steps depend on each other: a <- b <- c <- a",
         ),
         (steps("step: a, uses: x, weight: 0"), "2: all weights are 0"),
         (HEAD + "editable: [siz]\nparameters: {properties: {size: {}}, type: object}\n" + STEP,
@@ -219,20 +219,29 @@ def test_bad_graph(tmp_path: Path, text: str, expected: str) -> None:
     ("schema", "expected"),
     [
         ("{type: objekt}", "3: is not valid JSON Schema: 'objekt' is not valid under any"),
-        ("{type: array}", "3: the parameters must be of type object"),
+        ("{type: array}", "3: parameters must be of type object"),
         ("{properties: {a: {type: text}}}", "3: is not valid JSON Schema: 'text' is not"),
+        ("{properties: {a: {title: {zh: 5}}}}", "3: is not valid JSON Schema: 5 is not of type"),
+        ("{properties: {a: {title: {}}}}", "3: is not valid JSON Schema: {} "),
         ("{properties: {a: {pattern: '('}}}", "3: is not valid JSON Schema: '(' is not a 'regex'"),
-        ("{properties: {a: {$ref: 'http://x/y'}}}", "3: http://x/y is not found in this schema"),
-        ("{properties: {a: {$ref: '#/$defs/b'}}}", "3: #/$defs/b is not found in this schema"),
+        ("{properties: {a: {$ref: 'http://x/y'}}}", "3: http://x/y is not in this schema"),
+        ("{properties: {a: {$ref: '#/$defs/b'}}}", "3: #/$defs/b is not in this schema"),
         (
             "{properties: {a: {type: integer, default: x}}}",
-            "3: the default of a does not fit: 'x' is not of type 'integer'",
+            "3: the default of a is invalid: 'x' is not of type 'integer'",
         ),
     ],
 )
 def test_bad_schema(tmp_path: Path, schema: str, expected: str) -> None:
     text = f"{HEAD}parameters:\n  {schema}\n{STEP}"
     assert refusal(tmp_path, text).startswith(expected)
+
+
+def test_titles_and_descriptions_may_be_by_language(tmp_path: Path) -> None:
+    texts = "title: {en: Port, zh: 端口}, description: {en: To listen on, zh: 监听端口}"
+    schema = f"{{properties: {{title: {{{texts}, items: {{title: {{zh: 项}}}}}}}}, type: object}}"
+    parameters = loaded(tmp_path, f"{HEAD}parameters:\n  {schema}\n{STEP}").parameters
+    assert parameters["properties"]["title"]["title"] == {"en": "Port", "zh": "端口"}
 
 
 def test_reference_inside_the_schema_is_found(tmp_path: Path) -> None:
@@ -260,10 +269,10 @@ steps:
     [
         ("${{ parameters.siz }}", "unknown parameter siz; did you mean size?"),
         ("${{ steps.erly.result.y }}", "unknown step erly; did you mean early?"),
-        ("${{ steps.beside.result.y }}", "beside need not have ended by then; add it to needs or"),
-        ("${{ steps.late.result.y }}", "late need not have ended by then"),
+        ("${{ steps.beside.result.y }}", "beside may still be running; add it to needs or"),
+        ("${{ steps.late.result.y }}", "late may still be running"),
         ("${{ steps.early.status }}", "use parameters.NAME, project.NAME or steps.STEP.result"),
-        ("${{ project.nam }}", "a project has no nam; did you mean name?"),
+        ("${{ project.nam }}", "unknown project field nam; did you mean name?"),
         ("${{ environment.HOME }}", "use parameters.NAME, project.NAME or"),
     ],
 )
@@ -281,24 +290,24 @@ def test_undo_runs_last_and_may_refer_to_any_step(tmp_path: Path) -> None:
     for name in "ab":
         loaded(tmp_path, steps(undo.format(name), "step: b, uses: x"))
     told = refusal(tmp_path, steps(undo.format("c"), "step: b, uses: x"))
-    assert told == "3: ${{ steps.c.result.y }}: unknown step c; there are: a, b"
+    assert told == "3: ${{ steps.c.result.y }}: unknown step c; available: a, b"
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("uses: mak", "3: unknown step type mak; did you mean make?"),
-        ("uses: make", "3: make: the argument path is missing"),
+        ("uses: make", "3: make: argument path is missing"),
         (
             "uses: make, with: {path: p, tag: t}",
             "3: make: unknown argument tag; did you mean tags?",
         ),
-        ("uses: make, with: {path: p, project: x}", "3: make: project is given to the step by"),
-        ("uses: anything, undo: {uses: unmake}", "3: unmake: the argument path is missing"),
+        ("uses: make, with: {path: p, project: x}", "3: make: project is set by Stepway"),
+        ("uses: anything, undo: {uses: unmake}", "3: unmake: argument path is missing"),
         ("uses: anything, undo: {uses: mak}", "3: unknown step type mak; did you mean make?"),
         (
             "uses: anything, undo: {uses: unmake, with: {path: p, result: {}}}",
-            "3: unmake: result is given to the step by Stepway; leave it out",
+            "3: unmake: result is set by Stepway; remove it",
         ),
     ],
 )

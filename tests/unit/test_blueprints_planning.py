@@ -118,6 +118,17 @@ def test_every_wrong_parameter_is_named(blueprint: Blueprint) -> None:
     }
 
 
+def test_a_wrong_parameter_has_the_keyword_that_refused_it_and_its_value(
+    blueprint: Blueprint,
+) -> None:
+    given = {"owner_team": "core", "size": 0, "contact": "nobody", "colours": 1}
+    assert {(error.name, error.code, error.expected) for error in errors(blueprint, given)} == {
+        ("size", "minimum", "1"),
+        ("contact", "format", "email"),
+        ("colours", "additionalProperties", ""),
+    }
+
+
 def test_detail_does_not_repeat_the_value(blueprint: Blueprint) -> None:
     told = errors(blueprint, {"owner_team": "S3CRET", "size": "S3CRET"})
     assert len(told) == 2
@@ -131,10 +142,10 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"owner_team": "a\0"}, ParameterError("owner_team", "/owner_team", "must not hold")),
-        ({"database": {"a\0": 1}}, ParameterError("database", "/database", "must not hold")),
-        ({"a": nested(500)}, ParameterError("a", "/a", "is nested more than 20 deep")),
-        ({"a": "x" * 70_000}, ParameterError("", "", "must have at most 65536 bytes")),
+        ({"owner_team": "a\0"}, ParameterError("owner_team", "/owner_team", "must not contain")),
+        ({"database": {"a\0": 1}}, ParameterError("database", "/database", "must not contain")),
+        ({"a": nested(500)}, ParameterError("a", "/a", "must not be nested deeper than 20")),
+        ({"a": "x" * 70_000}, ParameterError("", "", "must not exceed 65536 bytes")),
         ({"a": float("nan")}, ParameterError("", "", "must be JSON")),
         ({"a": "\ud800"}, ParameterError("", "", "must be valid Unicode")),
     ],

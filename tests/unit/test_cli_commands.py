@@ -195,7 +195,7 @@ def test_detail_that_names_its_one_part_already_is_not_said_twice(server: Server
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("hang up", "broke before the answer came"),
+        ("hang up", "was lost before the response arrived"),
         ((503, {"detail": "no worker answers"}), "not confirmed in time: no worker answers"),
     ],
 )
@@ -252,7 +252,7 @@ def test_watch_resumes_after_a_lost_connection_by_the_last_id(server: Server) ->
     ids = [headers["last-event-id"] for headers in server.headers(f"GET {EVENTS}")]
     assert ids == ["4", "5", "5", "5"]
     assert result.stdout.count("connection lost, reconnecting") == 1
-    assert result.stdout.count("connected again") == 1
+    assert result.stdout.count("reconnected") == 1
     log = [" ".join(line.split()[1:]) for line in result.stdout.splitlines()]
     assert "push running" in log
     assert "push completed 1.5 s" in log
@@ -294,7 +294,7 @@ def test_interrupted_watch_says_that_the_initialization_goes_on(
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push")))
     result = run("watch", ID)
     assert result.exit_code == 130
-    assert "goes on" in result.stdout
+    assert "continues" in result.stdout
     assert "stepway watch shop" in result.stdout
 
 
@@ -333,15 +333,15 @@ def test_project_is_found_by_name_on_a_later_page(server: Server) -> None:
 
 def test_unknown_name_is_refused(server: Server) -> None:
     server.answers["GET /api/projects"] = page(project(name="shop-2"))
-    assert "no project 'shop'" in str(run("steps", "shop").exception)
+    assert "no project named 'shop'" in str(run("steps", "shop").exception)
 
 
 def test_name_of_several_owners_is_refused_with_their_ids(server: Server) -> None:
     other = project(owner="eve", id="1b0e8a3c-6c1a-5f0e-9d3f-0c4b5a697887")
     server.answers["GET /api/projects"] = page(project(), other)
     said = str(run("steps", "shop").exception)
-    assert f"{ID}  of local" in said
-    assert f"{other['id']}  of eve" in said
+    assert f"{ID}  owner local" in said
+    assert f"{other['id']}  owner eve" in said
 
 
 def test_steps_are_a_table_with_sub_steps_below_their_parent(server: Server) -> None:
@@ -398,8 +398,8 @@ def test_cancel_says_what_it_stops_and_whether_it_takes_back(server: Server, und
     result = run("cancel", ID, *(["--undo"] if undo else []))
     assert result.exit_code == 0, result.output
     assert server.bodies(f"POST {INITIALIZATION}/cancel") == [{"undo": undo}]
-    assert ("Takes back: two, one" in result.stdout) == undo
-    assert "Stops:      three" in result.stdout
+    assert ("Will roll back: two, one" in result.stdout) == undo
+    assert "Will stop:      three" in result.stdout
 
 
 def test_cancel_of_what_has_ended_is_refused_without_a_question(
@@ -447,13 +447,13 @@ def test_token_goes_with_every_call(server: Server, monkeypatch: pytest.MonkeyPa
 
 def test_answer_that_is_not_the_apis_asks_for_the_address(server: Server) -> None:
     server.answers["GET /api/projects"] = (200, "<html>")
-    assert "is STEPWAY_API_URL the Stepway API's?" in str(run("list").exception)
+    assert "not a Stepway API; check STEPWAY_API_URL" in str(run("list").exception)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("STEPWAY_API_URL", "http://127.0.0.1:9", "no Stepway API answers at http://127.0.0.1:9"),
+        ("STEPWAY_API_URL", "http://127.0.0.1:9", "no Stepway API responds at http://127.0.0.1:9"),
         ("STEPWAY_API_URL", "ftp://x", "STEPWAY_API_URL: must start with http://"),
         ("STEPWAY_API_ULR", "http://x", "STEPWAY_API_ULR: unknown setting"),
     ],

@@ -75,7 +75,7 @@ def test_time_left_goes_down_and_never_below_nothing(seconds: int, said: str) ->
 
 @pytest.mark.parametrize(
     ("milliseconds", "said"),
-    [(1, "1 s"), (19_400, "19 s"), (43_000, "45 s"), (118_000, "2m 00s"), (4_000_000, "1h 10m")],
+    [(1, "1 s"), (19_400, "19 s"), (43_000, "45 s"), (118_000, "2 min"), (4_000_000, "1 h 10 min")],
 )
 def test_a_rough_time_is_rounded_to_what_is_known(milliseconds: float, said: str) -> None:
     assert rough(milliseconds) == said

@@ -27,7 +27,7 @@ def board(state: StepStatus) -> Board:
 
 
 def test_unknown_step_is_refused_with_the_names_that_exist() -> None:
-    with pytest.raises(ApplicationError, match="There is no step x; there are a, b") as refused:
+    with pytest.raises(ApplicationError, match="Unknown step x; available steps: a, b") as refused:
         rules.must_know(board("failed"), "x")
     assert refused.value.type == "StepUnknown"
 
@@ -40,7 +40,7 @@ def test_step_that_has_not_failed_is_refused_with_its_state_and_what_is_possible
         rules.must_be_failed(board(state), "a", "retried")
     assert refused.value.type == "Refused"
     said, possible = refused.value.message.split(". ", 1)
-    assert said == f"Only a failed step can be retried, and a is {state}"
+    assert said == f"Only failed steps can be retried, but a is {state}"
     assert possible.endswith(".")
 
 
@@ -59,5 +59,5 @@ def test_failed_step_may_be_retried_and_skipped_where_it_is_optional() -> None:
 
 def test_nothing_to_retry_is_refused_with_the_state() -> None:
     rules.must_have_failures(["a"], "failed")
-    with pytest.raises(ApplicationError, match="no step is failed, the initialization is init"):
+    with pytest.raises(ApplicationError, match="no step has failed, the initialization is init"):
         rules.must_have_failures([], "initializing")

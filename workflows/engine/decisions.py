@@ -43,7 +43,7 @@ class Decisions:
         """Raises ApplicationError (StepUnknown, Refused) unless it has failed, undecided."""
         rules.must_be_failed(self._board, step, verb, ended=self.awaited)
         if step in self._deciding:
-            rules.refuse(f"Somebody else has just decided on {step}.")
+            rules.refuse(f"Another request is already retrying or skipping {step}.")
 
     async def retry(self, chosen: list[str], retry: Retry) -> None:
         """Put these steps, and what follows them, ahead again."""

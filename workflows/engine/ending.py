@@ -60,7 +60,7 @@ class Ending:
                 await self._execution.undo(self._board.steps[step])
             except ActivityError as error:
                 reason = failure_text(error, self._board.steps[step])
-                left_behind.append(f"{self._board.title(step)} was not undone: {reason}")
+                left_behind.append(f"{self._board.title(step)} was not rolled back: {reason}")
                 await self._record.write(_undo_failed(self._board, step, reason))
         return left_behind
 

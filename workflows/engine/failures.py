@@ -39,12 +39,12 @@ def _timeout_text(cause: TimeoutError, step: PlannedStep) -> str:
             if step.heartbeat is None:
                 return "The worker that ran the step has stopped."
             return (
-                f"Nothing was heard from the step for {step.heartbeat:g} s: "
-                "the worker that ran it has stopped or hangs."
+                f"The step sent no heartbeat for {step.heartbeat:g} s: "
+                "its worker has stopped or does not respond."
             )
         case TimeoutType.START_TO_CLOSE:
-            return f"The step took longer than its limit of {step.timeout:g} s."
+            return f"The step exceeded its time limit of {step.timeout:g} s."
         case TimeoutType.SCHEDULE_TO_START:
-            return "No worker took the step in time."
+            return "No worker started the step in time."
         case _:
             return "The step did not end in time."

@@ -10,15 +10,15 @@ from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import REFUSED, STEP_UNKNOWN
 
 _POSSIBLE = {
-    "pending": "It has not run yet; the initialization can be cancelled.",
+    "pending": "It has not run yet; you can cancel the initialization.",
     "running": "Wait until it ends, or cancel the initialization.",
-    "completed": "What is completed is kept.",
-    "skipped": "The initialization goes on without it.",
+    "completed": "Completed steps are kept.",
+    "skipped": "The initialization continues without it.",
 }
 _POSSIBLE_AFTER_THE_END = {
-    "pending": "Retry the initialization: that runs all that is not completed.",
-    "completed": "What is completed is kept.",
-    "skipped": "Retry the initialization: that runs all that is not completed.",
+    "pending": "Retry the initialization to run all remaining steps.",
+    "completed": "Completed steps are kept.",
+    "skipped": "Retry the initialization to run all remaining steps.",
 }
 
 
@@ -26,7 +26,7 @@ def must_know(board: Board, step: str) -> None:
     """Raises ApplicationError (StepUnknown) for a step that the plan does not have."""
     if step not in board.steps:
         names = ", ".join(board.graph.order)
-        raise ApplicationError(f"There is no step {step}; there are {names}.", type=STEP_UNKNOWN)
+        raise ApplicationError(f"Unknown step {step}; available steps: {names}.", type=STEP_UNKNOWN)
 
 
 def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -> None:
@@ -35,15 +35,15 @@ def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -
     state = board.states[step]
     if state != "failed":
         possible = (_POSSIBLE_AFTER_THE_END if ended else _POSSIBLE)[state]
-        refuse(f"Only a failed step can be {verb}, and {step} is {state}. {possible}")
+        refuse(f"Only failed steps can be {verb}, but {step} is {state}. {possible}")
 
 
 def must_be_optional(board: Board, step: str) -> None:
     """Raises ApplicationError (Refused) where the blueprint does not allow a skip."""
     if not board.steps[step].optional:
         refuse(
-            f"{step} has failed and cannot be skipped: its blueprint does not mark it as "
-            "optional. Retry it, or cancel the initialization."
+            f"{step} cannot be skipped: the blueprint does not mark it as optional. "
+            "Retry it, or cancel the initialization."
         )
 
 
@@ -51,8 +51,8 @@ def must_have_failures(failed: list[str], status: str) -> None:
     """Raises ApplicationError (Refused) where nothing has failed that nobody has decided on."""
     if not failed:
         refuse(
-            f"There is nothing to retry: no step is failed, the initialization is {status}. "
-            "It can be cancelled."
+            f"There is nothing to retry: no step has failed, the initialization is {status}. "
+            "You can cancel it."
         )
 
 

@@ -103,7 +103,7 @@ async def test_a_failed_command_shows_the_end_of_its_output(run):
     with pytest.raises(ApplicationError) as caught:
         await run(*python(code))
     text = caught.value.message
-    assert "ended with exit status 1" in text
+    assert "exited with status 1" in text
     assert text.endswith("line 4999\nit broke")
     assert "line 4900" not in text
     assert len(text) < 10_000
@@ -111,7 +111,7 @@ async def test_a_failed_command_shows_the_end_of_its_output(run):
 
 
 async def test_a_command_ended_by_a_signal_says_which(run):
-    with pytest.raises(ApplicationError, match="ended by SIGKILL"):
+    with pytest.raises(ApplicationError, match="terminated by SIGKILL"):
         await run(*python("import os; os.kill(os.getpid(), 9)"))
 
 

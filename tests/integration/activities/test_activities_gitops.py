@@ -77,7 +77,7 @@ def test_an_environment_that_is_gone_takes_its_manifest_with_it(worker, project,
 
 @pytest.mark.parametrize(
     ("more", "reason"),
-    [({"deploy": False}, "not to be deployed"), ({"environments": []}, "no environment")],
+    [({"deploy": False}, "turned off"), ({"environments": []}, "no environment")],
 )
 def test_nothing_to_deploy_to_is_a_skip_with_its_reason(worker, project, more, reason):
     skipped = setup(worker, project, **more)
@@ -112,7 +112,7 @@ def test_manifests_of_somebody_else_are_refused_and_not_retried(worker, project,
     made = setup(worker, ProjectRef(str(uuid4()), "shop", "local"))
     with pytest.raises(ApplicationError) as caught:
         setup(worker, project)
-    assert "someone else" in refusal(caught.value)
+    assert "belongs to another project" in refusal(caught.value)
     assert commits(git, made) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_main_that_stays_locked_is_said_and_retried(worker, project, monkeypat
     setup(worker, ProjectRef(str(uuid4()), "other", "local"))
     (worker.data_dir / "gitops.git" / "refs" / "heads" / "main.lock").touch()
     monkeypatch.setattr("stepway.activities.gitops.setup_gitops._TRIES", 3)
-    with pytest.raises(ApplicationError, match="in use") as caught:
+    with pytest.raises(ApplicationError, match="is busy") as caught:
         setup(worker, project)
     assert not caught.value.non_retryable
 
@@ -142,4 +142,4 @@ def test_undo_leaves_manifests_that_a_person_changed(worker, project, git, tmp_p
     git("push", "origin", "main", cwd=tree)
     with pytest.raises(ApplicationError) as caught:
         remove(worker, project, made)
-    assert "changed since" in refusal(caught.value)
+    assert "changed in the meantime" in refusal(caught.value)

@@ -70,7 +70,7 @@ async def test_environments_that_are_not_valid_are_refused(
 ):
     with pytest.raises(ApplicationError) as caught:
         await worker.run("create_environments", CreateEnvironmentsInput(project, environments))
-    assert "not valid" in refusal(caught.value)
+    assert "Invalid environments" in refusal(caught.value)
     assert await rows_of(engine, project, Environment) == []
 
 
@@ -90,7 +90,7 @@ async def test_undo_leaves_environments_that_a_person_changed(worker, engine, pr
     await execute(engine, changed)
     with pytest.raises(ApplicationError) as caught:
         await worker.run("delete_environments", DeleteEnvironmentsInput(project, result=MADE))
-    assert "staging was left behind" in refusal(caught.value)
+    assert "staging was kept" in refusal(caught.value)
     assert len(await rows_of(engine, project, Environment)) == 3
 
 
@@ -120,7 +120,7 @@ async def test_undo_leaves_a_record_that_a_person_changed(worker, engine, projec
     undo = DeleteDbRecordsInput(project, "shop", "/srv/shop.git", result=vars(made))
     with pytest.raises(ApplicationError) as caught:
         await worker.run("delete_db_records", undo)
-    assert "was changed since" in refusal(caught.value)
+    assert "was changed in the meantime" in refusal(caught.value)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_finalize_names_everything_that_does_not_agree(
     with pytest.raises(ApplicationError) as caught:
         await worker.run("finalize", finished)
     text = refusal(caught.value)
-    assert f"does not have commit {finished.commit}" in text
+    assert f"does not contain commit {finished.commit}" in text
     assert "has no record" in text
     assert "the environment production" in text
 
@@ -169,4 +169,4 @@ async def test_finalize_says_when_the_repository_is_gone(worker, finished, refus
     path.rename(path.with_name("moved"))
     with pytest.raises(ApplicationError) as caught:
         await worker.run("finalize", finished)
-    assert "is not there" in refusal(caught.value)
+    assert "is missing" in refusal(caught.value)

@@ -51,7 +51,7 @@ async def test_an_unknown_credential_is_named_and_not_retried(worker, project, r
 async def test_a_data_folder_that_cannot_be_written_is_said_and_retried(worker, project):
     worker.data_dir.mkdir()
     (worker.data_dir / "repositories").write_text("a file in the way")
-    with pytest.raises(ApplicationError, match="cannot be written") as caught:
+    with pytest.raises(ApplicationError, match="Cannot write to") as caught:
         await worker.run("resolve_credentials", ResolveCredentialsInput(project))
     assert not caught.value.non_retryable
     assert str(worker.data_dir) not in caught.value.message
@@ -96,10 +96,10 @@ def test_repository_of_somebody_else_is_refused_and_not_retried(
         (path / "notes.txt").write_text("mine")
     with pytest.raises(ApplicationError) as caught:
         make(worker, project)
-    assert "belongs to someone else" in refusal(caught.value)
+    assert "belongs to another project" in refusal(caught.value)
     with pytest.raises(ApplicationError) as caught:
         worker.run("delete_repository", DeleteRepositoryInput(project))
-    assert "left behind" in refusal(caught.value)
+    assert "was kept" in refusal(caught.value)
     assert path.exists()
 
 
@@ -107,7 +107,7 @@ def test_repository_of_somebody_else_is_refused_and_not_retried(
 def test_an_owner_that_is_no_folder_name_is_refused(worker, refusal, owner):
     with pytest.raises(ApplicationError) as caught:
         make(worker, ProjectRef(str(uuid4()), "shop", owner))
-    assert "name of a folder" in refusal(caught.value)
+    assert "not a valid folder name" in refusal(caught.value)
 
 
 def test_undo_deletes_an_untouched_repository_and_can_be_repeated(worker, project):
@@ -144,5 +144,5 @@ def test_undo_is_refused_after_a_person_has_pushed(worker, project, git, refusal
         git("push", "origin", f"HEAD:{what}", cwd=tree)
     with pytest.raises(ApplicationError) as caught:
         worker.run("delete_repository", DeleteRepositoryInput(project))
-    assert "somebody has pushed" in refusal(caught.value)
+    assert "has new commits" in refusal(caught.value)
     git("fetch", cwd=tree)

@@ -148,7 +148,7 @@ def test_commits_of_a_person_in_a_new_repository_are_refused(
     git("push", "origin", "HEAD:main", cwd=tmp_path / "clone")
     with pytest.raises(ApplicationError) as caught:
         push(worker, project)
-    assert "Stepway did not make" in refusal(caught.value)
+    assert "not made by Stepway" in refusal(caught.value)
 
 
 def test_a_project_without_a_repository_of_its_own_is_refused(worker, refusal):
@@ -165,16 +165,16 @@ def test_a_template_outside_the_blueprints_is_refused(tmp_path, refusal, name):
     (folder / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(ApplicationError) as caught:
         find_template([folder], name)
-    assert "There is no template" in refusal(caught.value)
+    assert "not found beside the blueprints" in refusal(caught.value)
 
 
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({"a__txt__jinja": "{{ nothing."}, "cannot be rendered"),
+        ({"a__txt__jinja": "{{ nothing."}, "Cannot render"),
         ({"copier__yml": "needed:\n  type: str\n"}, "needed"),
-        ({"copier__yml": "_tasks: ['touch x']\n"}, "cannot be rendered"),
-        ({"copier__yml": "port:\n  type: int\n"}, "cannot be rendered"),
+        ({"copier__yml": "_tasks: ['touch x']\n"}, "Cannot render"),
+        ({"copier__yml": "port:\n  type: int\n"}, "Cannot render"),
     ],
     ids=["syntax", "missing value", "wants to run a program", "wrong type"],
 )

@@ -87,13 +87,15 @@ def test_a_second_step_of_one_type_is_refused(module):
     def finalize() -> None: ...
 
     offer(module, finalize)
-    with pytest.raises(SettingsError, match=r"STEPWAY_STEP_MODULES: .*second step 'finalize'"):
+    with pytest.raises(
+        SettingsError, match=r"STEPWAY_STEP_MODULES: .*defines the step 'finalize' again"
+    ):
         load(module.__name__)
 
 
 def test_a_function_that_is_no_activity_is_refused(module):
     offer(module, print)
-    with pytest.raises(SettingsError, match=r"STEPWAY_STEP_MODULES: .*is no activity"):
+    with pytest.raises(SettingsError, match=r"STEPWAY_STEP_MODULES: .*is not an activity"):
         load(module.__name__)
 
 

@@ -67,4 +67,4 @@ def _decode(cursor: str) -> tuple[datetime, UUID]:
             raise ValueError("a time without an offset")
         return moment, UUID(project_id)
     except (binascii.Error, ValueError) as error:
-        raise CursorInvalid("cursor is none that a page of this list has given.") from error
+        raise CursorInvalid("Invalid cursor.") from error

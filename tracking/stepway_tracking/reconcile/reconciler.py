@@ -118,7 +118,7 @@ class Reconciler:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            reason = "Temporal does not know its workflow any more."
+            reason = "Temporal no longer has its workflow."
             return Closed("", project.updated_at, False, reason)
         if found.close_time is None:
             return None
@@ -129,7 +129,7 @@ class Reconciler:
         self, handle: WorkflowHandle[Any, Any], found: WorkflowExecutionDescription
     ) -> str:
         status = found.status.name.lower().replace("_", " ") if found.status else "closed"
-        text = f"Its workflow was {status} before it had ended"
+        text = f"Its workflow was {status} before the initialization ended"
         if found.status is not WorkflowExecutionStatus.TERMINATED:
             return f"{text}."
         events = handle.fetch_history_events(
@@ -138,7 +138,7 @@ class Reconciler:
         async for event in events:
             said = event.workflow_execution_terminated_event_attributes
             by = f" by {said.identity}" if said.identity else ""
-            return f"{text}{by}: {said.reason or 'no reason was given'}."
+            return f"{text}{by}: {said.reason or 'no reason given'}."
         return f"{text}."
 
 

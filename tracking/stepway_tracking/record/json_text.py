@@ -17,8 +17,8 @@ def unstorable(text: str) -> str | None:
     if found is None:
         return None
     if found[0] == "\0":
-        return "must not hold the character NUL"
-    return "must be valid Unicode: it holds half a surrogate pair"
+        return "must not contain NUL characters"
+    return "must be valid Unicode: it contains an unpaired surrogate"
 
 
 def to_jsonb(value: Any) -> str:

@@ -73,7 +73,7 @@ class Store:
             datetime.fromisoformat(new.deadline) if new.deadline else None,
         )
         if row["said"] == "expired":
-            raise StartExpired(f"The start of {new.name} came after its deadline.")
+            raise StartExpired(f"The request to create {new.name} arrived after its deadline.")
         if row["said"] == "name_taken":
             raise NameTaken(f"{new.owner} already has a project named {new.name}.")
         await self._publisher.publish(new.project_id, row["messages"])

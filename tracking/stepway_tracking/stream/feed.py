@@ -163,7 +163,7 @@ class Feed:
         async with asyncio.timeout(self._options.read_timeout):
             fresh = await self._reader.snapshot(self.project_id)
         if fresh is None:
-            raise ProjectUnknown(f"No project has the id {self.project_id}.")
+            raise ProjectUnknown(f"Project {self.project_id} not found.")
         self._counts.snapshots_read += 1
         event = encode(fresh.version, "snapshot", fresh.body)
         self._snapshot = read_at, fresh, event.frame
@@ -181,7 +181,9 @@ class Feed:
         except ProjectUnknown:
             self.finish()
         except (*UNREACHABLE, PostgresError) as error:
-            logger.warning("Postgres did not tell project %s's events: %r", self.project_id, error)
+            logger.warning(
+                "Cannot read the events of project %s from Postgres: %r", self.project_id, error
+            )
 
     async def _read_on(self) -> None:
         """Take the next events from Postgres, or a snapshot where they are gone."""

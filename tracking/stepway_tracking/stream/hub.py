@@ -152,7 +152,9 @@ class Hub:
     def _enter(self, project_id: UUID) -> tuple[Subscription, Feed]:
         if self._closed or self.streams >= self.options.max_streams:
             self.counts.streams_refused += 1
-            raise TooManyStreams("No more streams can be served here now.")
+            raise TooManyStreams(
+                "This server has reached its limit of open streams; try again later."
+            )
         feed = self._feeds.get(project_id)
         if feed is None:
             feed = self._feeds[project_id] = Feed(

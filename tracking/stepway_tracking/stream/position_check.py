@@ -35,7 +35,7 @@ class PositionLookup:
             lookup.add_done_callback(lambda _: self._running.pop(project_id))
         position = await asyncio.shield(lookup)
         if position is None:
-            raise ProjectUnknown(f"No project has the id {project_id}.")
+            raise ProjectUnknown(f"Project {project_id} not found.")
         return position
 
     async def _read(self, project_id: UUID) -> Position | None:

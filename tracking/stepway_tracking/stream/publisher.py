@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 PUBLISH_FAILURES = Counter(
     "stepway_publish_failures_total",
-    "Events that Redis did not take; the position check finds them.",
+    "Events that Redis did not accept; the position check finds them.",
 )
 
 
@@ -45,4 +45,4 @@ class Publisher:
                 await pipe.execute()
         except (RedisError, OSError) as error:
             PUBLISH_FAILURES.inc(len(messages))
-            log.warning("Redis took no event of project %s: %s", project_id, error)
+            log.warning("Redis accepted no event of project %s: %s", project_id, error)

@@ -91,7 +91,7 @@ class Nudges:
                 await self._listen()
             except LOST as error:
                 if self.connected or delay == self._options.reconnect_delay:
-                    logger.warning("Redis is out of reach (%s); events come more slowly", error)
+                    logger.warning("Redis is unavailable (%s); events are delayed", error)
             if self.connected:
                 delay = self._options.reconnect_delay
             self.connected = False

@@ -254,7 +254,9 @@ class AttemptWriter:
         except asyncio.CancelledError:
             await asyncio.wait([writing], timeout=LAST_PATIENCE)
             if not writing.done():
-                log.warning("Cancelled before Postgres took %s of %s", change.action, change.step)
+                log.warning(
+                    "Cancelled before Postgres recorded %s of %s", change.action, change.step
+                )
                 raise
         finally:
             writing.cancel()
@@ -268,7 +270,7 @@ class AttemptWriter:
                 return (await self._store.record(Changes(self._mark.project_id, [*changes])))[-1]
             except UNREACHABLE as error:
                 last = changes[-1]
-                log.warning("Postgres takes no %s of %s: %r", last.action, last.step, error)
+                log.warning("Postgres cannot record %s of %s: %r", last.action, last.step, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -286,7 +288,7 @@ class AttemptWriter:
     def _accepted(self, outcome: Outcome) -> Outcome:
         step = self._mark.step
         if outcome.said == "superseded":
-            raise _stop("Superseded", f"A newer attempt has taken {step} over.")
+            raise _stop("Superseded", f"A newer attempt of {step} has superseded this one.")
         if outcome.said == "unknown":
             project = self._mark.project_id
             raise _stop("StepUnknown", f"The record has no step {step} of project {project}.")

@@ -528,7 +528,7 @@ export interface components {
         CreateProject: {
             /**
              * Name
-             * @description 3 to 40 of a-z, 0-9 and -.
+             * @description 3–40 lowercase letters, digits or hyphens.
              */
             name: string;
             /**
@@ -896,6 +896,9 @@ export interface components {
         /**
          * InvalidPart
          * @description One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+         *
+         *     For a parameter, `code` is the keyword of the JSON Schema that refused it, `fixed` where it
+         *     cannot be changed any more, or `secret`; `expected` is the keyword's value.
          */
         InvalidPart: {
             /** Name */
@@ -904,6 +907,16 @@ export interface components {
             pointer: string;
             /** Detail */
             detail: string;
+            /**
+             * Code
+             * @default null
+             */
+            code: string | null;
+            /**
+             * Expected
+             * @default null
+             */
+            expected: string | null;
         };
         /**
          * Problem
@@ -946,7 +959,7 @@ export interface operations {
             query?: {
                 status?: ("initializing" | "active" | "failed" | "cancelled" | "archived") | null;
                 limit?: number;
-                /** @description A page's `next_cursor`. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -1141,7 +1154,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1227,7 +1240,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1313,7 +1326,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1399,9 +1412,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1487,12 +1500,12 @@ export interface operations {
             query?: {
                 after?: number;
                 limit?: number;
-                /** @description Include those of mere progress. */
+                /** @description Include progress updates. */
                 progress?: boolean;
             };
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1578,9 +1591,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1675,9 +1688,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1785,7 +1798,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -1880,9 +1893,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
-                /** @description The step's name. */
+                /** @description Step name. */
                 step: string;
             };
             cookie?: never;
@@ -1990,7 +2003,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -2098,7 +2111,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
@@ -2182,21 +2195,21 @@ export interface operations {
     on_init_progress_api_projects__project_id__initialization_events_get: {
         parameters: {
             query?: {
-                /** @description Stands for Last-Event-ID, where a client cannot set it. */
+                /** @description Same as Last-Event-ID, for clients that cannot set it. */
                 after?: string | null;
             };
             header?: {
                 "Last-Event-ID"?: string | null;
             };
             path: {
-                /** @description The project's id. */
+                /** @description Project ID. */
                 project_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Events `snapshot`, `step`, `project`, `end`, with their version as id. */
+            /** @description Events `snapshot`, `step`, `project` and `end`; the ID is the version. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2205,7 +2218,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The initialization ended at the version that the client has. */
+            /** @description The initialization ended at the client's version. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2422,7 +2435,7 @@ export interface operations {
         parameters: {
             query?: {
                 blueprint?: string | null;
-                /** @description An ISO date or time; UTC without an offset. */
+                /** @description ISO 8601 date or time; UTC if it has no offset. */
                 since?: string | null;
             };
             header?: never;

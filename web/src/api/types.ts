@@ -88,5 +88,8 @@ export interface JsonSchema {
 export type BlueprintStep = Schemas['BlueprintStep']
 export type Blueprint = Omit<Schemas['Blueprint'], 'parameters'> & { parameters: JsonSchema }
 
+/** `code` and `expected` come with refused parameters only. */
+export type InvalidPart = Pick<Schemas['InvalidPart'], 'name' | 'pointer' | 'detail'> & Partial<Schemas['InvalidPart']>
+
 /** RFC 9457; a proxy on the way may leave out any of it. */
-export type Problem = Partial<Schemas['Problem']>
+export type Problem = Partial<Omit<Schemas['Problem'], 'errors'>> & { errors?: InvalidPart[] | null }

@@ -84,6 +84,7 @@ describe('the form of a new project', () => {
   test('puts the errors of the API beside their fields', async () => {
     const errors = [
       { name: 'team', pointer: '/parameters/team', detail: 'There is no such team.' },
+      { name: 'port', pointer: '/parameters/port', detail: 'must be at least 1024', code: 'minimum', expected: '1024' },
       { name: 'quota', pointer: '/parameters/quota', detail: 'The quota is used up.' },
     ]
     create.mockRejectedValue(new ApiError(422, { detail: 'Bad parameters', errors }))
@@ -92,6 +93,7 @@ describe('the form of a new project', () => {
     await view.get('[name=team]').setValue('core')
     await submit()
     expect(errorOf(view, 'team')).toBe('There is no such team.')
+    expect(errorOf(view, 'port')).toBe('Must be at least 1024.')
     expect(view.text()).toContain('The quota is used up.')
   })
 
@@ -101,7 +103,7 @@ describe('the form of a new project', () => {
     await view.get('[name=name]').setValue('payments')
     await view.get('[name=team]').setValue('core')
     await submit()
-    expect(errorOf(view, 'name')).toBe('You have a project named payments.')
+    expect(errorOf(view, 'name')).toBe('This name is already in use.')
   })
 
   test('is not sent twice by a second click, and sent again it keeps its key', async () => {

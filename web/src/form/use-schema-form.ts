@@ -1,5 +1,5 @@
 import { computed, reactive, ref, toValue, watch, type MaybeRefOrGetter } from 'vue'
-import type { JsonSchema, Problem } from '@/api/types'
+import type { InvalidPart, JsonSchema, Problem } from '@/api/types'
 import { useText } from '@/text/text'
 import { localized } from '@/text/format'
 import { fieldsOf, parse, toRaw, type Field, type FieldError, type Raw } from './schema'
@@ -9,7 +9,7 @@ export function useSchemaForm(
   schema: MaybeRefOrGetter<JsonSchema | null>,
   initial: MaybeRefOrGetter<Record<string, unknown>> = {},
 ) {
-  const { t, locale } = useText()
+  const { t, te, locale } = useText()
   const fields = computed(() => fieldsOf(toValue(schema) ?? {}))
   const raw = reactive<Record<string, Raw>>({})
   const refused = ref<Record<string, string>>({})
@@ -61,11 +61,18 @@ export function useSchemaForm(
     const others: string[] = []
     for (const error of problem.errors ?? []) {
       const name = fieldOf(error.pointer, error.name)
-      if (name !== undefined && name in raw) beside[name] = error.detail
-      else others.push(error.detail)
+      const text = textOf(error)
+      if (name !== undefined && name in raw) beside[name] = text
+      else others.push(text)
     }
     refused.value = beside
     return others
+  }
+
+  /** In the page's language where it has a text for the code; else as the API says it. */
+  function textOf({ code, expected, detail }: InvalidPart): string {
+    const key = `form.refused.${code}`
+    return code && te(key, 'en') ? t(key, { expected, count: Number(expected) }) : detail
   }
 
   return { fields, raw, errors, collect, refuse, reset }
