@@ -17,6 +17,8 @@ ADDRESS = "http://127.0.0.1:8000"
 """Where the pages say that Stepway is."""
 
 _ROLE = re.compile(r"^\.venv/bin/stepway (?P<arguments>(?:up|api|worker)\b.*?)(?: +#.*)?$")
+# Commands that find no Stepway of their own, so that one must run already.
+_NEEDS_STEPWAY = re.compile(rf"bin/stepway|{ADDRESS}")
 _EXPECTED = re.compile(r"^(?P<command>.*?) +# exits (?P<status>\d+)$", re.M)
 
 _LOAD = """
@@ -56,10 +58,15 @@ class Reader:
             await self._load(block)
 
     async def run(self, commands: str) -> str:
-        """Run commands in the reader's shell, whose exported variables stay; their output."""
+        """Run commands in the reader's shell, whose exported variables stay; their output.
+
+        Where they need Stepway and the page has not started it, it is started first.
+        """
+        if not self._roles and _NEEDS_STEPWAY.search(commands):
+            await self.start("up")
         expected = r"status=0; \g<command> || status=$?; test $status = \g<status>"
         commands = _EXPECTED.sub(expected, commands).replace(
-            ADDRESS, self._environment["STEPWAY_API_URL"]
+            ADDRESS, self._environment.get("STEPWAY_API_URL", ADDRESS)
         )
         variables = self.folder / ".variables"
         script = f"set -euo pipefail\n{commands}\nenv -0 > {variables}\n"

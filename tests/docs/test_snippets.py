@@ -64,7 +64,7 @@ def page_name(page: Path) -> str:
 
 @pytest.fixture
 async def reader(servers: Settings) -> AsyncIterator[Reader]:
-    """A reader with a database and a task queue of their own, and Stepway running."""
+    """A reader with a database and a task queue of their own."""
     name = f"docs_{uuid4().hex[:8]}"
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute(f"CREATE DATABASE {name}")
@@ -82,7 +82,6 @@ async def reader(servers: Settings) -> AsyncIterator[Reader]:
             ),
         )
         try:
-            await reader.start("up")
             yield reader
         finally:
             await reader.stop_all()
