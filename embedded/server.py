@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import secrets
 import signal
@@ -88,6 +89,11 @@ class Server(ABC):
         self._wanted = False
         await self._process.kill()
 
+    @classmethod
+    @abstractmethod
+    def program(cls) -> Path | None:
+        """The server's program, None where it is not installed."""
+
     @abstractmethod
     async def prepare(self) -> None:
         """Make what the server needs on disk; repeated at each start."""
@@ -145,9 +151,17 @@ class Server(ABC):
         return False
 
 
-def program(folder: Path, name: str) -> str:
+def program_in(folder: Path, name: str) -> Path:
     """The path of a program in `folder`, with the ending that the system wants."""
-    return str(folder / (f"{name}.exe" if sys.platform == "win32" else name))
+    return folder / (f"{name}.exe" if sys.platform == "win32" else name)
+
+
+def package_folders(name: str) -> list[Path]:
+    """The folders of a Python package, which is not imported; empty where it is not installed."""
+    package = importlib.util.find_spec(name)
+    return [
+        Path(folder) for folder in (package.submodule_search_locations if package else ()) or ()
+    ]
 
 
 def password(file: Path) -> str:

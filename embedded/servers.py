@@ -11,6 +11,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from stepway.embedded.installed import require_installed
 from stepway.embedded.ports import Ports
 from stepway.embedded.postgres import Postgres
 from stepway.embedded.server import Server
@@ -55,11 +56,12 @@ class EmbeddedServers:
     async def start(self) -> Settings:
         """Start the servers; return the settings with their addresses filled in.
 
-        Raises ServerError when one does not start (the others are stopped again), or when the
-        data folder is in use by another process.
+        Raises ServerError when one is not installed or does not start (the others are stopped
+        again), or when the data folder is in use by another process.
         """
         missing = [kind for kind in KINDS if not getattr(self._settings, kind.setting)]
         if missing:
+            require_installed(missing)
             self._take_folder()
             ports = Ports(self._settings.data_dir / "run" / "ports.json", self._fixed_ports)
             self._servers = {kind.name: self._build(kind, ports) for kind in missing}

@@ -12,7 +12,7 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError
 
 from stepway.embedded.ports import HOST, Ports
-from stepway.embedded.server import Server, program
+from stepway.embedded.server import Server, program_in
 from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES, STATUS
 
 TYPES = {
@@ -35,6 +35,11 @@ class Temporal(Server):
         super().__init__(data_dir, ports)
         self.namespace = namespace
 
+    @classmethod
+    def program(cls) -> Path | None:
+        program = program_in(Path(sysconfig.get_path("scripts")), "temporal")
+        return program if program.is_file() else None
+
     async def prepare(self) -> None:
         self.folder.mkdir(mode=0o700, exist_ok=True)
 
@@ -44,7 +49,7 @@ class Temporal(Server):
             for key in SEARCH_ATTRIBUTES
         ]
         return [
-            program(Path(sysconfig.get_path("scripts")), "temporal"),
+            str(self.program()),
             *("server", "start-dev"),
             f"--ip={HOST}",
             f"--port={self.port}",

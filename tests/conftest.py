@@ -1,4 +1,4 @@
-"""One set of real servers for the whole session, in a temporary folder, on free ports."""
+"""Tiers of tests; one set of real servers for the whole session, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
 from stepway_tracking.postgres import open_pool
+from tests.tiers import TIERS, tier_of
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for tier, meaning in TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {meaning}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, so that `-m unit` and `-m "not browser"` choose."""
+    for item in items:
+        item.add_marker(tier_of(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from benchmarks.initializations import run_bare
 from benchmarks.measure import Comparison, Metrics, Target, interleave
 from benchmarks.stage import Stage
 from stepway.embedded.ports import HOST, Ports
-from stepway.embedded.server import program
+from stepway.embedded.server import program_in
 
 ABOUT = (
     "8 no-op steps of bare Temporal in sequence, on the server that `stepway up` starts (on a "
@@ -47,7 +47,7 @@ async def run(stage: Stage) -> list[Comparison]:
 
 
 async def _plain_server(stage: Stage, port: int) -> Client:
-    temporal = program(Path(sysconfig.get_path("scripts")), "temporal")
+    temporal = str(program_in(Path(sysconfig.get_path("scripts")), "temporal"))
     options = ["--headless", "--log-level=error", f"--ip={HOST}", f"--port={port}"]
     await stage.side("server", port, temporal, "server", "start-dev", *options)
     return await _connected(f"{HOST}:{port}")

@@ -9,6 +9,7 @@ import typer
 from stepway.cli.client.errors import AnswerLost, ClientError
 from stepway.cli.client.http import Api, Json, connect, step_path
 from stepway.cli.client.parameters import Parameters, parse_parameters
+from stepway.cli.view.invocation import command
 from stepway.cli.view.output import confirmed, say
 
 Project: TypeAlias = Annotated[str, typer.Argument(help="Project ID or name.")]
@@ -33,13 +34,13 @@ def retry(
     if step is None:
         _ask(f"Retry all failed steps of {project}?", yes)
         _control(api, project, f"/projects/{project_id}/initialization/retry", {})
-        say(f"Retrying {project}. Follow progress: stepway watch {project}")
+        say(f"Retrying {project}. {_watch(project)}")
         return
     path = step_path(project_id, step, "retry")
     _show_preview(api.get(path))
     _ask(f"Retry {step} of {project}?", yes)
     _control(api, project, path, {"parameters": changed} if changed else {})
-    say(f"Retrying {step}. Follow progress: stepway watch {project}")
+    say(f"Retrying {step}. {_watch(project)}")
 
 
 def skip(
@@ -53,7 +54,7 @@ def skip(
     path = step_path(api.find(project), step, "skip")
     _ask(f"Skip {step} of {project}?", yes)
     _control(api, project, path, {"reason": reason})
-    say(f"Skipped {step}. Follow progress: stepway watch {project}")
+    say(f"Skipped {step}. {_watch(project)}")
 
 
 def cancel(
@@ -70,7 +71,7 @@ def cancel(
         _show_cancel(found["steps"], undo)
         _ask(f"Cancel the initialization of {project}?", yes)
     _control(api, project, f"/projects/{project_id}/initialization/cancel", {"undo": undo})
-    say(f"Cancelling {project}. Follow progress: stepway watch {project}")
+    say(f"Cancelling {project}. {_watch(project)}")
 
 
 def _control(api: Api, project: str, path: str, body: Json) -> None:
@@ -79,6 +80,10 @@ def _control(api: Api, project: str, path: str, body: Json) -> None:
     except AnswerLost as error:
         message = f"{error}; run `stepway watch {project}` to see whether it was accepted"
         raise ClientError(message) from error
+
+
+def _watch(project: str) -> str:
+    return f"Follow progress: {command('watch', project)}"
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -12,6 +12,7 @@ from stepway.cli.client.errors import AnswerLost, ApiRefused, ClientError
 from stepway.cli.client.http import Api, Json, connect
 from stepway.cli.client.parameters import Parameters, parse_parameters
 from stepway.cli.commands.watch import watch_project
+from stepway.cli.view.invocation import command
 from stepway.cli.view.output import print_json, say
 from stepway.cli.view.text import counted
 
@@ -45,7 +46,7 @@ def create(
     say(f"Started {project['name']} ({project['blueprint']}, {steps}, ID {project['id']})")
     if watch:
         raise typer.Exit(watch_project(api, project["id"]))
-    say(f"Follow progress: stepway watch {project['name']}")
+    say(f"Follow progress: {command('watch', project['name'])}")
 
 
 def _start(api: Api, body: Json, key: str) -> Json:

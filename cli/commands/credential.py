@@ -18,7 +18,9 @@ from stepway.vault.keyring import open_keyring
 from stepway.vault.keys import new_key
 from stepway.vault.vault import EVERYONE, Vault
 
-app = typer.Typer(no_args_is_help=True, help="Manage the credentials that steps use.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Manage the credentials that steps use."
+)
 
 T = TypeVar("T")
 

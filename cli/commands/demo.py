@@ -1,76 +1,166 @@
-"""`scripts/demo`: everything on this machine, one real project, shown live."""
+"""`scripts/demo`: everything on this machine, one project, shown live."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import shlex
+import signal
 import socket
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from stepway.cli.commands.roles import run
+from stepway.blueprints.catalog import BUILT_IN
+from stepway.cli.client.http import Api
+from stepway.cli.commands.roles import log_to, run
+from stepway.cli.commands.watch import INTERRUPTED
+from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import running_everything, until_stopped
+from stepway.cli.view.output import is_terminal
 from stepway.runtime.settings import Settings, load_settings
 
 HOST = "127.0.0.1"
 PORT = 8000
+BLUEPRINTS = BUILT_IN / "demo"
+BLUEPRINT = "demo"
+LAST_WORD = 1.0
+"""Seconds that a watching process has to end by itself: a terminal sends Ctrl-C to it as well."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What to show, and the folder of the shell that the printed commands are for."""
+
+    settings: Settings
+    blueprint: str
+    parameters: dict[str, Any]
+    shell: Path
+    stays: bool
+
+    @property
+    def started_at(self) -> str:
+        """What makes the names of the projects differ from those of the last demo."""
+        return f"{datetime.now():%m%d-%H%M%S}"  # noqa: DTZ005 - names that people recognize
 
 
 def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Stop everything when the project is done.")
     ] = False,
+    pace: Annotated[
+        float,
+        typer.Option(min=0.01, max=10, help="How long simulated steps take; 0.1 is a tenth."),
+    ] = 1.0,
+    called_from: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start everything, create a sample project and follow it; then serve until Ctrl-C.
 
-    With --once: exits 0 when the project is active, 1 if it failed.
+    The project takes about 40 seconds: its repository is real, its longer steps are simulated. With
+    --once it is a web service, which takes a few seconds; exits 0 when it is active, 1 if it failed.
     """
+    settings = load_settings()
+    settings = settings.model_copy(update={"blueprints": [*settings.blueprints, BLUEPRINTS]})
+    shown = ("web-service", {}) if once else (BLUEPRINT, {"pace": pace})
     statuses: list[int] = []
-    run(_demo(load_settings(), once, statuses))
+    run(_demo(Demo(settings, *shown, called_from or Path.cwd(), not once), statuses))
     raise typer.Exit(statuses[0] if once and statuses else 0)
 
 
-async def _demo(settings: Settings, once: bool, statuses: list[int]) -> None:
+async def _demo(demo: Demo, statuses: list[int]) -> None:
     typer.echo("Starting Postgres, Valkey, Temporal, a worker and the API ...")
-    async with running_everything(settings, HOST, _port()) as serving:
-        _show_urls(serving)
+    async with running_everything(demo.settings, HOST, _port()) as serving:
+        typer.echo("\n".join(places(serving)))
+        if is_terminal():
+            _log_beside_the_data(serving)
         stopped = asyncio.create_task(until_stopped())
-        watching = asyncio.create_task(_create_and_watch(serving))
+        watching = asyncio.create_task(_create_and_watch(demo, serving))
         await asyncio.wait([stopped, watching], return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
             statuses.append(watching.result())
-        if once or stopped.done():
-            return
-        typer.echo(
-            "Still serving; press Ctrl-C to stop. Create another project: stepway create NAME"
-        )
-        await stopped
+        else:
+            watching.cancel()
+            await asyncio.wait([watching])
+        if demo.stays:
+            # Ctrl-C reaches the watching process too, and may end it before it is heard here.
+            if not stopped.done() and statuses[0] != INTERRUPTED:
+                typer.echo(_next_steps(demo, serving))
+            await stopped
+            typer.echo("Stopping. Unfinished projects continue at the next start.")
 
 
-async def _create_and_watch(serving: Settings) -> int:
-    """Do what a person would do in a second terminal; the exit status."""
-    stepway = Path(sys.executable).with_name("stepway")
-    name = f"demo-{datetime.now():%m%d-%H%M%S}"  # noqa: DTZ005 - a name people recognize
-    child = await asyncio.create_subprocess_exec(
-        stepway,
-        "create",
-        name,
-        "--watch",
-        env={**os.environ, "STEPWAY_API_URL": serving.api_url},
+async def _create_and_watch(demo: Demo, serving: Settings) -> int:
+    """Do what a person would do in a second terminal; the exit status of `stepway watch`."""
+    body = {
+        "name": f"demo-{demo.started_at}",
+        "blueprint": demo.blueprint,
+        "parameters": demo.parameters,
+    }
+    api = Api(serving.api_url, serving.api_token)
+    started = await asyncio.to_thread(api.post, "/projects", body)
+    project = started["project"]["id"]
+    typer.echo(row("project", f"{serving.api_url}/projects/{project}") + "\n")
+    watching = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("stepway"),
+        "watch",
+        project,
+        # The commands that it shows are for the same shell as ours.
+        cwd=demo.shell,
+        env={
+            **os.environ,
+            "STEPWAY_API_URL": serving.api_url,
+            "STEPWAY_API_TOKEN": serving.api_token,
+        },
     )
-    return await child.wait()
+    try:
+        return await watching.wait()
+    except asyncio.CancelledError:
+        await _interrupt(watching)
+        raise
 
 
-def _show_urls(serving: Settings) -> None:
-    typer.echo(f"  page      {serving.api_url}")
-    typer.echo(f"  API       {serving.api_url}/api/projects")
-    if serving.temporal_ui_url:
-        typer.echo(f"  Temporal  {serving.temporal_ui_url}")
-    typer.echo(f"  data      {serving.data_dir}\n")
+async def _interrupt(watching: asyncio.subprocess.Process) -> None:
+    """End the watching process in time to leave the terminal as it was."""
+    try:
+        async with asyncio.timeout(LAST_WORD):
+            await watching.wait()
+    except TimeoutError:
+        watching.send_signal(signal.SIGINT)
+        await watching.wait()
+
+
+def _log_beside_the_data(serving: Settings) -> None:
+    """Keep the log out of the live picture."""
+    log = serving.data_dir / "logs" / "demo.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_to(logging.FileHandler(log), alone=True)
+    typer.echo(row("log", str(log)))
+
+
+def _next_steps(demo: Demo, serving: Settings) -> str:
+    def command(*arguments: str) -> str:
+        return client_command(demo.settings, serving, *arguments, folder=demo.shell)
+
+    web_service, trial = f"shop-{demo.started_at}", f"trial-{demo.started_at}"
+    parameters = ("--blueprint", BLUEPRINT, "--param", "pace=0.2", "--param", "broken=true")
+    return f"""
+Stepway serves until Ctrl-C. Try next, in another terminal:
+
+  Create a web service:
+    {command("create", web_service, "--watch")}
+  Create a project whose deployment fails, then correct and retry it:
+    {command("create", trial, *parameters, "--watch")}
+    {command("retry", trial, "deploy", "--param", "broken=false")}
+    {command("watch", trial)}
+
+Everything is kept in the data folder. After Ctrl-C this removes it:
+    rm -r {shlex.quote(str(serving.data_dir))}
+"""
 
 
 def _port() -> int:

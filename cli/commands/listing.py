@@ -12,6 +12,7 @@ from rich.text import Text
 
 from stepway.cli.client.fold import from_snapshot, in_order
 from stepway.cli.client.http import Api, Json, connect, step_path
+from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
 from stepway.cli.view.text import date_and_clock, duration, headline, moment
@@ -38,11 +39,8 @@ def list_projects(
         columns = ("Name", "Blueprint", "Status", "Progress", "Created")
         print_table(columns, (_project_row(project) for project in found))
     else:
-        say(
-            f"No {status} projects."
-            if status
-            else "No projects yet. Create one: stepway create NAME"
-        )
+        none = f"No projects yet. Create one: {command('create', 'NAME')}"
+        say(f"No {status} projects." if status else none)
 
 
 def steps(project: Project, as_json: AsJson = False) -> None:

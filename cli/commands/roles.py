@@ -14,6 +14,7 @@ import typer
 from stepway.blueprints.errors import BlueprintError
 from stepway.cli.client.errors import ClientError
 from stepway.cli.run.gc import collect_seldom
+from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import (
     migrate_all,
     require_loopback,
@@ -74,14 +75,18 @@ def migrate() -> None:
 
 def run(role: Coroutine[Any, Any, None]) -> None:
     """Run a role; what an operator can mend is one clear line."""
-    log = logging.StreamHandler()
-    log.setFormatter(RedactingFormatter(LOG_FORMAT))
-    logging.basicConfig(level=logging.WARNING, handlers=[log])
+    log_to(logging.StreamHandler())
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(role)
     except (ServerError, BlueprintError) as error:
         raise ClientError(str(error)) from error
+
+
+def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
+    """Write warnings and errors to this handler; `alone`: and no longer to another one."""
+    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -96,8 +101,17 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _up(settings: Settings, host: str, port: int) -> None:
     async with running_everything(settings, host, port) as serving:
         collect_seldom()
-        typer.echo(f"ready {serving.api_url}")
+        # One write: who reads the first line alone may close the pipe after it.
+        typer.echo("\n".join((f"ready {serving.api_url}", *_hints(settings, serving))))
         await until_stopped()
+
+
+def _hints(settings: Settings, serving: Settings) -> list[str]:
+    """Where everything is, and a command to try."""
+    return [
+        *places(serving),
+        row("try", client_command(settings, serving, "create", "my-service", "--watch")),
+    ]
 
 
 async def _worker(settings: Settings) -> None:

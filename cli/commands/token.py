@@ -18,7 +18,9 @@ from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from stepway_tracking.postgres import open_pool
 
-app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API tokens.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Create, list and revoke API tokens."
+)
 
 T = TypeVar("T")
 

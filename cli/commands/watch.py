@@ -14,6 +14,7 @@ from stepway.cli.client.events import follow as follow_events
 from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api, connect
 from stepway.cli.run.signals import heard_interrupts
+from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, is_terminal, say
 from stepway.cli.view.screen import LogView, ScreenView
 from stepway.cli.view.summary import summary
@@ -56,7 +57,8 @@ def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
             state = _until_settled(api, state, view, follow)
     except KeyboardInterrupt:
         name = state.project["name"]
-        say(f"Stopped watching; the initialization continues. Watch it again: stepway watch {name}")
+        again = command("watch", name)
+        say(f"Stopped watching; the initialization continues. Watch it again: {again}")
         return INTERRUPTED
     console().print(summary(state, datetime.now(UTC)))
     return _EXIT_CODES.get(state.status, 0)

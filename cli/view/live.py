@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepway.cli.client.fold import Initialization, Step, in_order
+from stepway.cli.view.invocation import command
 from stepway.cli.view.text import excerpt, one_line
 from stepway.cli.view.words import (
     ICONS,
@@ -83,7 +84,7 @@ def _whole(state: Initialization, width: int) -> Table:
 def _notices(state: Initialization, connected: bool) -> list[Text]:
     notices = []
     if state.status == "failed" and not state.ended:
-        retry = f"stepway retry {one_line(state.project['name'])}"
+        retry = command("retry", one_line(state.project["name"]))
         notices.append(Text(f"needs your attention: {retry}", style="yellow"))
     if not connected:
         notices.append(Text("connection lost, reconnecting…", style="yellow"))

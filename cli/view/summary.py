@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepway.cli.client.fold import Initialization, Step, in_order
+from stepway.cli.view.invocation import command
 from stepway.cli.view.text import excerpt, one_line
 from stepway.cli.view.words import (
     ICONS,
@@ -87,7 +88,7 @@ def _errors(state: Initialization) -> Iterator[Text]:
         if remedy_of(step):
             yield Text(f"  → {remedy_of(step)}", style="yellow")
         if step["status"] == state.status == "failed":
-            yield Text(f"  Then run: stepway retry {state.project['name']} {step['step']}")
+            yield Text(f"  Then run: {command('retry', state.project['name'], step['step'])}")
     if state.project.get("initialization_error") and not failed:
         yield from (
             Text(f"  {line}")

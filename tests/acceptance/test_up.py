@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from stepway.runtime.settings import Settings
+from tests.support import processes
 from tests.support.servers import PATIENCE, Stepway, write_blueprint
 
 ROOT = Path(__file__).parents[2]
@@ -42,17 +44,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 async def run(*arguments: str, folder: Path, **more: str) -> tuple[int, str]:
     """Run a command to its end: its exit status and all it printed."""
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        *arguments,
-        cwd=folder,
-        env=environment(folder, **more),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(PATIENCE):
-        output, _ = await process.communicate()
-    return process.returncode or 0, output.decode()
+    return await processes.run(PROGRAM, *arguments, cwd=folder, env=environment(folder, **more))
 
 
 @asynccontextmanager
@@ -60,7 +52,7 @@ async def up(
     folder: Path, **more: str
 ) -> AsyncIterator[tuple[Stepway, asyncio.subprocess.Process]]:
     """`stepway up` on a free port, stopped at the end if the test has not done so."""
-    process = await asyncio.create_subprocess_exec(
+    async with processes.running(
         PROGRAM,
         "up",
         "--data-dir",
@@ -70,18 +62,13 @@ async def up(
         cwd=folder,
         env=environment(folder, **more),
         stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout
-    try:
+    ) as process:
+        assert process.stdout
         async with asyncio.timeout(PATIENCE):
             line = (await process.stdout.readline()).decode().strip()
         assert line.startswith("ready http://127.0.0.1:")
         async with httpx.AsyncClient(base_url=line.split()[1], timeout=PATIENCE) as http:
             yield Stepway(Settings(), folder, http), process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
 
 
 async def test_an_initialization_goes_on_after_ctrl_c_and_another_up(place: Path) -> None:
@@ -117,6 +104,19 @@ async def test_an_initialization_goes_on_after_kill_9_of_everything(place: Path)
         assert held_row["attempt"] == 2
         outcomes = [a["outcome"] for a in await stepway.attempts(project, "held")]
         assert outcomes == ["lost", "completed"]
+
+
+async def test_up_says_where_everything_is_and_a_command_that_works(place: Path) -> None:
+    async with up(place) as (_, process):
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout
+        said = (await process.stdout.read()).decode()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", said)
+    assert re.search(r"^  page +http://127\.0\.0\.1:\d+$", said, re.MULTILINE)
+    assert re.search(r"^  Temporal +http://127\.0\.0\.1:\d+$", said, re.MULTILINE)
+    assert re.search(rf"^  data +{place}/data$", said, re.MULTILINE)
+    assert re.search(r"^  try +STEPWAY_API_URL=http://\S+ \S*stepway create ", said, re.MULTILINE)
+    assert "ready" not in said
 
 
 async def test_up_on_given_servers_embeds_none(place: Path, servers: Settings) -> None:

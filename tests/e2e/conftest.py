@@ -14,7 +14,7 @@ from stepway.api.routes.first_paint import is_built
 from stepway.api.routes.pages import BUILT
 from stepway.runtime.settings import Settings
 from tests.e2e.blueprints import write_blueprints
-from tests.support.chromium import ARGUMENTS, CHROMIUM
+from tests.support.chromium import ARGUMENTS, CHROMIUM, require_chromium
 from tests.support.servers import Stepway, running_stepway
 
 POLICY = "Content Security Policy"
@@ -23,6 +23,7 @@ POLICY = "Content Security Policy"
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium: Playwright's own is not downloaded."""
+    require_chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

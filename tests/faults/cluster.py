@@ -72,11 +72,13 @@ class Cluster:
 
     async def stop(self) -> None:
         """End every process."""
-        for name in tuple(self.processes):
-            await self.kill(name)
-        for proxy in self.proxies.values():
-            await proxy.stop()
-        await self.servers.stop()
+        try:
+            for name in tuple(self.processes):
+                await self.kill(name)
+            for proxy in self.proxies.values():
+                await proxy.stop()
+        finally:
+            await self.servers.stop()
 
     async def launch(self, name: str) -> None:
         """Start a worker or the API."""

@@ -33,5 +33,7 @@ async def running_rounds(
             await rounds.start()
             yield cluster, rounds
         finally:
-            await rounds.stop()
-            await cluster.stop()
+            try:
+                await rounds.stop()
+            finally:
+                await cluster.stop()

@@ -22,7 +22,7 @@ from stepway.cli.client.events import follow
 from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api
 from tests.faults.checks import Seen
-from tests.support.chromium import ARGUMENTS, CHROMIUM
+from tests.support.chromium import ARGUMENTS, CHROMIUM, require_chromium
 
 HERE = Path(__file__).parent
 NODE_PACKAGES = HERE.parents[1] / ".tools" / "faults"
@@ -228,6 +228,7 @@ class Chromium:
     name = "chromium"
 
     async def start(self, url: str) -> None:
+        require_chromium()
         self._playwright: Playwright = await async_playwright().start()
         self._browser: Browser = await self._playwright.chromium.launch(
             executable_path=CHROMIUM, args=ARGUMENTS

@@ -14,6 +14,7 @@ from benchmarks.measure import Comparison, Target, interleave
 from benchmarks.report import write_page
 from benchmarks.results import Result, load, save
 from benchmarks.stage import Stage, on_stage
+from tests.support.processes import run
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0
@@ -53,15 +54,12 @@ async def run_small(name: str, stage: Stage) -> None:
 
 
 async def test_unknown_bench_is_named_with_those_there_are() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks", "nonsense"),
-        cwd=ROOT,
-        stderr=asyncio.subprocess.PIPE,
+    status, said = await run(
+        *(sys.executable, "-m", "benchmarks", "nonsense"), cwd=ROOT, patience=PATIENCE
     )
-    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 2
-    assert "no bench nonsense" in errors.decode()
-    assert "overhead" in errors.decode()
+    assert status == 2
+    assert "no bench nonsense" in said
+    assert "overhead" in said
 
 
 async def test_sides_take_turns_and_noisy_pairs_are_repeated() -> None:

@@ -67,7 +67,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield {**own, "STEPWAY_API_URL": ready[1], "NO_COLOR": "1"}
     finally:
         up.terminate()
-        assert up.wait(PATIENCE) == 0
+        try:
+            assert up.wait(PATIENCE) == 0
+        finally:
+            up.kill()
 
 
 def stepway(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -24,6 +24,7 @@ from temporalio.client import Client
 
 from stepway.embedded.servers import EmbeddedServers, ServerError, check_reachable
 from stepway.runtime.settings import Settings
+from tests.support import processes
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE: dict[str, Any] = {
@@ -86,8 +87,12 @@ async def start_parent(folder: Path, binding: str) -> tuple[asyncio.subprocess.P
         stdout=asyncio.subprocess.PIPE,
     )
     assert parent.stdout is not None
-    async with asyncio.timeout(60):
-        return parent, json.loads(await parent.stdout.readline())
+    try:
+        async with asyncio.timeout(60):
+            return parent, json.loads(await parent.stdout.readline())
+    except BaseException:
+        await processes.end(parent)
+        raise
 
 
 async def remember(settings: Settings) -> None:
@@ -137,7 +142,8 @@ async def test_passwords_are_kept_for_us_alone_and_nobody_gets_in_without(folder
         for name in ("postgres", "valkey"):
             file = folder / f"{name}.password"
             assert file.stat().st_mode & 0o777 == 0o600
-            arguments = [" ".join(process.cmdline()) for process in psutil.process_iter()]
+            found = (process.info["cmdline"] for process in psutil.process_iter(["cmdline"]))
+            arguments = [" ".join(cmdline or ()) for cmdline in found]
             assert not any(file.read_text() in line for line in arguments)
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(running.database_url, password="wrong")

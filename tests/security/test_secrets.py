@@ -34,6 +34,7 @@ from stepway.vault.payload_codec import ENCODING, EncryptionCodec
 from stepway.vault.redaction import REDACTED, RedactingFormatter
 from stepway.vault.vault import CredentialRefused, Vault
 from tests.security.conftest import Secured
+from tests.support.processes import run
 from tests.support.servers import Stepway, running_stepway, write_blueprint
 
 CANARY = f"canary {uuid4()}"
@@ -211,14 +212,8 @@ async def on_the_command_line(stepway: Stepway, token: str, project: str) -> str
         ["history", project, "--progress"],
         ["watch", project],
     ):
-        child = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("stepway"),
-            *command,
-            env=os.environ | environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        shown += (await child.communicate())[0].decode()
+        stepway = Path(sys.executable).with_name("stepway")
+        shown += (await run(stepway, *command, env=os.environ | environment))[1]
     return shown
 
 

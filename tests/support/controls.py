@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from stepway_tracking.reconcile import reconciler
 from stepway_tracking.reconcile.reconciler import Reconciler
 from stepway_tracking.record.store import Store
 from stepway_tracking.stream.publisher import Publisher, open_redis
+from tests.support.processes import run
 from tests.support.servers import Json, Stepway, eventually
 
 Handle = WorkflowHandle[Any, Any]
@@ -105,16 +105,10 @@ async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
 
 async def temporal_cli(settings: Settings, *arguments: str) -> str:
     """Run Temporal's own command line; what it said."""
-    process = await asyncio.create_subprocess_exec(
-        TEMPORAL,
-        *arguments,
-        *("--address", settings.temporal_address),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    return said.decode()
+    address = ("--address", settings.temporal_address)
+    status, said = await run(TEMPORAL, *arguments, *address)
+    assert status == 0, said
+    return said
 
 
 def actions(history: list[Json], *, step: str | None = None) -> list[str]:

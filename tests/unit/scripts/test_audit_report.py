@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "audit-report"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "audit-report"
 
 HOLED_PYTHON = {
     "dependencies": [

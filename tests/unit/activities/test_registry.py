@@ -25,6 +25,7 @@ BUILT_IN = {
     "setup_gitops",
     "finalize",
     "run_command",
+    "simulate",
     "delete_repository",
     "delete_environments",
     "delete_db_records",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from stepway.cli.client import events
 from stepway.cli.client.errors import ClientError
-from stepway.cli.main import COMMANDS, app, main
+from stepway.cli.main import COMMANDS, app, load_command, main
 
 ID = "0b0e8a3c-6c1a-5f0e-9d3f-0c4b5a697887"
 INITIALIZATION = f"/api/projects/{ID}/initialization"
@@ -491,6 +492,12 @@ finally:
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
     assert all(f" {name} " in shown for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_in_the_help_is_the_first_of_the_commands_own(name: str) -> None:
+    described = inspect.cleandoc(load_command(name).help or "").partition("\n")[0]
+    assert described == COMMANDS[name].help
 
 
 @pytest.mark.parametrize("name", COMMANDS)

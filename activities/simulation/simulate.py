@@ -1,0 +1,95 @@
+"""simulate: a step that only takes its time, for demonstrations and for unfinished blueprints."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.project import ProjectRef
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress, SubStep
+
+LONGEST = 3600.0
+"""Seconds."""
+TICK = 0.25
+"""Seconds between two heartbeats."""
+FAILS_AT = 0.6
+"""The share of its time after which a failing attempt fails."""
+
+
+@dataclass(frozen=True)
+class SimulateInput:
+    """Takes `seconds` times `pace`; 0 to 3600 seconds in all.
+
+    `parts` become sub-steps, one after the other; `messages` are shown one after the other. The
+    first `failing_attempts` attempts fail with `error`. With `broken` every attempt fails and none
+    is retried automatically.
+    """
+
+    project: ProjectRef
+    seconds: float = 5
+    pace: float = 1
+    parts: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    failing_attempts: int = 0
+    error: str = "A simulated failure"
+    broken: bool = False
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """How long it took, in seconds."""
+
+    seconds: float
+
+
+@activity.defn
+async def simulate(given: SimulateInput) -> Simulated:
+    """Wait, and report progress, sub-steps and messages meanwhile."""
+    seconds = given.seconds * given.pace
+    if not 0 <= seconds <= LONGEST:
+        raise step_error(
+            f"A step of {seconds:g} seconds cannot be simulated",
+            remedy=f"Let `seconds` times `pace` be 0 to {LONGEST:g}.",
+            retry=False,
+        )
+    fails = given.broken or activity.info().attempt <= given.failing_attempts
+    ticks = max(1, round(seconds / TICK))
+    for tick in range(ticks):
+        share = tick / ticks
+        if fails and share >= FAILS_AT:
+            raise _failure(given)
+        activity.heartbeat(_progress(given, share))
+        await asyncio.sleep(seconds / ticks)
+    if fails:
+        raise _failure(given)
+    return Simulated(seconds)
+
+
+def _failure(given: SimulateInput) -> ApplicationError:
+    return step_error(given.error, remedy=given.remedy, retry=not given.broken)
+
+
+def _progress(given: SimulateInput, share: float) -> Progress:
+    message, _ = _current(given.messages, share)
+    part, of_part = _current(given.parts, share)
+    sub_step = SubStep(_identifier(part), part, round(100 * of_part)) if part else None
+    return Progress(round(100 * share), message or part, sub_step)
+
+
+def _current(texts: Sequence[str], share: float) -> tuple[str, float]:
+    """The text whose turn it is, "" where there is none, and how much of its turn has passed."""
+    if not texts:
+        return "", share
+    turn = share * len(texts)
+    return texts[int(turn)], turn % 1
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "part"

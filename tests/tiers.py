@@ -1,0 +1,87 @@
+"""Which tier each test belongs to, by its place.
+
+A tier needs what the tiers before it need, and more: see scripts/test, which calls this.
+
+    python tests/tiers.py [ARGUMENT…]              the tier that pytest with these arguments needs
+    python tests/tiers.py --places TIER [ARGUMENT…]   where pytest finds the tests of a tier, a line
+                                                   each; nothing where the arguments name places
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+TIERS = {
+    "unit": "needs Python only",
+    "servers": "needs Postgres, Valkey and Temporal, which it starts",
+    "browser": "needs the built page, Node or Chromium besides",
+}
+
+PLACES = {
+    "acceptance": "servers",
+    "docs": "servers",
+    "docs/test_demo.py": "browser",
+    "docs/test_layout.py": "unit",
+    "e2e": "browser",
+    "faults": "servers",
+    "faults/test_faults.py": "browser",
+    "fold": "servers",
+    "fold/test_fold.py": "unit",
+    "integration": "servers",
+    "integration/test_bench_smoke.py": "browser",
+    "packaging": "browser",
+    "replay": "unit",
+    "security": "servers",
+    "security/test_first_paint.py": "browser",
+    "unit": "unit",
+}
+"""The tier of each folder and, where it differs, of a file in it."""
+
+TESTS = Path(__file__).parent
+
+
+def tier_of(test: Path) -> str:
+    """The tier of a test file. Raises LookupError for a folder that has none."""
+    place = PurePosixPath(test.resolve().relative_to(TESTS))
+    for known in (place, *place.parents):
+        if str(known) in PLACES:
+            return PLACES[str(known)]
+    raise LookupError(f"tests/{place} has no tier: name its folder in tests/tiers.py")
+
+
+def tier_for(arguments: Iterable[str]) -> str:
+    """The highest tier of the files and folders among pytest's arguments; without any, of all."""
+    order = list(TIERS)
+    files = [file for path in named(arguments) for file in files_in(path)]
+    return max(map(tier_of, files), key=order.index) if files else order[-1]
+
+
+def places_of(tier: str) -> list[str]:
+    """The files and folders that hold tests of a tier."""
+    return [f"tests/{place}" for place, of in PLACES.items() if of == tier]
+
+
+def named(arguments: Iterable[str]) -> list[Path]:
+    """The files and folders among pytest's arguments."""
+    paths = (Path(argument.partition("::")[0]) for argument in arguments)
+    return [path for path in paths if path.exists()]
+
+
+def files_in(path: Path) -> list[Path]:
+    """The test files at a path."""
+    return sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print what the module's text says."""
+    if arguments[:1] == ["--places"]:
+        for place in places_of(arguments[1]) if not named(arguments[2:]) else []:
+            print(place)
+    else:
+        print(tier_for(arguments))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
