@@ -17,12 +17,12 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from benchmarks.bare import BareSteps
 from stepway.blueprints.models import Blueprint
 from stepway.blueprints.planning import make_plan
-from stepway.workflows.engine import search_attributes
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import InitializationInput
 from stepway_tracking.record.changes import NewInitialization, PlannedRow, StepChange
 from stepway_tracking.record.store import Store
 from stepway_tracking.stream.publisher import Publisher
+from stepway_tracking.workflow import search_attributes
 
 STEPS = 8
 BARE_QUEUE = "bare"

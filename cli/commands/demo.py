@@ -61,8 +61,9 @@ def demo(
 ) -> None:
     """Start everything, create a sample project and follow it; then serve until Ctrl-C.
 
-    The project takes about 40 seconds: its repository is real, its longer steps are simulated. With
-    --once it is a web service, which takes a few seconds; exits 0 when it is active, 1 if it failed.
+    The project takes about 40 seconds: its repository is real, its longer steps are simulated.
+    With --once it is a web service, which takes a few seconds; exits 0 when it is active, 1 if it
+    failed.
     """
     settings = load_settings()
     settings = settings.model_copy(update={"blueprints": [*settings.blueprints, BLUEPRINTS]})

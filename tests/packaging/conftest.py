@@ -15,6 +15,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+OWN_MODULES = ("activities", "api", "cli", "tracking", "worker", "workflows")
+"""Modules that people have in projects of theirs, named as our folders are."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with modules of these names, which nothing of ours may import."""
+    for name in OWN_MODULES:
+        (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')\n")
+    return tmp_path
+
+
+def tracked_files(*folders: str) -> set[str]:
+    """The files in git under these folders."""
+    listed = subprocess.run(
+        ["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(listed.stdout.splitlines())
+
+
 def find_uv() -> str:
     """uv on the PATH, else the one that the scripts have installed."""
     return shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
@@ -37,22 +57,24 @@ def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedPro
     )
 
 
-@dataclass(frozen=True)
-class Wheels:
-    """The files that `uv build --all-packages` makes."""
-
-    server: Path
-    library: Path
+@pytest.fixture(scope="session")
+def server_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of `stepway`, built as users build it: from the source distribution."""
+    folder = tmp_path_factory.mktemp("server")
+    built = run(find_uv(), "build", "--package", "stepway", "--out-dir", folder, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("stepway-*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheels:
-    folder = tmp_path_factory.mktemp("dist")
-    built = run(find_uv(), "build", "--all-packages", "--out-dir", folder, cwd=ROOT)
+def library_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of `stepway-tracking`."""
+    folder = tmp_path_factory.mktemp("library")
+    built = run(find_uv(), "build", "--package", "stepway-tracking", "--out-dir", folder, cwd=ROOT)
     assert built.returncode == 0, built.stderr
-    (server,) = folder.glob("stepway-*.whl")
-    (library,) = folder.glob("stepway_tracking-*.whl")
-    return Wheels(server, library)
+    (wheel,) = folder.glob("stepway_tracking-*.whl")
+    return wheel
 
 
 @dataclass(frozen=True)

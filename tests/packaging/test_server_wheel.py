@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
@@ -14,39 +13,22 @@ import httpx
 import pytest
 
 from stepway.runtime.settings import Settings
-from tests.packaging.conftest import ROOT, Environment, Wheels, find_uv, run
+from tests.packaging.conftest import ROOT, Environment, find_uv, run, tracked_files
 from tests.support.servers import PATIENCE
-
-SHADOWS = ("activities", "api", "cli", "tracking", "worker", "workflows")
 
 
 @pytest.fixture(scope="module")
-def installed(wheels: Wheels, install: Callable[[Path], Environment]) -> Environment:
-    return install(wheels.server)
+def installed(server_wheel: Path, install: Callable[[Path], Environment]) -> Environment:
+    return install(server_wheel)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The folder of a Temporal project, whose modules have the names of our folders."""
-    for name in SHADOWS:
-        (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')\n")
-    return tmp_path
-
-
-def tracked_files(*folders: str) -> set[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(listed.stdout.splitlines())
-
-
-def test_everything_lies_in_one_package(wheels: Wheels) -> None:
-    tops = {name.partition("/")[0] for name in ZipFile(wheels.server).namelist()}
+def test_everything_lies_in_one_package(server_wheel: Path) -> None:
+    tops = {name.partition("/")[0] for name in ZipFile(server_wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"stepway"}
 
 
-def test_it_holds_the_page_the_library_and_every_tracked_file(wheels: Wheels) -> None:
-    held = set(ZipFile(wheels.server).namelist())
+def test_it_holds_the_page_the_library_and_every_tracked_file(server_wheel: Path) -> None:
+    held = set(ZipFile(server_wheel).namelist())
     folders = ("activities", "api", "blueprints", "cli", "embedded", "migrations", "runtime")
     tracked = tracked_files(*folders, "vault", "workflows", "worker.py")
     library = tracked_files("tracking/stepway_tracking")
