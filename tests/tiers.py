@@ -24,6 +24,7 @@ PLACES = {
     "docs": "servers",
     "docs/test_demo.py": "browser",
     "docs/test_layout.py": "unit",
+    "docs/test_navigation.py": "unit",
     "e2e": "browser",
     "faults": "servers",
     "faults/test_faults.py": "browser",
