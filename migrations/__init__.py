@@ -1,1 +1,1 @@
-"""The database's schema, by Alembic."""
+"""The server's tables, by Alembic: its migrations, and applying them after the library's."""

@@ -16,6 +16,7 @@ from stepway.api.auth.guard import Guarded
 from stepway.api.dependencies import Resources
 from stepway.api.errors import problem
 from stepway.api.openapi import problems
+from stepway.migrations.history import server_schema_problem
 
 logger = logging.getLogger(__name__)
 
@@ -32,30 +33,38 @@ async def alive() -> schemas.Health:
 
 @router.get("/readyz", response_model=schemas.Readiness, responses=problems(503))
 async def ready(given: Resources) -> schemas.Readiness | Response:
-    """Whether Postgres and Temporal answer; without Redis events are later, but nothing is lost."""
-    postgres, temporal = await asyncio.gather(
-        _answers("postgres", given.pool.fetchval("SELECT version FROM projects LIMIT 1")),
-        _answers("temporal", _temporal(given)),
+    """Whether Postgres, with a schema that fits this version, and Temporal answer.
+
+    Without Redis events are later, but nothing is lost.
+    """
+    (postgres, unfit), (temporal, _) = await asyncio.gather(
+        _answer("postgres", server_schema_problem(given.pool)),
+        _answer("temporal", _temporal(given)),
     )
     missing = [
         name for name, there in (("postgres", postgres), ("temporal", temporal)) if not there
     ]
     degraded = [] if given.hub.redis_connected else ["redis"]
+    reasons = [f"Unavailable: {', '.join(missing)}."] if missing else []
+    if unfit:
+        missing.append("schema")
+        reasons.append(f"The schema does not fit: {unfit}.")
     if not missing:
         return schemas.Readiness(status="ready", degraded=degraded)
-    detail = f"Unavailable: {', '.join(missing)}."
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, missing=missing, degraded=degraded)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, " ".join(reasons), missing=missing, degraded=degraded
+    )
 
 
 async def _temporal(given: Resources) -> None:
     await given.temporal.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
 
 
-async def _answers(name: str, question: Awaitable[object]) -> bool:
+async def _answer(name: str, question: Awaitable[object]) -> tuple[bool, object]:
+    """Whether there was an answer, and the answer."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await question
+            return True, await question
     except Exception as error:  # noqa: BLE001 - whatever it is, the server cannot be used
         logger.warning("%s did not answer: %r", name, error)
-        return False
-    return True
+        return False, None

@@ -17,19 +17,35 @@ from stepway.cli.run.gc import collect_seldom
 from stepway.cli.run.roles import (
     migrate_all,
     require_loopback,
+    require_schema,
     running_api,
     running_everything,
+    to_migrate,
     until_stopped,
 )
 from stepway.embedded.servers import ServerError, check_reachable
 from stepway.runtime.settings import Settings, load_settings
 from stepway.vault.redaction import RedactingFormatter
 from stepway.worker import running_worker
+from stepway_tracking.migrate import report
+from stepway_tracking.record.errors import SchemaError
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")]
+Post = Annotated[
+    bool,
+    typer.Option(
+        "--post", help="Also remove what only older versions need; stop their processes first."
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Change nothing; print what is to be done, and exit with 1 if anything is."
+    ),
+]
 Unauthenticated = Annotated[
     bool,
     typer.Option("--allow-unauthenticated", help="Allow other machines without sign-in."),
@@ -67,9 +83,13 @@ def api(
     run(_api(settings, host, port))
 
 
-def migrate() -> None:
-    """Bring the database and Temporal up to date."""
-    run(_migrate(load_settings()))
+def migrate(post: Post = False, check: Check = False) -> None:
+    """Bring the database and Temporal up to date.
+
+    Processes of the version before keep working, until --post removes what only they need. An
+    empty database gets everything.
+    """
+    run(_check(load_settings()) if check else _migrate(load_settings(), post=post))
 
 
 def run(role: Coroutine[Any, Any, None]) -> None:
@@ -80,7 +100,7 @@ def run(role: Coroutine[Any, Any, None]) -> None:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(role)
-    except (ServerError, BlueprintError) as error:
+    except (ServerError, BlueprintError, SchemaError) as error:
         raise ClientError(str(error)) from error
 
 
@@ -102,6 +122,7 @@ async def _up(settings: Settings, host: str, port: int) -> None:
 
 async def _worker(settings: Settings) -> None:
     await check_reachable(settings)
+    await require_schema(settings)
     async with running_worker(settings):
         typer.echo("worker ready")
         await until_stopped()
@@ -109,13 +130,34 @@ async def _worker(settings: Settings) -> None:
 
 async def _api(settings: Settings, host: str, port: int) -> None:
     await check_reachable(settings)
+    await require_schema(settings)
     async with running_api(settings, host, port) as url:
         collect_seldom()
         typer.echo(f"ready {url}")
         await until_stopped()
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings, *, post: bool) -> None:
     await check_reachable(settings)
-    await migrate_all(settings)
-    typer.echo("The database and Temporal are up to date.")
+    for migration in await migrate_all(settings, post=post):
+        typer.echo(f"applied {migration}")
+    await _report(settings)
+
+
+async def _check(settings: Settings) -> None:
+    await check_reachable(settings)
+    if await _report(settings):
+        raise typer.Exit(1)
+
+
+async def _report(settings: Settings) -> bool:
+    """Print what is still to be done; whether there is something."""
+    migrations, in_temporal = await to_migrate(settings)
+    if not migrations and not in_temporal:
+        typer.echo("The database and Temporal are up to date.")
+        return False
+    for line in report(migrations):
+        typer.echo(line)
+    for name in in_temporal:
+        typer.echo(f"Temporal lacks {name}.")
+    return True

@@ -14,12 +14,15 @@ from stepway.api.serving import listen, serving
 from stepway.blueprints.arguments import KnownSteps, input_types
 from stepway.cli.client.errors import ClientError
 from stepway.embedded.servers import EmbeddedServers, check_reachable
-from stepway.migrations.upgrade import upgrade_database
+from stepway.migrations.history import server_schema_problem
+from stepway.migrations.upgrade import upgrade_database, waiting_migrations
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
 from stepway.worker import running_worker
-from stepway.workflows.deployment import prepare_temporal
+from stepway.workflows.deployment import missing_in_temporal, prepare_temporal
+from stepway_tracking.migrations.apply import Migration
+from stepway_tracking.postgres import open_pool
 
 
 @asynccontextmanager
@@ -43,7 +46,8 @@ async def running_everything(settings: Settings, host: str, port: int) -> AsyncI
     servers = EmbeddedServers(settings)
     async with servers as found:
         await check_reachable(found)
-        await migrate_all(found)
+        # No other process uses an embedded Postgres, whose folder is locked.
+        await migrate_all(found, post="postgres" in servers.names)
         async with running_worker(found), running_api(found, host, port) as url:
             watching = asyncio.create_task(servers.watch())
             try:
@@ -52,11 +56,30 @@ async def running_everything(settings: Settings, host: str, port: int) -> AsyncI
                 watching.cancel()
 
 
-async def migrate_all(settings: Settings) -> None:
-    """Bring the database and Temporal to what this version needs; safe to repeat."""
-    await upgrade_database(settings.sqlalchemy_url)
+async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migration]:
+    """Bring the database and Temporal to what this version needs; safe to repeat.
+
+    `post` also removes what only older versions need. Returns the migrations that were applied.
+    Raises SchemaError for a database that this version cannot migrate.
+    """
+    applied = await upgrade_database(settings.database_url, post=post)
     client = await connect_temporal(settings)
     await prepare_temporal(client, settings.temporal_task_queue)
+    return applied
+
+
+async def to_migrate(settings: Settings) -> tuple[list[Migration], list[str]]:
+    """The migrations that the database lacks, and what Temporal lacks; changes nothing."""
+    client = await connect_temporal(settings)
+    return await waiting_migrations(settings.database_url), await missing_in_temporal(client)
+
+
+async def require_schema(settings: Settings) -> None:
+    """Raise ClientError, which says what to run, where the schema does not fit this version."""
+    async with await open_pool(settings.database_url, max_size=1) as pool:
+        problem = await server_schema_problem(pool)
+    if problem:
+        raise ClientError(problem)
 
 
 def known_steps(settings: Settings) -> KnownSteps:

@@ -6,66 +6,110 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import stepway.activities.models
 import stepway.api.auth.models
 import stepway.vault.models
-from stepway.migrations.upgrade import alembic_config, upgrade_database
+from stepway.migrations.history import HISTORIES, SERVER, server_schema_problem
+from stepway.migrations.upgrade import upgrade_database, waiting_migrations
 from stepway.runtime.settings import Settings
+from stepway_tracking import migrate as library
+from stepway_tracking.migrations.history import LIBRARY, History
+from stepway_tracking.record.errors import SchemaError
 from stepway_tracking.record.models import Base
+from stepway_tracking.worker.plugin import open_tracking
+from tests.support.databases import (
+    applied,
+    connected,
+    empty_database,
+    functions,
+    on,
+    schema,
+    upgrade_to,
+)
 from tests.support.servers import PATIENCE
 
 TABLES = stepway.activities.models, stepway.api.auth.models, stepway.vault.models
 """Importing these registers their tables with Base."""
 
 ROOT = Path(__file__).parents[2]
+VERSION_TABLES = {history.version_table for history in HISTORIES}
+BEFORE_VERSIONS = {"stepway_record", "stepway_plan", "stepway_initialization_json"}
 
 
 @pytest.fixture
 async def empty(servers: Settings, pool: asyncpg.Pool) -> AsyncIterator[str]:
-    """The SQLAlchemy URL of an empty database."""
-    name = f"migrations_{uuid4().hex[:8]}"
-    await pool.execute(f"CREATE DATABASE {name}")
-    base, _, options = servers.sqlalchemy_url.partition("?")
-    yield f"{base.rpartition('/')[0]}/{name}" + (f"?{options}" if options else "")
-    await pool.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of an empty database."""
+    async with empty_database(pool, servers.database_url) as url:
+        yield url
 
 
-async def on(url: str, look: object) -> object:
-    engine = create_async_engine(url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(look)  # type: ignore[arg-type]
-    finally:
-        await engine.dispose()
+async def make_old_database(url: str, revision: str) -> None:
+    """The database of version 0.1 at a revision of its only history, with a project in it."""
+    for history in HISTORIES:
+        await upgrade_to(url, history, f"{revision}_pre")
+    async with connected(url) as connection:
+        for table in VERSION_TABLES:
+            await connection.execute(f"DROP TABLE {table}")
+        await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")
+        await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
+        await connection.execute(
+            """SELECT stepway_plan(
+                 '{"id": "00000000-0000-0000-0000-000000000001", "name": "shop", "owner": "local",
+                   "blueprint": "web-service", "parameters": {}, "definition": {},
+                   "workflow_id": "w"}',
+                 '[{"step": "a", "display_name": "A", "weight": 1, "optional": false,
+                    "metadata": {}}]', NULL)"""
+        )
+        await connection.execute(
+            """INSERT INTO environments (id, project_id, name)
+               SELECT gen_random_uuid(), id, 'production' FROM projects"""
+        )
 
 
-def revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+async def rows(url: str) -> list[str]:
+    """Every row of every table that existed in version 0.1, as text."""
+    tables = [*library_tables(), "environments", "repositories"]
+    async with connected(url) as connection:
+        return [
+            str(row[0])
+            for table in tables
+            for row in await connection.fetch(f"SELECT t::text FROM {table} t ORDER BY 1")
+        ]
+
+
+def library_tables() -> list[str]:
+    return [name for name in Base.metadata.tables if name.startswith("project")]
+
+
+def heads(history: History) -> list[str]:
+    return sorted(history.revisions(kind)[-1] for kind in ("pre", "post"))
 
 
 def difference(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
-        connection, opts={"compare_type": True, "compare_server_default": True}
+        connection,
+        opts={
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _: kind != "table" or name not in VERSION_TABLES,
+        },
     )
     return list(compare_metadata(context, Base.metadata))
 
 
 def checks(connection: Connection) -> set[tuple[str, str]]:
-    rows = connection.exec_driver_sql(
+    found = connection.exec_driver_sql(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint"
         " WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
     )
-    return {(row[0], row[1]) for row in rows}
+    return {(row[0], row[1]) for row in found}
 
 
 async def migrate_in_a_process_of_its_own(url: str) -> None:
@@ -84,21 +128,27 @@ async def migrate_in_a_process_of_its_own(url: str) -> None:
 
 async def test_several_who_start_at_once_on_an_empty_database_are_safe(empty: str) -> None:
     await asyncio.gather(*(migrate_in_a_process_of_its_own(empty) for _ in range(4)))
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert await on(empty, revision) == head
+    for history in HISTORIES:
+        assert await applied(empty, history) == heads(history)
+
+
+async def test_an_empty_database_gets_pre_and_post(empty: str) -> None:
+    assert {step.kind for step in await upgrade_database(empty)} == {"pre", "post"}
+    assert await waiting_migrations(empty) == []
+    assert not BEFORE_VERSIONS & await functions(empty)
 
 
 async def test_repeating_it_changes_nothing(empty: str) -> None:
-    def functions(connection: Connection) -> set[tuple[object, ...]]:
-        rows = connection.exec_driver_sql(
+    def oids(connection: Connection) -> set[tuple[object, ...]]:
+        found = connection.exec_driver_sql(
             "SELECT oid, proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         )
-        return {tuple(row) for row in rows}
+        return {tuple(row) for row in found}
 
     await upgrade_database(empty)
-    before = await on(empty, functions)
-    await upgrade_database(empty)
-    assert await on(empty, functions) == before
+    before = await on(empty, oids)
+    assert await upgrade_database(empty, post=True) == []
+    assert await on(empty, oids) == before
 
 
 async def test_the_models_say_what_the_migrations_make(empty: str) -> None:
@@ -118,7 +168,136 @@ async def test_the_checks_of_the_models_are_in_the_database(empty: str) -> None:
     assert wanted and await on(empty, checks) == wanted
 
 
-async def test_there_is_one_line_of_migrations() -> None:
-    script = ScriptDirectory.from_config(alembic_config())
-    assert len(script.get_heads()) == 1
-    assert all(len(step.nextrev) <= 1 for step in script.walk_revisions())
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_a_database_of_the_first_history_is_adopted_as_it_is(
+    empty: str, servers: Settings, pool: asyncpg.Pool, revision: str
+) -> None:
+    await make_old_database(empty, revision)
+    before = await rows(empty)
+    assert len(before) == 4
+
+    steps = await upgrade_database(empty)
+    assert steps and all(step.kind == "pre" for step in steps)
+    assert f"{revision}_pre" not in {step.revision for step in steps}
+    assert await functions(empty) >= BEFORE_VERSIONS, "processes of version 0.1 call them"
+    async with connected(empty) as connection:
+        # What `stepway migrate` of version 0.1 reads, which finds nothing new to do.
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == revision
+        assert await server_schema_problem(connection) is None
+
+    await upgrade_database(empty, post=True)
+    assert not BEFORE_VERSIONS & await functions(empty)
+    assert await rows(empty) == before
+    async with empty_database(pool, servers.database_url) as new:
+        await upgrade_database(new)
+        assert await schema(empty) == await schema(new)
+
+
+async def test_the_library_leaves_the_servers_half_of_an_old_database_alone(empty: str) -> None:
+    await make_old_database(empty, "0002")
+    before = await rows(empty)
+    await library.migrate(empty, post=True)
+    async with connected(empty) as connection:
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0002"
+    await upgrade_database(empty, post=True)
+    assert await rows(empty) == before
+    for history in HISTORIES:
+        assert await applied(empty, history) == heads(history)
+
+
+async def test_checking_changes_nothing(empty: str) -> None:
+    await make_old_database(empty, "0001")
+    before = await schema(empty)
+    assert {step.kind for step in await waiting_migrations(empty)} == {"pre", "post"}
+    assert await schema(empty) == before
+
+
+async def test_pre_migrations_work_with_and_without_earlier_post_migrations(
+    empty: str, servers: Settings, pool: asyncpg.Pool
+) -> None:
+    """`post` may be applied late, or never."""
+    await upgrade_database(empty)
+    async with empty_database(pool, servers.database_url) as by_number:
+        for history in HISTORIES:
+            every = [*history.revisions("pre"), *history.revisions("post")]
+            for revision in sorted(every):
+                await upgrade_to(by_number, history, revision)
+        assert await schema(by_number) == await schema(empty)
+
+
+async def test_tables_of_another_application_are_left_alone(empty: str) -> None:
+    async with connected(empty) as connection:
+        await connection.execute("CREATE TABLE projects (id integer)")
+    with pytest.raises(SchemaError, match="tables that Stepway did not make: projects"):
+        await upgrade_database(empty)
+    async with connected(empty) as connection:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname='public'")
+    assert [row[0] for row in names] == ["projects"]
+
+
+async def test_alembics_table_of_another_application_is_left_alone(empty: str) -> None:
+    async with connected(empty) as connection:
+        await connection.execute("CREATE TABLE alembic_version (version_num varchar(32))")
+        await connection.execute("INSERT INTO alembic_version VALUES ('0002')")
+    await upgrade_database(empty, post=True)
+    async with connected(empty) as connection:
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0002"
+
+
+async def set_applied(url: str, history: History, kind: str, revision: str) -> None:
+    async with connected(url) as connection:
+        table = history.version_table
+        await connection.execute(f"DELETE FROM {table} WHERE version_num LIKE '%\\_{kind}'")
+        await connection.execute(f"INSERT INTO {table} VALUES ($1)", revision)
+
+
+@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.distribution)
+async def test_a_newer_database_is_used_until_its_post_migrations(
+    empty: str, history: History
+) -> None:
+    await upgrade_database(empty)
+    await set_applied(empty, history, "pre", "9998_pre")
+    async with connected(empty) as connection:
+        assert await server_schema_problem(connection) is None
+    assert await upgrade_database(empty) == [], "an old container may migrate at its start"
+    with pytest.raises(SchemaError, match="9998_pre"):
+        await upgrade_database(empty, post=True)
+
+    await set_applied(empty, history, "post", "9999_post")
+    async with connected(empty) as connection:
+        problem = await server_schema_problem(connection)
+    assert problem and "upgrade stepway" in problem and "9999_post" in problem
+    with pytest.raises(SchemaError, match="newer version"):
+        await upgrade_database(empty)
+
+
+async def test_a_database_that_lacks_a_migration_names_the_command(empty: str) -> None:
+    async with connected(empty) as connection:
+        problem = await server_schema_problem(connection)
+        assert problem and "no tables" in problem and "run `stepway migrate`" in problem
+        await library.migrate(empty)
+        await set_applied(empty, LIBRARY, "pre", "0002_pre")
+        problem = await server_schema_problem(connection)
+    assert problem and "stepway-tracking 0003_pre, stepway 0001_pre" in problem
+    assert "\n" not in problem and "run `stepway migrate`" in problem
+
+
+async def test_open_tracking_says_which_command_makes_the_tables(
+    empty: str, servers: Settings
+) -> None:
+    command = "python -m stepway_tracking.migrate DATABASE_URL"
+    with pytest.raises(SchemaError, match=command):
+        async with open_tracking(empty, servers.redis_url):
+            pass
+    await library.migrate(empty)
+    async with open_tracking(empty, servers.redis_url):
+        pass
+
+
+async def test_the_library_makes_its_own_tables_only(empty: str) -> None:
+    await library.migrate(empty)
+    async with connected(empty) as connection:
+        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname='public'")
+    assert {row[0] for row in names} == {*library_tables(), LIBRARY.version_table}
+    await upgrade_database(empty)
+    assert await applied(empty, SERVER) == heads(SERVER)

@@ -21,8 +21,8 @@ ALLOWED = {
     "workflows": {"workflows", LIBRARY},
     "blueprints": {"blueprints", "workflows", LIBRARY},
     "activities": {"activities", "blueprints", "runtime", "vault", LIBRARY},
-    "api": {"api", "blueprints", "runtime", "vault", "workflows", LIBRARY},
-    "migrations": {"activities", "api", "migrations", "vault", LIBRARY},
+    "api": {"api", "blueprints", "migrations", "runtime", "vault", "workflows", LIBRARY},
+    "migrations": {"migrations", LIBRARY},
     "worker": {"activities", "cli", "runtime", "vault", "workflows", LIBRARY},
     "cli": {
         "activities",

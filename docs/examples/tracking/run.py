@@ -14,9 +14,9 @@ from release_workflow import ReleaseService
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings, load_settings
 from stepway.runtime.temporal import connect_temporal
+from stepway_tracking.migrate import migrate
 from stepway_tracking.postgres import open_pool
 from stepway_tracking.queries.reader import Reader
 from stepway_tracking.worker.plugin import open_tracking
@@ -29,7 +29,7 @@ async def main() -> None:
     settings = load_settings()
     if not (settings.database_url and settings.redis_url and settings.temporal_address):
         sys.exit(__doc__)
-    await upgrade_database(settings.sqlalchemy_url)
+    await migrate(settings.database_url)
     client = await connect_temporal(settings)
     release = Release(str(uuid4()), "shop", "1.4.0")
     async with (

@@ -69,7 +69,7 @@ class Changes:
     project: ProjectChange | None = None
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """The JSON that `stepway_record` takes: fields that say nothing are left out."""
+        """The JSON that `stepway_record_v2` takes: fields that say nothing are left out."""
         changes: list[StepChange | ProjectChange] = [*self.steps]
         if self.project:
             changes.append(self.project)

@@ -7,6 +7,7 @@ StepwayError
 ├── ProjectUnknown      no such project
 ├── StepUnknown         the project has no such step
 ├── StartExpired        the start's deadline has passed
+├── SchemaError         the database does not have the schema that this version needs
 ├── Refused             makes no sense now; says why, and what is possible
 ├── WorkflowClosed      no workflow runs for the project
 └── NotConfirmed        no answer in time
@@ -53,6 +54,10 @@ class NotConfirmed(StepwayError):
 
 class StartExpired(StepwayError):
     """The start came after its deadline, and created nothing."""
+
+
+class SchemaError(StepwayError):
+    """The database does not have the schema that this version needs; says what to run."""
 
 
 class WorkflowClosed(StepwayError):

@@ -67,7 +67,7 @@ class Store:
         project |= {name: self._redact(project[name]) for name in ("parameters", "steps")}
         steps = project.pop("steps")
         row = await self._pool.fetchrow(
-            "SELECT said, messages FROM stepway_plan($1::jsonb, $2::jsonb, $3)",
+            "SELECT said, messages FROM stepway_plan_v2($1::jsonb, $2::jsonb, $3)",
             to_jsonb(project),
             to_jsonb(steps),
             datetime.fromisoformat(new.deadline) if new.deadline else None,
@@ -82,7 +82,7 @@ class Store:
     async def record(self, changes: Changes) -> list[Outcome]:
         """Apply the changes in one transaction and tell others; one outcome a change."""
         row = await self._pool.fetchrow(
-            "SELECT outcomes, messages FROM stepway_record($1, $2::jsonb)",
+            "SELECT outcomes, messages FROM stepway_record_v2($1, $2::jsonb)",
             UUID(changes.project_id),
             to_jsonb([self._redacted(row) for row in changes.as_rows()]),
         )

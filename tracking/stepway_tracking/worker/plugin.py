@@ -11,19 +11,25 @@ docs/examples/tracking is a complete example.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from stepway_tracking.postgres import open_pool
+from stepway_tracking.migrations.fit import schema_problem
+from stepway_tracking.postgres import UNREACHABLE, open_pool
+from stepway_tracking.record.errors import SchemaError
 from stepway_tracking.record.store import Redact, Store
 from stepway_tracking.stream.publisher import Publisher, open_redis
 from stepway_tracking.worker.interceptor import TrackingInterceptor
 from stepway_tracking.worker.recorder import Recorder
+
+logger = logging.getLogger(__name__)
 
 
 class TrackingPlugin(SimplePlugin):
@@ -59,14 +65,27 @@ async def open_tracking(
 ) -> AsyncIterator[TrackingPlugin]:
     """A plugin on a migrated database and a Redis, for as long as the context is open.
 
-    `redact` takes secrets out of every JSON value before it is recorded.
+    `redact` takes secrets out of every JSON value before it is recorded. Raises SchemaError, which
+    says what to run, where the tables are missing or are those of another version.
     """
     async with AsyncExitStack() as stack:
         pool = await open_pool(database_url, max_size=connections)
         stack.push_async_callback(pool.close)
+        await _require_schema(pool)
         redis = open_redis(redis_url)
         stack.push_async_callback(redis.aclose)
         yield TrackingPlugin(Store(pool, Publisher(redis), redact))
+
+
+async def _require_schema(pool: asyncpg.Pool) -> None:
+    try:
+        problem = await schema_problem(pool)
+    except UNREACHABLE as error:
+        # A worker may start before Postgres does: steps wait for it.
+        logger.warning("the schema is not checked, Postgres is out of reach: %r", error)
+        return
+    if problem:
+        raise SchemaError(problem)
 
 
 def _let_through(runner: WorkflowRunner | None) -> WorkflowRunner:

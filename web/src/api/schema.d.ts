@@ -341,7 +341,9 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Whether Postgres and Temporal answer; without Redis events are later, but nothing is lost.
+         * @description Whether Postgres, with a schema that fits this version, and Temporal answer.
+         *
+         *     Without Redis events are later, but nothing is lost.
          */
         get: operations["ready_readyz_get"];
         put?: never;

@@ -1,15 +1,11 @@
-"""Who may: tokens, sessions, credentials; and the list of an owner's projects by index.
-
-Revision ID: 0002
-Revises: 0001
-"""
+"""Tokens, sessions and credentials."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-revision = "0002"
-down_revision = "0001"
+revision = "0002_pre"
+down_revision = "0001_pre"
 branch_labels = None
 depends_on = None
 
@@ -64,18 +60,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("owner", "name"),
     )
-    op.create_index(
-        "projects_newest_of_owner",
-        "projects",
-        ["owner", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
-    )
-    op.create_index(
-        "projects_unfinished_of_owner",
-        "projects",
-        ["owner"],
-        postgresql_where=sa.text("initialization_completed_at IS NULL"),
-    )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("tokens and credentials would be lost; restore a backup")

@@ -1,22 +1,15 @@
-"""Projects, the record of their initialization, and what the steps make.
-
-Revision ID: 0001
-Revises:
-"""
-
-import re
-from pathlib import Path
+"""The tables of the record, and its functions without a version."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0001"
-down_revision = None
-branch_labels = None
-depends_on = None
+from stepway_tracking.migrations.statements import run_statements
 
-SQL = Path(__file__).parents[1] / "sql"
+revision = "0001_pre"
+down_revision = None
+branch_labels = ("pre",)
+depends_on = None
 
 
 def upgrade() -> None:
@@ -192,53 +185,4 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("result IS NOT NULL"),
     )
-    op.create_table(
-        "environments",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("project_id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("approvals", sa.Integer(), server_default="0", nullable=False),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.CheckConstraint("approvals >= 0", name="environments_approvals_check"),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("project_id", "name"),
-    )
-    op.create_table(
-        "repositories",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("project_id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("default_branch", sa.Text(), nullable=False),
-        sa.Column("commit", sa.Text(), nullable=True),
-        sa.Column("template", sa.Text(), nullable=True),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.Column(
-            "updated_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("project_id", "name"),
-    )
-
-    # The driver takes one statement at a time.
-    for statement in re.split(r"(?<=\$\$;)\n", (SQL / "record_v1.sql").read_text().strip()):
-        op.get_bind().exec_driver_sql(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the first schema has nothing before it; restore a backup")
+    run_statements(op.get_bind(), "record_v1.sql")

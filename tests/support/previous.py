@@ -1,0 +1,124 @@
+"""The previous version of Stepway, from this repository's history, in an environment of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PREVIOUS = "4fc70c04241859485738181fb465d13ed658f054"
+"""The last commit of version 0.1."""
+
+PATIENCE = 60.0
+INSTALL_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version's console script, and the environment and folder that its processes run in."""
+
+    program: Path
+    environment: Mapping[str, str]
+    folder: Path
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end: its exit status and all it printed."""
+        return await _run(
+            [self.program, *arguments], self.folder, self.environment, patience=PATIENCE
+        )
+
+    @asynccontextmanager
+    async def running(
+        self, *arguments: str
+    ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+        """A role's process, and the line that it prints once it serves; killed at the end."""
+        with (self.folder / f"{arguments[0]}.log").open("a") as log:
+            process = await asyncio.create_subprocess_exec(
+                self.program,
+                *arguments,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        assert process.stdout
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = (await process.stdout.readline()).decode().strip()
+            yield process, line
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def this_version(folder: Path, settings: Mapping[str, str]) -> Version:
+    """The version under test."""
+    program = Path(sys.executable).with_name("stepway")
+    return Version(program, {**plain_environment(), **settings}, folder)
+
+
+async def previous_version(folder: Path, settings: Mapping[str, str]) -> Version:
+    """Install the previous version below a folder; skips the test where git does not have it."""
+    git = ["git", "-C", str(ROOT)]
+    status, _ = await _run([*git, "cat-file", "-e", f"{PREVIOUS}^{{commit}}"], folder, os.environ)
+    if status:
+        pytest.skip(f"a shallow clone, without the commit {PREVIOUS} of the previous version")
+    source, archive, environment = folder / "source", folder / "source.tar", folder / "venv"
+    source.mkdir()
+    await _succeed([*git, "archive", f"--output={archive}", PREVIOUS], folder, os.environ)
+    shutil.unpack_archive(archive, source, filter="data")
+    await _succeed(
+        [uv(), "sync", "--quiet", "--frozen", "--no-dev"],
+        source,
+        {**plain_environment(), "UV_PROJECT_ENVIRONMENT": str(environment)},
+    )
+    return Version(environment / "bin" / "stepway", {**plain_environment(), **settings}, folder)
+
+
+def plain_environment() -> dict[str, str]:
+    """This process' environment without Stepway's settings and without its Python's."""
+    dropped = ("STEPWAY_", "PYTHONPATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+    return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+
+
+def uv() -> str:
+    """The uv that the scripts use."""
+    found = shutil.which("uv") or ROOT / ".tools" / "uv" / "bin" / "uv"
+    assert Path(found).exists(), "uv is needed: `scripts/test` installs it"
+    return str(found)
+
+
+async def _succeed(command: list[str | Path], folder: Path, environment: Mapping[str, str]) -> None:
+    status, output = await _run(command, folder, environment)
+    assert status == 0, output
+
+
+async def _run(
+    command: list[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    patience: float = INSTALL_SECONDS,
+) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(patience):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode or 0, output.decode()

@@ -1,0 +1,133 @@
+"""A history of migrations: the library's (`LIBRARY`), or that of an application on top of it.
+
+A history has two lines of migrations. `pre` migrations leave processes of the version before
+working; `post` migrations remove what only those processes need. A file is named
+`NUMBER_KIND_TITLE.py`, and `NUMBER_KIND` is its revision. The version table has a row for each line
+with the last revision that was applied.
+
+Nothing here loads Alembic: workers and servers compare a database with these names at their start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stepway_tracking.record.errors import SchemaError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+Kind = Literal["pre", "post"]
+KINDS: tuple[Kind, ...] = ("pre", "post")
+
+
+@dataclass(frozen=True)
+class History:
+    """Migrations in the folder `versions`, whose state a database keeps in `version_table`.
+
+    `adopt` finds tables that were made before the version table existed: it returns the revision
+    that they are at, or None where there are none of them. `on_adopt` runs once, after that
+    revision has been written into the version table.
+    """
+
+    distribution: str
+    versions: Path
+    version_table: str
+    adopt: Callable[[Connection], str | None]
+    on_adopt: Callable[[Connection], None] = lambda connection: None
+
+    def revisions(self, kind: Kind) -> list[str]:
+        """All revisions of a kind, in order."""
+        return list(_revisions(self.versions, kind))
+
+    def waiting(self, applied: Collection[str], kind: Kind) -> list[str]:
+        """The revisions of a kind that are missing where `applied` are the version table's rows."""
+        known = self.revisions(kind)
+        reached = [revision for revision in applied if revision.endswith(f"_{kind}")]
+        if not reached:
+            return known
+        return [] if self.unknown(reached) else known[known.index(reached[0]) + 1 :]
+
+    def unknown(self, applied: Collection[str]) -> list[str]:
+        """The rows of the version table that a newer version has written."""
+        known = {revision for kind in KINDS for revision in self.revisions(kind)}
+        return sorted(set(applied) - known)
+
+
+@cache
+def _revisions(versions: Path, kind: Kind) -> tuple[str, ...]:
+    files = sorted(versions.glob(f"[0-9]*_{kind}_*.py"))
+    return tuple("_".join(file.stem.split("_")[:2]) for file in files)
+
+
+def mismatch(states: Sequence[tuple[History, Collection[str]]], command: str) -> str | None:
+    """Why a database cannot be used, and what to do about it, in one line; None where it fits.
+
+    `states` are histories with the rows of their version tables, and `command` is what migrates the
+    database.
+    """
+    product = states[-1][0].distribution
+    removed = [row for history, rows in states for row in history.unknown(rows) if "_post" in row]
+    if removed:
+        return (
+            f"the database was migrated for a newer version ({', '.join(removed)}) "
+            f"and no longer works with this one: upgrade {product}"
+        )
+    if not any(rows for _, rows in states):
+        return (
+            f"the database has no tables of {product}, or those of an old version: run `{command}`"
+        )
+    missing = [
+        f"{history.distribution} {row}"
+        for history, rows in states
+        for row in history.waiting(rows, "pre")
+    ]
+    if missing:
+        return (
+            f"the database is older than this version needs ({', '.join(missing)}): run `{command}`"
+        )
+    return None
+
+
+TABLES = (
+    "projects",
+    "project_initialization_steps",
+    "project_initialization_attempts",
+    "project_initialization_events",
+)
+
+
+def tables_of(connection: Connection, names: Collection[str]) -> set[str]:
+    """Which of these tables are in the schema where new tables would be made."""
+    rows = connection.exec_driver_sql(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    )
+    return {row[0] for row in rows} & set(names)
+
+
+def refuse_foreign(tables: Collection[str]) -> None:
+    """Raise SchemaError where tables of these names are there that are not ours."""
+    if tables:
+        raise SchemaError(
+            f"the database already has tables that Stepway did not make: "
+            f"{', '.join(sorted(tables))}. Give Stepway a database of its own"
+        )
+
+
+def _adopt(connection: Connection) -> str | None:
+    found = tables_of(connection, TABLES)
+    names = "SELECT to_regproc('stepway_record'), to_regclass('projects_newest_of_owner')"
+    function, index = connection.exec_driver_sql(names).one()
+    if found != set(TABLES) or function is None:
+        refuse_foreign(found)
+        return None
+    return "0001_pre" if index is None else "0002_pre"
+
+
+LIBRARY = History(
+    "stepway-tracking", Path(__file__).parent / "versions", "stepway_tracking_version", _adopt
+)
