@@ -137,7 +137,9 @@ async def test_passwords_are_kept_for_us_alone_and_nobody_gets_in_without(folder
         for name in ("postgres", "valkey"):
             file = folder / f"{name}.password"
             assert file.stat().st_mode & 0o777 == 0o600
-            arguments = [" ".join(process.cmdline()) for process in psutil.process_iter()]
+            # Processes that end meanwhile are left out.
+            running_now = psutil.process_iter(["cmdline"])
+            arguments = [" ".join(process.info["cmdline"] or []) for process in running_now]
             assert not any(file.read_text() in line for line in arguments)
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(running.database_url, password="wrong")
