@@ -74,7 +74,7 @@ async def test_terminated_and_not_yet_recorded_can_be_retried_at_once(
 
         refused = await stepway.control(project, "cancel")
         assert refused.status_code == 409
-        assert "closed from outside" in refused.json()["detail"]
+        assert "closed outside Stepway" in refused.json()["detail"]
         (folder / "doomed.fixed").touch()
         assert (await stepway.control(project, "retry")).status_code == 202
         await stepway.until(project, "active")

@@ -73,11 +73,11 @@ async def test_while_it_runs_only_the_failed_step_takes_a_control(
                 stepway,
                 project,
                 {
-                    "steps/done/retry": "done is completed. What is completed is kept",
+                    "steps/done/retry": "done is completed. Completed steps are kept",
                     "steps/left_out/retry": "left_out is skipped",
                     "steps/held/retry": "held is running. Wait until it ends, or cancel",
                     "steps/behind/retry": "behind is pending. It has not run yet",
-                    "steps/done/skip": "Only a failed step can be skipped, and done is completed",
+                    "steps/done/skip": "Only failed steps can be skipped, but done is completed",
                     "steps/left_out/skip": "left_out is skipped",
                     "steps/held/skip": "held is running",
                     "steps/behind/skip": "behind is pending",
@@ -115,7 +115,7 @@ async def test_while_nothing_has_failed_there_is_nothing_to_retry(
         project = await stepway.create(blueprint)
         await stepway.until_step(project, "held", "running")
         async with history_untouched(temporal, project):
-            await refuse_all(stepway, project, {"retry": "no step is failed"})
+            await refuse_all(stepway, project, {"retry": "no step has failed"})
         stepway.open_gate("held")
         await stepway.until(project, "active")
 
@@ -165,7 +165,7 @@ async def test_what_was_cancelled_takes_a_retry_and_nothing_else(
         cancelled = await until_ended(stepway, project, "cancelled")
         assert statuses(cancelled)["behind"] == "skipped"
         await until_closed(temporal, project)
-        said = "the project is cancelled. It can be retried."
+        said = "the project is cancelled. You can retry it."
         async with history_untouched(temporal, project):
             await refuse_all(
                 stepway,
@@ -189,7 +189,7 @@ async def test_what_ended_as_failed_takes_a_retry_and_nothing_else(
         failed = await until_ended(stepway, project, "failed")
         assert statuses(failed)["held"] == "failed"
         await until_closed(temporal, project)
-        said = "the project is failed. It can be retried."
+        said = "the project is failed. You can retry it."
         async with history_untouched(temporal, project):
             await refuse_all(
                 stepway,
@@ -218,7 +218,7 @@ async def test_unknown_steps_and_parts_are_404_and_those_that_exist_are_named(
                         project, path, {"reason": "x"} if control == "skip" else {}
                     )
                     assert answer.status_code == 404, answer.text
-                    assert "there are talk, held" in answer.json()["detail"]
+                    assert "available steps: talk, held" in answer.json()["detail"]
 
 
 async def test_control_of_an_unknown_project_is_404(start_stepway: StartStepway) -> None:

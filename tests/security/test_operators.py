@@ -57,7 +57,7 @@ async def test_token_is_made_used_listed_and_revoked(run: Run, tokens: Tokens) -
 
     assert "Revoked" in (await run("token", "revoke", token[:14])).stdout
     assert await tokens.person(token) is None
-    with pytest.raises(ClientError, match="no token"):
+    with pytest.raises(ClientError, match="no active token"):
         await run("token", "revoke", token[:14])
 
 
@@ -89,7 +89,7 @@ async def test_rotation_brings_every_credential_under_the_newest_key(
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", old)
     await run("credential", "set", "rotated", input=SECRET)
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", f"{new},{old}")
-    assert "again: 1" in (await run("credential", "rotate")).output
+    assert "Re-encrypted: 1 credential" in (await run("credential", "rotate")).output
     assert await pool.fetchval("SELECT key_id FROM credentials") == "ops-2"
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", old)
     with pytest.raises(ClientError, match="'ops-2'"):

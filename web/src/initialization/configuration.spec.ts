@@ -72,7 +72,7 @@ describe('What is wrong with the configuration', () => {
 
   test('no sign-in on another origin: says to put the API under this one', async () => {
     const view = await show({ projectId: PROJECT, apiUrl: ELSEWHERE }, () => problem(401))
-    expect(view.get('[data-failure=signed_out]').text()).toContain(`Put the API under ${location.origin}`)
+    expect(view.get('[data-failure=signed_out]').text()).toContain(`Serve the API under ${location.origin}`)
     expect(said[0]).toContain('not signed in')
   })
 

@@ -160,14 +160,14 @@ export const en = {
   failure: {
     no_project: {
       title: 'No project to show',
-      text: 'This part of the page was not told which project to show. Set project-id (in Vue: the prop projectId) to the id of a project.',
+      text: 'Set project-id (in Vue: the prop projectId) to the ID of a project.',
     },
     origin_refused: {
-      title: 'This page may not read from Stepway',
-      text: 'Stepway answers, but does not let pages of {origin} read its answers. Add {origin} to STEPWAY_CORS_ORIGINS and start the API again.',
+      title: 'This page is not allowed to read from Stepway',
+      text: 'Stepway responds, but does not allow pages of {origin} to read its responses. Add {origin} to STEPWAY_CORS_ORIGINS and restart the API.',
     },
     cookieElsewhere:
-      'The sign-in of {api} is a cookie that the browser does not send from {origin}. Put the API under {origin}, for instance with a reverse proxy for /api.',
+      'Browsers do not send the sign-in cookie of {api} from pages of {origin}. Serve the API under {origin}, for example with a reverse proxy for /api.',
     not_found: {
       title: 'Project not found',
       text: 'The address may be wrong, or the project may have been deleted.',

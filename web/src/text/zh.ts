@@ -161,14 +161,14 @@ export const zh: Messages = {
   failure: {
     no_project: {
       title: '没有可显示的项目',
-      text: '页面没有指定要显示的项目。请将 project-id（Vue 中为属性 projectId）设为项目的 id。',
+      text: '请将 project-id（Vue 中为属性 projectId）设为项目的 ID。',
     },
     origin_refused: {
       title: '此页面无权读取 Stepway',
       text: 'Stepway 有响应，但不允许 {origin} 的页面读取。请将 {origin} 加入 STEPWAY_CORS_ORIGINS，然后重启 API。',
     },
     cookieElsewhere:
-      '{api} 的登录信息保存在 cookie 中，浏览器不会从 {origin} 发送它。请将 API 放到 {origin} 之下，例如为 /api 设置反向代理。',
+      '浏览器不会从 {origin} 的页面发送 {api} 的登录 cookie。请在 {origin} 下提供 API，例如为 /api 设置反向代理。',
     not_found: { title: '项目不存在', text: '地址可能有误，或项目已被删除。' },
     deleted: { title: '项目已被删除', text: '项目在您查看期间被删除。以下是最后已知的状态。' },
     forbidden: { title: '您没有访问权限', text: '请联系所有者获取权限，或换一个账号登录。' },
