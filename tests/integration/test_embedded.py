@@ -148,7 +148,7 @@ async def test_passwords_are_kept_for_us_alone_and_nobody_gets_in_without(folder
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(running.database_url, password="wrong")
         wrong = running.redis_url.replace((folder / "valkey.password").read_text(), "wrong")
-        with pytest.raises(ServerError, match=r"STEPWAY_REDIS_URL.*password refused"):
+        with pytest.raises(ServerError, match=r"STEPWAY_REDIS_URL.*wrong user name or password"):
             await check_reachable(running.model_copy(update={"redis_url": wrong}))
 
 
