@@ -47,6 +47,7 @@ def test_arguments_need_the_highest_tier_among_their_files(
 def test_unit_is_found_without_looking_into_the_other_folders() -> None:
     assert places_of("unit") == [
         "tests/docs/test_layout.py",
+        "tests/docs/test_navigation.py",
         "tests/fold/test_fold.py",
         "tests/replay",
         "tests/unit",
