@@ -103,7 +103,7 @@ describe('the form of a new project', () => {
     await view.get('[name=name]').setValue('payments')
     await view.get('[name=team]').setValue('core')
     await submit()
-    expect(errorOf(view, 'name')).toBe('This name is already in use.')
+    expect(errorOf(view, 'name')).toBe('You already have a project named payments.')
   })
 
   test('is not sent twice by a second click, and sent again it keeps its key', async () => {

@@ -221,7 +221,7 @@ export const en = {
     unconfirmed: 'The server did not confirm in time. You can safely submit again: no duplicate project is created.',
     problems: 'Some values are invalid.',
     noBlueprints: 'No blueprints available',
-    taken: 'This name is already in use.',
+    taken: 'You already have a project named {name}.',
   },
   form: {
     required: 'Required',

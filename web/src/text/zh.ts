@@ -201,7 +201,7 @@ export const zh: Messages = {
     unconfirmed: '服务器未能及时确认。可以放心再次提交，不会重复创建项目。',
     problems: '部分内容有误。',
     noBlueprints: '没有可用的蓝图',
-    taken: '此名称已被使用。',
+    taken: '您已有名为 {name} 的项目。',
   },
   form: {
     required: '必填',
