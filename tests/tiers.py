@@ -31,6 +31,8 @@ PLACES = {
     "fold": "servers",
     "fold/test_fold.py": "unit",
     "integration": "servers",
+    "integration/reading/test_built_page.py": "browser",
+    "integration/reading/test_first_paint.py": "browser",
     "integration/test_bench_smoke.py": "browser",
     "packaging": "servers",
     "packaging/test_server_wheel.py": "browser",
