@@ -16,6 +16,6 @@ async def upgrade_database(database_url: str, *, post: bool = False) -> list[Mig
     return await apply.migrate(database_url, HISTORIES, post=post)
 
 
-async def waiting_migrations(database_url: str) -> list[Migration]:
+async def pending_migrations(database_url: str) -> list[Migration]:
     """The migrations that a database lacks; changes nothing. Raises SchemaError."""
-    return await apply.waiting(database_url, HISTORIES)
+    return await apply.pending(database_url, HISTORIES)

@@ -15,7 +15,7 @@ from stepway.api.dependencies import ProjectId, Resources
 from stepway.api.openapi import problems
 from stepway.blueprints.models import Blueprint
 from stepway.workflows.model.plan import Graph
-from stepway_tracking.queries.statistics import Usual
+from stepway_tracking.queries.statistics import UsualDuration
 from stepway_tracking.record.facts import FEWEST_FOR_ESTIMATE
 
 router = APIRouter(
@@ -47,7 +47,7 @@ async def get_estimate(project_id: ProjectId, given: Resources) -> Any:
 
 
 def time_left(
-    graph: Graph, steps: list[StepRecord], usual: Mapping[str, Usual], now: datetime
+    graph: Graph, steps: list[StepRecord], usual: Mapping[str, UsualDuration], now: datetime
 ) -> Estimate:
     """The longest way through the steps that have not ended."""
     ahead = {step.step: step for step in steps if step.status in ("pending", "running")}
@@ -55,7 +55,7 @@ def time_left(
     if samples < FEWEST_FOR_ESTIMATE:
         return Estimate(p50_ms=None, p95_ms=None, samples=samples)
 
-    def longest(duration: Callable[[Usual], int]) -> int:
+    def longest(duration: Callable[[UsualDuration], int]) -> int:
         ends: dict[str, int] = {}
         for name in graph.order:
             begins = max((ends[before] for before in graph.waits_for[name]), default=0)

@@ -15,7 +15,7 @@ from stepway.blueprints.arguments import KnownSteps, input_types
 from stepway.cli.client.errors import ClientError
 from stepway.embedded.servers import EmbeddedServers, check_reachable
 from stepway.migrations.history import server_schema_problem
-from stepway.migrations.upgrade import upgrade_database, waiting_migrations
+from stepway.migrations.upgrade import pending_migrations, upgrade_database
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
@@ -71,7 +71,7 @@ async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migrati
 async def to_migrate(settings: Settings) -> tuple[list[Migration], list[str]]:
     """The migrations that the database lacks, and what Temporal lacks; changes nothing."""
     client = await connect_temporal(settings)
-    return await waiting_migrations(settings.database_url), await missing_in_temporal(client)
+    return await pending_migrations(settings.database_url), await missing_in_temporal(client)
 
 
 async def require_schema(settings: Settings) -> None:

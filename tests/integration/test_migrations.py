@@ -17,7 +17,7 @@ import stepway.activities.models
 import stepway.api.auth.models
 import stepway.vault.models
 from stepway.migrations.history import HISTORIES, SERVER, server_schema_problem
-from stepway.migrations.upgrade import upgrade_database, waiting_migrations
+from stepway.migrations.upgrade import pending_migrations, upgrade_database
 from stepway.runtime.settings import Settings
 from stepway_tracking import migrate as library
 from stepway_tracking.migrations.history import LIBRARY, History
@@ -134,7 +134,7 @@ async def test_several_who_start_at_once_on_an_empty_database_are_safe(empty: st
 
 async def test_an_empty_database_gets_pre_and_post(empty: str) -> None:
     assert {step.kind for step in await upgrade_database(empty)} == {"pre", "post"}
-    assert await waiting_migrations(empty) == []
+    assert await pending_migrations(empty) == []
     assert not BEFORE_VERSIONS & await functions(empty)
 
 
@@ -208,7 +208,7 @@ async def test_the_library_leaves_the_servers_half_of_an_old_database_alone(empt
 async def test_checking_changes_nothing(empty: str) -> None:
     await make_old_database(empty, "0001")
     before = await schema(empty)
-    assert {step.kind for step in await waiting_migrations(empty)} == {"pre", "post"}
+    assert {step.kind for step in await pending_migrations(empty)} == {"pre", "post"}
     assert await schema(empty) == before
 
 
@@ -228,7 +228,7 @@ async def test_pre_migrations_work_with_and_without_earlier_post_migrations(
 async def test_tables_of_another_application_are_left_alone(empty: str) -> None:
     async with connected(empty) as connection:
         await connection.execute("CREATE TABLE projects (id integer)")
-    with pytest.raises(SchemaError, match="tables that Stepway did not make: projects"):
+    with pytest.raises(SchemaError, match="tables that Stepway did not create: projects"):
         await upgrade_database(empty)
     async with connected(empty) as connection:
         names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname='public'")

@@ -96,7 +96,7 @@ async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
     redis = open_redis(settings.redis_url)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reconciler, "STILL_SECONDS", 0.0)
+            patch.setattr(reconciler, "STALLED_SECONDS", 0.0)
             sweeper = Reconciler(pool, Store(pool, Publisher(redis)), client)
             await ActivityEnvironment().run(sweeper.reconcile)
     finally:

@@ -1,4 +1,4 @@
-"""Make and upgrade the tables of the record.
+"""Create and upgrade the tables of the record.
 
 python -m stepway_tracking.migrate postgresql://user@host/database [--post] [--check]
 """
@@ -18,25 +18,25 @@ from stepway_tracking.migrations.history import LIBRARY
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import SchemaError
 
-WAITS = "To do when no process of an older version runs any more, with --post:"
+POST_TITLE = "To do with --post, after all processes of older versions have stopped:"
 
 
 async def migrate(database_url: str, *, post: bool = False) -> list[Migration]:
-    """Apply the migrations that a database lacks, and return them; safe to repeat.
+    """Apply the pending migrations and return them. Safe to repeat.
 
-    Without `post`, processes of the version before go on working; an empty database gets
-    everything. Raises SchemaError for a database that this version cannot migrate.
+    Without `post`, processes of the previous version keep working. An empty database gets all
+    migrations. Raises SchemaError for a database that this version cannot migrate.
     """
     return await apply.migrate(database_url, [LIBRARY], post=post)
 
 
-async def waiting(database_url: str) -> list[Migration]:
-    """The migrations that a database lacks; changes nothing. Raises SchemaError."""
-    return await apply.waiting(database_url, [LIBRARY])
+async def pending(database_url: str) -> list[Migration]:
+    """The pending migrations of a database; changes nothing. Raises SchemaError."""
+    return await apply.pending(database_url, [LIBRARY])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status: 0, 1 where --check finds something to do, 2 on errors."""
+    """Run the command. Exit status: 0, 1 if --check finds pending migrations, 2 on errors."""
     given = _parser().parse_args(arguments)
     try:
         return asyncio.run(_run(given.database_url, post=given.post, check=given.check))
@@ -52,18 +52,18 @@ async def _run(database_url: str, *, post: bool, check: bool) -> int:
     if not check:
         for migration in await migrate(database_url, post=post):
             print(f"applied {migration}")
-    left = await waiting(database_url)
+    left = await pending(database_url)
     for line in report(left):
         print(line)
     return 1 if check and left else 0
 
 
 def report(left: Sequence[Migration]) -> list[str]:
-    """What is to be done, a line each, for people."""
+    """The pending migrations as lines of text."""
     if not left:
         return ["The database is up to date."]
     lines = []
-    for title, kind in (("To do:", "pre"), (WAITS, "post")):
+    for title, kind in (("To do:", "pre"), (POST_TITLE, "post")):
         found = [f"  {migration}" for migration in left if migration.kind == kind]
         lines += [title, *found] if found else []
     return lines
@@ -72,18 +72,18 @@ def report(left: Sequence[Migration]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stepway_tracking.migrate",
-        description="Make and upgrade the tables of the record.",
+        description="Create and upgrade the tables of the record.",
     )
     parser.add_argument("database_url", metavar="DATABASE_URL", help="postgresql://…")
     parser.add_argument(
         "--post",
         action="store_true",
-        help="also remove what only older versions need; stop their processes first",
+        help="also remove objects that only older versions use; stop their processes first",
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="change nothing; print what is to be done, and exit with 1 if anything is",
+        help="change nothing; print pending migrations, and exit with 1 if there are any",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The pool of connections that reads and writes the record, and what its driver raises."""
+"""The connection pool of the record, and groups of the driver's errors."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ UNREACHABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""What a driver raises when Postgres takes no statement now, and may take the same one later."""
+"""Errors after which the same statement may succeed later."""
 
 REFUSED = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
 )
-"""What a driver raises when Postgres will never take this statement."""
+"""Errors after which the same statement would fail again."""
 
 
 class StatelessConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that goes back to its pool without a round trip.
+    """A connection that returns to its pool without a round trip.
 
-    No statement of the record changes its session, so there is nothing to undo. But a dying server
-    can leave the driver in the middle of a message; such a connection is ended, not given back.
+    No statement of the record changes the session, so a reset is not necessary. If the server dies
+    during a message, the driver's state is undefined; such a connection is closed.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -47,13 +47,13 @@ class StatelessConnection(asyncpg.Connection):  # type: ignore[misc]
         self._unusable |= isinstance(query.exception, asyncpg.InternalClientError)
 
     async def reset(self, *, timeout: float | None = None) -> None:
-        """End the connection if it is of no use any more."""
+        """Close the connection if its state is undefined."""
         if self._unusable:
             self.terminate()
 
 
 async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
-    """A pool on a `postgresql://` URL; opens its connections when they are first needed."""
+    """A pool for a `postgresql://` URL; it opens each connection when it is first needed."""
     return await asyncpg.create_pool(
         url,
         min_size=0,

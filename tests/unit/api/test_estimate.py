@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from stepway.api.commands.records import StepRecord
 from stepway.api.routes.estimate import time_left
 from stepway.workflows.model.plan import Graph, StepStatus
-from stepway_tracking.queries.statistics import Usual
+from stepway_tracking.queries.statistics import UsualDuration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -21,7 +21,11 @@ class Node:
 
 
 GRAPH = Graph([Node("a"), Node("b"), Node("c", needs=["a"], after=["b"])])
-USUAL = {"a": Usual(100, 200, 9), "b": Usual(500, 900, 9), "c": Usual(10, 20, 5)}
+USUAL = {
+    "a": UsualDuration(100, 200, 9),
+    "b": UsualDuration(500, 900, 9),
+    "c": UsualDuration(10, 20, 5),
+}
 
 
 def record(step: str, status: StepStatus, running_ms: int = 0) -> StepRecord:
@@ -48,6 +52,6 @@ def test_a_step_that_overruns_leaves_what_follows_and_never_less_than_nothing() 
 
 def test_under_three_samples_nothing_is_said() -> None:
     steps = [record("c", "pending")]
-    left = time_left(GRAPH, steps, {"c": Usual(1, 2, 2)}, NOW)
+    left = time_left(GRAPH, steps, {"c": UsualDuration(1, 2, 2)}, NOW)
     assert (left.p50_ms, left.p95_ms, left.samples) == (None, None, 2)
     assert time_left(GRAPH, steps, {}, NOW).p50_ms is None

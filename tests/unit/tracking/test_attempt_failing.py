@@ -17,12 +17,12 @@ from temporalio.testing import ActivityEnvironment
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.facts import LONGEST_TEXT
 from stepway_tracking.record.progress import SubStep
-from stepway_tracking.worker.attempt import as_metadata, interruption
+from stepway_tracking.worker.attempt import interruption_outcome, result_metadata
 from stepway_tracking.worker.failures import (
-    clean,
     error_text,
     pause_before_retry,
     remedy_of,
+    truncate,
 )
 
 POLICY = RetryPolicy(
@@ -95,9 +95,9 @@ def test_a_remedy_is_found_only_where_a_step_gave_one() -> None:
 
 
 def test_of_a_very_long_text_the_end_is_kept() -> None:
-    assert clean("ab") == "ab"
+    assert truncate("ab") == "ab"
     long = "a" * LONGEST_TEXT + "the end"
-    assert clean(long).endswith("the end") and len(clean(long)) == LONGEST_TEXT + 1
+    assert truncate(long).endswith("the end") and len(truncate(long)) == LONGEST_TEXT + 1
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_of_a_very_long_text_the_end_is_kept() -> None:
 def test_an_attempt_that_was_stopped_says_why(
     details: ActivityCancellationDetails | None, outcome: str
 ) -> None:
-    assert interruption(details) == outcome
+    assert interruption_outcome(details) == outcome
 
 
 def test_metadata_is_what_the_workflow_gets_if_that_is_an_object() -> None:
     converter = DataConverter.default
     part = SubStep("fetch", "Fetch", 3)
-    assert as_metadata(part, converter) == {
+    assert result_metadata(part, converter) == {
         "name": "fetch",
         "display_name": "Fetch",
         "percent": 3,
     }
-    assert as_metadata({"deep": part}, converter)["deep"]["name"] == "fetch"
+    assert result_metadata({"deep": part}, converter)["deep"]["name"] == "fetch"
     for other in (None, b"bytes", 3, "text", [1]):
-        assert as_metadata(other, converter) == {}
+        assert result_metadata(other, converter) == {}

@@ -72,7 +72,7 @@ def test_reader_behind_what_is_kept_has_lagged() -> None:
     for version in range(1, 6):
         log.append(step(version))
     assert read_all(log, 2) == [3, 4, 5]
-    assert not log.reaches(1)
+    assert not log.can_resume_from(1)
     with pytest.raises(Lagged):
         log.after(1)
 
@@ -81,7 +81,7 @@ def test_log_is_bounded_in_bytes_too_but_keeps_the_newest() -> None:
     log = started(max_bytes=2000)
     log.append(step(1))
     log.append(made(2, "step", error="x" * 5000))
-    assert not log.reaches(0)
+    assert not log.can_resume_from(0)
     assert read_all(log, 1) == [2]
 
 
@@ -125,30 +125,30 @@ def test_overtaken_end_with_nothing_before_it_asks_for_a_snapshot() -> None:
     log = started(1)
     log.append(made(2, "end", status="failed"))
     log.append(step(3))
-    assert not log.reaches(1)
+    assert not log.can_resume_from(1)
     assert read_all(log, 2) == [3]
 
 
 def test_what_came_before_is_put_in_front() -> None:
     log = started(5)
     log.append(step(6))
-    log.extend_back([step(version) for version in range(2, 6)])
+    log.prepend([step(version) for version in range(2, 6)])
     assert read_all(log, 1) == [2, 3, 4, 5, 6]
 
 
 def test_hole_in_what_came_before_is_not_bridged() -> None:
     log = started(5)
-    log.extend_back([step(1), step(2), step(4), step(5)])
+    log.prepend([step(1), step(2), step(4), step(5)])
     assert read_all(log, 3) == [4, 5]
-    assert not log.reaches(2)
-    log.extend_back([step(1), step(2)])
+    assert not log.can_resume_from(2)
+    log.prepend([step(1), step(2)])
     assert read_all(log, 3) == [4, 5]
 
 
 def test_end_that_stood_before_the_log_began_still_stands() -> None:
     log = EventLog(10, 10**6)
     log.start(3, ended=True)
-    log.extend_back([step(1), step(2), step(3)])
+    log.prepend([step(1), step(2), step(3)])
     assert log.ended
     assert read_all(log, 0) == [1, 2, 3]
 
@@ -164,7 +164,7 @@ def test_reader_gets_each_version_once_and_in_order_or_has_lagged(
     log = started(first, size=8)
     for version in range(first + 1, first + 1 + len(lengths)):
         log.append(made(version, "step", error="x" * lengths[version - first - 1]))
-    if log.reaches(reader):
+    if log.can_resume_from(reader):
         assert read_all(log, reader) == list(range(reader + 1, log.version + 1))
     else:
         with pytest.raises(Lagged):

@@ -1,1 +1,1 @@
-"""The schema of the record: its migrations, applying them, and comparing a database with them."""
+"""The schema of the record: its migrations, applying them, and checking a database."""

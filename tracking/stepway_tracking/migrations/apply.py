@@ -1,4 +1,4 @@
-"""Applying migrations, by Alembic: in one transaction, and safe when several start at once."""
+"""Applies migrations with Alembic, in one transaction; concurrent calls wait for each other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from stepway_tracking.record.errors import SchemaError
 T = TypeVar("T")
 
 LOCK = 0x5745_5057
-"""Any fixed number; all versions take the same."""
+"""Key of the advisory lock: arbitrary, but the same in all versions."""
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One migration of a history; `title` says what it does."""
+    """One migration; `title` is the first line of its docstring."""
 
     distribution: str
     revision: str
@@ -40,25 +40,25 @@ class Migration:
 async def migrate(
     database_url: str, histories: Sequence[History], *, post: bool = False
 ) -> list[Migration]:
-    """Apply the `pre` migrations that a database lacks, with `post` also the `post` migrations.
+    """Apply the pending `pre` migrations, with `post` also the `post` migrations; returns them.
 
-    A history of which the database has nothing yet is always applied as a whole. Histories are in
-    the order of their dependence. Returns what was applied. Raises SchemaError for a database of a
-    newer version that this one cannot work with, and for tables of other applications.
+    A history that the database does not have yet is always applied completely. A history may depend
+    on those before it. Raises SchemaError if the database was migrated for a newer version that
+    does not work with this one, or has tables of another application.
     """
     return await _locked(database_url, partial(_migrate, histories=histories, post=post))
 
 
-async def waiting(database_url: str, histories: Sequence[History]) -> list[Migration]:
-    """The migrations that a database lacks, `pre` before `post`; changes nothing.
+async def pending(database_url: str, histories: Sequence[History]) -> list[Migration]:
+    """The pending migrations, `pre` before `post`; changes nothing.
 
     Raises SchemaError as `migrate` does.
     """
-    return await _locked(database_url, partial(_waiting, histories=histories))
+    return await _locked(database_url, partial(_pending, histories=histories))
 
 
 def alembic_config(history: History) -> Config:
-    """Alembic's configuration of a history, without a file."""
+    """Alembic's configuration for a history; no file is needed."""
     config = Config()
     config.set_main_option("script_location", _escaped(Path(__file__).parent))
     config.set_main_option("version_locations", _escaped(history.versions))
@@ -68,7 +68,7 @@ def alembic_config(history: History) -> Config:
 
 
 async def _locked(database_url: str, work: Callable[[Connection], T]) -> T:
-    # The driver reads the URL itself, so that it means what it means for the record's pool.
+    # The driver parses the URL, as it does for the record's pool.
     url = f"postgresql://{database_url.split('://', 1)[-1]}"
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -77,8 +77,7 @@ async def _locked(database_url: str, work: Callable[[Connection], T]) -> T:
     )
     try:
         async with engine.begin() as connection:
-            # Those who start at the same moment wait here for the first, not inside Alembic, whose
-            # context is one for the whole process.
+            # Concurrent calls must wait here: Alembic's context is global in the process.
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             return await connection.run_sync(work)
     finally:
@@ -99,7 +98,7 @@ def _migrate(connection: Connection, histories: Sequence[History], post: bool) -
     return steps
 
 
-def _waiting(connection: Connection, histories: Sequence[History]) -> list[Migration]:
+def _pending(connection: Connection, histories: Sequence[History]) -> list[Migration]:
     states = [_state(connection, history) for history in histories]
     _require_known(states, post=False)
     return [step for _, step in _steps(states)]
@@ -107,7 +106,7 @@ def _waiting(connection: Connection, histories: Sequence[History]) -> list[Migra
 
 @dataclass(frozen=True)
 class _State:
-    """How far a database is in a history: the last revision of each kind that it has."""
+    """A database's state in a history: `applied` has its last revision of each kind."""
 
     history: History
     applied: list[str]
@@ -115,7 +114,7 @@ class _State:
 
     @property
     def empty(self) -> bool:
-        """Nothing of it is there, so that no older process can use it."""
+        """Whether the database has no revision; no older process can be using it then."""
         return not self.applied
 
 
@@ -135,7 +134,7 @@ def _steps(states: Sequence[_State]) -> list[tuple[_State, Migration]]:
         for kind in KINDS
         for state in states
         if not state.history.unknown(state.applied)
-        for revision in state.history.waiting(state.applied, kind)
+        for revision in state.history.pending(state.applied, kind)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that `stepway_tracking.migrations.apply` hands over."""
+"""Alembic's entry point: runs on the connection of `stepway_tracking.migrations.apply`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Whether a database has the schema that this version needs; checked at every start."""
+"""Checks at each start whether the database schema matches this version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMAND = "python -m stepway_tracking.migrate DATABASE_URL"
 
 
 class Connection(Protocol):
-    """A connection of asyncpg, or a pool of them."""
+    """An asyncpg connection or pool."""
 
     async def fetch(self, query: str) -> list[asyncpg.Record]:
         """Return the rows of a query."""
@@ -24,9 +24,10 @@ async def schema_problem(
     histories: Sequence[History] = (LIBRARY,),
     command: str = COMMAND,
 ) -> str | None:
-    """Why the database cannot be used, and what to run, in one line; None where it can be.
+    """The reason why the database cannot be used and the command to run, in one line; else None.
 
-    A database that a newer version has migrated can be used until that version's `post` migrations.
+    A database that a newer version has migrated can be used until its `post` migrations are
+    applied.
     """
     states = [(history, await _applied(database, history)) for history in histories]
     return mismatch(states, command)

@@ -1,11 +1,11 @@
-"""A history of migrations: the library's (`LIBRARY`), or that of an application on top of it.
+"""Histories of migrations: the library's (`LIBRARY`), or that of an application which uses it.
 
-A history has two lines of migrations. `pre` migrations leave processes of the version before
-working; `post` migrations remove what only those processes need. A file is named
-`NUMBER_KIND_TITLE.py`, and `NUMBER_KIND` is its revision. The version table has a row for each line
+A history has two lines of migrations. Processes of the previous version keep working after `pre`
+migrations; `post` migrations remove the objects that only those processes use. A file is named
+`NUMBER_KIND_TITLE.py`; `NUMBER_KIND` is its revision. The version table has one row for each line,
 with the last revision that was applied.
 
-Nothing here loads Alembic: workers and servers compare a database with these names at their start.
+This module does not load Alembic, because workers and servers use it at each start.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ KINDS: tuple[Kind, ...] = ("pre", "post")
 
 @dataclass(frozen=True)
 class History:
-    """Migrations in the folder `versions`, whose state a database keeps in `version_table`.
+    """Migrations in the folder `versions`; `version_table` has the state of a database.
 
-    `adopt` finds tables that were made before the version table existed: it returns the revision
-    that they are at, or None where there are none of them. `on_adopt` runs once, after that
-    revision has been written into the version table.
+    `adopt` returns the revision of tables that are older than the version table, None if there are
+    none. `on_adopt` runs once, after that revision was inserted into the version table.
     """
 
     distribution: str
@@ -44,8 +43,8 @@ class History:
         """All revisions of a kind, in order."""
         return list(_revisions(self.versions, kind))
 
-    def waiting(self, applied: Collection[str], kind: Kind) -> list[str]:
-        """The revisions of a kind that are missing where `applied` are the version table's rows."""
+    def pending(self, applied: Collection[str], kind: Kind) -> list[str]:
+        """The missing revisions of a kind; `applied` are the rows of the version table."""
         known = self.revisions(kind)
         reached = [revision for revision in applied if revision.endswith(f"_{kind}")]
         if not reached:
@@ -53,7 +52,7 @@ class History:
         return [] if self.unknown(reached) else known[known.index(reached[0]) + 1 :]
 
     def unknown(self, applied: Collection[str]) -> list[str]:
-        """The rows of the version table that a newer version has written."""
+        """The rows of the version table that this version does not know; a newer one wrote them."""
         known = {revision for kind in KINDS for revision in self.revisions(kind)}
         return sorted(set(applied) - known)
 
@@ -65,10 +64,9 @@ def _revisions(versions: Path, kind: Kind) -> tuple[str, ...]:
 
 
 def mismatch(states: Sequence[tuple[History, Collection[str]]], command: str) -> str | None:
-    """Why a database cannot be used, and what to do about it, in one line; None where it fits.
+    """Why a database cannot be used and what to do, in one line; None if it matches.
 
-    `states` are histories with the rows of their version tables, and `command` is what migrates the
-    database.
+    `states` are histories with the rows of their version tables; `command` migrates the database.
     """
     product = states[-1][0].distribution
     removed = [row for history, rows in states for row in history.unknown(rows) if "_post" in row]
@@ -84,7 +82,7 @@ def mismatch(states: Sequence[tuple[History, Collection[str]]], command: str) ->
     missing = [
         f"{history.distribution} {row}"
         for history, rows in states
-        for row in history.waiting(rows, "pre")
+        for row in history.pending(rows, "pre")
     ]
     if missing:
         return (
@@ -102,7 +100,7 @@ TABLES = (
 
 
 def tables_of(connection: Connection, names: Collection[str]) -> set[str]:
-    """Which of these tables are in the schema where new tables would be made."""
+    """Those of the given tables that exist in the current schema."""
     rows = connection.exec_driver_sql(
         "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     )
@@ -110,10 +108,10 @@ def tables_of(connection: Connection, names: Collection[str]) -> set[str]:
 
 
 def refuse_foreign(tables: Collection[str]) -> None:
-    """Raise SchemaError where tables of these names are there that are not ours."""
+    """Raise SchemaError if there are any tables: another application created them."""
     if tables:
         raise SchemaError(
-            f"the database already has tables that Stepway did not make: "
+            f"the database already has tables that Stepway did not create: "
             f"{', '.join(sorted(tables))}. Give Stepway a database of its own"
         )
 

@@ -1,4 +1,4 @@
-"""The list of projects, page by page, without a look at any step."""
+"""Pages of the list of projects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import asyncpg
 
 
 class CursorInvalid(Exception):
-    """The cursor is not one that a page has given."""
+    """The cursor does not come from an earlier page."""
 
 
 class Listing:
-    """Reads pages of projects, newest first; equal times are told apart by id."""
+    """Reads pages of projects, by creation time, newest first, and then by id."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -28,9 +28,9 @@ class Listing:
         cursor: str | None,
         owners: Sequence[str] | None = None,
     ) -> bytes:
-        """`{"items": [...], "next_cursor": ...}` as JSON; of these owners, None for all.
+        """Up to `limit` projects after `cursor`, as JSON: `{"items": [...], "next_cursor": ...}`.
 
-        Raises CursorInvalid.
+        `status` and `owners` select projects; None selects all. Raises CursorInvalid.
         """
         created_at, project_id = _decode(cursor) if cursor is not None else (None, None)
         rows = await self._pool.fetch(

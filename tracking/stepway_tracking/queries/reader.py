@@ -1,4 +1,4 @@
-"""Reading the record; every answer is JSON that Postgres built, in one consistent statement."""
+"""Queries on the record. Each is one statement, and Postgres builds the JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An initialization at one version; `body` is its JSON, `ended` says that nothing runs on."""
+    """An initialization at one version: its JSON in `body`, and whether it has ended."""
 
     version: int
     status: str
@@ -21,7 +21,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """One event as the stream sends it; `data` is its JSON."""
+    """One event; `data` is its JSON."""
 
     version: int
     type: str
@@ -30,20 +30,20 @@ class StoredEvent:
 
 @dataclass(frozen=True)
 class Position:
-    """The newest version of a project, and whether its initialization has ended."""
+    """A project's newest version, and whether its initialization has ended."""
 
     version: int
     ended: bool
 
 
 class Reader:
-    """Queries on the record. Times in JSON are ISO 8601 with offset, durations milliseconds."""
+    """Reads the record. Times in JSON are ISO 8601 with offset, durations are milliseconds."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     async def snapshot(self, project_id: UUID) -> Snapshot | None:
-        """The whole initialization, or None for an unknown project."""
+        """The complete initialization; None for an unknown project."""
         row = await self._pool.fetchrow(
             """
             SELECT version, status, initialization_completed_at IS NOT NULL AS ended,
@@ -57,7 +57,7 @@ class Reader:
         return Snapshot(row["version"], row["status"], row["ended"], row["body"].encode())
 
     async def project(self, project_id: UUID) -> bytes | None:
-        """The project, or None."""
+        """The project's JSON; None for an unknown project."""
         return _encoded(
             await self._pool.fetchval(
                 "SELECT stepway_project_json_v2(p)::text FROM projects p WHERE id = $1", project_id
@@ -65,7 +65,7 @@ class Reader:
         )
 
     async def get_initialization_steps(self, project_id: UUID) -> bytes | None:
-        """The steps in order, each part behind its parent; None for an unknown project."""
+        """The steps in order, each sub-step after its parent; None for an unknown project."""
         return _encoded(
             await self._pool.fetchval(
                 "SELECT stepway_steps_json_v2(id)::text FROM projects WHERE id = $1", project_id
@@ -99,7 +99,7 @@ class Reader:
     async def events_after(
         self, project_id: UUID, version: int, limit: int = 1000
     ) -> list[StoredEvent]:
-        """Events after a version, in order; `progressed` ones may have been pruned."""
+        """Events after a version, in order, except events of progress that pruning has deleted."""
         rows = await self._pool.fetch(
             """
             SELECT version, type, payload::text AS data FROM project_initialization_events
@@ -114,9 +114,10 @@ class Reader:
     async def history(
         self, project_id: UUID, after: int, limit: int, *, progress: bool
     ) -> tuple[bytes, int | None]:
-        """Events after a version as a JSON array, and the version to go on after, if more follow.
+        """Up to `limit` events after version `after`, as a JSON array.
 
-        `progress` includes those of mere progress.
+        The second value is `after` for the next page, None on the last page. `progress` includes
+        events of progress.
         """
         row = await self._pool.fetchrow(
             """
@@ -138,7 +139,7 @@ class Reader:
         return row["items"].encode(), row["last"] if row["more"] else None
 
     async def positions(self, project_ids: Iterable[UUID]) -> dict[UUID, Position]:
-        """Where each of these projects stands, in one query; unknown ones are left out."""
+        """The position of each project, in one query; unknown projects are left out."""
         rows = await self._pool.fetch(
             """
             SELECT id, version, initialization_completed_at IS NOT NULL AS ended

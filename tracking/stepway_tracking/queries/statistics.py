@@ -1,4 +1,4 @@
-"""How long steps took, over all projects."""
+"""Durations and failures of steps, over all projects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 
 
 class Analytics:
-    """Statistics on the rows of steps that have ended."""
+    """Statistics of ended steps."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -22,11 +22,10 @@ class Analytics:
         since: datetime | None,
         owners: Sequence[str] | None = None,
     ) -> bytes:
-        """A JSON array, one object a blueprint's step, in its order; durations are milliseconds.
+        """A JSON array with an object for each step of each blueprint; durations are milliseconds.
 
-        Only projects of these owners count, None for all.
-
-        `runs` are completed and failed steps, the durations those of the completed ones.
+        `blueprint`, `since` and `owners` select steps; None selects all. `runs` counts completed
+        and failed steps; durations are those of completed steps.
         """
         body: str = await self._pool.fetchval(
             """
@@ -54,7 +53,7 @@ class Analytics:
                      'p50', t.middle[1]::int, 'p95', t.middle[2]::int, 'max', t.max)
                    ORDER BY t.blueprint, n.sequence, t.step), '[]')::text
             FROM statistics t, LATERAL (
-              -- Not among what is grouped: the index of durations alone is read for that.
+              -- Not in the grouped query, so that it reads only the index of durations.
               SELECT s.display_name, s.sequence
               FROM project_initialization_steps s JOIN projects p ON p.id = s.project_id
               WHERE s.parent_step IS NULL AND s.completed_at = t.latest
@@ -71,14 +70,15 @@ class Analytics:
 
 
 LATEST = 200
-"""Projects that count: enough for a p95, and the same cost however many there are."""
+"""Number of newest projects that are read: enough for a p95, at a constant cost."""
 
 FRESH_SECONDS = 30.0
+"""Seconds for which a result is cached."""
 
 
 @dataclass(frozen=True)
-class Usual:
-    """Durations of one step in milliseconds, and from how many completed runs."""
+class UsualDuration:
+    """Durations of one step in milliseconds; `samples` is the number of completed runs."""
 
     p50: int
     p95: int
@@ -86,14 +86,14 @@ class Usual:
 
 
 class Durations:
-    """Reads usual durations, and keeps what it read for a short while."""
+    """Reads usual durations of steps, and caches them for FRESH_SECONDS."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._read: dict[str, tuple[float, dict[str, Usual]]] = {}
+        self._read: dict[str, tuple[float, dict[str, UsualDuration]]] = {}
 
-    async def of(self, blueprint: str) -> dict[str, Usual]:
-        """By step; a step that never completed is missing."""
+    async def of(self, blueprint: str) -> dict[str, UsualDuration]:
+        """Durations by step name; steps that never completed are left out."""
         now = time.monotonic()
         read_at, usual = self._read.get(blueprint, (float("-inf"), {}))
         if now - read_at > FRESH_SECONDS:
@@ -101,7 +101,7 @@ class Durations:
             self._read[blueprint] = (now, usual)
         return usual
 
-    async def _query(self, blueprint: str) -> dict[str, Usual]:
+    async def _query(self, blueprint: str) -> dict[str, UsualDuration]:
         rows = await self._pool.fetch(
             """
             WITH latest AS (
@@ -118,4 +118,4 @@ class Durations:
             blueprint,
             LATEST,
         )
-        return {row["step"]: Usual(row["p50"], row["p95"], row["samples"]) for row in rows}
+        return {row["step"]: UsualDuration(row["p50"], row["p95"], row["samples"]) for row in rows}

@@ -1,4 +1,7 @@
-"""Closing the record of what nobody works on any more: no workflow code runs for a terminate."""
+"""Ends the record of initializations whose workflow was closed from outside.
+
+No workflow code runs when a workflow is terminated, so it cannot record its end.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,16 @@ from stepway_tracking.workflow.recording import RECONCILE
 
 log = logging.getLogger(__name__)
 
-STILL_SECONDS = 15.0
-"""How long a project must not have changed before Temporal is asked about it."""
+STALLED_SECONDS = 15.0
+"""Seconds without a change after which Temporal is asked about a project."""
 
 PAGE = 500
-AT_ONCE = 20
+MAX_PARALLEL = 20
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A project that has not ended and has not changed for a while, at that version."""
+class StalledProject:
+    """A project that has not ended and has not changed for STALLED_SECONDS."""
 
     id: UUID
     workflow_id: str
@@ -48,8 +51,8 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Closed:
-    """How and when the newest run of a workflow was closed; `at` fences what is written."""
+class ClosedRun:
+    """The end of a workflow's newest run; `at` is the fence of the changes that record it."""
 
     run_id: str
     at: datetime
@@ -58,7 +61,7 @@ class Closed:
 
 
 class Reconciler:
-    """Asks Temporal about initializations that stand still, and closes those that are dead."""
+    """Asks Temporal about stalled initializations, and ends those without a running workflow."""
 
     def __init__(self, pool: asyncpg.Pool, store: Store, client: Client) -> None:
         self._pool = pool
@@ -66,22 +69,22 @@ class Reconciler:
         self._client = client
 
     def activities(self) -> Sequence[Callable[..., Any]]:
-        """What to register with a worker."""
+        """The activities to register with a worker."""
         return [self.reconcile]
 
     @activity.defn(name=RECONCILE)
     async def reconcile(self) -> int:
-        """Look at every project that stands still; how many were closed."""
+        """Check every stalled project; returns the number of projects that were ended."""
         closed = 0
         after = UUID(int=0)
-        while page := await self._standing_still(after):
-            gate = asyncio.Semaphore(AT_ONCE)
-            closed += sum(await asyncio.gather(*(self._look(one, gate) for one in page)))
+        while page := await self._stalled_projects(after):
+            gate = asyncio.Semaphore(MAX_PARALLEL)
+            closed += sum(await asyncio.gather(*(self._close_if_dead(one, gate) for one in page)))
             after = page[-1].id
             activity.heartbeat(str(after))
         return closed
 
-    async def _standing_still(self, after: UUID) -> list[Standing]:
+    async def _stalled_projects(self, after: UUID) -> list[StalledProject]:
         rows = await self._pool.fetch(
             """
             SELECT p.id, p.workflow_id, p.updated_at, p.version,
@@ -94,16 +97,17 @@ class Reconciler:
             GROUP BY p.id ORDER BY p.id LIMIT $3
             """,
             after,
-            STILL_SECONDS,
+            STALLED_SECONDS,
             PAGE,
         )
         return [
-            Standing(row[0], row[1], row[2], row[3], row[4] or [], row[5] or []) for row in rows
+            StalledProject(row[0], row[1], row[2], row[3], row[4] or [], row[5] or [])
+            for row in rows
         ]
 
-    async def _look(self, project: Standing, gate: asyncio.Semaphore) -> bool:
+    async def _close_if_dead(self, project: StalledProject, gate: asyncio.Semaphore) -> bool:
         async with gate:
-            closed = await self._closed(project)
+            closed = await self._closed_run(project)
             if closed is None:
                 return False
             changes = closing_changes(project, closed)
@@ -111,7 +115,7 @@ class Reconciler:
             log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(said))
             return said[-1] == "applied"
 
-    async def _closed(self, project: Standing) -> Closed | None:
+    async def _closed_run(self, project: StalledProject) -> ClosedRun | None:
         handle = self._client.get_workflow_handle(project.workflow_id)
         try:
             found = await handle.describe()
@@ -119,11 +123,13 @@ class Reconciler:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             reason = "Temporal no longer has its workflow."
-            return Closed("", project.updated_at, False, reason)
+            return ClosedRun("", project.updated_at, False, reason)
         if found.close_time is None:
             return None
         cancelled = found.status is WorkflowExecutionStatus.CANCELED
-        return Closed(found.run_id, found.close_time, cancelled, await self._reason(handle, found))
+        return ClosedRun(
+            found.run_id, found.close_time, cancelled, await self._reason(handle, found)
+        )
 
     async def _reason(
         self, handle: WorkflowHandle[Any, Any], found: WorkflowExecutionDescription
@@ -142,9 +148,9 @@ class Reconciler:
         return f"{text}."
 
 
-def closing_changes(project: Standing, closed: Closed) -> Changes:
-    """What brings the record of a dead initialization to its end."""
-    # What was written after the close came from a run that Temporal has lost, as after a crash.
+def closing_changes(project: StalledProject, closed: ClosedRun) -> Changes:
+    """The changes that end the record of an initialization without a running workflow."""
+    # Changes that are newer than the close come from a run that Temporal lost in a crash.
     fence = max(closed.at, project.updated_at).isoformat()
     seen = f"{closed.run_id}/reconciled/{project.version}"
 
@@ -168,7 +174,7 @@ def closing_changes(project: Standing, closed: Closed) -> Changes:
         ends=True,
         fence=fence,
         change_id=seen,
-        # A workflow may have ended well between our look at the record and at Temporal.
+        # The workflow may have ended normally after the record was read.
         version=project.version,
     )
     return Changes(str(project.id), steps, ending)

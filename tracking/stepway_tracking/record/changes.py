@@ -1,11 +1,12 @@
-"""What can happen to a step or a project, as plain data that workflows may hold.
+"""Changes of steps and projects, as plain data that workflows may hold.
 
-Times are ISO 8601 text. A change without a fence always applies; one without a `change_id`
-may be applied more than once; one with a `version` applies only while the project is at that
-version.
+Times are ISO 8601 text. A change with a `fence` is rejected once a change with a later fence is
+recorded. A change with a `change_id` is applied once. A change with a `version` applies only while
+the project is at that version.
 """
 
-# Annotations stay types here: as text, the data converter would evaluate them for each value anew.
+# No `from __future__ import annotations`: the data converter would evaluate the text of each
+# annotation for every value.
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from stepway_tracking.record.facts import (
 class StepChange:
     """One change of a step.
 
-    `activity_id` marks what an attempt says of itself: it counts only while that attempt runs.
+    With an `activity_id`, the change applies only while that activity's attempt is the running one.
     """
 
     step: str
@@ -69,7 +70,7 @@ class Changes:
     project: ProjectChange | None = None
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """The JSON that `stepway_record_v2` takes: fields that say nothing are left out."""
+        """The argument of `stepway_record_v2`: an object for each change, without null fields."""
         changes: list[StepChange | ProjectChange] = [*self.steps]
         if self.project:
             changes.append(self.project)
@@ -80,7 +81,7 @@ class Changes:
 
     @staticmethod
     def of(given: dict[str, Any]) -> "Changes":
-        """The changes that this JSON of them says, in a tenth of the data converter's time."""
+        """Changes from their JSON, ten times as fast as by the data converter."""
         project = given["project"]
         return Changes(
             given["project_id"],
@@ -91,7 +92,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A step as it is first written, pending."""
+    """A planned step, before it is inserted as pending."""
 
     step: str
     display_name: str
@@ -102,10 +103,10 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class NewInitialization:
-    """A project and its steps as they are first written, at version 1.
+    """A new project and its steps, inserted as version 1.
 
-    `definition` is the blueprint as it was at the start, whole. `deadline` (ISO 8601) is the
-    moment after which nothing is created any more, if there is one.
+    `definition` is the complete blueprint. After `deadline` (ISO 8601, optional) the project is not
+    created.
     """
 
     project_id: str

@@ -1,18 +1,18 @@
-"""Errors of the record of steps, under one base.
+"""Errors of the record, with one base class.
 
 StepwayError
 ├── Superseded          a newer attempt owns the step
-├── NameTaken           the owner has a project of that name
-├── KeyReused           the idempotency key stands for another request
+├── NameTaken           the owner already has a project of that name
+├── KeyReused           the idempotency key was used for another request
 ├── ProjectUnknown      no such project
 ├── StepUnknown         the project has no such step
 ├── StartExpired        the start's deadline has passed
-├── SchemaError         the database does not have the schema that this version needs
-├── Refused             makes no sense now; says why, and what is possible
-├── WorkflowClosed      no workflow runs for the project
+├── SchemaError         the database schema does not match this version
+├── Refused             the request is not possible in the present state
+├── WorkflowClosed      the project has no running workflow
 └── NotConfirmed        no answer in time
 
-A step itself fails with plain Temporal errors; `step_error` adds the remedy that people see.
+Steps raise plain Temporal errors; `step_error` makes one with a remedy that people see.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from temporalio.exceptions import ApplicationError
 
 
 class StepwayError(Exception):
-    """Base of every error that Stepway raises itself."""
+    """Base class of Stepway's own errors."""
 
 
 class Superseded(StepwayError):
-    """A newer attempt owns the step: stop, and write nothing."""
+    """A newer attempt owns the step; this one must stop."""
 
 
 class NameTaken(StepwayError):
@@ -45,29 +45,29 @@ class StepUnknown(StepwayError):
 
 
 class Refused(StepwayError):
-    """What was asked for makes no sense in the present state."""
+    """The request is not possible in the present state; the text says why and what is."""
 
 
 class NotConfirmed(StepwayError):
-    """Temporal, Postgres or every worker was out of reach for too long."""
+    """Temporal, Postgres or the workers did not answer in time."""
 
 
 class StartExpired(StepwayError):
-    """The start came after its deadline, and created nothing."""
+    """The start arrived after its deadline; no project was created."""
 
 
 class SchemaError(StepwayError):
-    """The database does not have the schema that this version needs; says what to run."""
+    """The database schema does not match this version; the text names the command to run."""
 
 
 class WorkflowClosed(StepwayError):
-    """The project's workflow does not run: it has ended, or was closed from outside."""
+    """The project's workflow has ended or was closed from outside."""
 
 
 def step_error(message: str, *, remedy: str = "", retry: bool = True) -> ApplicationError:
-    """The error to raise from a step: what was wrong, and what a person can do about it.
+    """An error for a step to raise: `message` is the cause, `remedy` what a person can do.
 
-    `retry=False` ends the step at once: trying again could not help.
+    With `retry=False` the step fails without further attempts.
     """
     details = [{"remedy": remedy}] if remedy else []
     return ApplicationError(message, *details, type="StepFailed", non_retryable=not retry)

@@ -1,24 +1,25 @@
-"""Names and limits that the record, its readers and the pages share, each defined once. Pure.
+"""Names and limits that the record, its readers and the pages share, each defined once.
 
 `scripts/generate` writes them to web/src/api/facts.ts, and tests/integration/test_facts.py compares
 them with the constraints and functions of the migrated database.
 """
 
-# Annotations stay types here: dataclasses that use these reach Temporal's data converter.
+# No `from __future__ import annotations`: Temporal's data converter reads dataclasses with these
+# types.
 from typing import Any, Literal, get_args
 
 ProjectStatus = Literal["initializing", "active", "failed", "cancelled", "archived"]
 PROJECT_STATUSES: tuple[ProjectStatus, ...] = get_args(ProjectStatus)
 
 EndStatus = Literal["active", "failed", "cancelled"]
-"""How an initialization can end. `failed` is also the status while it waits for a person."""
+"""Final statuses of an initialization. It is also `failed` while it waits for a person."""
 END_STATUSES: tuple[EndStatus, ...] = get_args(EndStatus)
 
 StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
 STEP_STATUSES: tuple[StepStatus, ...] = get_args(StepStatus)
 
 DONE_STATUSES: tuple[StepStatus, ...] = ("completed", "skipped")
-"""Statuses in which a step lets the steps `after` it run."""
+"""Statuses of a step that let its dependent steps start."""
 
 EventType = Literal["snapshot", "step", "project", "end"]
 """The event's name on the stream."""
@@ -39,11 +40,11 @@ StepAction = Literal[
     "undone",
     "undo_failed",
 ]
-"""The changes of a step that a writer may ask for."""
+"""Changes of a step that a writer may request."""
 STEP_ACTIONS: tuple[StepAction, ...] = get_args(StepAction)
 
 SubStepAction = Literal["started", "progressed", "completed", "failed", "skipped", "reset"]
-"""The changes of a sub-step, which follow from those of its step."""
+"""Changes of a sub-step; each follows from a change of its step."""
 SUB_STEP_ACTIONS: tuple[SubStepAction, ...] = get_args(SubStepAction)
 
 ProjectAction = Literal[
@@ -56,11 +57,11 @@ ProjectAction = Literal[
     "timed_out",
     "reconciled",
 ]
-"""The changes of a project that a writer may ask for."""
+"""Changes of a project that a writer may request."""
 PROJECT_ACTIONS: tuple[ProjectAction, ...] = get_args(ProjectAction)
 
 DERIVED_PROJECT_ACTIONS = ("planned", "reopened", "ended")
-"""Changes of a project that the record itself adds."""
+"""Changes of a project that the record makes by itself."""
 
 AttemptOutcome = Literal[
     "completed",
@@ -86,7 +87,7 @@ ROUND_METADATA = (
     "slow",
     "undo",
 )
-"""Fields of a step's metadata that describe its present round; the next round starts without."""
+"""Fields of a step's metadata that are cleared when a new round starts."""
 
 STEPWAY_METADATA = ("display_names", "retry", *ROUND_METADATA)
 """All fields of a step's metadata that Stepway writes; the others are the step's result."""
@@ -114,18 +115,18 @@ INSERTED_STEP: dict[str, Any] = {
     "optional": False,
     "undone_at": None,
 }
-"""Fields of a step that a reader has never seen, where the event leaves them out."""
+"""Defaults for the fields that an event leaves out, for a step that the reader sees first."""
 
 MAX_VERSION = 2**63 - 1
 
 LONGEST_TEXT = 100_000
-"""Characters of an error or a stack that are kept; of a longer one, the end."""
+"""Maximum length of an error or a stack, in characters; a longer text keeps its end."""
 
 LONGEST_MESSAGE = 1000
-"""Characters of a step's message that are kept; of a longer one, the end."""
+"""Maximum length of a step's message, in characters; a longer text keeps its end."""
 
 FEWEST_FOR_ESTIMATE = 3
-"""Completed runs of each remaining step before the time left is estimated."""
+"""Minimum number of completed runs of each remaining step for an estimate of the time left."""
 
 FEWEST_FOR_SLOW = 20
-"""Completed runs of a step before an attempt of it can be marked slow."""
+"""Minimum number of completed runs of a step before an attempt can be marked slow."""

@@ -1,4 +1,4 @@
-"""JSON as Postgres' jsonb takes it, whatever a step has put into its result or its error."""
+"""Encodes any value as JSON that Postgres accepts as jsonb."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 _REFUSED = re.compile("[\x00\ud800-\udfff]")
-"""NUL, and halves of a surrogate pair, as in the names of files that are not UTF-8."""
+"""NUL and unpaired surrogates, which file names that are not UTF-8 contain."""
 
 
 def unstorable(text: str) -> str | None:
-    """Why Postgres cannot store a text, to follow its name; None where it can."""
+    """Why Postgres cannot store the text, as a predicate (`must …`); None if it can."""
     found = _REFUSED.search(text)
     if found is None:
         return None
@@ -22,7 +22,7 @@ def unstorable(text: str) -> str | None:
 
 
 def to_jsonb(value: Any) -> str:
-    """The value's JSON; in place of what jsonb refuses, U+FFFD in texts and null for numbers."""
+    """The value's JSON. U+FFFD replaces characters that jsonb rejects, null infinity and NaN."""
     return json.dumps(_accepted(value))
 
 

@@ -32,7 +32,7 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
 class Base(DeclarativeBase):
     """Base of every table; times are timestamptz, JSON is jsonb."""
 
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this attribute as it stands
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy defines this attribute
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
         str: Text,
@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
 
 class Project(Base):
-    """A project and how far its initialization is."""
+    """A project and the state of its initialization."""
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -86,7 +86,7 @@ class Project(Base):
 
 
 class Step(Base):
-    """A step, or a part of one, of a project's initialization."""
+    """A step or sub-step of a project's initialization."""
 
     __tablename__ = "project_initialization_steps"
     __table_args__ = (
@@ -117,7 +117,7 @@ class Step(Base):
     duration: Mapped[int | None]
     error: Mapped[str | None]
     error_stack: Mapped[str | None]
-    # "metadata" is SQLAlchemy's own attribute on a declarative class.
+    # SQLAlchemy reserves the attribute name `metadata`.
     details: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -135,7 +135,7 @@ class Step(Base):
 
 
 class Attempt(Base):
-    """One attempt at a step: inserted when it starts, closed once."""
+    """One attempt at a step: inserted at its start, updated once at its end."""
 
     __tablename__ = "project_initialization_attempts"
     __table_args__ = (
@@ -171,7 +171,7 @@ class Attempt(Base):
 
 
 class Event(Base):
-    """One change, as every watcher sees it; rows never change."""
+    """One change, as it is streamed. Rows are never updated."""
 
     __tablename__ = "project_initialization_events"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What a step may say while it runs, and how it says that there was nothing to do."""
+"""Progress that a step reports, and the result of a step that was skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SubStep:
-    """A named part of a step, shown below it; the part before it ends when the next one begins."""
+    """A named part of a step, shown below it. It completes when the next sub-step begins."""
 
     name: str
     display_name: str
@@ -16,7 +16,7 @@ class SubStep:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is, 0 to 100: `activity.heartbeat(Progress(40, "cloning"))`."""
+    """The progress of a step in percent: `activity.heartbeat(Progress(40, "cloning"))`."""
 
     percent: int
     message: str = ""
@@ -25,6 +25,6 @@ class Progress:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A step's result when there was nothing to do; `skipped` is the reason people read."""
+    """The result of a step that had nothing to do; `skipped` is the reason that people read."""
 
     skipped: str

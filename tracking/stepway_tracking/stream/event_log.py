@@ -1,4 +1,4 @@
-"""The newest events of one project, encoded once and shared by everyone who reads them."""
+"""The newest events of one project, encoded once and shared by all its streams."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Lagged(Exception):
-    """The events after a reader's version are no longer kept."""
+    """The events after a reader's version have been dropped from the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event and its bytes on the stream."""
+    """One event; `frame` is its encoding as a server-sent event."""
 
     version: int
     type: str
@@ -32,18 +32,19 @@ class Event:
 
 
 def encode(version: int, type_: str, data: bytes) -> Event:
-    """The event as the stream sends it; `data` is its JSON."""
-    # A line break in JSON can only stand between tokens, and would end the field.
+    """Encode an event as a server-sent event; `data` is its JSON."""
+    # JSON has line breaks only between tokens. In a server-sent event they would end the field.
     line = data.replace(b"\n", b" ").replace(b"\r", b" ")
     frame = b"id: %d\nevent: %s\ndata: %s\n\n" % (version, type_.encode(), line)
     return Event(version, type_, frame)
 
 
 class EventLog:
-    """Consecutive events up to `version`; a `snapshot` stands for all versions up to its own.
+    """Consecutive events up to `version`; a `snapshot` replaces all versions up to its own.
 
-    A reader keeps the version it has seen and asks for what comes after it, so a slow one costs
-    no memory. Only the newest event can be an `end`: one that was overtaken becomes a `project`.
+    A reader keeps only the last version it has seen, so a slow reader uses no extra memory. Only
+    the newest event can be an `end`: when another event follows, it becomes a `project` event.
+    `size` and `max_bytes` limit the log; the oldest events are dropped first.
     """
 
     def __init__(self, size: int, max_bytes: int) -> None:
@@ -57,24 +58,27 @@ class EventLog:
         self.ended = False
 
     def start(self, version: int, *, ended: bool) -> None:
-        """Begin after a version, with nothing kept."""
+        """Clear the log and continue after a version."""
         self._events.clear()
         self._bytes = 0
         self._floor = self.version = version
         self.started, self.ended = True, ended
 
-    def reaches(self, version: int) -> bool:
-        """Whether a reader who has seen this version can go on from here."""
+    def can_resume_from(self, version: int) -> bool:
+        """Whether the log has all events after this version."""
         return self.started and version >= self._floor
 
     def append(self, event: Event) -> None:
-        """Add the next version, or a snapshot of any later one."""
+        """Add the event of the next version, or a snapshot of any later version.
+
+        Raises ValueError for an event of any other version.
+        """
         if event.type == "snapshot":
             self.start(event.version, ended=False)
             self._floor = -1
         elif event.version != self.version + 1:
             raise ValueError(f"version {event.version} does not follow {self.version}")
-        self._turn_overtaken_end()
+        self._convert_superseded_end()
         self._events.append(event)
         self._bytes += len(event.frame)
         self.version = event.version
@@ -84,8 +88,8 @@ class EventLog:
         ):
             self._drop_oldest()
 
-    def extend_back(self, older: Sequence[Event]) -> None:
-        """Put what came before into the log, as far as it connects without a hole."""
+    def prepend(self, older: Sequence[Event]) -> None:
+        """Add older events, as far as they connect to the log without a gap."""
         tail = _consecutive_tail(older)
         if not tail or tail[-1].version < (self._floor if self.started else 0):
             return
@@ -100,9 +104,10 @@ class EventLog:
             self.ended = ended
 
     def after(self, version: int) -> tuple[bytes, int]:
-        """Bytes that follow a version below the newest, and the version that they lead to.
+        """The bytes of the next events after `version`, and the version of the last of them.
 
-        Raises Lagged when they are no longer kept.
+        `version` must be lower than the newest. Returns at most about CHUNK_BYTES. Raises Lagged if
+        the next event has been dropped.
         """
         if version < self._floor:
             raise Lagged
@@ -111,7 +116,7 @@ class EventLog:
             return self._events[-1].frame, self.version
         return _chunk(islice(self._events, len(self._events) - count, None))
 
-    def _turn_overtaken_end(self) -> None:
+    def _convert_superseded_end(self) -> None:
         if not self._events or self._events[-1].type != "end":
             return
         end = self._events.pop()
@@ -119,9 +124,9 @@ class EventLog:
         if not self._events:
             self._floor = end.version
             return
-        turned = _as_project(end, self._events[-1])
-        self._events.append(turned)
-        self._bytes += len(turned.frame)
+        converted = _as_project(end, self._events[-1])
+        self._events.append(converted)
+        self._bytes += len(converted.frame)
 
     def _drop_oldest(self) -> None:
         oldest = self._events.popleft()
@@ -139,7 +144,7 @@ def _consecutive_tail(events: Sequence[Event]) -> list[Event]:
 
 
 def _as_project(end: Event, before: Event) -> Event:
-    """An overtaken `end`, told as the change of the project that it was."""
+    """An `end` event, converted to the `project` event of the same change."""
     known = before.data
     project = {**known.get("project", {}), "status": end.data["status"], "version": end.version}
     data = {"version": end.version, "progress": known["progress"], "project": project}

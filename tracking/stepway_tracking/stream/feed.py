@@ -1,4 +1,4 @@
-"""The events of one watched project: nudges in order, and what is missing from Postgres."""
+"""The event log of one watched project, filled from Redis; Postgres fills its gaps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class EventReader(Protocol):
-    """The part of `stepway_tracking.queries.reader.Reader` that watching needs."""
+    """The methods of `stepway_tracking.queries.reader.Reader` that the stream uses."""
 
     async def snapshot(self, project_id: UUID) -> Snapshot | None: ...
 
@@ -35,7 +35,7 @@ class EventReader(Protocol):
 
 @dataclass
 class HubCounts:
-    """What the hub has done since it started."""
+    """Counters of the hub since its start."""
 
     streams_opened: int = 0
     streams_refused: int = 0
@@ -49,9 +49,10 @@ class HubCounts:
 
 
 class Feed:
-    """One project's log and who reads it.
+    """The event log of one project and its subscriptions.
 
-    Nudges may come twice, late, out of order or never; the log holds each version once, in order.
+    Redis may deliver an event twice, late, out of order or never; the log has each version once, in
+    order.
     """
 
     def __init__(
@@ -65,51 +66,51 @@ class Feed:
         self._options = options
         self._counts = counts
         self._early: dict[int, Event] = {}
-        self._known = 0
-        self._filled = False
+        self._known_version = 0
+        self._backfilled = False
         self._snapshot: tuple[float, Snapshot, bytes] | None = None
-        self._reading = asyncio.Lock()
+        self._read_lock = asyncio.Lock()
         self._repair: asyncio.Task[None] | None = None
 
     def offer(self, event: Event) -> None:
-        """Take an event that a nudge brought."""
+        """Add an event that Redis delivered."""
         if event.version <= self.log.version or len(self._early) >= self._options.queue_size:
-            self.expect(event.version)
+            self.catch_up_to(event.version)
             return
         self._early[event.version] = event
-        self._settle()
+        self._append_ready()
         if self.log.started and self._early:
-            self.expect(event.version)
+            self.catch_up_to(event.version)
 
-    def expect(self, version: int) -> None:
-        """Postgres has this version: read what is missing if it does not come by itself."""
-        self._known = max(self._known, version)
-        if self.log.version < self._known and (self._repair is None or self._repair.done()):
+    def catch_up_to(self, version: int) -> None:
+        """Schedule a read of the events up to this version, unless Redis delivers them first."""
+        self._known_version = max(self._known_version, version)
+        if self.log.version < self._known_version and (self._repair is None or self._repair.done()):
             self._repair = asyncio.create_task(self._read_missing())
 
-    def agree(self, position: Position) -> None:
-        """Compare with where Postgres stands, and read what is missing."""
+    def compare(self, position: Position) -> None:
+        """Compare the log with the position in Postgres, and read missing events."""
         if position.version > self.log.version:
-            self.expect(position.version)
+            self.catch_up_to(position.version)
         elif position.version == self.log.version and position.ended != self.log.ended:
             self.log.ended = position.ended
             self._wake()
 
-    async def place(self, subscription: Subscription, last: int | None, known: int) -> None:
-        """Put a client behind its last version, else behind a snapshot that it is sent first.
+    async def start(self, subscription: Subscription, last: int | None, known: int) -> None:
+        """Start a subscription after version `last`, or with a snapshot if that is not possible.
 
-        `known` is a version that Postgres surely has. Raises ProjectUnknown.
+        `known` is a version that Postgres is known to have. Raises ProjectUnknown.
         """
-        async with self._reading:
-            if last is not None and not self.log.reaches(last) and not self._filled:
-                await self._fill(known)
-            if last is not None and self.log.reaches(last):
-                subscription.place(last)
+        async with self._read_lock:
+            if last is not None and not self.log.can_resume_from(last) and not self._backfilled:
+                await self._backfill(known)
+            if last is not None and self.log.can_resume_from(last):
+                subscription.start(last)
             else:
                 snapshot, frame = await self._recent_snapshot()
-                subscription.place(snapshot.version, frame)
+                subscription.start(snapshot.version, frame)
                 known = max(known, snapshot.version)
-        self.expect(known)
+        self.catch_up_to(known)
 
     def finish(self) -> None:
         """End every stream of this project."""
@@ -117,7 +118,7 @@ class Feed:
             subscription.finish()
 
     def close(self) -> None:
-        """Stop what still runs for this feed."""
+        """Cancel the background tasks of this feed."""
         for task in (self._repair, self.subscribed):
             if task is not None:
                 task.cancel()
@@ -126,8 +127,8 @@ class Feed:
         for subscription in self.subscriptions:
             subscription.wake()
 
-    def _settle(self) -> None:
-        """Move events that came early into the log, as far as nothing is missing before them."""
+    def _append_ready(self) -> None:
+        """Move early events into the log, up to the first missing version."""
         if not self.log.started:
             return
         before = self.log.version
@@ -138,23 +139,25 @@ class Feed:
         if self.log.version > before:
             self._wake()
 
-    async def _fill(self, known: int) -> None:
-        """Read the newest events, once, for all who resume."""
+    async def _backfill(self, known: int) -> None:
+        """Read the newest events from Postgres, once for all clients that resume."""
         size = self._options.queue_size
-        self._filled = True
+        self._backfilled = True
         try:
             stored = await self._events_after(max(known - size, 0), 2 * size)
         except BaseException:
-            self._filled = False
+            self._backfilled = False
             raise
-        self.log.extend_back(stored)
-        self._settle()
+        self.log.prepend(stored)
+        self._append_ready()
 
     async def _recent_snapshot(self) -> tuple[Snapshot, bytes]:
         now = asyncio.get_running_loop().time()
         if self._snapshot is not None:
             read_at, snapshot, frame = self._snapshot
-            if now - read_at < self._options.snapshot_age and self.log.reaches(snapshot.version):
+            if now - read_at < self._options.snapshot_age and self.log.can_resume_from(
+                snapshot.version
+            ):
                 return snapshot, frame
         return await self._read_snapshot()
 
@@ -169,15 +172,15 @@ class Feed:
         self._snapshot = read_at, fresh, event.frame
         if not self.log.started:
             self.log.start(fresh.version, ended=fresh.ended)
-            self._settle()
+            self._append_ready()
         return fresh, event.frame
 
     async def _read_missing(self) -> None:
         await asyncio.sleep(self._options.gap_delay)
         try:
-            while self.log.started and self.log.version < self._known:
-                async with self._reading:
-                    await self._read_on()
+            while self.log.started and self.log.version < self._known_version:
+                async with self._read_lock:
+                    await self._read_next()
         except ProjectUnknown:
             self.finish()
         except (*UNREACHABLE, PostgresError) as error:
@@ -185,24 +188,24 @@ class Feed:
                 "Cannot read the events of project %s from Postgres: %r", self.project_id, error
             )
 
-    async def _read_on(self) -> None:
-        """Take the next events from Postgres, or a snapshot where they are gone."""
+    async def _read_next(self) -> None:
+        """Read the next events from Postgres, or a snapshot if they were deleted."""
         before = self.log.version
         for event in await self._events_after(before, self._options.queue_size):
             if event.version > self.log.version:
                 self._early[event.version] = event
-        self._settle()
+        self._append_ready()
         if self.log.version == before:
-            await self._jump()
+            await self._skip_to_snapshot()
         self._counts.gaps_repaired += 1
 
-    async def _jump(self) -> None:
+    async def _skip_to_snapshot(self) -> None:
         snapshot, frame = await self._read_snapshot()
-        self._known = snapshot.version
+        self._known_version = snapshot.version
         if snapshot.version > self.log.version:
             self.log.append(Event(snapshot.version, "snapshot", frame))
             self.log.ended = snapshot.ended
-            self._settle()
+            self._append_ready()
             self._wake()
 
     async def _events_after(self, version: int, limit: int) -> list[Event]:

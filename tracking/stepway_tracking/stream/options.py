@@ -1,4 +1,4 @@
-"""How the hub reads; each guard can be turned off, so that a test can show what it guards."""
+"""Options of the hub. Tests turn a safeguard off to show which failure it prevents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HubOptions:
-    """Times are seconds. `jitter` is the share by which a repeated interval varies."""
+    """Times are in seconds. `jitter` is the fraction by which repeated intervals vary."""
 
     position_check: bool = True
     subscribe_before_read: bool = True
@@ -18,19 +18,19 @@ class HubOptions:
     read_timeout: float = 10.0
 
     ack_timeout: float = 1.0
-    """How long a new stream waits for Redis to confirm its subscription."""
+    """Time that a new stream waits for Redis to confirm its subscription."""
     silence: float = 5.0
-    """Redis is pinged after this silence, and given up after as much again."""
+    """Time without a message after which Redis is pinged; after twice this time, reconnect."""
     reconnect_delay: float = 0.1
     reconnect_delay_max: float = 2.0
 
     gap_delay: float = 0.05
-    """How long a version that came too early waits for those before it."""
+    """Time after which the versions before an early event are read from Postgres."""
     snapshot_age: float = 0.1
-    """Snapshots of one project are read at most this often."""
+    """Minimum time between two snapshot reads of one project."""
 
     queue_size: int = 512
-    """Events kept for each project: how far a client may lag, and how far back it may resume."""
+    """Events kept for each project; they limit how far a client may lag or resume."""
     queue_bytes: int = 4 * 1024 * 1024
     max_streams: int = 10_000
     write_timeout: float = 10.0

@@ -1,4 +1,4 @@
-"""Where projects stand in Postgres: asked once for all who ask together, and checked for ever."""
+"""Looks up the newest versions of projects in Postgres, on request and periodically."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 class PositionLookup:
-    """Looks a project's position up; those who ask at the same moment share the answer."""
+    """Looks up a project's position; concurrent callers share one query."""
 
     def __init__(self, reader: EventReader) -> None:
         self._reader = reader
         self._running: dict[UUID, asyncio.Task[Position | None]] = {}
 
     async def of(self, project_id: UUID) -> Position:
-        """The position now. Raises ProjectUnknown, and what the driver raises without Postgres."""
+        """The project's position. Raises ProjectUnknown, or the driver's error."""
         lookup = self._running.get(project_id)
         if lookup is None:
             lookup = self._running[project_id] = asyncio.create_task(self._read(project_id))
@@ -43,10 +43,10 @@ class PositionLookup:
 
 
 class PositionCheck:
-    """Compares every watched project with Postgres, in one query, every few seconds.
+    """Compares all watched projects with Postgres, in one query, every few seconds.
 
-    This finds a lost last event, which no gap would show. `retire` is called with a feed whose
-    project is gone, or whose newest versions Postgres has lost.
+    It finds a lost last event, which leaves no gap. `retire` is called with each feed whose project
+    was deleted or whose version is higher than in Postgres.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class PositionCheck:
         self._counts = counts
         self._feeds = feeds
         self._retire = retire
-        self._wanted = asyncio.Event()
+        self._requested = asyncio.Event()
 
-    def soon(self) -> None:
-        """Check at once, because something may have been missed."""
-        self._wanted.set()
+    def check_now(self) -> None:
+        """Run the next check immediately, because events may have been lost."""
+        self._requested.set()
 
     async def run(self) -> None:
-        """Check until cancelled, whether Postgres answers or not."""
+        """Check until cancelled; an unreachable Postgres is logged."""
         while True:
             await self._pause()
             try:
@@ -82,11 +82,11 @@ class PositionCheck:
         interval = self._options.check_interval * random.uniform(1 - self._options.jitter, 1)
         with suppress(TimeoutError):
             async with asyncio.timeout(interval):
-                await self._wanted.wait()
-        self._wanted.clear()
+                await self._requested.wait()
+        self._requested.clear()
 
     async def _check(self) -> None:
-        # Our version from before the question: events may arrive while it is asked.
+        # Versions from before the query: events may arrive while it runs.
         seen = {feed: feed.log.version for feed in self._feeds() if not feed.log.ended}
         if not seen:
             return
@@ -98,4 +98,4 @@ class PositionCheck:
             if position is None or position.version < version:
                 self._retire(feed)
             else:
-                feed.agree(position)
+                feed.compare(position)

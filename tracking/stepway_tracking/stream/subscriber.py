@@ -1,4 +1,4 @@
-"""One Redis connection for everything this process watches, rebuilt whenever it is in doubt."""
+"""The Redis subscription of a process: one connection for all watched projects."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from stepway_tracking.stream.options import HubOptions
 
 logger = logging.getLogger(__name__)
 
-# Subscribed last of all: its confirmation says that all others stand.
+# Subscribed last: Redis confirms it after all other channels.
 MARKER = "stepway:hub"
-LOST = (RedisError, OSError)
+CONNECTION_ERRORS = (RedisError, OSError)
 
 
-class Nudges:
-    """Subscribes to channels and hands on what they carry. Never raises for Redis being away.
+class RedisSubscriber:
+    """Subscribes to channels and passes on their messages. Reconnects instead of raising.
 
-    `on_message` gets a channel and a message, `on_connected` is called whenever every
-    subscription stands anew: what was published before that may have been missed.
+    `on_message` gets a channel and a message. `on_connected` is called after each connection, when
+    Redis has confirmed all channels; messages published before may have been lost.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Nudges:
         on_message: Callable[[str, bytes], None],
         on_connected: Callable[[], None],
     ) -> None:
-        # Its own reconnecting would hide that something may have been missed.
+        # If the client reconnected by itself, nobody would know that messages may have been lost.
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=once)
         self._options = options
         self._on_message = on_message
         self._on_connected = on_connected
-        self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._channels: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None
-        self._order = asyncio.Lock()
+        self._command_lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.connected = False
 
@@ -55,41 +55,41 @@ class Nudges:
         self._task = asyncio.create_task(self._stay_connected())
 
     async def close(self) -> None:
-        """Leave Redis."""
+        """Stop and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._redis.aclose()
 
     async def subscribe(self, channel: str) -> None:
-        """Return once Redis has confirmed, or does not in time; at once while Redis is away."""
-        confirmed = self._wanted[channel] = asyncio.get_running_loop().create_future()
+        """Subscribe and wait up to `ack_timeout` for the confirmation, unless disconnected."""
+        confirmed = self._channels[channel] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._options.ack_timeout):
-                async with self._order:
-                    if self._pubsub is None:  # connecting will subscribe to all that is wanted
+                async with self._command_lock:
+                    if self._pubsub is None:  # the next connection subscribes to all channels
                         return
                     await self._pubsub.subscribe(channel)
                 await asyncio.shield(confirmed)
-        except (*LOST, TimeoutError) as error:
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
             logger.warning("Redis did not confirm %s: %s", channel, error or "no answer")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Ask Redis to send nothing more of this channel."""
-        self._wanted.pop(channel, None)
+        """Unsubscribe from a channel."""
+        self._channels.pop(channel, None)
         try:
-            async with asyncio.timeout(self._options.ack_timeout), self._order:
-                if self._pubsub is not None and channel not in self._wanted:
+            async with asyncio.timeout(self._options.ack_timeout), self._command_lock:
+                if self._pubsub is not None and channel not in self._channels:
                     await self._pubsub.unsubscribe(channel)
-        except (*LOST, TimeoutError) as error:
-            logger.warning("Redis did not leave %s: %s", channel, error or "no answer")
+        except (*CONNECTION_ERRORS, TimeoutError) as error:
+            logger.warning("Redis did not unsubscribe from %s: %s", channel, error or "no answer")
 
     async def _stay_connected(self) -> None:
         delay = self._options.reconnect_delay
         while True:
             try:
                 await self._listen()
-            except LOST as error:
+            except CONNECTION_ERRORS as error:
                 if self.connected or delay == self._options.reconnect_delay:
                     logger.warning("Redis is unavailable (%s); events are delayed", error)
             if self.connected:
@@ -99,31 +99,31 @@ class Nudges:
             delay = min(delay * 2, self._options.reconnect_delay_max)
 
     async def _listen(self) -> None:
-        """Hand on what comes, until the connection is lost or says nothing to a ping."""
+        """Pass on messages until the connection is lost or a ping is not answered."""
         async with self._redis.pubsub() as pubsub:
             await pubsub.connect()
-            async with self._order:
-                await pubsub.subscribe(*self._wanted, MARKER)
+            async with self._command_lock:
+                await pubsub.subscribe(*self._channels, MARKER)
                 self._pubsub = pubsub
             try:
-                await self._hand_on(pubsub)
+                await self._dispatch(pubsub)
             finally:
                 self._pubsub = None
 
-    async def _hand_on(self, pubsub: PubSub) -> None:
+    async def _dispatch(self, pubsub: PubSub) -> None:
         pinged = False
         while True:
             message = await pubsub.get_message(timeout=self._options.silence)
             if message is not None:
                 pinged = False
-                self._take(message)
+                self._handle(message)
             elif pinged:
                 raise ConnectionError("no answer to a ping")
             else:
                 await pubsub.ping()
                 pinged = True
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
             self._on_message(message["channel"].decode(), message["data"])
         elif message["type"] == "subscribe":
@@ -133,6 +133,6 @@ class Nudges:
         if channel == MARKER:
             self.connected = True
             self._on_connected()
-        confirmed = self._wanted.get(channel)
+        confirmed = self._channels.get(channel)
         if confirmed is not None and not confirmed.done():
             confirmed.set_result(None)

@@ -1,4 +1,4 @@
-"""One client's place in a project's events."""
+"""One client's position in a project's event log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ KEEPALIVE = b": keep-alive\n\n"
 
 
 class Subscription:
-    """Where one client stands: a version, not events, so that a slow one costs the others nothing.
+    """One client's stream: it stores a version and no events, so slow clients use no extra memory.
 
-    `busy_since` is when it took bytes that it has not yet been able to write, None while it waits;
+    `busy_since` is the time (of the event loop) when the present write began, None between writes.
     `sent` counts events.
     """
 
@@ -49,15 +49,15 @@ class Subscription:
         self._closing = False
         self._keepalive = False
 
-    def place(self, version: int, first: bytes | None = None) -> None:
-        """Go on after a version, once `first` (a snapshot's frame) has been sent."""
+    def start(self, version: int, first: bytes | None = None) -> None:
+        """Continue after a version; `first`, the frame of a snapshot, is sent first."""
         self.version = version
         self._first = first
 
     async def next(self) -> bytes | None:
-        """The next bytes to send, None at the end. Calling it says that the last are written."""
+        """Wait for the next bytes to send; None at the end. The call confirms the last write."""
         self.busy_since = None
-        while not self._over():
+        while not self._has_ended():
             try:
                 chunk = self._take()
             except Lagged:
@@ -71,27 +71,27 @@ class Subscription:
         return None
 
     def wake(self) -> None:
-        """Look again at the log."""
+        """Notify the stream of new events in the log."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def keep_alive(self) -> None:
-        """Send a comment."""
+        """Send a keep-alive comment."""
         self._keepalive = True
         self.wake()
 
     def finish(self) -> None:
-        """End the stream; the client goes on by its last id."""
+        """End the stream; the client reconnects with its last event id."""
         self._closing = True
         self.wake()
 
     def abandon(self) -> None:
-        """End the stream although its last write is still under way."""
+        """Abort the stream during a write that does not finish."""
         if self.task is not None and not self.abandoned:
             self.abandoned = self.too_slow = True
             self.task.cancel()
 
-    def _over(self) -> bool:
+    def _has_ended(self) -> bool:
         if self._closing:
             return True
         at_end = self._log.ended and self.version == self._log.version

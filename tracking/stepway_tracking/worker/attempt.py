@@ -1,4 +1,4 @@
-"""One attempt at a step, recorded around its run."""
+"""Runs one attempt at a step and records its start, progress and result."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from stepway_tracking.record.facts import AttemptOutcome, StepAction
 from stepway_tracking.record.progress import Skipped
 from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.worker.failures import (
-    clean,
     error_text,
     pause_before_retry,
     remedy_of,
     stack_of,
+    truncate,
 )
 from stepway_tracking.worker.progress_reporter import ProgressReporter
 from stepway_tracking.workflow.marks import StepMark
@@ -38,13 +38,13 @@ from stepway_tracking.workflow.marks import StepMark
 log = logging.getLogger(__name__)
 
 WORKER = f"{os.getpid()}@{platform.node()}"
-"""Who runs an attempt, as Temporal's UI names it too: process and host."""
+"""The worker's identity, `PID@HOST`, the same as in Temporal's UI."""
 
 
 class TrackedAttempt:
-    """Runs a step once, writing its start, its progress and how it ended.
+    """Runs a step once and records its start, its progress and its outcome.
 
-    `heartbeat` repeats the attempt's last heartbeat, while Postgres is out of reach.
+    `heartbeat` repeats the attempt's last heartbeat; it is called while Postgres is unreachable.
     """
 
     def __init__(
@@ -66,37 +66,37 @@ class TrackedAttempt:
         execute: Callable[[], Awaitable[Any]],
         attach: Callable[[ProgressReporter], None],
     ) -> Any:
-        """Execute the step, or give back what this very activity returned before.
+        """Execute the step, or return the recorded result if this activity has completed before.
 
-        Raises what the step raises; an ApplicationError when a newer attempt owns the step.
+        Raises the step's error, or ApplicationError if a newer attempt owns the step.
         """
-        start = await self._writer.write(self._writer.own("started", worker=WORKER))
+        start = await self._writer.write(self._writer.attempt_change("started", worker=WORKER))
         if start.said == "kept":
             return await self._decode(start.result or "")
         reporter = self._reporter()
         attach(reporter)
         try:
-            # A cancel that came while the start was written.
+            # The cancellation may arrive while the start is being written.
             if activity.is_cancelled():
                 raise asyncio.CancelledError
-            with self._timed():
+            with self._slow_timer():
                 result = await execute()
                 kept = await self._encode(result)
         except BaseException as error:
-            await self._stopped(error, reporter)
+            await self._record_error(error, reporter)
             raise
-        await self._finished(result, kept, reporter)
+        await self._record_result(result, kept, reporter)
         return result
 
     def _reporter(self) -> ProgressReporter:
-        progressed = dataclasses.replace(self._writer.own("progressed"), change_id=None)
+        progressed = dataclasses.replace(self._writer.attempt_change("progressed"), change_id=None)
         return ProgressReporter(
             lambda change: self._store.update_step_status(self._mark.project_id, change), progressed
         )
 
     @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Mark the attempt as slow if it still runs after what is usual."""
+    def _slow_timer(self) -> Iterator[None]:
+        """Mark the attempt as slow if it runs longer than `slow_after`."""
         if self._mark.slow_after is None:
             yield
             return
@@ -108,33 +108,35 @@ class TrackedAttempt:
 
     async def _mark_slow(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self._writer.insist(self._writer.own("slow", metadata={"slow": True}))
+        await self._writer.write_until_accepted(
+            self._writer.attempt_change("slow", metadata={"slow": True})
+        )
 
-    async def _finished(self, result: Any, kept: str, reporter: ProgressReporter) -> None:
+    async def _record_result(self, result: Any, kept: str, reporter: ProgressReporter) -> None:
         if isinstance(result, Skipped):
-            metadata = {"reason": clean(result.skipped)}
-            change = self._writer.own("skipped", result=kept, metadata=metadata)
+            metadata = {"reason": truncate(result.skipped)}
+            change = self._writer.attempt_change("skipped", result=kept, metadata=metadata)
         else:
-            metadata = as_metadata(result, self._converter)
-            change = self._writer.own("completed", result=kept, metadata=metadata)
+            metadata = result_metadata(result, self._converter)
+            change = self._writer.attempt_change("completed", result=kept, metadata=metadata)
         await self._writer.write(change, reporter)
 
-    async def _stopped(self, error: BaseException, reporter: ProgressReporter) -> None:
+    async def _record_error(self, error: BaseException, reporter: ProgressReporter) -> None:
         if isinstance(error, activity._CompleteAsyncError):
-            # Somebody else will complete it; the workflow sees that and records it.
+            # Another process completes this activity; the workflow records the result.
             await reporter.close()
         elif activity.is_cancelled() and isinstance(
             error, (asyncio.CancelledError, ActivityCancelled)
         ):
-            await self._interrupted(reporter)
+            await self._record_interruption(reporter)
         else:
-            await self._failed(error, reporter)
+            await self._record_failure(error, reporter)
 
-    async def _failed(self, error: BaseException, reporter: ProgressReporter) -> None:
-        text = clean(error_text(error))
-        stack = clean(stack_of(error))
+    async def _record_failure(self, error: BaseException, reporter: ProgressReporter) -> None:
+        text = truncate(error_text(error))
+        stack = truncate(stack_of(error))
         remedy = remedy_of(error)
-        metadata = {"remedy": clean(remedy)} if remedy else {}
+        metadata = {"remedy": truncate(remedy)} if remedy else {}
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         pause = None if cancelled else pause_before_retry(error, self._info)
@@ -142,15 +144,19 @@ class TrackedAttempt:
         if pause is not None:
             next_attempt_at = (datetime.now(UTC) + pause).isoformat()
             metadata |= {"last_error": text, "next_attempt_at": next_attempt_at}
-        change = self._writer.own(action, error=text, error_stack=stack, metadata=metadata)
+        change = self._writer.attempt_change(
+            action, error=text, error_stack=stack, metadata=metadata
+        )
         await self._writer.write(change, reporter)
 
-    async def _interrupted(self, reporter: ProgressReporter) -> None:
-        outcome = interruption(activity.cancellation_details())
+    async def _record_interruption(self, reporter: ProgressReporter) -> None:
+        outcome = interruption_outcome(activity.cancellation_details())
         if outcome == "paused":
-            change = self._writer.own("paused", outcome=outcome, metadata={"paused": True})
+            change = self._writer.attempt_change(
+                "paused", outcome=outcome, metadata={"paused": True}
+            )
         else:
-            change = self._writer.own("interrupted", outcome=outcome)
+            change = self._writer.attempt_change("interrupted", outcome=outcome)
         try:
             await self._writer.write(change, reporter)
         except ApplicationError as superseded:
@@ -173,41 +179,39 @@ OUTCOMES: dict[str, AttemptOutcome] = {
     "timed_out": "timed_out",
     "worker_shutdown": "interrupted",
 }
-"""The outcome of an attempt that was stopped, by the reason that the SDK gives."""
+"""Outcomes of stopped attempts, by the SDK's cancellation reason."""
 
 
-def interruption(details: activity.ActivityCancellationDetails | None) -> AttemptOutcome:
-    """The outcome of an attempt that was stopped: one of OUTCOMES."""
-    said = dataclasses.asdict(details) if details else {}
-    reason = next((name for name, is_so in said.items() if is_so), "worker_shutdown")
+def interruption_outcome(details: activity.ActivityCancellationDetails | None) -> AttemptOutcome:
+    """The outcome of a stopped attempt: one of OUTCOMES."""
+    flags = dataclasses.asdict(details) if details else {}
+    reason = next((name for name, is_set in flags.items() if is_set), "worker_shutdown")
     return OUTCOMES[reason]
 
 
-def as_metadata(result: Any, converter: DataConverter) -> dict[str, Any]:
-    """What a step returned, as its row's metadata shows it: as JSON, if that is an object."""
+def result_metadata(result: Any, converter: DataConverter) -> dict[str, Any]:
+    """A step's result as metadata of its row; empty unless the result is a JSON object."""
     payload = converter.payload_converter.to_payload(result)
     if not payload.metadata["encoding"].startswith(b"json/"):
         return {}
-    made = json.loads(payload.data)
-    return made if isinstance(made, dict) else {}
+    value = json.loads(payload.data)
+    return value if isinstance(value, dict) else {}
 
 
-log = logging.getLogger(__name__)
+FIRST_RETRY_DELAY, LONGEST_RETRY_DELAY = 0.2, 2.0
+"""Seconds between attempts to write while Postgres is unreachable."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
-"""Seconds between tries of a write while Postgres is out of reach."""
+HEARTBEAT_SECONDS = 1.0
+"""Seconds between heartbeats during a write."""
 
-BEAT = 1.0
-"""Seconds between heartbeats while a write is not in yet."""
-
-LAST_PATIENCE = 5.0
-"""Seconds that a write has left once its activity is cancelled."""
+CANCEL_GRACE = 5.0
+"""Seconds that a write may take after its activity is cancelled."""
 
 
 class AttemptWriter:
-    """Writes one attempt's changes under its fence.
+    """Writes the changes of one attempt.
 
-    `heartbeat` says to Temporal that the attempt lives; it is called on the event loop.
+    `heartbeat` sends a heartbeat to Temporal; it is called on the event loop.
     """
 
     def __init__(
@@ -218,8 +222,8 @@ class AttemptWriter:
         self._info = info
         self._heartbeat = heartbeat
 
-    def fenced(self, action: StepAction, **fields: Any) -> StepChange:
-        """A change that is older than whatever was scheduled after this attempt."""
+    def fenced_change(self, action: StepAction, **fields: Any) -> StepChange:
+        """A change that is rejected once a later attempt has written to the step."""
         info = self._info
         scheduled = info.current_attempt_scheduled_time
         change_id = (
@@ -230,10 +234,10 @@ class AttemptWriter:
             self._mark.step, action, fence=scheduled.isoformat(), change_id=change_id, **fields
         )
 
-    def own(self, action: StepAction, **fields: Any) -> StepChange:
-        """A change that counts only while this attempt is the one that runs."""
+    def attempt_change(self, action: StepAction, **fields: Any) -> StepChange:
+        """A change that is rejected unless this attempt is the running one."""
         info = self._info
-        return self.fenced(
+        return self.fenced_change(
             action,
             run_id=info.workflow_run_id,
             activity_id=info.activity_id,
@@ -242,17 +246,17 @@ class AttemptWriter:
         )
 
     async def write(self, change: StepChange, reporter: ProgressReporter | None = None) -> Outcome:
-        """Write until it is in, heartbeating meanwhile; the reporter's last progress goes first.
+        """Write the reporter's last progress and the change, sending heartbeats meanwhile.
 
-        A cancel that comes meanwhile leaves it LAST_PATIENCE seconds; if it is in by then nothing
-        is raised, since what was written is true. Raises ApplicationError, not to be retried, when
-        a newer attempt owns the step or the step is gone.
+        After a cancellation the write may take CANCEL_GRACE seconds more. If it succeeds in that
+        time, nothing is raised; otherwise asyncio.CancelledError is. Raises a non-retryable
+        ApplicationError if a newer attempt owns the step or the step does not exist.
         """
         writing = asyncio.create_task(self._write(change, reporter))
         try:
-            await self._beat_until(writing)
+            await self._heartbeat_until_done(writing)
         except asyncio.CancelledError:
-            await asyncio.wait([writing], timeout=LAST_PATIENCE)
+            await asyncio.wait([writing], timeout=CANCEL_GRACE)
             if not writing.done():
                 log.warning(
                     "Cancelled before Postgres recorded %s of %s", change.action, change.step
@@ -260,11 +264,11 @@ class AttemptWriter:
                 raise
         finally:
             writing.cancel()
-        return self._accepted(writing.result())
+        return self._checked(writing.result())
 
-    async def insist(self, *changes: StepChange) -> Outcome:
-        """Write in one transaction, again and again until it is in; the last one's outcome."""
-        pause = FIRST_PAUSE
+    async def write_until_accepted(self, *changes: StepChange) -> Outcome:
+        """Write in one transaction, retrying until Postgres accepts it; the last outcome."""
+        pause = FIRST_RETRY_DELAY
         while True:
             try:
                 return (await self._store.record(Changes(self._mark.project_id, [*changes])))[-1]
@@ -272,35 +276,37 @@ class AttemptWriter:
                 last = changes[-1]
                 log.warning("Postgres cannot record %s of %s: %r", last.action, last.step, error)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, LONGEST_RETRY_DELAY)
 
     async def _write(self, change: StepChange, reporter: ProgressReporter | None) -> Outcome:
         progress = await reporter.close() if reporter else None
-        return await self.insist(*([progress, change] if progress else [change]))
+        return await self.write_until_accepted(*([progress, change] if progress else [change]))
 
-    async def _beat_until(self, writing: asyncio.Task[Outcome]) -> None:
-        while not (await asyncio.wait([writing], timeout=BEAT))[0]:
-            # The cancel of a step in a thread reaches that thread only.
+    async def _heartbeat_until_done(self, writing: asyncio.Task[Outcome]) -> None:
+        while not (await asyncio.wait([writing], timeout=HEARTBEAT_SECONDS))[0]:
+            # If the step runs in a thread, the cancellation is raised in that thread only.
             if activity.is_cancelled():
                 raise asyncio.CancelledError
             self._heartbeat()
 
-    def _accepted(self, outcome: Outcome) -> Outcome:
+    def _checked(self, outcome: Outcome) -> Outcome:
         step = self._mark.step
         if outcome.said == "superseded":
-            raise _stop("Superseded", f"A newer attempt of {step} has superseded this one.")
+            raise _final_error("Superseded", f"A newer attempt of {step} has superseded this one.")
         if outcome.said == "unknown":
             project = self._mark.project_id
-            raise _stop("StepUnknown", f"The record has no step {step} of project {project}.")
+            raise _final_error(
+                "StepUnknown", f"The record has no step {step} of project {project}."
+            )
         return outcome
 
 
-def _stop(kind: str, message: str) -> ApplicationError:
+def _final_error(kind: str, message: str) -> ApplicationError:
     return ApplicationError(message, type=kind, non_retryable=True)
 
 
 class TrackedUndo:
-    """Runs an undo activity; the workflow records one that no interceptor saw fail."""
+    """Runs a rollback activity. If no worker sees it fail, the workflow records the failure."""
 
     def __init__(
         self, store: Store, mark: StepMark, info: activity.Info, heartbeat: Callable[[], None]
@@ -309,17 +315,17 @@ class TrackedUndo:
         self._writer = AttemptWriter(store, mark, info, heartbeat)
 
     async def run(self, execute: Callable[[], Awaitable[Any]]) -> Any:
-        """Execute the undo. Raises what it raises; an ApplicationError when it came too late."""
+        """Execute the rollback. Raises its error, or ApplicationError if it was superseded."""
         await self._write("undo_started", {"status": "running"})
         try:
             result = await execute()
         except Exception as error:
             if pause_before_retry(error, self._info) is None and not activity.is_cancelled():
-                undo = {"status": "failed", "error": clean(error_text(error))}
+                undo = {"status": "failed", "error": truncate(error_text(error))}
                 await self._write("undo_failed", undo)
             raise
         await self._write("undone", {"status": "completed"})
         return result
 
     async def _write(self, action: StepAction, undo: dict[str, str]) -> None:
-        await self._writer.write(self._writer.fenced(action, metadata={"undo": undo}))
+        await self._writer.write(self._writer.fenced_change(action, metadata={"undo": undo}))

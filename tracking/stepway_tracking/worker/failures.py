@@ -1,4 +1,4 @@
-"""What a step's error says to people, and whether Temporal will try the step again."""
+"""The error text, stack and remedy of a failed step, and the time of its next attempt."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.record.facts import LONGEST_TEXT
 
-NOT_THE_STEP = (
+CALLER_FOLDERS = (
     str(Path(__file__).parent),
     str(Path(temporalio.__file__).parent),
     str(Path(concurrent.futures.__file__).parent),
 )
-"""Folders of the code that calls a step."""
+"""Folders of the code that calls a step; their frames are left out of its stack."""
 
 
 def error_text(error: BaseException) -> str:
-    """An error as people read it: a step's own words, else the kind of error before its text."""
+    """The message of an ApplicationError; `TYPE: TEXT` for any other error."""
     if isinstance(error, ApplicationError):
         return error.message
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def stack_of(error: BaseException) -> str:
-    """Where a step failed: the traceback from the step's own code on, with its causes."""
+    """The traceback of an error and its causes, from the first frame of the step's own code."""
     frame = error.__traceback__
-    while frame and frame.tb_frame.f_code.co_filename.startswith(NOT_THE_STEP):
+    while frame and frame.tb_frame.f_code.co_filename.startswith(CALLER_FOLDERS):
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
 
 
 def remedy_of(error: BaseException) -> str:
-    """What the step said a person can do about its error."""
+    """The remedy that the step gave with its error; empty if none."""
     details = error.details if isinstance(error, ApplicationError) else ()
     first = details[0] if details else None
     return str(first.get("remedy", "")) if isinstance(first, dict) else ""
 
 
-def clean(text: str, longest: int = LONGEST_TEXT) -> str:
-    """The text, or of a very long one the end."""
+def truncate(text: str, longest: int = LONGEST_TEXT) -> str:
+    """The last `longest` characters of the text, after `…` if it was cut."""
     return text if len(text) <= longest else "…" + text[-longest:]
 
 
 def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta | None:
-    """How long Temporal waits before the next attempt; None when there is none.
+    """How long Temporal waits before the next attempt; None if this attempt was the last.
 
-    It follows the server's own rules. Where the two clocks disagree at the very end of
-    `schedule_to_close`, the workflow or the next attempt sets the record right.
+    The rules are those of the Temporal server. If the clocks differ at the end of
+    `schedule_to_close`, the workflow or the next attempt corrects the record.
     """
     policy = info.retry_policy or RetryPolicy()
     if _is_final(error, policy):
         return None
     if policy.maximum_attempts and info.attempt >= policy.maximum_attempts:
         return None
-    pause = _pause(error, policy, info.attempt)
+    pause = _retry_delay(error, policy, info.attempt)
     if info.schedule_to_close_timeout:
         ends_at = info.scheduled_time + info.schedule_to_close_timeout
         if datetime.now(UTC) + pause > ends_at:
@@ -75,7 +75,7 @@ def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
     return type(error).__name__ in final
 
 
-def _pause(error: BaseException, policy: RetryPolicy, attempt: int) -> timedelta:
+def _retry_delay(error: BaseException, policy: RetryPolicy, attempt: int) -> timedelta:
     longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
     asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
     growth = policy.backoff_coefficient ** min(attempt - 1, 64)

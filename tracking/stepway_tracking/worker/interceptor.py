@@ -23,13 +23,13 @@ from stepway_tracking.worker.attempt import TrackedAttempt, TrackedUndo
 from stepway_tracking.worker.progress_reporter import ProgressReporter
 from stepway_tracking.workflow.marks import MarkingInterceptor, StepMark
 
-BEAT_SECONDS = 2.0
+HEARTBEAT_SECONDS = 2.0
 
 
 class TrackingInterceptor(Interceptor):
-    """Writes each step's row around its activity, in the worker that runs it.
+    """Records each step in the worker that runs its activity.
 
-    The activity never knows: it heartbeats `Progress`, returns or raises, as plain Temporal has it.
+    The activity itself is plain Temporal code: it heartbeats `Progress`, returns or raises.
     """
 
     def __init__(self, store: Store, converter: DataConverter) -> None:
@@ -63,7 +63,7 @@ class _TrackingInbound(ActivityInboundInterceptor):
         mark = StepMark.of(input.headers)
         if mark is None:
             return await super().execute_activity(input)
-        info, heartbeat = activity.info(), self._outbound.repeat
+        info, heartbeat = activity.info(), self._outbound.repeat_heartbeat
         if mark.undo:
             undo = TrackedUndo(self._store, mark, info, heartbeat)
             return await undo.run(lambda: self._execute(input, mark))
@@ -73,15 +73,15 @@ class _TrackingInbound(ActivityInboundInterceptor):
     async def _execute(self, input: ExecuteActivityInput, mark: StepMark) -> Any:
         if not mark.beats:
             return await super().execute_activity(input)
-        beating = asyncio.create_task(self._outbound.repeat_on())
+        heartbeats = asyncio.create_task(self._outbound.heartbeat_forever())
         try:
             return await super().execute_activity(input)
         finally:
-            beating.cancel()
+            heartbeats.cancel()
 
 
 class _ProgressOutbound(ActivityOutboundInterceptor):
-    """Sees every heartbeat, also those that the SDK throttles."""
+    """Receives every heartbeat, including those that the SDK throttles."""
 
     def __init__(self, next: ActivityOutboundInterceptor) -> None:
         super().__init__(next)
@@ -97,15 +97,16 @@ class _ProgressOutbound(ActivityOutboundInterceptor):
             self._reporter.report(details[0])
         super().heartbeat(*details)
 
-    def repeat(self) -> None:
-        """Heartbeat again with the same details, which Temporal would forget otherwise.
+    def repeat_heartbeat(self) -> None:
+        """Send the last heartbeat again; its details are kept for the next attempt.
 
-        Only from the event loop: `activity.heartbeat` would block it once a step runs in a thread.
+        Call it on the event loop. `activity.heartbeat` would block the loop if the step runs in a
+        thread.
         """
         super().heartbeat(*self._details)
 
-    async def repeat_on(self) -> None:
-        """Say for a step that it is alive, for as long as its worker is."""
+    async def heartbeat_forever(self) -> None:
+        """Send heartbeats for a step that sends none, until cancelled."""
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            self.repeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self.repeat_heartbeat()

@@ -1,4 +1,4 @@
-"""Which activity is which step: set by workflow code, carried in the activity's header."""
+"""Marks activities as steps: workflow code sets the mark, the activity's header carries it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ HEADER = "stepway-step"
 
 @dataclass(frozen=True)
 class StepMark:
-    """The step that an activity is; `undo` when it takes the step back.
+    """The step that an activity runs, or rolls back if `undo` is set.
 
-    After `slow_after` ms an attempt is marked slow, which changes nothing else. Where it `beats`,
-    its worker heartbeats for it, so that a lost worker is noticed though the step says nothing.
+    After `slow_after` ms an attempt is marked as slow, for information only. With `beats`, the
+    worker sends heartbeats for the step, so that Temporal notices a lost worker even if the step
+    itself sends none.
     """
 
     project_id: str
@@ -35,12 +36,12 @@ class StepMark:
     beats: bool = False
 
     def to_payload(self) -> Payload:
-        """The header's value."""
+        """Encode the mark as the header's value."""
         return PayloadConverter.default.to_payload(self)
 
     @staticmethod
     def of(headers: Mapping[str, Payload]) -> StepMark | None:
-        """The mark in an activity's headers, if it has one."""
+        """The mark in an activity's headers; None if there is none."""
         payload = headers.get(HEADER)
         return PayloadConverter.default.from_payload(payload, StepMark) if payload else None
 
@@ -57,7 +58,7 @@ def tracked(
     slow_after: int | None = None,
     beats: bool = False,
 ) -> Iterator[None]:
-    """In workflow code: activities started within are recorded as this step of the project."""
+    """Record the activities that workflow code starts within this context as a step."""
     token = _current.set(StepMark(project_id, step, undo, slow_after, beats))
     try:
         yield
@@ -66,7 +67,7 @@ def tracked(
 
 
 class MarkingInterceptor(WorkflowInboundInterceptor):
-    """Puts the mark of the code that starts an activity into the activity's header."""
+    """Writes the current mark into the header of each activity that workflow code starts."""
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
         """Wrap the outbound side."""

@@ -1,4 +1,4 @@
-"""Temporal's search attributes by which operators find initializations."""
+"""Search attributes that operators use to find initializations in Temporal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STATUS = SearchAttributeKey.for_keyword("StepwayStatus")
 BLUEPRINT = SearchAttributeKey.for_keyword("StepwayBlueprint")
 PROJECT = SearchAttributeKey.for_keyword("StepwayProject")
 STEPS = SearchAttributeKey.for_keyword_list("StepwaySteps")
-"""The steps that run or have failed."""
+"""Names of the running and failed steps."""
 
 SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (STATUS, BLUEPRINT, PROJECT, STEPS)
-"""All that a namespace needs before an initialization can start in it."""
+"""All search attributes; a namespace must have them before an initialization can start."""
