@@ -61,7 +61,7 @@ async def test_an_api_that_is_down_at_load_is_shown_and_tried_again(
     project = await stepway.create("journey")
     async with RestartingApi(stepway.settings) as api:
         await page.goto(f"{api.url}/")
-        await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
         await api.stop()
         await page.evaluate(
             """path => {

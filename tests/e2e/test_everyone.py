@@ -44,7 +44,7 @@ async def test_a_chosen_language_is_kept_and_changes_what_is_shown_at_once(
 async def test_keys_alone_create_watch_and_retry(page: Page, stepway: Stepway) -> None:
     press = page.keyboard.press
     await page.goto("/")
-    await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
     await tab_to(page, page.get_by_role("link", name="New project").first)
     await press("Enter")
     await expect(page.get_by_role("radio").first).to_be_visible()

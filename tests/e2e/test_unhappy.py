@@ -15,7 +15,7 @@ async def test_an_unknown_project_says_so_and_leads_back(page: Page) -> None:
         await see_failure(page, "not_found")
         await expect(page.get_by_text("Project not found")).to_be_visible()
         await page.get_by_role("link", name="All projects").click()
-        await expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Projects", exact=True)).to_be_visible()
 
 
 async def test_a_project_one_may_not_see_says_so(page: Page) -> None:
