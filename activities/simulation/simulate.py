@@ -55,8 +55,8 @@ async def simulate(given: SimulateInput) -> Simulated:
     seconds = given.seconds * given.pace
     if not 0 <= seconds <= LONGEST:
         raise step_error(
-            f"A step of {seconds:g} seconds cannot be simulated",
-            remedy=f"Let `seconds` times `pace` be 0 to {LONGEST:g}.",
+            f"Cannot simulate a step of {seconds:g} s",
+            remedy=f"Set `seconds` and `pace` so that their product is 0 to {LONGEST:g}.",
             retry=False,
         )
     fails = given.broken or activity.info().attempt <= given.failing_attempts

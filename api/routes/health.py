@@ -48,7 +48,7 @@ async def ready(given: Resources) -> schemas.Readiness | Response:
     reasons = [f"Unavailable: {', '.join(missing)}."] if missing else []
     if unfit:
         missing.append("schema")
-        reasons.append(f"The schema does not fit: {unfit}.")
+        reasons.append(f"The database schema does not match this version: {unfit}.")
     if not missing:
         return schemas.Readiness(status="ready", degraded=degraded)
     return problem(

@@ -66,6 +66,6 @@ async def test_a_broken_one_fails_at_every_attempt_and_is_not_retried() -> None:
 
 @pytest.mark.parametrize("seconds", [-1, 1e9, float("nan")])
 async def test_a_time_that_cannot_be_waited_for_is_refused(seconds: float) -> None:
-    with pytest.raises(ApplicationError, match="cannot be simulated") as failed:
+    with pytest.raises(ApplicationError, match="Cannot simulate") as failed:
         await run(SimulateInput(PROJECT, seconds=seconds))
     assert failed.value.non_retryable
