@@ -193,6 +193,20 @@ async def test_a_database_of_the_first_history_is_adopted_as_it_is(
         assert await schema(empty) == await schema(new)
 
 
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_an_old_database_gets_pre_and_post_at_once_where_nothing_runs(
+    empty: str, revision: str
+) -> None:
+    """As `stepway up` does with its own Postgres."""
+    await make_old_database(empty, revision)
+    before = await rows(empty)
+    await upgrade_database(empty, post=True)
+    assert await rows(empty) == before
+    assert await waiting_migrations(empty) == []
+    async with connected(empty) as connection:
+        assert await connection.fetchval("SELECT to_regclass('alembic_version')") is None
+
+
 async def test_the_library_leaves_the_servers_half_of_an_old_database_alone(empty: str) -> None:
     await make_old_database(empty, "0002")
     before = await rows(empty)
