@@ -31,7 +31,11 @@ CHAIN = 60
 LINE = 'echo line >>"$0/$1.$2'
 SCRIPTS = {
     "quick": f'{LINE}.starts"; [ -e "$0/hurry" ] || sleep 1; {LINE}.ends"',
-    "gated": f'{LINE}.starts"; until [ -e "$0/gate" ]; do sleep 0.05; done; {LINE}.ends"',
+    # Where a test failed nobody opens the gate, and its folder goes.
+    "gated": (
+        f'{LINE}.starts"; while [ -d "$0" ] && [ ! -e "$0/gate" ]; do sleep 0.05; done; '
+        f'{LINE}.ends"'
+    ),
     "mended": f'{LINE}.starts"; [ -e "$0/mended" ] || exit 1; {LINE}.ends"',
 }
 
