@@ -87,7 +87,7 @@ async def test_stepway_migrate(empty: str, environment: dict[str, str]) -> None:
 
     await forget_post(empty)
     status, output = await run([*STEPWAY, "migrate"], environment)
-    assert status == 0 and "when no process of an older version runs any more" in output
+    assert status == 0 and "To do with --post" in output
     status, output = await run([*STEPWAY, "migrate", "--check"], environment)
     assert status == 1 and "stepway-tracking 0004_post" in output
     status, output = await run([*STEPWAY, "migrate", "--post"], environment)
