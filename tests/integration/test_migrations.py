@@ -202,7 +202,7 @@ async def test_an_old_database_gets_pre_and_post_at_once_where_nothing_runs(
     before = await rows(empty)
     await upgrade_database(empty, post=True)
     assert await rows(empty) == before
-    assert await waiting_migrations(empty) == []
+    assert await pending_migrations(empty) == []
     async with connected(empty) as connection:
         assert await connection.fetchval("SELECT to_regclass('alembic_version')") is None
 
