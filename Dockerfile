@@ -29,5 +29,5 @@ ENV PATH=/app/.venv/bin:$PATH \
 WORKDIR /app
 USER stepway
 VOLUME /data
-# The root may be read-only: only /data and /tmp are written to.
+# The root file system may be read-only: Stepway writes to /data and /tmp only.
 CMD ["stepway", "--help"]

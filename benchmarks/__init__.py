@@ -1,1 +1,1 @@
-"""The benchmark suite: ratios of two sides, measured interleaved in one run on one machine."""
+"""The benchmark suite: ratios of two sides that are measured in turn, in one run on one machine."""

@@ -1,4 +1,4 @@
-"""`scripts/bench [NAME…]`: run benches, keep what they found, write docs/benchmarks.md of it."""
+"""`scripts/bench [NAME…]`: run benches, store their results and write docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ BENCHES = (
 )
 DOCS = Path(__file__).parent.parent / "docs"
 LONGEST = 900.0
-"""Seconds that one bench may take."""
+"""Maximum duration of a bench, in seconds."""
 
 
 async def run_bench(name: str, quick: bool) -> Result:
-    """Run one bench on servers of its own."""
+    """Run one bench on its own servers."""
     module = importlib.import_module(f"benchmarks.benches.{name.replace('-', '_')}")
     print(f"{name} …", file=sys.stderr, flush=True)
     began = time.monotonic()
@@ -61,10 +61,10 @@ async def run_bench(name: str, quick: bool) -> Result:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is named, or all; 0 only when each ratio reaches its target."""
+    """Run the named benches, or all. Exit status 0 only if each ratio reaches its target."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
-    parser.add_argument("--quick", action="store_true", help="everything once and small")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small and once")
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="a folder for JSON")
     parser.add_argument("--page", type=Path, help="the page to write; none with --quick")
     given = parser.parse_args(arguments)
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run_all(names: list[str], quick: bool, folder: Path, page: Path | None) -> int:
     logging.basicConfig(level=logging.ERROR)
-    # As Ctrl-C: servers and sides are stopped, their folder is removed.
+    # Handle it like Ctrl-C, which stops all processes and removes their folder.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     _allow_many_files()
     found, failed = [], []
@@ -99,11 +99,11 @@ def _run_all(names: list[str], quick: bool, folder: Path, page: Path | None) -> 
         print(summary(result))
     for line in failed:
         print(line)
-    return 0 if not failed and all(result.stands for result in found) else 1
+    return 0 if not failed and all(result.reached for result in found) else 1
 
 
 def _allow_many_files() -> None:
-    """Each stream is a file on either side; the sides inherit this."""
+    """Raise the limit of open files, one for each end of a stream; child processes inherit it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

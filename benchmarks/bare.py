@@ -1,4 +1,4 @@
-"""The same eight steps on bare Temporal: nothing recorded, nothing told."""
+"""The same eight steps on bare Temporal, without recording or publishing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other processes of a bench: one a side, asked over their standard input and output."""
+"""The sides of a bench: child processes that take requests on stdin and answer on stdout."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LONGEST_LINE = 64 * 1024 * 1024
 
 
 class ChildFailed(Exception):
-    """A side did not start, or could not do what it was asked; its text says why."""
+    """A side did not start or a request failed; the text says why."""
 
 
 class Child:
-    """A running side. Its first line says that it is ready, and `ready` holds that line."""
+    """A running side. `ready` is its first line of output, printed when it is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process, errors: IO[bytes]) -> None:
         self._process = process
@@ -48,7 +48,7 @@ class Child:
         return int(self.ready.rpartition(":")[2].strip("}/ "))
 
     def cpu_seconds(self) -> float:
-        """What it has used of the processor so far, its threads together."""
+        """CPU time used so far, in seconds, over all threads."""
         used = psutil.Process(self.pid).cpu_times()
         return float(used.user + used.system)
 
@@ -56,32 +56,32 @@ class Child:
         """Its resident memory in bytes."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
-    async def ask(self, what: str, **given: Any) -> Any:
-        """Have it do something; its answer. Raises ChildFailed."""
+    async def ask(self, request: str, **given: Any) -> Any:
+        """Send a request and return the answer. Raises ChildFailed."""
         async with self._asking, asyncio.timeout(ANSWER_PATIENCE):
             assert self._process.stdin
-            self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
+            self._process.stdin.write(json.dumps({"do": request, **given}).encode() + b"\n")
             await self._process.stdin.drain()
             answer = _parsed(await self.line())
         if "error" in answer:
-            raise ChildFailed(f"{what}: {answer['error']}\n{self._said()}")
+            raise ChildFailed(f"{request}: {answer['error']}\n{self._stderr()}")
         return answer["answer"]
 
     async def line(self) -> str:
-        """Its next line. Raises ChildFailed at its end."""
+        """The next line of output. Raises ChildFailed if the side has ended."""
         assert self._process.stdout
         line = await self._process.stdout.readline()
         if not line:
-            raise ChildFailed(f"a side has ended: {self._said()}")
+            raise ChildFailed(f"a side has ended: {self._stderr()}")
         return line.decode()
 
     async def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process."""
         self._process.kill()
         await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask it to end, and end it when it does not."""
+        """Send SIGTERM; kill the process after STOP_PATIENCE seconds."""
         if self._process.returncode is not None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -90,7 +90,7 @@ class Child:
         except TimeoutError:
             await self.kill()
 
-    def _said(self) -> str:
+    def _stderr(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:]
 
@@ -99,16 +99,16 @@ def _parsed(line: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ChildFailed(f"a side said what is no answer: {line[:200]!r}") from error
+        raise ChildFailed(f"a side printed a line that is not an answer: {line[:200]!r}") from error
 
 
 @asynccontextmanager
 async def running(
     command: Sequence[str | Path], environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Child]:
-    """Run a side until the context is left. Raises ChildFailed when it does not get ready."""
+    """Run a side while the context is open. Raises ChildFailed if it ends while starting."""
     with TemporaryFile() as errors:
-        # Not uvloop's subprocesses, which know no preexec_fn; the suite runs on asyncio's loop.
+        # Requires asyncio's event loop: uvloop's subprocesses do not support preexec_fn.
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -128,10 +128,10 @@ async def running(
 
 
 def python(module: str, *arguments: str | int) -> list[str]:
-    """The command of one of our own sides, on this Python."""
+    """The command that runs a module with this Python."""
     return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 def stepway(*arguments: str) -> list[str]:
-    """The command of a role of Stepway, on this Python."""
+    """The command that runs the `stepway` CLI with this Python."""
     return [sys.executable, "-c", "from stepway.cli.main import main; main()", *arguments]

@@ -1,4 +1,4 @@
-"""What the servers of a bench have cost."""
+"""CPU time of a bench's servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SERVERS = {"temporal": "temporal", "postgres": "postgres", "valkey-server": "val
 
 
 def servers_cpu() -> Counter[str]:
-    """CPU seconds of each server that this process has started, by its name, up to now."""
+    """CPU seconds so far of each server that this process has started, by name."""
     found: Counter[str] = Counter()
     for process in psutil.Process().children(recursive=True):
         name = SERVERS.get(process.name())

@@ -1,4 +1,4 @@
-"""Initializations to measure: whole workflows of no-op steps, and rows that change by hand."""
+"""Initializations to measure: complete workflows of no-op steps, and rows changed directly."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from stepway_tracking.workflow import search_attributes
 STEPS = 8
 BARE_QUEUE = "bare"
 PATIENCE = timedelta(hours=1)
-"""A start that waits behind a hundred others is not given up, as the API would."""
+"""Deadline of a start; longer than the API's, because a start may wait for a hundred others."""
 
 
 def blueprint(uses: str, steps: int = STEPS, **given: Any) -> Blueprint:
-    """A project type of equal steps, one after the other."""
+    """A blueprint of `steps` equal steps in sequence."""
     each = [{"step": f"step_{n}", "uses": uses, "with": given} for n in range(steps)]
     return Blueprint.model_validate({"name": "bench", "steps": each})
 
 
 async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
-    """Run one initialization to its end, as the API starts it; its project's id."""
+    """Run one initialization to its end, started as by the API; returns the project's id."""
     project = {"id": str(uuid4()), "name": f"p-{uuid4().hex[:12]}", "owner": "local"}
     given = InitializationInput(
         project_id=project["id"],
@@ -69,7 +69,7 @@ async def initialize(client: Client, queue: str, plan: Blueprint) -> str:
 
 
 async def run_bare(client: Client, uses: str, **given: Any) -> None:
-    """Run the same steps on bare Temporal."""
+    """Run the same steps on bare Temporal to their end."""
     project = {"id": str(uuid4()), "name": "p", "owner": "local", "blueprint": "bench"}
     await client.execute_workflow(
         BareSteps.run,
@@ -80,21 +80,21 @@ async def run_bare(client: Client, uses: str, **given: Any) -> None:
 
 
 class Stamped(Publisher):
-    """Notes when it is told of a commit."""
+    """A publisher that stores the time of the last commit."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
         self.committed = 0.0
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:
-        """Note, then publish."""
+        """Store the time, then publish."""
         self.committed = time.monotonic()
         await super().publish(project_id, messages)
 
 
 @dataclass
 class LiveProject:
-    """A project whose first step runs, and changes when it is told to."""
+    """A project with running steps that the bench changes directly."""
 
     project_id: str
     store: Store
@@ -105,7 +105,7 @@ class LiveProject:
     async def start(
         pool: asyncpg.Pool, redis: Redis, steps: int = STEPS, running: int = 1
     ) -> LiveProject:
-        """Insert its rows and start its first steps."""
+        """Insert a project and mark its first `running` steps as started."""
         publisher = Stamped(redis)
         project = LiveProject(str(uuid4()), Store(pool, publisher), publisher)
         await project.store.initialize_steps_in_database(new_rows(project.project_id, steps))
@@ -117,16 +117,16 @@ class LiveProject:
 
     @property
     def events(self) -> str:
-        """The path of its stream."""
+        """The path of the project's event stream."""
         return f"/api/projects/{self.project_id}/initialization/events"
 
     @property
     def snapshot(self) -> str:
-        """The path of its state."""
+        """The path of the project's snapshot."""
         return f"/api/projects/{self.project_id}/initialization"
 
     async def change(self, mark: int, step: int = 0, progress: int = 50) -> tuple[float, float]:
-        """Change a running step's message to this mark; when it was asked for, and committed."""
+        """Set a running step's message to the mark; returns the times of call and commit."""
         asked = time.monotonic()
         outcome = await self.store.update_progress(
             self.project_id, self._change(step, "progressed"), progress, marked(mark)
@@ -141,12 +141,12 @@ class LiveProject:
 
 
 def marked(mark: int) -> str:
-    """The text that watchers look for."""
+    """The message with a mark; watchers search the stream for it."""
     return f"mark-{mark:06d}"
 
 
 def new_rows(project_id: str, steps: int = STEPS) -> NewInitialization:
-    """A project's rows, with this many steps."""
+    """A new project with this many steps."""
     return NewInitialization(
         project_id=project_id,
         name=f"p-{uuid4().hex[:12]}",

@@ -1,4 +1,4 @@
-"""Two sides, measured in pairs that follow each other, and the ratio between them."""
+"""Measures two sides in pairs, one right after the other, and computes their ratio."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ Metrics = Mapping[str, float]
 Measure = Callable[[], Awaitable[Metrics]]
 
 NOISY = 0.2
-"""Pairs are repeated while the middle half of their ratios is wider than this share of it."""
+"""More pairs are measured while the middle half of the ratios is wider than this share of the
+median."""
 
 FEWEST = 3
-"""Pairs that are measured however long they take."""
+"""Minimum number of pairs, however long they take."""
 
 PATIENCE = 30.0
-"""Seconds after which no further pair is begun."""
+"""Seconds after which no new pair is started."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a ratio must reach: `at_least`, or at most, `bound`."""
+    """The target of a ratio: at most `bound`, or at least `bound` with `at_least`."""
 
     bound: float
     at_least: bool = False
 
-    def stands(self, ratio: float) -> bool:
-        """Whether the ratio, as it is printed, reaches the target."""
+    def reached(self, ratio: float) -> bool:
+        """Whether the ratio, rounded as it is printed, reaches the target."""
         return round(ratio, 2) >= self.bound if self.at_least else round(ratio, 2) <= self.bound
 
     def __str__(self) -> str:
@@ -38,9 +39,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two sides; `pairs` are (ours, theirs), each measured one after the other.
+    """One metric of two sides; each of `pairs` is (ours, theirs).
 
-    Where `limit` is set, theirs is no side but a limit given beforehand.
+    With `limit`, `theirs` is a fixed limit instead of a measurement.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours by theirs, a pair each."""
+        """Ours divided by theirs, for each pair."""
         return [ours / theirs for ours, theirs in self.pairs]
 
     @property
@@ -62,22 +63,22 @@ class Comparison:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The middle half of the ratios; all of them where there are fewer than four."""
+        """The quartiles of the ratios; minimum and maximum of fewer than four."""
         return middle_half(self.ratios)
 
     @property
-    def stands(self) -> bool:
-        """Whether the target is reached; a comparison without one is only reported."""
-        return self.target is None or self.target.stands(self.ratio)
+    def reached(self) -> bool:
+        """Whether the target is reached; True without a target."""
+        return self.target is None or self.target.reached(self.ratio)
 
     def medians(self) -> tuple[float, float]:
-        """Ours and theirs in the metric's unit."""
+        """The medians of ours and theirs, in the metric's unit."""
         return median(ours for ours, _ in self.pairs), median(theirs for _, theirs in self.pairs)
 
 
 @dataclass
 class Rounds:
-    """What interleaved rounds gave: for each a (ours, theirs) of metrics by name."""
+    """The metrics of interleaved rounds: (ours, theirs) for each round, by name."""
 
     rounds: list[tuple[Metrics, Metrics]] = field(default_factory=list)
 
@@ -86,7 +87,7 @@ class Rounds:
         return [(ours[metric], theirs[metric]) for ours, theirs in self.rounds]
 
     def is_noisy(self, metric: str) -> bool:
-        """Whether the ratios of a metric lie too far apart to believe their median."""
+        """Whether the ratios of a metric vary too much for a reliable median."""
         ratios = [ours / theirs for ours, theirs in self.pairs(metric)]
         low, high = middle_half(ratios)
         return high - low > NOISY * median(ratios)
@@ -95,9 +96,9 @@ class Rounds:
 async def repeat(
     both: Callable[[], Awaitable[tuple[Metrics, Metrics]]], pairs: int, watch: str
 ) -> Rounds:
-    """Measure that many pairs, up to twice as many when they are noisy, fewer when time is up.
+    """Measure `pairs` pairs, up to twice as many if they are noisy, fewer after PATIENCE seconds.
 
-    `watch` is the metric whose noise decides.
+    `watch` is the metric whose noise is checked.
     """
     found, began = Rounds(), time.monotonic()
     while len(found.rounds) < pairs or (
@@ -110,7 +111,7 @@ async def repeat(
 
 
 async def interleave(ours: Measure, theirs: Measure, pairs: int, watch: str) -> Rounds:
-    """Measure both sides in turn, who goes first alternating; as often as `repeat` says."""
+    """Measure both sides in turn, as often as `repeat` does; the first side alternates."""
     ours_first = cycle((True, False))
 
     async def both() -> tuple[Metrics, Metrics]:
@@ -123,13 +124,13 @@ async def interleave(ours: Measure, theirs: Measure, pairs: int, watch: str) -> 
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of all values lie."""
+    """The percentile of the values at `share` (0 to 1)."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
 def middle_half(values: list[float]) -> tuple[float, float]:
-    """The quartiles; of fewer than four values the least and the greatest."""
+    """The first and third quartile; minimum and maximum of fewer than four values."""
     if len(values) < 4:
         return min(values), max(values)
     low, _, high = quantiles(values, n=4, method="inclusive")

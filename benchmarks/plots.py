@@ -1,4 +1,4 @@
-"""A bench's ratios as a plot: a row a comparison, a dot a pair, on a scale of doublings."""
+"""Plots the ratios of a bench on a log2 scale: a row per comparison, a dot per pair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INK, MUTED, GRID, GOOD, BAD = "#1f2328", "#59636e", "#d1d9e0", "#1a7f37", "#cf22
 
 
 def ratios_svg(title: str, comparisons: Sequence[Comparison]) -> str:
-    """The plot as an SVG file's text."""
+    """The plot as SVG."""
     scale = Scale(comparisons)
     height = TOP + ROW * len(comparisons) + BOTTOM
     parts = [
@@ -29,7 +29,7 @@ def ratios_svg(title: str, comparisons: Sequence[Comparison]) -> str:
 
 
 class Scale:
-    """From ratios to places; a step of the scale doubles the ratio."""
+    """Maps ratios to x coordinates, on a log2 scale."""
 
     def __init__(self, comparisons: Sequence[Comparison]) -> None:
         values = [ratio for each in comparisons for ratio in each.ratios if ratio > 0] or [1.0]
@@ -38,7 +38,7 @@ class Scale:
         self.high = max(ceil(log2(max(values)) + 0.1), self.low + 1)
 
     def x(self, ratio: float) -> float:
-        """Where a ratio is; one of nothing stands at the left edge."""
+        """The x coordinate of a ratio; the left edge for 0."""
         place = log2(ratio) if ratio > 0 else self.low
         share = (place - self.low) / (self.high - self.low)
         return LABELS + share * (WIDTH - LABELS - MARGIN)
@@ -56,7 +56,7 @@ def _axis(scale: Scale, height: int) -> list[str]:
 
 
 def _row(scale: Scale, each: Comparison, y: float) -> list[str]:
-    colour = INK if each.target is None else GOOD if each.stands else BAD
+    colour = INK if each.target is None else GOOD if each.reached else BAD
     parts = [_text(8, y - 2, each.name, INK), _text(8, y + 11, f"of {each.theirs}", MUTED)]
     if each.target:
         x = scale.x(each.target.bound)

@@ -1,4 +1,4 @@
-"""Waiting for a machine that does nothing else, and saying so where it never does."""
+"""Waits until the machine is idle."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 import psutil
 
 BUSY = 0.15
-"""The share of the processors that may be in use by others."""
+"""Maximum CPU usage of other processes, as a share of all cores."""
 PATIENCE = 15.0
 
 
 def wait_until_quiet(quick: bool) -> list[str]:
-    """Wait a while for the processors to be free; a note when they are not."""
+    """Wait up to PATIENCE seconds until the cores are idle; returns a note if they are not."""
     end = time.monotonic() + (1.0 if quick else PATIENCE)
     busy = 1.0
     while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and its plots, made of the kept results and of nothing else."""
+"""Writes docs/benchmarks.md and its plots from the stored results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sections cannot be compared. `benchmarks/results/` holds every pair.
 
 
 def write_page(results: list[Result], page: Path) -> None:
-    """Write the page, and a plot a bench beside it."""
+    """Write the page, and a plot for each bench in a folder next to it."""
     plots = page.parent / page.stem
     plots.mkdir(parents=True, exist_ok=True)
     sections = []
@@ -31,13 +31,13 @@ def write_page(results: list[Result], page: Path) -> None:
 
 
 def summary(result: Result) -> str:
-    """A line a ratio, against its target."""
+    """A line for each ratio, with its target."""
     return "\n".join(f"{result.bench}: {_line(each)}" for each in result.comparisons)
 
 
 def _line(each: Comparison) -> str:
     low, high = each.spread
-    verdict = "reported" if each.target is None else "met" if each.stands else "MISSED"
+    verdict = "reported" if each.target is None else "met" if each.reached else "MISSED"
     target = f", target {each.target}" if each.target else ""
     return (
         f"{each.name} {each.ratio:.2f}x ({low:.2f}–{high:.2f}) of {each.theirs}{target}: {verdict}"
@@ -90,7 +90,7 @@ def _row(each: Comparison) -> str:
 def _verdict(each: Comparison) -> str:
     if each.target is None:
         return "reported"
-    return "met" if each.stands else "**missed**"
+    return "met" if each.reached else "**missed**"
 
 
 def _number(value: float) -> str:

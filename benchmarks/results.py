@@ -1,4 +1,4 @@
-"""What a bench found, kept as JSON: the tables and plots are made of nothing else."""
+"""Results of benches, stored as JSON; tables and plots are made from these files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass
 class Result:
-    """One run of one bench. `seconds` is how long it took, `notes` what a reader must know.
+    """One run of one bench. `seconds` is its duration; `notes` are printed with the tables.
 
-    `facts` are measured by the way, by name; docs/explanation/scale.md is computed from them.
+    `facts` are additional measurements by name, for docs/explanation/scale.md.
     """
 
     bench: str
@@ -34,13 +34,13 @@ class Result:
     machine: str = ""
 
     @property
-    def stands(self) -> bool:
-        """Whether there is a ratio, and each reaches its target."""
-        return bool(self.comparisons) and all(each.stands for each in self.comparisons)
+    def reached(self) -> bool:
+        """Whether there is at least one ratio and each reaches its target."""
+        return bool(self.comparisons) and all(each.reached for each in self.comparisons)
 
 
 def machine() -> str:
-    """This machine in a line."""
+    """A description of this machine, in one line."""
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
@@ -54,14 +54,14 @@ def now() -> str:
 
 
 def save(result: Result, folder: Path) -> None:
-    """Keep a result, in place of an earlier one of the same bench."""
+    """Store a result; it replaces an earlier one of the same bench."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(result), indent=1, ensure_ascii=False)
     (folder / f"{result.bench}.json").write_text(text + "\n")
 
 
 def load(bench: str, folder: Path) -> Result | None:
-    """The latest result of a bench, None where it never ran."""
+    """The stored result of a bench; None if there is none."""
     file = folder / f"{bench}.json"
     return _result(json.loads(file.read_text())) if file.exists() else None
 

@@ -1,4 +1,4 @@
-"""The computed part of docs/explanation/scale.md: the cost of one initialization, times a day's."""
+"""Computes the tables of docs/explanation/scale.md from the cost of one initialization."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from benchmarks.results import Result
 
 BEGIN, END = "<!-- computed: begin -->", "<!-- computed: end -->"
 A_DAY = 1_000_000
+"""Initializations per day."""
 SECONDS = 86_400
 PEAK = 5
-"""The busiest second has this many times the average of the day."""
+"""Load in the busiest second, as a multiple of the day's average."""
 WATCHERS = 3
-"""Clients that watch an initialization live, on average."""
+"""Average number of clients that watch an initialization live."""
 SHARE = 0.5
-"""How far a core is filled at the peak."""
+"""CPU usage of a core at the peak."""
 
 
 def write_scale(results: Sequence[Result], page: Path) -> None:
-    """Put the tables where the page has them; nothing where the bench or the page is missing."""
+    """Replace the tables in the page, if the page and the result of the bench exist."""
     found = {result.bench: result for result in results}
     if "scale" not in found or not page.exists():
         return
@@ -68,7 +69,7 @@ def _cores(facts: Mapping[str, float]) -> list[list[str]]:
 
 
 def _from_others(facts: Mapping[str, float], found: Mapping[str, Result]) -> list[str]:
-    """What other benches measured, each in its own run."""
+    """Sentences with the results of other benches, if there are any."""
     parts = []
     if "write" in found:
         rate = found["write"].comparisons[0].medians()[0]

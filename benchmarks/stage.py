@@ -1,4 +1,4 @@
-"""What a bench runs on: real servers of its own in a temporary folder, and Stepway's roles."""
+"""The servers of a bench, in a temporary folder, and Stepway's processes on them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NO_LIMITS = {
     "STEPWAY_UNFINISHED_PER_OWNER": "1000000",
     "STEPWAY_STREAMS_PER_OWNER": "1000000",
 }
-"""What is there against one person's misuse is no part of what is measured."""
+"""Raises the API's limits per person, which are not part of the measurement."""
 
 
 @dataclass
 class Stage:
-    """One bench's servers and clients. `quick` is the smoke run: everything once, and small."""
+    """The servers and clients of one bench. `quick` is a smoke run: everything small, and once."""
 
     settings: Settings
     folder: Path
@@ -47,17 +47,17 @@ class Stage:
     facts: dict[str, float] = field(default_factory=dict)
 
     def sized(self, full: T, quick: T) -> T:
-        """The one or the other, as the run is."""
+        """`quick` in a smoke run, else `full`."""
         return quick if self.quick else full
 
     def note(self, text: str) -> None:
-        """Have the reader know something; also said at once."""
+        """Add a note to the result, and print it."""
         self.notes.append(text)
         print(f"  note: {text}", file=sys.stderr, flush=True)
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Where the sides find the servers."""
+        """The settings of the sides, as environment variables."""
         given = self.settings
         return {
             "STEPWAY_DATABASE_URL": given.database_url,
@@ -70,11 +70,11 @@ class Stage:
         }
 
     async def run(self, command: list[str], **more: str) -> Child:
-        """Start a side; it runs to the bench's end."""
+        """Start a side; it runs until the end of the bench."""
         return await self.stack.enter_async_context(running(command, {**self.environment, **more}))
 
     async def side(self, name: str, *arguments: str | int) -> Child:
-        """Start one of our own sides by its module's name."""
+        """Start the side in the module `benchmarks.sides.NAME`."""
         return await self.run(python(f"benchmarks.sides.{name}", *arguments))
 
     async def api(self) -> Child:
@@ -88,9 +88,9 @@ class Stage:
 
 @asynccontextmanager
 async def on_stage(quick: bool) -> AsyncIterator[Stage]:
-    """Servers, migrated, in a folder that is gone afterwards."""
+    """Start and migrate the servers; afterwards stop them and remove their folder."""
     async with AsyncExitStack() as stack:
-        # Not in a folder closed to others: as root Postgres runs as another user.
+        # Other users must be able to traverse the folder: for root, Postgres runs as another user.
         folder = Path(
             stack.enter_context(
                 TemporaryDirectory(prefix="stepway-bench-", ignore_cleanup_errors=True)

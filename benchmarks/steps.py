@@ -1,4 +1,4 @@
-"""The steps that benches run; loaded into workers by STEPWAY_STEP_MODULES."""
+"""Steps for benches; workers load them by STEPWAY_STEP_MODULES."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 300.0
 
 @dataclass(frozen=True)
 class StepInput:
-    """What each step here takes; seconds, and a file where one is written."""
+    """Input of all these steps: `seconds` for `pause`, `file` for `beat`."""
 
     project: ProjectRef
     seconds: float = 0.0
@@ -29,27 +29,27 @@ class StepInput:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What each step here returns."""
+    """Result of all these steps."""
 
     value: str = "done"
 
 
 @activity.defn
 async def noop(given: StepInput) -> StepResult:
-    """Return at once."""
+    """Return immediately."""
     return StepResult()
 
 
 @activity.defn
 async def pause(given: StepInput) -> StepResult:
-    """Take `seconds`, as a call of another system does."""
+    """Sleep for `seconds`, like a call to another system."""
     await asyncio.sleep(given.seconds)
     return StepResult()
 
 
 @activity.defn
 def beat(given: StepInput) -> StepResult:
-    """Write when each attempt begins to `file`; heartbeat for ever in the first one."""
+    """Append the start time of each attempt to `file`; the first attempt never completes."""
     with Path(given.file).open("a") as starts:
         starts.write(f"{os.getpid()} {time.monotonic()}\n")
     end = time.monotonic() + LONGEST
@@ -60,5 +60,5 @@ def beat(given: StepInput) -> StepResult:
 
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
-    """All of them."""
+    """The activities of this module."""
     return (noop, pause, beat)

@@ -1,4 +1,4 @@
-"""One change, and when it reached every client of a side."""
+"""Measures the time from a change until all clients of a side receive it."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ MARKS = count(1)
 FLOOR_CHANNEL = "floor"
 
 Change = Callable[[int], Awaitable[float]]
-"""Makes one change that carries a mark; the moment from which its way to the clients counts."""
+"""Makes one change with a mark; returns the time at which the measurement starts."""
 
 
 @dataclass
 class Watched:
-    """A side, its clients in a process of their own, and how a change is made there."""
+    """A side, its clients in another process, and a function that makes a change."""
 
     watchers: Child
     clients: int
     change: Change
 
     async def deliver(self) -> list[float]:
-        """Make a change; the seconds that it took to each client."""
+        """Make a change; returns the seconds until each client received it."""
         mark = next(MARKS)
         await self.watchers.ask("expect", mark=mark)
         began = await self.change(mark)
         return [at - began for at in await self.watchers.ask("received", count=self.clients)]
 
     async def deliver_briefly(self) -> None:
-        """Make a change, and wait until all have it."""
+        """Make a change and wait until all clients have received it."""
         mark = next(MARKS)
         await self.watchers.ask("expect", mark=mark)
         await self.change(mark)
@@ -45,7 +45,7 @@ class Watched:
 
 
 async def alternate(sides: list[Watched], changes: int, pause: float) -> list[Metrics]:
-    """Make `changes` changes at each side, in turn; p50 and p99 in ms over all clients, a side."""
+    """Make `changes` changes at each side in turn; p50 and p99 over all clients in ms, by side."""
     took: list[list[float]] = [[] for _ in sides]
     for n in range(changes):
         for index in range(len(sides)):
@@ -58,7 +58,7 @@ async def alternate(sides: list[Watched], changes: int, pause: float) -> list[Me
 
 
 def message(mark: int) -> bytes:
-    """What Stepway publishes for the same change, for the sides that have no rows."""
+    """The message that Stepway publishes for such a change, for sides without a database."""
     return (
         b'{"data": {"step": {"step": "step_0", "message": "%s", "progress": 50, '
         b'"updated_at": "2026-01-01T00:00:00.000000+00:00"}, "version": %d, "progress": 6}, '
@@ -67,7 +67,7 @@ def message(mark: int) -> bytes:
 
 
 def publish(redis: Redis) -> Change:
-    """A change that is nothing but a message on the floor's channel."""
+    """A change that only publishes a message on FLOOR_CHANNEL."""
 
     async def change(mark: int) -> float:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A publisher for what only Postgres is asked about."""
+"""A publisher for benches that measure only Postgres."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class Untold:
-    """Publishes nothing."""
+    """A publisher that does nothing."""
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:
-        """Nothing."""
+        """Do nothing."""

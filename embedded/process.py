@@ -1,4 +1,4 @@
-"""A server as our child: it ends with us, and what outlived us is ended before the next start."""
+"""A server as a child process: it ends with its parent, at the latest before the next start."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 CLOCK_TOLERANCE = 2.0
-"""Seconds by which one process' creation time may differ between two looks at it."""
+"""Seconds by which two readings of a process's creation time may differ."""
 
 
 class ChildProcess:
-    """One program, run in the foreground of its own session, so that Ctrl-C reaches only us.
+    """A program in its own session, so that Ctrl-C reaches only its parent.
 
-    `log` takes its output, of which the run before is kept as `*.log.1`. `record` says which
-    process it is, for whoever starts the same server after we were killed.
+    `log` is the file of its output; the output of the previous run is kept as `*.log.1`. `record`
+    is the file that identifies the process, so that the next start can end it if this parent was
+    killed.
     """
 
     def __init__(self, log: Path, record: Path, stop_signal: signal.Signals) -> None:
@@ -35,7 +36,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
-        """The id of the running process, None where none runs."""
+        """The id of the running process; None if it does not run."""
         return self._process.pid if self._process and self.running else None
 
     @property
@@ -50,10 +51,10 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
     ) -> None:
-        """Start `command`, as `user` where we are root.
+        """Start `command`; `user` requires root.
 
-        Call it on a thread that lives as long as the process should: on Linux the kernel ends the
-        child together with the thread that started it.
+        Call it on a thread that lives as long as the process: on Linux the kernel ends the child
+        when the thread that started it ends.
         """
         if self._log.exists():
             self._log.replace(self._log.with_suffix(".log.1"))
@@ -73,31 +74,31 @@ class ChildProcess:
         self._record.write_text(json.dumps(identity))
 
     async def stop(self, patience: float = 10.0) -> None:
-        """Ask it to end, and kill it with its own children after `patience` seconds."""
+        """Send the stop signal; after `patience` seconds kill the process and its children."""
         if self._process is not None:
             await asyncio.to_thread(end, self._process, self._stop_signal, patience)
         self._record.unlink(missing_ok=True)
 
     async def kill(self) -> None:
-        """End it at once, as a crash would, with its own children."""
+        """Kill the process and its children immediately."""
         if self._process is not None:
             await asyncio.to_thread(end, self._process, self._stop_signal, 0.0)
 
     def end_stale(self, patience: float = 10.0) -> None:
-        """End the process that an earlier, killed parent left behind, if it still runs."""
+        """End the process of an earlier parent that was killed, if it still runs."""
         stale = _recorded(self._record)
         if stale is not None:
             end(stale, self._stop_signal, patience)
         self._record.unlink(missing_ok=True)
 
     def last_line(self) -> str:
-        """The last line that it wrote, to be shown in an error."""
+        """The last line of its output, for error messages."""
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         return text.strip().rpartition("\n")[2]
 
 
 def end(process: psutil.Process, stop_signal: signal.Signals, patience: float) -> None:
-    """Ask a process to end; after `patience` seconds kill it, and whatever children are left."""
+    """Send the stop signal; after `patience` seconds kill the process and its children."""
     family = [process]
     try:
         family += process.children(recursive=True)
@@ -105,7 +106,7 @@ def end(process: psutil.Process, stop_signal: signal.Signals, patience: float) -
             process.send_signal(stop_signal)
             process.wait(patience)
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-        """Gone already, or not gone in time: both are settled below."""
+        """The process has ended already, or is killed below."""
     for member in family:
         if member.is_running():
             _kill(member)
@@ -113,9 +114,9 @@ def end(process: psutil.Process, stop_signal: signal.Signals, patience: float) -
 
 
 def ends_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child runs before its program, so that Linux sends it `stop_signal` at our end.
+    """A `preexec_fn`: Linux sends `stop_signal` to the child when its parent ends.
 
-    It runs after the change of user, which would undo it.
+    None on other systems. It must run after the change of user, which would reset it.
     """
     if sys.platform != "linux":
         return None
@@ -130,7 +131,7 @@ def ends_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
 
 
 def as_user(user: str | None) -> dict[str, Any]:
-    """The arguments that make a subprocess run as `user`, without any of root's groups."""
+    """Arguments of `Popen` to run as `user`, without root's groups."""
     return {"user": user, "group": user, "extra_groups": []} if user else {}
 
 

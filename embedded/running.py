@@ -1,4 +1,4 @@
-"""The servers that another process runs on a data folder, for an operator's commands."""
+"""Finds the servers that another process runs on a data folder, for operators' commands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PORT_LINE = 3
 
 
 def running_database(data_dir: Path) -> str:
-    """The URL of the Postgres that runs on the data folder; empty where none does."""
+    """The URL of the Postgres that runs on the data folder; empty if none runs."""
     try:
-        said = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
+        lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
         password = (data_dir / "postgres.password").read_text().strip()
-        return f"postgresql://{NAME}:{password}@{HOST}:{int(said[_PORT_LINE])}/{NAME}"
+        return f"postgresql://{NAME}:{password}@{HOST}:{int(lines[_PORT_LINE])}/{NAME}"
     except (OSError, IndexError, ValueError):
         return ""

@@ -1,4 +1,4 @@
-"""What the three embedded servers have in common: prepared, started, waited for, stopped."""
+"""The base class of the three embedded servers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from stepway.runtime.errors import ServerError
 
 POLL_SECONDS = 0.05
 STARTS = 3
-"""A start may lose its port between choice and use, or meet the last breath of a killed server."""
+"""Attempts to start: another program may take the port first, or a killed server still hold it."""
 
 logger = logging.getLogger(__name__)
 
 
 class Server(ABC):
-    """One embedded server, on loopback.
+    """An embedded server on loopback.
 
     Its files in the data folder are `{name}/`, `logs/{name}.log` and `run/{name}.json`.
     """
@@ -34,13 +34,14 @@ class Server(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     setting: ClassVar[str]
-    """The setting that takes the server's place."""
+    """The setting with the address of a server to use instead."""
     port_names: ClassVar[tuple[str, ...]]
-    """Its ports, the one for clients first."""
+    """Names of its ports; the first is for clients."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     not_ready: ClassVar[tuple[type[Exception], ...]]
-    """What `probe` raises while the server still starts."""
+    """Errors that `probe` raises until the server has started."""
     patience: ClassVar[float] = 60.0
+    """Seconds that a start may take."""
 
     def __init__(self, data_dir: Path, ports: Ports) -> None:
         self.data_dir = data_dir
@@ -48,55 +49,52 @@ class Server(ABC):
         self.log = data_dir / "logs" / f"{self.name}.log"
         self.ports: dict[str, int] = {}
         self._choice = ports
-        self._wanted = False
+        self._should_run = False
         record = data_dir / "run" / f"{self.name}.json"
         self._process = ChildProcess(self.log, record, self.stop_signal)
 
     @property
     def pid(self) -> int | None:
-        """The id of the server's process, None where it does not run."""
+        """The id of the server's process; None if it does not run."""
         return self._process.pid
 
     @property
     def crashed(self) -> bool:
-        """Whether it ended without having been asked to."""
-        return self._wanted and not self._process.running
+        """Whether it has ended without being stopped."""
+        return self._should_run and not self._process.running
 
     async def start(self) -> None:
-        """Start the server and return when it answers.
-
-        Raises ServerError when it does not.
-        """
+        """Start the server and wait until it answers. Raises ServerError if it does not."""
         await asyncio.to_thread(self._process.end_stale)
         await self.prepare()
         for _ in range(STARTS):
             self.ports = {name: self._choice.get(name) for name in self.port_names}
             self._run()
-            if await self._answers():
-                self._settle()
+            if await self._wait_until_ready():
+                self._mark_started()
                 return
         raise ServerError(
             f"{self.title} exited while starting: {self._process.last_line()} (see {self.log})"
         )
 
     async def stop(self) -> None:
-        """Stop the server in an orderly way."""
-        self._wanted = False
+        """Stop the server."""
+        self._should_run = False
         await self._process.stop()
 
     async def kill(self) -> None:
-        """End the server as a crash would; `start` brings it back on the same port."""
-        self._wanted = False
+        """Kill the server, as a test of a crash; `start` restarts it on the same port."""
+        self._should_run = False
         await self._process.kill()
 
     @classmethod
     @abstractmethod
     def program(cls) -> Path | None:
-        """The server's program, None where it is not installed."""
+        """The server's program; None if it is not installed."""
 
     @abstractmethod
     async def prepare(self) -> None:
-        """Make what the server needs on disk; repeated at each start."""
+        """Create the server's files; called at each start."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -104,18 +102,18 @@ class Server(ABC):
 
     @abstractmethod
     async def probe(self) -> None:
-        """Use the server as a client would; raises one of `not_ready` until it answers."""
+        """Send a request to the server. Raises one of `not_ready` until it answers."""
 
     @abstractmethod
     def addresses(self) -> Mapping[str, str]:
         """The settings that point to the server."""
 
     def user(self) -> str | None:
-        """The system user it runs as, None for our own."""
+        """The system user to run as; None for the current user."""
         return None
 
     def environment(self) -> Mapping[str, str]:
-        """What it finds in its environment besides ours."""
+        """Additional environment variables."""
         return {}
 
     @property
@@ -123,8 +121,8 @@ class Server(ABC):
         """The port for clients."""
         return self.ports[self.port_names[0]]
 
-    def _settle(self) -> None:
-        self._wanted = True
+    def _mark_started(self) -> None:
+        self._should_run = True
         for name in self.port_names:
             self._choice.pin(name)
 
@@ -133,8 +131,8 @@ class Server(ABC):
             self.command(), cwd=self.data_dir, environment=self.environment(), user=self.user()
         )
 
-    async def _answers(self) -> bool:
-        """Wait until the server answers; False when it ended before it did."""
+    async def _wait_until_ready(self) -> bool:
+        """Wait until the server answers; False if it ends first."""
         deadline = time.monotonic() + self.patience
         while self._process.running:
             try:
@@ -152,12 +150,12 @@ class Server(ABC):
 
 
 def program_in(folder: Path, name: str) -> Path:
-    """The path of a program in `folder`, with the ending that the system wants."""
+    """The path of a program in `folder`, with `.exe` on Windows."""
     return folder / (f"{name}.exe" if sys.platform == "win32" else name)
 
 
 def package_folders(name: str) -> list[Path]:
-    """The folders of a Python package, which is not imported; empty where it is not installed."""
+    """The folders of a Python package, without importing it; empty if it is not installed."""
     package = importlib.util.find_spec(name)
     return [
         Path(folder) for folder in (package.submodule_search_locations if package else ()) or ()
@@ -165,7 +163,7 @@ def package_folders(name: str) -> list[Path]:
 
 
 def password(file: Path) -> str:
-    """The password kept in `file`, made at the first call and readable by us alone."""
+    """The password in `file`, created at the first call and readable only by its owner."""
     if not file.exists():
         fresh = file.with_suffix(".new")
         fresh.touch(mode=0o600)

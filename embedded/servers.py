@@ -1,4 +1,4 @@
-"""The servers of one machine: those whose address nobody gave, started and stopped together."""
+"""Starts and stops the embedded servers: those whose address is not configured."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 class EmbeddedServers:
-    """Postgres, Valkey and Temporal on the data folder, each only where its URL is not set.
+    """Postgres, Valkey and Temporal on the data folder, except those whose address is set.
 
-    `ports` fixes ports by name: `postgres`, `valkey`, `temporal`, `temporal_ui`. Where none is
-    fixed, the data folder remembers the last ones. Use it on the main thread:
+    `ports` fixes ports by name: `postgres`, `valkey`, `temporal`, `temporal_ui`. Other ports are
+    stored in the data folder. Use it on the main thread:
 
         async with EmbeddedServers(settings) as settings:
             ...
@@ -45,19 +45,19 @@ class EmbeddedServers:
         self._lock = FileLock(settings.data_dir / "run" / "lock")
 
     def __getitem__(self, name: str) -> Server:
-        """The embedded server of that name; KeyError where it is not embedded."""
+        """The embedded server of that name. Raises KeyError if it is not embedded."""
         return self._servers[name]
 
     @property
     def names(self) -> list[str]:
-        """The servers that are embedded here."""
+        """Names of the embedded servers."""
         return list(self._servers)
 
     async def start(self) -> Settings:
         """Start the servers; return the settings with their addresses filled in.
 
-        Raises ServerError when one is not installed or does not start (the others are stopped
-        again), or when the data folder is in use by another process.
+        Raises ServerError if a server is not installed or does not start (then the others are
+        stopped), or if the data folder is in use by another process.
         """
         missing = [kind for kind in KINDS if not getattr(self._settings, kind.setting)]
         if missing:
@@ -69,24 +69,21 @@ class EmbeddedServers:
         return self._with_addresses()
 
     async def stop(self) -> None:
-        """Stop the servers and give the data folder free."""
+        """Stop the servers and release the data folder."""
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
         self._lock.release()
 
     async def kill(self, name: str) -> None:
-        """End one server as a crash would; it stays down until `restart`."""
+        """Kill one server, as a test of a crash; it stays down until `restart`."""
         await self[name].kill()
 
     async def restart(self, name: str) -> None:
-        """Stop one server, where it runs, and start it on the same port."""
+        """Stop one server if it runs, and start it on the same port."""
         await self[name].stop()
         await self[name].start()
 
     async def watch(self) -> None:
-        """Until cancelled, start every server again that ends without having been asked to.
-
-        Raises ServerError when one does not come back.
-        """
+        """Restart servers that crash, until cancelled. Raises ServerError if a restart fails."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for server in self._servers.values():

@@ -1,4 +1,4 @@
-"""The Temporal server of its CLI, with the UI, on an SQLite file in the data folder."""
+"""Temporal's CLI server with its UI, on an SQLite file in the data folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TYPES = {
     SearchAttributeIndexedValueType.KEYWORD: "Keyword",
     SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
 }
-"""The types of search attributes as the server's command line spells them."""
+"""Names of the types of search attributes on the server's command line."""
 
 
 class Temporal(Server):
-    """Temporal on loopback, tuned for one machine; running workflows survive its restart."""
+    """Temporal on loopback, tuned for one machine; workflows survive a restart."""
 
     name = "temporal"
     title = "Temporal"
@@ -60,9 +60,9 @@ class Temporal(Server):
             # A write-ahead log allows 2.6 times as many activities a second.
             "--sqlite-pragma=journal_mode=WAL",
             "--sqlite-pragma=synchronous=NORMAL",
-            # The default of 20 makes each task wait up to 50 ms: there is only one shard.
+            # With the default of 20 and a single shard, each task waits up to 50 ms.
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=100",
-            # The default of 1 s makes each timer up to that late, also a retry after 200 ms.
+            # With the default of 1 s each timer may fire 1 s late, even a retry after 200 ms.
             '--dynamic-config-value=history.timerProcessorMaxTimeShift="100ms"',
             "--log-level=warn",
             *("--disable-config-file", "--disable-config-env"),
@@ -75,7 +75,7 @@ class Temporal(Server):
     async def probe(self) -> None:
         client = await Client.connect(self.address, namespace=self.namespace)
         await client.service_client.check_health()
-        # Answered only when the namespace and our search attributes are there.
+        # This query fails until the namespace and our search attributes exist.
         query = ListWorkflowExecutionsRequest(
             namespace=self.namespace, page_size=1, query=f"{STATUS.name} = 'active'"
         )

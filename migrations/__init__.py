@@ -1,1 +1,1 @@
-"""The server's tables, by Alembic: its migrations, and applying them after the library's."""
+"""Migrations of the server's tables, which are applied after the library's."""

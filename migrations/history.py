@@ -1,4 +1,4 @@
-"""The server's history of migrations, and whether a database fits this version."""
+"""The server's history of migrations, and the check of a database at start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 COMMAND = "stepway migrate"
 
 FIRST = "alembic_version"
-"""The version table of the first history, which had the tables of the library and of the server."""
+"""The version table of versions up to 0.1, whose history included the library's tables."""
 
 FIRST_TABLES = {"environments", "repositories"}
 SECOND_TABLES = {"tokens", "sessions", "credentials"}
@@ -34,7 +34,7 @@ def _adopt(connection: Connection) -> str | None:
 
 
 def _first_history(connection: Connection) -> str | None:
-    """The revision of the first history; None where `alembic_version` is another application's."""
+    """The revision in FIRST; None if the table belongs to another application."""
     ours = """SELECT EXISTS (SELECT FROM pg_constraint
                              WHERE conname = 'environments_approvals_check'
                                AND connamespace = current_schema()::regnamespace)"""
@@ -45,7 +45,7 @@ def _first_history(connection: Connection) -> str | None:
 
 
 def _mark_first_history(connection: Connection) -> None:
-    # It stays until `post`: `stepway migrate` of the old version goes on finding nothing to do.
+    # The table is kept until `post`: without it the old version's `stepway migrate` would fail.
     connection.exec_driver_sql(f"COMMENT ON TABLE {FIRST} IS '{ADOPTED}'")
 
 
@@ -58,9 +58,9 @@ SERVER = History(
 )
 
 HISTORIES = (LIBRARY, SERVER)
-"""In the order of their dependence."""
+"""Ordered by dependency: the server's tables reference the library's."""
 
 
 async def server_schema_problem(database: Readable) -> str | None:
-    """Why the server cannot use the database, and what to run, in one line; None where it can."""
+    """Why the server cannot use the database and what to run, in one line; None if it can."""
     return await schema_problem(database, HISTORIES, COMMAND)

@@ -14,7 +14,7 @@ from stepway.runtime.worker_settings import WorkerSettings
 
 
 class ApiSettings(WorkerSettings):
-    """Who may sign in and how, who may do what, and how much."""
+    """Sign-in, permissions, origins and limits of the API."""
 
     sign_in: Annotated[list[Literal["tokens", "oidc"]], NoDecode] = Field(
         default_factory=list,
@@ -28,7 +28,7 @@ class ApiSettings(WorkerSettings):
     oidc_audience: str = Field(
         default="",
         validate_default=True,
-        description="The audience that its tokens must name; required with `oidc`.",
+        description="The audience that tokens must have; required with `oidc`.",
     )
     oidc_owner_claim: str = Field(default="sub", description="The claim with the person's name.")
     oidc_groups_claim: str = Field(
@@ -37,7 +37,7 @@ class ApiSettings(WorkerSettings):
     )
     oidc_scopes: Words = Field(
         default_factory=lambda: ["read", "create", "control"],
-        description="What the provider's tokens allow: `read`, `create`, `control`, `admin`.",
+        description="Scopes of the provider's tokens: `read`, `create`, `control`, `admin`.",
     )
     readers: Words = Field(
         default_factory=lambda: ["owner"],

@@ -1,4 +1,4 @@
-"""Settings of the client commands: where the API is, and the token for it."""
+"""Settings of the client commands: the API's address and a token."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from stepway.runtime.setting_types import RoleSettings, with_scheme
 class ClientSettings(RoleSettings):
     """The API's address and token."""
 
-    api_url: str = Field(default="http://127.0.0.1:8000", description="Where the API is.")
+    api_url: str = Field(default="http://127.0.0.1:8000", description="URL of the API.")
     api_token: str = Field(
-        default="", repr=False, description="The token to call it with, if people sign in."
+        default="", repr=False, description="Token for the API, if it requires sign-in."
     )
 
     @field_validator("api_url")

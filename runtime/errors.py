@@ -1,7 +1,10 @@
-"""What goes wrong with a server, said in one line that a person can act on."""
+"""The error for a server that cannot be used."""
 
 from __future__ import annotations
 
 
 class ServerError(Exception):
-    """A server cannot be started or does not answer; its text names what to do, never a secret."""
+    """A server cannot be started or does not answer.
+
+    The text is one line that says what to do; it contains no secret.
+    """

@@ -1,4 +1,4 @@
-"""The SQLAlchemy engine for every table outside the record, which has a pool of its own."""
+"""The SQLAlchemy engine for all tables except the record, which has its own pool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stepway_tracking.postgres import STATEMENT_TIMEOUT
 
 
 def open_engine(sqlalchemy_url: str) -> AsyncEngine:
-    """An engine on a `postgresql+asyncpg://` URL; connects when first used."""
+    """An engine for a `postgresql+asyncpg://` URL; it connects when it is first used."""
     return create_async_engine(
         sqlalchemy_url,
         pool_pre_ping=True,

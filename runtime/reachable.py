@@ -1,4 +1,4 @@
-"""Whether Postgres, Valkey or Redis, and Temporal answer where the settings say."""
+"""Checks that Postgres, Valkey or Redis, and Temporal answer at their configured addresses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from stepway.runtime.errors import ServerError
 from stepway.runtime.server_settings import ServerSettings
 
 TIME_LIMIT = 5.0
+"""Seconds for each server."""
+
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
 
 
 async def check_reachable(settings: ServerSettings) -> None:
-    """Try each of the three servers.
+    """Connect to each of the three servers.
 
-    Raises ServerError with one line for each that is not set or does not answer; no line holds a
-    password.
+    Raises ServerError with one line for each server that is not configured or does not answer. No
+    line contains a password.
     """
     problems = await asyncio.gather(
         _problem("STEPWAY_DATABASE_URL", "Postgres", settings.database_url, _postgres),
@@ -62,7 +64,7 @@ async def _problem(
 
 
 async def _connect(host: str, port: int) -> None:
-    """A bare connection first: it names the reason best."""
+    """Open a TCP connection: its errors name the reason best."""
     _, writer = await asyncio.open_connection(host, port)
     writer.close()
 
@@ -104,7 +106,7 @@ async def _temporal(address: str, namespace: str) -> None:
 
 
 def _place(url: str) -> tuple[str, int]:
-    """Host and port; an empty host where the URL names none, as for a Unix socket."""
+    """Host and port; the host is empty if the URL has none, as for a Unix socket."""
     parts = urlsplit(url if "://" in url else f"//{url}")
     return parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What a person's token allows; `admin` allows all, on everyone's projects."""
+    """A permission of a token or sign-in; `admin` allows everything, on all projects."""
 
     READ = "read"
     CREATE = "create"

@@ -1,4 +1,4 @@
-"""Settings that every process with servers needs: their addresses and the encryption keys."""
+"""Settings of processes that use servers: addresses and encryption keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepway.vault.keys import parse_keys
 
 
 class ServerSettings(RoleSettings):
-    """The addresses of Postgres, Redis and Temporal; an empty one means embedded."""
+    """The addresses of Postgres, Redis and Temporal; a server without one is embedded."""
 
     database_url: str = Field(
         default="",
@@ -36,11 +36,11 @@ class ServerSettings(RoleSettings):
     )
     temporal_ui_url: str = Field(
         default="",
-        description="Where people open Temporal's UI, for links. Its origin may use the codec.",
+        description="URL of Temporal's UI, for links. Its origin may use the codec.",
     )
     public_url: str = Field(
         default="",
-        description="Where people open Stepway, for links back and for sign-in behind a proxy.",
+        description="URL of Stepway, for links back and for sign-in behind a proxy.",
     )
     secret_keys: SecretStr = Field(
         default=SecretStr(""),
@@ -91,12 +91,12 @@ class ServerSettings(RoleSettings):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database's URL as SQLAlchemy's asyncpg dialect spells it."""
+        """The database's URL for SQLAlchemy's asyncpg dialect."""
         return "postgresql+asyncpg://" + self.database_url.split("://", 1)[-1]
 
     @property
     def keys(self) -> Mapping[str, bytes]:
-        """The encryption keys by id, the newest first; those of the file come before the rest."""
+        """The encryption keys by id, newest first; keys of the file come first."""
         keys = dict(parse_keys(read_file(self.secret_keys_file) if self.secret_keys_file else ""))
         for key_id, key in parse_keys(self.secret_keys.get_secret_value()).items():
             keys.setdefault(key_id, key)

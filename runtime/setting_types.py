@@ -1,4 +1,4 @@
-"""Parts that the settings of every role share: the base class, types and checks."""
+"""The base class, types and checks that all settings share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(Exception):
-    """A setting that is unknown or malformed; its text is one line that names the variable."""
+    """A setting is unknown or malformed; the text is one line that names the variable."""
 
 
 class RoleSettings(BaseSettings):
@@ -30,14 +30,14 @@ class RoleSettings(BaseSettings):
 
 
 def split_words(value: Any) -> Any:
-    """The words of a comma-separated text."""
+    """Split a comma-separated string; other values are returned unchanged."""
     if not isinstance(value, str):
         return value
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
 def split_folders(value: Any) -> Any:
-    """The folders of a text that separates them by `:`."""
+    """Split a `:`-separated string; other values are returned unchanged."""
     return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
 
@@ -49,14 +49,14 @@ Folders = Annotated[list[Path], NoDecode, BeforeValidator(split_folders)]
 
 
 def with_scheme(value: str, *schemes: str) -> str:
-    """The URL itself. Raises ValueError unless it is empty or starts with one of the schemes."""
+    """Return the URL. Raises ValueError unless it is empty or starts with one of the schemes."""
     if value and not value.startswith(schemes):
         raise ValueError(f"must start with {' or '.join(schemes)}")
     return value
 
 
 def read_file(file: Path) -> str:
-    """The file's text. Raises ValueError when it cannot be read."""
+    """The file's text. Raises ValueError if it cannot be read."""
     try:
         return file.expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:

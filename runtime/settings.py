@@ -1,4 +1,4 @@
-"""All settings together, and reading them from the environment and `.env`."""
+"""All settings, read from the environment and `.env`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from stepway.runtime.setting_types import ENV_FILE, PREFIX, SettingsError
 
 
 class Settings(ApiSettings, ClientSettings):
-    """The settings of every role, as one process that runs them all reads them."""
+    """The settings of all roles, for a process that may run any of them."""
 
 
 def load_settings() -> Settings:
-    """Read the settings.
-
-    Raises SettingsError for a `STEPWAY_` variable that is unknown or malformed.
-    """
+    """Read the settings. Raises SettingsError for an unknown or malformed `STEPWAY_` variable."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
     for name in sorted(given - known):

@@ -10,9 +10,9 @@ from stepway.vault.payload_codec import data_converter
 
 
 async def connect_temporal(settings: ServerSettings, *, lazy: bool = False) -> Client:
-    """A client of the settings' namespace; a lazy one connects at its first call.
+    """A client for the configured namespace; with `lazy` it connects at its first call.
 
-    Everything it sends is encrypted where the settings have keys.
+    If the settings have encryption keys, all payloads are encrypted.
     """
     return await Client.connect(
         settings.temporal_address,

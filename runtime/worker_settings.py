@@ -1,4 +1,4 @@
-"""Settings of the processes that know steps and blueprints: workers and the API."""
+"""Settings of workers and the API: data, blueprints and step modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stepway.runtime.setting_types import Folders, Words
 
 
 class WorkerSettings(ServerSettings):
-    """Folders of data and blueprints, and the modules that bring more steps."""
+    """Folders of data and blueprints, and modules with additional steps."""
 
     data_dir: Path = Field(
         default=Path(".stepway"),

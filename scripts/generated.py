@@ -1,4 +1,4 @@
-"""The web's files that are made from Python, by path: `scripts/generate` writes them."""
+"""Generates the web's files from Python, for `scripts/generate`."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ TYPES = {
     "EventType": "EVENT_TYPES",
     "AttemptOutcome": "ATTEMPT_OUTCOMES",
 }
-"""Types in TypeScript, each of the values of one list."""
+"""TypeScript types; each is the union of the values of one list."""
 
 
 def generated() -> dict[Path, str]:
-    """The text of each file."""
+    """The text of each generated file, by path."""
     return {WEB / "openapi.json": openapi(), WEB / "src/api/facts.ts": typescript_facts()}
 
 
 def openapi() -> str:
-    """The API's description, which no setting changes."""
+    """The API's OpenAPI document; it does not depend on settings."""
     schema = create_app(Settings.model_construct()).openapi()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def typescript_facts() -> str:
-    """The record's facts, and what a project may be called."""
+    """The record's facts and the pattern of project names, as TypeScript."""
     values = {name: getattr(facts, name) for name in SHARED}
     lines = ["/** Written by scripts/generate from stepway_tracking/record/facts.py. */"]
     for name, value in (values | {"PROJECT_NAME": NAME}).items():

@@ -1,5 +1,5 @@
-# Shared by the scripts: the folder they work in, and how what they need gets installed.
-# Source it first; everything it does is safe to repeat.
+# Shared by all scripts: sets the working folder and installs dependencies.
+# Source it first. All functions are safe to repeat.
 
 set -euo pipefail
 # The folder of the shell that called the script.
@@ -7,13 +7,13 @@ CALLED_FROM=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 VENV=${UV_PROJECT_ENVIRONMENT:-$ROOT/.venv}
-# Where the system keeps certificates they count too: a network may have an authority of its own.
+# Trust the system's certificates: a network may have its own certificate authority.
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 if [ -f "$CERTIFICATES" ]; then
   export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
   export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-$CERTIFICATES}
 fi
-# Processes start in a quarter of the time, also where PYTHONDONTWRITEBYTECODE is set.
+# Compiled packages start four times as fast, even if PYTHONDONTWRITEBYTECODE is set.
 export UV_COMPILE_BYTECODE=${UV_COMPILE_BYTECODE:-1}
 export npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
 
@@ -24,7 +24,7 @@ fail() {
   exit 1
 }
 
-# Sets UV. A folder of our own takes it, where the system's Python takes no packages (PEP 668).
+# Sets UV. uv is installed into .tools, because the system's Python may refuse packages (PEP 668).
 ensure_uv() {
   UV=$(command -v uv || true)
   [ -n "$UV" ] && "$UV" --version >/dev/null 2>&1 && return
@@ -37,15 +37,15 @@ ensure_uv() {
     --target .tools/uv uv
 }
 
-# Python packages exactly as in uv.lock; arguments choose groups and extras (--extra embedded). What
-# another script has installed besides stays.
+# Installs Python packages exactly as in uv.lock; arguments choose groups and extras (--extra
+# embedded). Packages of other groups and extras are kept.
 ensure_python() {
   ensure_uv
   [ -d "$VENV" ] || say "installing Python packages into .venv"
   "$UV" sync --quiet --frozen --inexact "$@"
 }
 
-# Node and npm on the PATH: the machine's own where they are new enough for Vite, else a wheel's.
+# Puts Node and npm on the PATH: the machine's if they are new enough for Vite, else a wheel's.
 ensure_node() {
   command -v npm >/dev/null && node_is_new_enough && return
   say "using Node from a Python wheel"
@@ -68,7 +68,7 @@ node_is_new_enough() {
     2>/dev/null
 }
 
-# Whether Node and the page's Node packages are there.
+# Whether Node and the page's Node packages are installed.
 has_web_packages() {
   command -v npm >/dev/null && node_is_new_enough && web_packages_are_fresh
 }
@@ -77,7 +77,7 @@ web_packages_are_fresh() {
   [ web/node_modules/.package-lock.json -nt web/package-lock.json ]
 }
 
-# Node packages exactly as in web/package-lock.json.
+# Installs Node packages exactly as in web/package-lock.json.
 ensure_web_packages() {
   ensure_node
   web_packages_are_fresh && return 0
@@ -85,7 +85,7 @@ ensure_web_packages() {
   npm --prefix web ci --loglevel=error >&2
 }
 
-# Debian's Chromium for the browser tests, which fail and say so where it cannot be had.
+# Installs Debian's Chromium for the browser tests; they fail without it.
 ensure_chromium() {
   command -v chromium >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

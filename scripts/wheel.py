@@ -1,4 +1,4 @@
-"""Hatch's build hook: puts the folders of the checkout, the page and the library into the wheel."""
+"""Hatch's build hook: adds the checkout's folders, the page and the library to the wheel."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FOLDERS = (
 
 
 class WheelContents(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds nothing to an editable install, which uses the links in `stepway/`."""
+    """Adds the contents of the wheel. An editable install uses the links in `stepway/` instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Raise RuntimeError where the page is not built: no wheel goes out without it."""
+        """Add the files. Raises RuntimeError if the page is not built."""
         if version == "editable":
             return
         root = Path(self.root)

@@ -1,9 +1,9 @@
-"""The import name of the server: in a checkout, links to the folders beside this one."""
+"""The package of the server. In a checkout it contains links to the folders next to it."""
 
 import sys
 from pathlib import Path
 
-# A wheel carries the library, of exactly its own version, so that one file installs everything.
+# The wheel contains the library of its own version, so that one file installs everything.
 _BUNDLED = Path(__file__).parent / "_bundled"
 if _BUNDLED.is_dir():
     sys.path.insert(0, str(_BUNDLED))

@@ -1,17 +1,17 @@
-"""Everything that a module of steps imports from Stepway. Other modules may change at any time.
+"""The public API for step modules. Import nothing else: other modules may change at any time.
 
-A step is a Temporal activity: one dataclass in, one out. A module of steps offers
+A step is a Temporal activity that takes one dataclass and returns one. A step module defines
 `step_activities(resources: Resources)`, which returns its activities.
 
-- `ProjectRef`: the project that a step works for; the field `project` of a step's input.
-- `Progress`, `SubStep`: the argument of `activity.heartbeat`, shown live.
-- `Skipped`: the result of a step that had nothing to do.
-- `step_error`: the error to raise, with a remedy for people and whether a retry can help.
-- `Removed`, `left_behind`: the result, and the refusal, of a rollback.
-- `Resources`: given to `step_activities`; `resources.credentials` is a `Credentials`, which opens
-  a `Secret` by name inside an attempt, `resources.engine` is an SQLAlchemy engine.
+- `ProjectRef`: the type of the field `project` of a step's input.
+- `Progress`, `SubStep`: argument of `activity.heartbeat`; it is shown live.
+- `Skipped`: result of a step that had nothing to do.
+- `step_error`: makes an error to raise, with a remedy for people and whether to retry.
+- `Removed`, `left_behind`: result and refusal of a rollback.
+- `Resources`: argument of `step_activities`. `resources.credentials` is a `Credentials`, which
+  opens a `Secret` by name during an attempt; `resources.engine` is an SQLAlchemy engine.
 - `StepActivity`: the type of an activity.
-- `logger`: Temporal's logger of the attempt that runs.
+- `logger`: Temporal's logger for activities.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Temporal that `stepway up` starts, on a file, against the dev server as it comes."""
+"""Temporal as `stepway up` starts it, on a file, against the unconfigured dev server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Latency of one workflow."""
+    """Compare the latency of one workflow."""
     ports = Ports(stage.settings.data_dir / "run" / "plain.json", {})
     port = ports.get("temporal")
     plain = await _plain_server(stage, port)
@@ -42,7 +42,7 @@ async def run(stage: Stage) -> list[Comparison]:
         "latency",
     )
     return [
-        Comparison("latency", "ms", "start-dev as it comes", found.pairs("latency"), Target(0.25))
+        Comparison("latency", "ms", "unconfigured start-dev", found.pairs("latency"), Target(0.25))
     ]
 
 
@@ -54,7 +54,7 @@ async def _plain_server(stage: Stage, port: int) -> Client:
 
 
 async def _connected(address: str) -> Client:
-    """A client, once the server behind its open port is healthy. Raises TimeoutError."""
+    """Wait until the server is healthy; returns a client. Raises TimeoutError."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What one delivery costs the process that serves the streams."""
+"""The CPU cost of one delivery in the process that serves the streams."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTLE = 0.3
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Against each."""
+    """Compare the deliveries per CPU second with each peer."""
     project = await LiveProject.start(stage.pool, stage.redis)
     few, many = stage.sized((1_000, 10_000), (10, 20))
 
@@ -80,7 +80,7 @@ async def _cost(server: Child, side: Watched, changes: int) -> Metrics:
     before = server.cpu_seconds()
     for _ in range(changes):
         await side.deliver_briefly()
-    # The kernel counts in hundredths of a second: a small run may show none.
+    # The kernel counts CPU time in units of 10 ms, so a small run may show 0.
     return {"rate": changes * side.clients / max(server.cpu_seconds() - before, 0.01)}
 
 

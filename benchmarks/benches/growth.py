@@ -1,4 +1,4 @@
-"""Whether writes and reads get slower as the record grows."""
+"""Latency of writes and reads as the record grows."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ TABLES = (
 
 @dataclass(frozen=True)
 class Database:
-    """A record with this many projects."""
+    """A database with this many projects."""
 
     projects: int
     pool: asyncpg.Pool
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Both against the smallest, and analytics."""
+    """Compare writes and reads with the smallest database; measure analytics."""
     sizes = stage.sized((1_000, 100_000, 1_000_000), (100, 1_000))
     databases = [await _load(stage, projects) for projects in sizes]
     smallest, *larger = databases
@@ -105,7 +105,7 @@ async def _load(stage: Stage, projects: int) -> Database:
     await upgrade_database(settings.sqlalchemy_url)
     reading, writing = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
-        # Foreign keys hold by how the rows are made.
+        # Skip checks of foreign keys: the generated rows satisfy them.
         await writing.execute("SET session_replication_role = replica")
         for table, query in TABLES:
             await _copy(reading, writing, table, query.format(projects=projects, steps=STEPS))
@@ -122,7 +122,7 @@ async def _load(stage: Stage, projects: int) -> Database:
 async def _copy(
     reading: asyncpg.Connection, writing: asyncpg.Connection, table: str, query: str
 ) -> None:
-    """COPY a query's rows out over one connection and in over the other."""
+    """COPY the rows of a query from one connection into a table over the other."""
     columns = [each.name for each in (await reading.prepare(query)).get_attributes()]
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue(64)
 

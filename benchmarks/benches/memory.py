@@ -1,4 +1,4 @@
-"""What an idle stream keeps in memory."""
+"""The memory of an idle stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTLE = 1.0
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Bytes a stream."""
+    """Compare the memory of a stream, in KiB."""
     project = await LiveProject.start(stage.pool, stage.redis)
     clients = stage.sized(4000, 50)
     rounds = await interleave(

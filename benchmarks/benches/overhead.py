@@ -1,4 +1,4 @@
-"""What recording and telling cost: eight no-op steps with all of it, and on bare Temporal."""
+"""The cost of recording and publishing: eight no-op steps, against bare Temporal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Callable[[], Awaitable[object]]
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Throughput and latency, and what they cost."""
+    """Compare throughput, latency and CPU time."""
     queue = stage.settings.temporal_task_queue
     plan = blueprint("noop")
 
@@ -64,13 +64,13 @@ def _against(
 
 @dataclass(frozen=True)
 class Side:
-    """A worker, and what it runs once."""
+    """A worker, and a function that runs one initialization on it."""
 
     worker: Child
     once: Run
 
     async def throughput(self, count: int) -> Metrics:
-        """Initializations a second, that many at once, and the CPU ms of each."""
+        """Initializations per second with `count` in parallel, and the CPU ms of one."""
         worker, servers = self.worker.cpu_seconds(), servers_cpu()
         began = time.monotonic()
         await asyncio.gather(*(self.once() for _ in range(count)))
@@ -84,7 +84,7 @@ class Side:
         }
 
     async def latency(self, count: int) -> Metrics:
-        """The median ms of one alone."""
+        """The median latency of a single initialization, in ms."""
         took = []
         for _ in range(count):
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""How the page behaves in a browser: its first paint, many changes at once, many tabs."""
+"""The page in a browser: first paint, many changes per second, many tabs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SLOWER = 4
 STEPS, CHANGES_A_SECOND = 200, 50
 TABS = 10
 REPORTED = 50
-"""Milliseconds from which a browser reports a task; where it reports none, this is the longest."""
+"""Browsers report tasks from this length in ms; without a report, this is the longest."""
 
 PATIENCE = 30.0
 WITHIN = Target(1.0)
@@ -61,7 +61,7 @@ NOTE_TASKS = f"""
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Each against its limit."""
+    """Compare each metric with its limit."""
     if not (BUILT / "index.html").is_file():
         raise ChildFailed("the page is not built: run scripts/web-build")
     api = await stage.api()
@@ -87,30 +87,30 @@ def _within(
 
 
 async def _steps(stage: Stage, browser: Browser, api: Child) -> tuple[float, float]:
-    """Milliseconds until they are on the screen, and until they are live."""
+    """Milliseconds until the steps are visible, and until they are live."""
     project = await LiveProject.start(stage.pool, stage.redis)
     context = await _profile(browser, api)
     page = await context.new_page()
     session = await context.new_cdp_session(page)
     await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     await page.add_init_script(NOTE_STEPS)
-    # To be told costs the page nothing; to ask it would add scripts of the browser's driver.
-    told: dict[str, float] = {}
-    page.on("console", lambda message: _note(message, told))
+    # The page reports by console messages: polling it would run the driver's scripts in the page.
+    times: dict[str, float] = {}
+    page.on("console", lambda message: _note(message, times))
     await page.goto(f"/projects/{project.project_id}", wait_until="commit")
-    await eventually(lambda: _has(told, FIRST, LIVE), PATIENCE)
+    await eventually(lambda: _has(times, FIRST, LIVE), PATIENCE)
     await context.close()
-    return told[FIRST], told[LIVE]
+    return times[FIRST], times[LIVE]
 
 
-def _note(message: ConsoleMessage, told: dict[str, float]) -> None:
+def _note(message: ConsoleMessage, times: dict[str, float]) -> None:
     moment, _, took = message.text.rpartition(" ")
     if moment in (FIRST, LIVE):
-        told[moment] = float(took)
+        times[moment] = float(took)
 
 
-async def _has(told: dict[str, float], *moments: str) -> bool:
-    return told.keys() >= set(moments)
+async def _has(times: dict[str, float], *moments: str) -> bool:
+    return times.keys() >= set(moments)
 
 
 async def _longest_task(stage: Stage, browser: Browser, api: Child) -> float:
@@ -154,9 +154,9 @@ async def _shows(tab: Page, text: str) -> None:
 
 
 async def _open_streams(tab: Page) -> float:
-    said: str = await tab.evaluate("async () => (await fetch('/metrics')).text()")
+    metrics: str = await tab.evaluate("async () => (await fetch('/metrics')).text()")
     [value] = [
-        line.split()[1] for line in said.splitlines() if line.startswith("stepway_streams_open ")
+        line.split()[1] for line in metrics.splitlines() if line.startswith("stepway_streams_open ")
     ]
     return float(value)
 

@@ -1,4 +1,4 @@
-"""The same change in other systems: from its commit to the bytes at every client."""
+"""Latency of the same change in other systems, from its commit until every client has it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AHEAD = Target(1.0)
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """p50 and p99 against each."""
+    """Compare p50 and p99 with each peer."""
     clients = stage.sized(50, 3)
     api = await stage.api()
     project = await LiveProject.start(stage.pool, stage.redis)

@@ -1,4 +1,4 @@
-"""Whole runs in other systems."""
+"""Complete runs in other systems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABOUT = (
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Seconds to the last end, against each."""
+    """Compare the seconds until the last project has ended with each peer."""
     projects = stage.sized(50, 3)
     queue = stage.settings.temporal_task_queue
     plan = blueprint("pause", seconds=SECONDS)

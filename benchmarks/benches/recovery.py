@@ -1,4 +1,4 @@
-"""How long a step stands still when the worker that runs it is killed."""
+"""The time until a step runs again after its worker was killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Seconds to running again."""
+    """Compare the seconds until the step runs again with the limit."""
     heartbeat, back_off = stage.sized((4.0, 1.0), (1.0, 0.2))
     pairs = []
     for number in range(stage.sized(5, 1)):
@@ -46,20 +46,20 @@ async def _kill(stage: Stage, plan: Blueprint, file: Path) -> float:
     queue = stage.settings.temporal_task_queue
     initialization = asyncio.create_task(initialize(stage.temporal, queue, plan))
     await _starts(file, 1)
-    # Into the middle of the time between two heartbeats that reach Temporal.
+    # Kill the worker between two heartbeats that reach Temporal.
     await asyncio.sleep(1.5)
     second = await stage.worker()
     killed = time.monotonic()
     await first.kill()
     starts = await _starts(file, 2)
-    # Its end is not waited for: the killed worker's sticky queue keeps the next task for a while.
+    # Do not wait for its end: the killed worker's sticky queue delays the next workflow task.
     initialization.cancel()
     await second.stop()
     return starts[1] - killed
 
 
 async def _starts(file: Path, count: int) -> list[float]:
-    """When each attempt began, once there are that many."""
+    """Wait until there are `count` attempts; returns their start times. Raises TimeoutError."""
     async with asyncio.timeout(PATIENCE):
         while True:
             starts = _read(file)

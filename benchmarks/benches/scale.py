@@ -1,4 +1,4 @@
-"""What one initialization costs each part, and what more workers and more API processes bring."""
+"""The cost of one initialization by part, and the effect of more workers and API processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABOUT = (
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Costs as facts; three workers against one."""
+    """Store the costs as facts; compare three workers with one."""
     count = stage.sized(100, 5)
     queue = stage.settings.temporal_task_queue
     plan = blueprint("noop")
@@ -51,7 +51,7 @@ async def run(stage: Stage) -> list[Comparison]:
 async def _measure_cost(stage: Stage, worker: Child, count: int, load: Any) -> None:
     before = await _counters(stage, worker)
     await load()
-    # Postgres' counters reach its views about a second later.
+    # Postgres updates its statistics about a second later.
     await asyncio.sleep(1.5)
     after = await _counters(stage, worker)
     stage.facts |= {name: (after[name] - before[name]) / count for name in after}
@@ -90,7 +90,7 @@ async def _counters(stage: Stage, worker: Child) -> dict[str, float]:
 
 
 async def _watch_over_two(stage: Stage) -> None:
-    """Every change reaches the clients of both API processes, or this raises."""
+    """Check that the clients of two API processes receive every change. Raises TimeoutError."""
     project = await LiveProject.start(stage.pool, stage.redis)
     clients, changes = stage.sized((500, 100), (5, 3))
     both = []

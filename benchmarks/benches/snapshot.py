@@ -1,4 +1,4 @@
-"""How many states the API gives a second."""
+"""Snapshots per second of the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONNECTIONS = 16
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Requests a second, and p99."""
+    """Compare requests per second and p99."""
     count, seconds = stage.sized((200, 4.0), (5, 0.5))
     projects = [await LiveProject.start(stage.pool, stage.redis) for _ in range(count)]
     api, bare = await stage.api(), await stage.side("bare_snapshot")

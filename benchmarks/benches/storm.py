@@ -1,4 +1,4 @@
-"""Thousands of clients that lost their streams at one moment and all come back."""
+"""Thousands of clients whose streams are cut, and which reconnect at the same moment."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ABOUT = (
 )
 PROJECTS = 10
 SHARED_FOR = 0.1
-"""Seconds in which a project's clients may cost one snapshot query."""
+"""Seconds in which all clients of a project may cause one snapshot query."""
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Seconds to live, and queries."""
+    """Compare the seconds until all are live, and the snapshot queries, with their limits."""
     clients = stage.sized(5000, 100)
     projects = [await LiveProject.start(stage.pool, stage.redis) for _ in range(PROJECTS)]
     api, watchers = await stage.api(), await stage.side("watchers")

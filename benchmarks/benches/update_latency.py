@@ -1,4 +1,4 @@
-"""From the commit of a step's change to the bytes at every client."""
+"""Latency from the commit of a step's change until every client has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABOUT = (
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """p50 and p99 with few and with many watchers."""
+    """Compare p50 and p99, with few and with many clients."""
     api, floor = await stage.api(), await stage.side("floor")
     found = []
     for clients in stage.sized((50, 1000), (5,)):

@@ -1,4 +1,4 @@
-"""How many changes of steps are recorded a second."""
+"""Changes of steps that are recorded per second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ABOUT = (
 
 CLIENTS = 8
 PROJECTS = 50
-"""Of each client, so that none waits for another's lock."""
+"""Projects of each client; clients do not share projects, so that they do not wait for locks."""
 FENCE = "2026-01-01"
 RATE = re.compile(r"tps = ([0-9.]+)")
 
@@ -40,7 +40,7 @@ SELECT * FROM stepway_record_v2(
 
 
 async def run(stage: Stage) -> list[Comparison]:
-    """Changes a second."""
+    """Compare changes per second."""
     store = Store(stage.pool, Untold())
     for number in range(CLIENTS * PROJECTS + PROJECTS + 1):
         await store.initialize_steps_in_database(new_rows(str(UUID(int=number))))
@@ -95,9 +95,9 @@ async def _pgbench(stage: Stage, script: Path, seconds: int) -> Metrics:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    said, errors = await process.communicate()
-    found = RATE.search(said.decode())
+    output, errors = await process.communicate()
+    found = RATE.search(output.decode())
     if process.returncode or found is None:
         raise RuntimeError(f"pgbench failed: {errors.decode()[:800]}")
-    # A transaction of the script is two changes.
+    # Each run of the script makes two changes.
     return {"rate": 2 * float(found[1])}

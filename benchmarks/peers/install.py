@@ -1,4 +1,4 @@
-"""The peers' packages, pinned, in folders of their own under .tools: not in the project's lock."""
+"""Installs the peers' pinned packages under .tools; they are not in the project's lock file."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Note = Callable[[str], None]
 
 
 def python_peer(name: str, note: Note) -> Path | None:
-    """The Python of a peer's own environment; None, and a note, when it cannot be installed."""
+    """The Python of a peer's environment; None, with a note, if its installation fails."""
     try:
         return _python(name)
     except (OSError, subprocess.SubprocessError) as error:
-        note(f"{name} cannot be installed, so nothing is compared with it: {_reason(error)}")
+        note(f"No comparison with {name}: its installation failed: {_reason(error)}")
         return None
 
 
 def node_peer(note: Note) -> Path | None:
-    """The folder of the Node peer with its packages; None, and a note, when it cannot be."""
+    """The folder of the Node peer; None, with a note, if its installation fails."""
     try:
         return _node()
     except (OSError, subprocess.SubprocessError) as error:
-        note(f"Node's cannot be installed, so nothing is compared with it: {_reason(error)}")
+        note(f"No comparison with the Node peer: its installation failed: {_reason(error)}")
         return None
 
 
@@ -68,5 +68,5 @@ def _run(command: list[str]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-    return " ".join(str(said).split())[-300:]
+    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+    return " ".join(str(text).split())[-300:]

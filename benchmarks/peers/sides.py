@@ -1,4 +1,4 @@
-"""The peers as sides of a bench, each as durable as it is; one that cannot be had is told."""
+"""Starts the peers as sides of a bench. A peer that cannot be installed is None, with a note."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DURABILITY = (
 
 @dataclass(frozen=True)
 class Peer:
-    """A running peer; `durable` says that its steps are, so that ours must be ahead of it."""
+    """A running peer; Stepway must be faster than a `durable` one."""
 
     name: str
     side: Child
@@ -33,7 +33,7 @@ class Peer:
 
 
 async def node(stage: Stage) -> Peer | None:
-    """The original design."""
+    """Start the original design: BullMQ, ioredis and tRPC on Node."""
     folder = node_peer(stage.note)
     program = shutil.which("node")
     if folder is None or program is None:
@@ -42,7 +42,7 @@ async def node(stage: Stage) -> Peer | None:
 
 
 async def dbos(stage: Stage) -> Peer | None:
-    """DBOS, with a database of its own on the same Postgres."""
+    """Start DBOS, with its own database on the same Postgres."""
     interpreter = python_peer("dbos", stage.note)
     if interpreter is None:
         return None
@@ -52,13 +52,13 @@ async def dbos(stage: Stage) -> Peer | None:
 
 
 async def streams(stage: Stage) -> Peer | None:
-    """Temporal's workflow streams, on the same Temporal."""
+    """Start Temporal's workflow streams, on the same Temporal server."""
     command = python("benchmarks.peers.python.streams_peer")
     return Peer(STREAMS, await stage.run(command), durable=True)
 
 
 async def prefect(stage: Stage) -> Peer | None:
-    """Prefect, its server with a database of its own on the same Postgres."""
+    """Start Prefect and its server, with its own database on the same Postgres."""
     interpreter = python_peer("prefect", stage.note)
     if interpreter is None:
         return None

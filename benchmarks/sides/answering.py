@@ -1,4 +1,4 @@
-"""How a side listens to the bench: a line of JSON in, a line of JSON out. Needs no package."""
+"""The protocol between a bench and its sides: lines of JSON. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Handlers = Mapping[str, Callable[..., Awaitable[Any]]]
 
 
 async def answer(handlers: Handlers, **ready: Any) -> None:
-    """Say that the side is ready, and do what is asked until the bench is gone or says stop."""
+    """Print `ready`, then handle requests until the bench ends or sends SIGTERM."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, reader.feed_eof)
     answers = os.fdopen(os.dup(1), "w")
-    # What a package prints is no answer, native code included.
+    # Redirect output of packages and native code to stderr: stdout is for answers only.
     os.dup2(2, 1)
     print(json.dumps(ready), file=answers, flush=True)
     while line := await reader.readline():
@@ -31,5 +31,5 @@ async def answer(handlers: Handlers, **ready: Any) -> None:
 async def _answer(handlers: Handlers, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"answer": await handlers[asked.pop("do")](**asked)}
-    except Exception as error:  # noqa: BLE001 - the bench raises it again
+    except Exception as error:  # noqa: BLE001 - the bench raises it
         return {"error": f"{type(error).__name__}: {error}"}

@@ -14,7 +14,7 @@ from stepway_tracking.postgres import open_pool
 
 
 async def main() -> None:
-    """Serve until the bench is gone."""
+    """Serve until the bench ends."""
     app = FastAPI()
     async with await open_pool(load_settings().database_url) as pool:
 

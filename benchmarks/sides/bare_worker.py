@@ -1,6 +1,6 @@
-"""A worker of bare Temporal with the settings of Stepway's: only what records is left out.
+"""A worker for bare Temporal: the settings of Stepway's worker, without recording.
 
-Where another server is named it has no sandbox either, so that the server is most of what it costs.
+With the address of another server it also has no sandbox, so that the server dominates its cost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stepway.runtime.temporal import connect_temporal
 
 
 async def main(address: str = "") -> None:
-    """Work until the bench is gone, for the settings' server or the one at this address."""
+    """Run until the bench ends, on the server at `address` or else that of the settings."""
     client = await (Client.connect(address) if address else connect_temporal(load_settings()))
     async with Worker(
         client,

@@ -1,4 +1,4 @@
-"""The least that a live stream can be: one Redis subscription, and a bare ASGI write a client."""
+"""The lower bound of a live stream: one Redis subscription, and an ASGI write per client."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CHANNEL = "floor"
 
 
 class Floor:
-    """Every stream waits for the next message and sends it as it is."""
+    """An ASGI application whose streams send each message unchanged."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[bytes]] = []
 
     async def listen(self, redis: Redis) -> None:
-        """Hand each message to all streams."""
+        """Pass each message to all streams."""
         async with redis.pubsub() as pubsub:
             await pubsub.subscribe(CHANNEL)
             async for message in pubsub.listen():
@@ -34,7 +34,7 @@ class Floor:
                             each.set_result(frame)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Stream until the client is gone."""
+        """Stream until the client disconnects."""
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": b": hello\n\n", "more_body": True})
         loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ class Floor:
 
 
 async def main() -> None:
-    """Serve until the bench is gone."""
+    """Serve until the bench ends."""
     floor = Floor()
     async with Redis.from_url(load_settings().redis_url) as redis:
         listening = asyncio.create_task(floor.listen(redis))

@@ -1,4 +1,4 @@
-"""A load of plain requests over kept connections, and how many were answered a second."""
+"""Sends requests over persistent connections, and measures the rate of responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTH = re.compile(rb"content-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class Connection(asyncio.Protocol):
-    """Asks for a random path, and again as soon as it is answered, until `until`."""
+    """Requests random paths, one after the other, until the time `until`."""
 
     def __init__(self, requests: list[bytes], until: float) -> None:
         self._requests = requests
@@ -28,12 +28,12 @@ class Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first."""
+        """Send the first request."""
         self._transport = cast(asyncio.Transport, transport)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        """Ask again once the answer is whole."""
+        """Send the next request when the response is complete."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found:
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Before its time this is a failure."""
+        """Fail, unless all requests are done."""
         self._fail(error or ConnectionError("the connection was closed"))
 
     def _ask(self) -> None:
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
 
 
 async def load(port: int, paths: list[str], connections: int, seconds: float) -> dict[str, float]:
-    """Ask over that many connections for that long: requests a second, p50 and p99 in ms."""
+    """Send requests for `seconds`; returns requests per second, and p50 and p99 in ms."""
     loop = asyncio.get_running_loop()
     requests = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() for path in paths]
     until = time.monotonic() + seconds

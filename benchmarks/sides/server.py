@@ -1,4 +1,4 @@
-"""A server program as a side: started, waited for at its port, and ended with the bench."""
+"""Runs a server program as a side; it ends with the bench."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE = 60.0
 
 
 async def main(port: int, command: list[str]) -> None:
-    """Run the command, say when its port answers, and end it when the bench does."""
+    """Run the command, print `ready` when its port answers, and stop it when the bench ends."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr
     )

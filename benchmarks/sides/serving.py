@@ -1,4 +1,4 @@
-"""An ASGI application as a side, served as Stepway's API is: one process, uvicorn, uvloop."""
+"""Serves an ASGI application as a side, like Stepway's API: one process, uvicorn, uvloop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.sides.answering import Handlers, answer
 
 
 async def serve(app: Any, handlers: Handlers | None = None) -> None:
-    """Serve on a free port until the bench is gone."""
+    """Serve on a free port until the bench ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"

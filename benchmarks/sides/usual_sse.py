@@ -1,6 +1,6 @@
-"""Live streams as they are usually written: a Redis subscription a client, JSON encoded for each.
+"""Live streams in their usual form: a Redis subscription and JSON encoding for each client.
 
-The argument says by which library the events are framed: fastapi.sse or sse-starlette.
+The argument is the library that frames the events: fastapi.sse or sse-starlette.
 """
 
 # sse-starlette is not in this project's environment.
@@ -26,7 +26,7 @@ redis = Redis.from_url(os.environ["STEPWAY_REDIS_URL"], max_connections=20_000)
 
 
 async def messages() -> AsyncIterator[dict[str, Any]]:
-    """What comes on the channel, over a subscription of one's own."""
+    """Messages of the channel, over a separate subscription."""
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(CHANNEL)
         async for message in pubsub.listen():
@@ -35,8 +35,8 @@ async def messages() -> AsyncIterator[dict[str, Any]]:
 
 
 def by_fastapi() -> FastAPI:
-    """With FastAPI's own."""
-    from fastapi.sse import EventSourceResponse, ServerSentEvent  # noqa: PLC0415 - the one or other
+    """An application that uses fastapi.sse."""
+    from fastapi.sse import EventSourceResponse, ServerSentEvent  # noqa: PLC0415 - only the chosen one
 
     app = FastAPI()
 
@@ -50,7 +50,7 @@ def by_fastapi() -> FastAPI:
 
 
 def by_sse_starlette() -> FastAPI:
-    """With sse-starlette."""
+    """An application that uses sse-starlette."""
     from sse_starlette import EventSourceResponse, ServerSentEvent  # noqa: PLC0415
 
     app = FastAPI()

@@ -1,7 +1,7 @@
-"""Many clients of event streams in one process, as cheap as they can be made.
+"""Many clients of event streams in one process, at the lowest cost.
 
-They look for the mark of the one change that is expected and note when it came; whose stream it is
-and how it frames its events does not matter.
+Each searches its stream for the mark of the expected change and stores its time of arrival. This
+works with the streams of all sides, however they frame events.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from benchmarks.sides.answering import answer
 MARK = re.compile(rb"mark-(\d{6})")
 MARK_LENGTH = 11
 EVENT_END = re.compile(rb"\n\n|\r\n\r\n\r\n")
-"""Where lines end with CR LF a head looks like an event's end; a chunk's end follows only that."""
+"""The end of an event. With CR LF it needs a third line end, that of the chunk: the head of the
+response ends with two."""
 OPENING_AT_ONCE = 200
 PATIENCE = 60.0
 
 
 @dataclass
 class Arrivals:
-    """When the expected mark reached each client; `changed` wakes who waits."""
+    """The times at which clients received the expected mark; `changed` is set at each."""
 
     expected: int = -1
     times: list[float] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Arrivals:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, count: int, live: bool = False) -> None:
-        """Wait until that many clients have the mark, or are live. Raises TimeoutError."""
+        """Wait until `count` clients have the mark, or are live. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE):
             while (self.live if live else len(self.times)) < count:
                 self.changed.clear()
@@ -44,7 +45,7 @@ class Arrivals:
 
 
 class Stream(asyncio.Protocol):
-    """One client: sends its request, then reads for ever; asked for at each `every` seconds."""
+    """One client: sends a request and reads the stream, or polls every `every` seconds if set."""
 
     def __init__(self, arrivals: Arrivals, request: bytes, every: float = 0.0) -> None:
         self._arrivals = arrivals
@@ -56,7 +57,7 @@ class Stream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask."""
+        """Send the request, or start polling."""
         self.transport = cast(asyncio.Transport, transport)
         if self._every:
             loop = asyncio.get_running_loop()
@@ -65,7 +66,7 @@ class Stream(asyncio.Protocol):
             self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Look for the mark, also where it was cut in two."""
+        """Search for the mark, including one that is split between two reads."""
         now = time.monotonic()
         text = self._tail + data
         self._tail = text[-MARK_LENGTH + 1 :]
@@ -81,7 +82,7 @@ class Stream(asyncio.Protocol):
             self._arrivals.changed.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note it: a bench that loses streams it did not close is not valid."""
+        """Count it: a bench that loses streams is not valid."""
         self._arrivals.lost += 1
         self._arrivals.live -= self._live
 
@@ -92,7 +93,7 @@ class Stream(asyncio.Protocol):
 
 
 class Watchers:
-    """The clients of this process, and what the bench may ask of them."""
+    """The clients of this process; the public methods are requests of the bench."""
 
     def __init__(self) -> None:
         self._arrivals = Arrivals()
@@ -101,7 +102,7 @@ class Watchers:
     async def open(
         self, port: int, paths: list[str], count: int, every: float = 0.0, at_once: bool = False
     ) -> float:
-        """Open `count` streams over the paths in turn; the seconds until all are live.
+        """Open `count` streams over the paths in turn; returns the seconds until all are live.
 
         A stream is live with its first event or comment.
         """
@@ -115,21 +116,21 @@ class Watchers:
         return time.monotonic() - began
 
     async def expect(self, mark: int) -> None:
-        """From now on note who gets this mark."""
+        """Clear the stored times and expect this mark."""
         self._arrivals.expected, self._arrivals.times = mark, []
 
     async def received(self, count: int, brief: bool = False) -> list[float]:
-        """Wait until that many have it; when each got it, briefly only the last of them."""
+        """Wait until `count` clients have the mark; their times, with `brief` only the last."""
         await self._arrivals.until(count)
         times = self._arrivals.times
         return [max(times)] if brief else times
 
     async def lost(self) -> int:
-        """How many streams have ended that the bench did not close."""
+        """Number of streams that ended without `close`."""
         return self._arrivals.lost
 
     async def close(self) -> None:
-        """Drop all streams at once, as a network that fails does."""
+        """Abort all connections at the same moment, like a network failure."""
         for stream in self._streams:
             if stream.transport is not None:
                 stream.transport.abort()
@@ -152,7 +153,7 @@ def _request(path: str, polls: bool) -> bytes:
 
 
 async def main() -> None:
-    """Answer the bench."""
+    """Handle requests of the bench."""
     watchers = Watchers()
     handlers = {
         name: getattr(watchers, name) for name in ("open", "expect", "received", "lost", "close")

@@ -1,7 +1,7 @@
-"""Fill the reference pages that are generated: `python -m scripts.reference FOLDER`.
+"""Generate the reference pages: `python -m scripts.reference FOLDER`.
 
-FOLDER is a copy of docs/. Each of these pages holds a note for readers of the repository between
-two marks; the generated text replaces it.
+FOLDER is a copy of docs/. Each page has a note for readers of the repository between two marks; the
+generated text replaces it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def fill(folder: Path) -> None:
-    """Replace what is between the marks. Raises ValueError for a page without them."""
+    """Replace the text between the marks. Raises ValueError for a page without marks."""
     for name, generate in PAGES.items():
         page = folder / "reference" / name
         before, begin, rest = page.read_text().partition(BEGIN)
         _, end, after = rest.partition(END)
         if not (begin and end):
-            raise ValueError(f"{page} has no marks around what is generated")
+            raise ValueError(f"{page} has no marks for the generated text")
         page.write_text(before + generate().strip() + after)
 
 

@@ -1,4 +1,4 @@
-"""The fields of a blueprint, from the models that check it."""
+"""The fields of a blueprint, from its Pydantic models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands, by Typer's own generator."""
+"""The commands, by Typer's documentation generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepway.cli.main import COMMANDS, app, load_command
 
 
 def commands() -> str:
-    """Every command with its arguments and options, a section each."""
+    """A section for each command, with its arguments and options."""
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
     for name in COMMANDS:
@@ -22,12 +22,12 @@ def commands() -> str:
     _do_not_cut(root)
     context = typer.Context(root, info_name="stepway")
     text = get_docs_for_click(obj=root, ctx=context, name="stepway", indent=1)
-    # The program's own section only repeats what the page says already.
+    # The section of the program itself repeats the page's introduction.
     return re.sub(r"^## `stepway`\n", "## All commands\n", text, count=1)
 
 
 def _do_not_cut(group: TyperGroup) -> None:
-    """Give each command a short help: without one, Typer cuts the first sentence in lists."""
+    """Set the short help of each command; otherwise Typer cuts the first sentence in lists."""
     for command in group.commands.values():
         command.short_help = (command.help or "").partition("\n\n")[0]
         if isinstance(command, TyperGroup):

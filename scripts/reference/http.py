@@ -13,12 +13,12 @@ from stepway.runtime.settings import Settings
 Json = Mapping[str, Any]
 
 JSON = "application/json"
-# Every route can answer these; the page says so once.
+# Responses of every route; the page describes them once.
 COMMON = {"401", "403", "413", "422", "429", "503", "default"}
 
 
 def http_api() -> str:
-    """A section for each group of routes, then the objects they take and return."""
+    """A section for each group of routes, then the schemas of requests and responses."""
     document = create_app(Settings(_env_file=None)).openapi()
     routes = [
         (operation.get("tags", ["other"])[0], method, path, operation)
@@ -64,8 +64,8 @@ def _answers(responses: Json) -> Iterator[str]:
         if status in COMMON:
             continue
         content = response.get("content", {})
-        what = f": {_body(content)}" if content and "problem+json" not in "".join(content) else ""
-        yield f"- **{status}** {response['description']}{what}"
+        body = f": {_body(content)}" if content and "problem+json" not in "".join(content) else ""
+        yield f"- **{status}** {response['description']}{body}"
 
 
 def _body(content: Json) -> str:

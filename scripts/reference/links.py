@@ -1,7 +1,7 @@
 """Check a built site: `python -m scripts.reference.links SITE`.
 
-The site's generator checks links between Markdown pages. This checks the result: each relative
-link, picture, script and style leads to a file that exists, and each fragment to an element.
+The site's generator checks links between Markdown pages only. This checks the built pages: the file
+of each relative link, picture, script and style must exist, and the element of each fragment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """The addresses that a page uses, and the names of its elements."""
+    """The addresses in a page, and the ids and names of its elements."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Page(HTMLParser):
 
 
 def broken(site: Path) -> list[str]:
-    """A line for each address that leads nowhere: `PAGE: ADDRESS`."""
+    """Broken links, a line each: `PAGE: ADDRESS`."""
     # The error page is served at any address; its links are absolute.
     pages = {file: Page(file) for file in site.rglob("*.html") if file.name != "404.html"}
     return [

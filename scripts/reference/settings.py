@@ -1,4 +1,4 @@
-"""The settings, from the classes that read them."""
+"""The settings, from their Pydantic classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLES: dict[str, type[RoleSettings]] = {
 
 
 def settings() -> str:
-    """A table for each role: the variable's name, its default and its meaning."""
+    """A table of variables for each role."""
     sections = []
     seen: set[str] = set()
     for title, role in ROLES.items():

@@ -84,7 +84,7 @@ def test_page_is_made_of_the_kept_results_alone(tmp_path: Path) -> None:
     save(Result("update-latency", [missed], ["one note"]), tmp_path)
     kept = load("update-latency", tmp_path)
     assert kept is not None
-    assert not kept.stands
+    assert not kept.reached
     write_page([kept], tmp_path / "benchmarks.md")
     page = (tmp_path / "benchmarks.md").read_text()
     assert "2.75x (2.50–3.00)" in page

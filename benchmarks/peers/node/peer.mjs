@@ -1,5 +1,5 @@
-// The original design, small: a BullMQ job runs the steps, each change is a row's update in
-// Postgres and then a message on Redis, which a tRPC subscription sends on over SSE.
+// The original design in short: a BullMQ job runs the steps. Each change updates a row in Postgres
+// and publishes a message on Redis, which a tRPC subscription streams over SSE.
 import { createInterface } from "node:readline";
 import { randomUUID } from "node:crypto";
 import { initTRPC, tracked } from "@trpc/server";
@@ -15,7 +15,7 @@ const publisher = new Redis(redisUrl);
 const subscriber = new Redis(redisUrl);
 const connection = () => new Redis(redisUrl, { maxRetriesPerRequest: null });
 
-// CLOCK_MONOTONIC, as Python's time.monotonic(), in seconds.
+// CLOCK_MONOTONIC in seconds, like Python's time.monotonic().
 const now = () => Number(process.hrtime.bigint()) / 1e9;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 const channel = (project) => `node:project:${project}`;
@@ -135,7 +135,7 @@ const router = t.router({
 const server = createHTTPServer({ router });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
-// What the bench asks for
+// Requests of the bench
 
 const handlers = {
   async start() {
@@ -167,9 +167,9 @@ const handlers = {
 process.on("SIGTERM", () => process.exit(0));
 console.log(JSON.stringify({ port: server.address().port }));
 for await (const line of createInterface({ input: process.stdin })) {
-  const { do: what, ...given } = JSON.parse(line);
+  const { do: request, ...given } = JSON.parse(line);
   try {
-    console.log(JSON.stringify({ answer: await handlers[what](given) }));
+    console.log(JSON.stringify({ answer: await handlers[request](given) }));
   } catch (error) {
     console.log(JSON.stringify({ error: String(error?.stack ?? error) }));
   }

@@ -1,4 +1,4 @@
-"""DBOS: durable steps in Postgres, and its own streams read by an SSE endpoint."""
+"""DBOS: durable steps in Postgres, and an SSE endpoint that reads its streams."""
 
 # The peer's packages are not in this project's environment.
 # mypy: disable-error-code="import-not-found, untyped-decorator"
@@ -26,14 +26,14 @@ app = FastAPI()
 
 @DBOS.step()
 async def pause(seconds: float) -> str:
-    """Take `seconds`, as a call of another system does."""
+    """Sleep for `seconds`, like a call to another system."""
     await asyncio.sleep(seconds)
     return "done"
 
 
 @DBOS.workflow()
 async def run_all(seconds: float) -> str:
-    """Run the steps, telling of each start and end."""
+    """Run the steps; write each start and end to the stream."""
     for number in range(STEPS):
         step = {"step": f"step_{number}", "status": "running"}
         await DBOS.write_stream_async("steps", step)
@@ -44,7 +44,7 @@ async def run_all(seconds: float) -> str:
 
 @DBOS.workflow()
 async def be_changed() -> None:
-    """Write a mark whenever the bench asks for one."""
+    """Write a mark for each request of the bench."""
     await DBOS.write_stream_async("steps", {"step": "step_0", "status": "running"})
     while True:
         mark, done = await marks.get()
@@ -55,7 +55,7 @@ async def be_changed() -> None:
 
 @app.get("/events/{workflow_id}")
 async def events(workflow_id: str) -> StreamingResponse:
-    """What the workflow writes."""
+    """The events of the workflow's stream."""
 
     async def frames() -> AsyncIterator[str]:
         yield ": hello\n\n"
@@ -66,7 +66,7 @@ async def events(workflow_id: str) -> StreamingResponse:
 
 
 async def start() -> str:
-    """Start the workflow that is changed; the path of its stream."""
+    """Start the workflow `be_changed`; returns the path of its stream."""
     workflow_id = str(uuid4())
     with SetWorkflowID(workflow_id):
         await DBOS.start_workflow_async(be_changed)
@@ -74,14 +74,14 @@ async def start() -> str:
 
 
 async def change(mark: str) -> tuple[float, float]:
-    """When the change was asked for, and committed."""
+    """Make a change; returns the times of the request and the commit."""
     done: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()
     await marks.put((mark, done))
     return await done
 
 
 async def run(projects: int, seconds: float) -> float:
-    """Seconds until that many workflows have ended, all started at once."""
+    """Run `projects` workflows in parallel; returns the seconds until the last has ended."""
     began = time.monotonic()
 
     async def one() -> Any:
@@ -93,7 +93,7 @@ async def run(projects: int, seconds: float) -> float:
 
 
 async def main() -> None:
-    """Serve until the bench is gone."""
+    """Serve until the bench ends."""
     config: DBOSConfig = {
         "name": "bench",
         "system_database_url": os.environ["PEER_DATABASE_URL"],

@@ -1,4 +1,4 @@
-"""Prefect: flows of tasks, against a server of its own."""
+"""Prefect: flows of tasks, with its own server."""
 
 # The peer's packages are not in this project's environment.
 # mypy: disable-error-code="import-not-found, untyped-decorator"
@@ -17,7 +17,7 @@ STEPS = 8
 
 @task
 async def pause(seconds: float) -> str:
-    """Take `seconds`, as a call of another system does."""
+    """Sleep for `seconds`, like a call to another system."""
     await asyncio.sleep(seconds)
     return "done"
 
@@ -31,7 +31,7 @@ async def run_all(seconds: float) -> str:
 
 
 async def run(projects: int, seconds: float) -> float:
-    """Seconds until that many flows have ended, all started at once."""
+    """Run `projects` flows in parallel; returns the seconds until the last has ended."""
     began = time.monotonic()
     await asyncio.gather(*(run_all(seconds) for _ in range(projects)))
     return time.monotonic() - began

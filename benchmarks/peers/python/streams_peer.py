@@ -1,4 +1,4 @@
-"""Temporal's own workflow streams (temporalio.contrib), read by an SSE endpoint."""
+"""Temporal's workflow streams (temporalio.contrib), and an SSE endpoint that reads them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEPS = 8
 
 @workflow.defn
 class Streaming:
-    """Hosts a stream until it is told to stop."""
+    """Hosts a stream; without `seconds` it never ends."""
 
     @workflow.init
     def __init__(self, seconds: float) -> None:
@@ -36,7 +36,7 @@ class Streaming:
 
     @workflow.run
     async def run(self, seconds: float) -> str:
-        """Run the steps, telling of each start and end; with no seconds stay open."""
+        """Run the steps and publish each start and end; without `seconds` only host the stream."""
         steps = self.stream.topic("steps", type=dict)
         if not seconds:
             await workflow.wait_condition(lambda: False)
@@ -52,12 +52,12 @@ class Streaming:
 
 @activity.defn
 async def pause(seconds: float) -> None:
-    """Take `seconds`, as a call of another system does."""
+    """Sleep for `seconds`, like a call to another system."""
     await asyncio.sleep(seconds)
 
 
 class Peer:
-    """What the bench may ask for."""
+    """Handles the requests of the bench."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -65,7 +65,7 @@ class Peer:
         self._clients: list[asyncio.Queue[str]] = []
 
     async def start(self) -> str:
-        """Start the workflow that is changed; the path of its stream."""
+        """Start the workflow that hosts the stream; returns the stream's path."""
         workflow_id = str(uuid4())
         await self._client.start_workflow(Streaming.run, 0.0, id=workflow_id, task_queue=QUEUE)
         self._publisher = WorkflowStreamClient.create(self._client, workflow_id)
@@ -73,7 +73,7 @@ class Peer:
         return f"/events/{workflow_id}"
 
     async def change(self, mark: str) -> tuple[float, float]:
-        """When the change was asked for, and taken by Temporal."""
+        """Publish a change; returns the times of the request and of Temporal's confirmation."""
         assert self._publisher
         asked = time.monotonic()
         topic = self._publisher.topic("steps", type=dict)
@@ -82,7 +82,7 @@ class Peer:
         return asked, time.monotonic()
 
     async def run(self, projects: int, seconds: float) -> float:
-        """Seconds until that many workflows have ended, all started at once."""
+        """Run `projects` workflows in parallel; returns the seconds until the last has ended."""
         began = time.monotonic()
         await asyncio.gather(
             *(
@@ -95,7 +95,7 @@ class Peer:
         return time.monotonic() - began
 
     def app(self) -> FastAPI:
-        """The endpoint."""
+        """The application with the SSE endpoint."""
         app = FastAPI()
 
         @app.get("/events/{workflow_id}")
@@ -105,7 +105,7 @@ class Peer:
         return app
 
     async def _read(self, workflow_id: str) -> None:
-        """Read the stream once for all clients: a workflow takes ten waiting updates, no more."""
+        """Read the stream once for all clients: a workflow accepts at most ten waiting updates."""
         reader = WorkflowStreamClient.create(self._client, workflow_id)
         item: Any
         async for item in reader.subscribe("steps", await reader.get_offset(), result_type=dict):
@@ -122,7 +122,7 @@ class Peer:
 
 
 async def main() -> None:
-    """Serve until the bench is gone."""
+    """Serve until the bench ends."""
     client = await Client.connect(load_settings().temporal_address)
     peer = Peer(client)
     restrictions = SandboxRestrictions.default.with_passthrough_modules("benchmarks", "fastapi")

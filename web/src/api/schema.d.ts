@@ -766,7 +766,7 @@ export interface components {
         };
         /**
          * Scope
-         * @description What a person's token allows; `admin` allows all, on everyone's projects.
+         * @description A permission of a token or sign-in; `admin` allows everything, on all projects.
          * @enum {string}
          */
         Scope: "read" | "create" | "control" | "admin";
