@@ -1,4 +1,4 @@
-"""The worker: runs the workflows and their steps. `python worker.py` is `stepway worker`."""
+"""The worker: runs workflows and steps. `python worker.py` is the same as `stepway worker`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from stepway_tracking.stream.publisher import Publisher, open_redis
 from stepway_tracking.worker.plugin import TrackingPlugin
 
 STEPS_AT_ONCE = 50
-"""Steps that one worker runs at the same time."""
+"""Maximum number of steps that a worker runs in parallel."""
 
 GRACE = timedelta(seconds=10)
-"""What a step that runs at shutdown has left to finish."""
+"""Time that running steps have to finish at shutdown."""
 
 HEARTBEATS = timedelta(seconds=1)
-"""At most one heartbeat a step in this time goes to Temporal; a cancel is heard with the next."""
+"""Minimum time between two heartbeats of a step to Temporal; each also delivers a cancellation."""
 
 RUNNER = ContextFreeSandbox(
     SandboxRestrictions.default.with_passthrough_modules("stepway", "stepway_tracking")
@@ -41,7 +41,7 @@ RUNNER = ContextFreeSandbox(
 
 @asynccontextmanager
 async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
-    """A worker that polls while the context is open."""
+    """A worker that runs while the context is open."""
     async with AsyncExitStack() as stack:
         client = await connect_temporal(settings)
         pool = await open_pool(settings.database_url, max_size=20)

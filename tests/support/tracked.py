@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     import asyncpg
 
     from stepway_tracking.record.changes import NewInitialization, PlannedRow
-    from stepway_tracking.record.store import Publishes, Store
+    from stepway_tracking.record.store import EventPublisher, Store
     from stepway_tracking.worker.interceptor import TrackingInterceptor
     from stepway_tracking.worker.plugin import TrackingPlugin
     from stepway_tracking.worker.recorder import Recorder
@@ -106,7 +106,7 @@ class Tracker:
 
     client: Client
     pool: asyncpg.Pool
-    publisher: Publishes
+    publisher: EventPublisher
     queue: str = field(default_factory=lambda: f"tracked-{uuid4().hex[:8]}")
 
     @asynccontextmanager

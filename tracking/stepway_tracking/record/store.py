@@ -1,4 +1,4 @@
-"""Writing the record: one statement a change, then the nudge to Redis."""
+"""Writes the record: one statement for each write, then its events to Redis."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stepway_tracking.record.changes import Changes, NewInitialization, ProjectC
 from stepway_tracking.record.errors import NameTaken, StartExpired
 from stepway_tracking.record.json_text import to_jsonb
 
-SAID = {"error", "error_stack", "message", "metadata", "sub_steps", "parameters"}
-"""The fields of a change that steps and people fill."""
+REDACTED_FIELDS = {"error", "error_stack", "message", "metadata", "sub_steps", "parameters"}
+"""Fields of a change with text of steps and people; `redact` is applied to them."""
 
 
 Redact = Callable[[Any], Any]
 """Takes secrets out of a JSON value; returns a value of the same shape."""
 
 
-class Publishes(Protocol):
-    """Whoever tells others of what was committed."""
+class EventPublisher(Protocol):
+    """Publishes committed events."""
 
     async def publish(self, project_id: str, messages: list[str]) -> None:
         """Send each event's JSON, in order."""
@@ -32,11 +32,11 @@ class Publishes(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a change.
+    """The outcome of a change.
 
     `said` is `applied`, `repeat` (applied before), `unchanged` (nothing to change), `superseded`
-    (a newer attempt owns the step), `kept` (this activity has completed before; `result` is the
-    base64 of what it returned) or `unknown` (no such project or step).
+    (a newer attempt owns the step), `kept` (this activity has completed before; `result` is its
+    result in base64) or `unknown` (no such project or step).
     """
 
     said: str
@@ -52,14 +52,14 @@ class Store:
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, publisher: Publishes, redact: Redact = lambda value: value
+        self, pool: asyncpg.Pool, publisher: EventPublisher, redact: Redact = lambda value: value
     ) -> None:
         self._pool = pool
         self._publisher = publisher
         self._redact = redact
 
     async def initialize_steps_in_database(self, new: NewInitialization) -> bool:
-        """Insert the project and all its steps, pending, in one batch; False if they were there.
+        """Insert the project and all its steps in one batch; False if they exist already.
 
         Raises NameTaken, or StartExpired after the deadline.
         """
@@ -80,7 +80,7 @@ class Store:
         return bool(row["said"] == "planned")
 
     async def record(self, changes: Changes) -> list[Outcome]:
-        """Apply the changes in one transaction and tell others; one outcome a change."""
+        """Apply the changes in one transaction and publish their events; one outcome per change."""
         row = await self._pool.fetchrow(
             "SELECT outcomes, messages FROM stepway_record_v2($1, $2::jsonb)",
             UUID(changes.project_id),
@@ -90,13 +90,13 @@ class Store:
         return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
 
     async def update_step_status(self, project_id: str, change: StepChange) -> Outcome:
-        """Change one step: `started`, `completed`, `skipped`, `retried`, ..."""
+        """Make one change of a step: `started`, `completed`, `skipped`, `retried`, ..."""
         return (await self.record(Changes(project_id, [change])))[0]
 
     async def update_progress(
         self, project_id: str, change: StepChange, progress: int, message: str = ""
     ) -> Outcome:
-        """Record how far a running step is, 0 to 100."""
+        """Record the progress of a running step in percent."""
         return await self.update_step_status(
             project_id, _with(change, action="progressed", progress=progress, message=message)
         )
@@ -104,18 +104,21 @@ class Store:
     async def mark_step_failed(
         self, project_id: str, change: StepChange, error: str, error_stack: str | None = None
     ) -> Outcome:
-        """Record that a step has failed for good, with its error and stack."""
+        """Record the final failure of a step, with its error and stack."""
         return await self.update_step_status(
             project_id, _with(change, action="failed", error=error, error_stack=error_stack)
         )
 
     async def update_project(self, project_id: str, change: ProjectChange) -> Outcome:
-        """Change the project itself."""
+        """Make one change of a project."""
         return (await self.record(Changes(project_id, project=change)))[0]
 
     def _redacted(self, row: dict[str, Any]) -> dict[str, Any]:
         # `result` belongs to the payload codec, and the other fields are ids.
-        return {name: self._redact(value) if name in SAID else value for name, value in row.items()}
+        return {
+            name: self._redact(value) if name in REDACTED_FIELDS else value
+            for name, value in row.items()
+        }
 
 
 def _with(change: StepChange, **fields: Any) -> StepChange:

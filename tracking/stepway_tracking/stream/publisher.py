@@ -1,4 +1,4 @@
-"""Telling others, after the commit: the nudge on Redis, which may be lost at any time."""
+"""Publishes events on Redis after their commit. Redis may lose some of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def channel(project_id: UUID | str) -> str:
 
 
 def open_redis(url: str) -> Redis:
-    """A client that gives up on a silent server within a second or two."""
+    """A client with timeouts: 1 s to connect, 2 s for a response."""
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
 
 

@@ -1,11 +1,11 @@
-"""Stepway's record for any workflow: a Temporal plugin for workers that run marked activities.
+"""Records the steps of any workflow: a Temporal plugin for workers that run marked activities.
 
     async with open_tracking(database_url, redis_url) as tracking:
         async with Worker(client, ..., plugins=[tracking]):
             ...
 
-In workflow code `WorkflowRecord` (stepway_tracking.workflow.recording) writes the plan and the
-end. Activities that are started within `tracked` (stepway_tracking.workflow.marks) are steps.
+In workflow code, `WorkflowRecord` (stepway_tracking.workflow.recording) writes the plan and the
+end. Activities that start within `tracked` (stepway_tracking.workflow.marks) are steps.
 docs/examples/tracking is a complete example.
 """
 
@@ -33,18 +33,18 @@ logger = logging.getLogger(__name__)
 
 
 class TrackingPlugin(SimplePlugin):
-    """Gives a worker the interceptor and the activities that write the record.
+    """Adds to a worker the interceptor and the activities that write the record.
 
-    Give it to a worker, or to the client of all workers, but not to both. Its interceptor runs
-    outside the worker's own interceptors, so they see an activity's result first.
+    Pass it to a worker or to its client, but not to both. Its interceptor is the outermost, so the
+    worker's other interceptors see an activity's result first.
     """
 
     def __init__(self, store: Store) -> None:
-        super().__init__("stepway.tracking", workflow_runner=_let_through)
+        super().__init__("stepway.tracking", workflow_runner=_passed_through)
         self._store = store
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Add what records steps."""
+        """Add the interceptor and the activities."""
         config = super().configure_worker(config)
         client = config["client"]
         interceptor = TrackingInterceptor(self._store, client.data_converter)
@@ -63,10 +63,10 @@ async def open_tracking(
     connections: int = 10,
     redact: Redact = lambda value: value,
 ) -> AsyncIterator[TrackingPlugin]:
-    """A plugin on a migrated database and a Redis, for as long as the context is open.
+    """A plugin that uses a migrated database and a Redis while the context is open.
 
-    `redact` takes secrets out of every JSON value before it is recorded. Raises SchemaError, which
-    says what to run, where the tables are missing or are those of another version.
+    `redact` removes secrets from each JSON value before it is recorded. Raises SchemaError, with
+    the command to run, if the tables are missing or do not match this version.
     """
     async with AsyncExitStack() as stack:
         pool = await open_pool(database_url, max_size=connections)
@@ -81,15 +81,15 @@ async def _require_schema(pool: asyncpg.Pool) -> None:
     try:
         problem = await schema_problem(pool)
     except UNREACHABLE as error:
-        # A worker may start before Postgres does: steps wait for it.
-        logger.warning("the schema is not checked, Postgres is out of reach: %r", error)
+        # A worker may start before Postgres; its steps wait.
+        logger.warning("Postgres is unreachable; the schema is not checked: %r", error)
         return
     if problem:
         raise SchemaError(problem)
 
 
-def _let_through(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """The sandbox does not reload this library for each workflow."""
+def _passed_through(runner: WorkflowRunner | None) -> WorkflowRunner:
+    """Let the sandbox pass this library through, instead of loading it for each workflow."""
     runner = runner or SandboxedWorkflowRunner()
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner

@@ -1,4 +1,4 @@
-"""The activities through which workflows write the record."""
+"""The activities that write the record for workflows."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from stepway_tracking.workflow.recording import PLAN, RECORD, REQUEST_CANCEL
 
 
 class Recorder:
-    """Local activities; each may run more than once and is applied once."""
+    """Local activities. Each may run more than once; its changes are applied once."""
 
     def __init__(self, store: Store, client: Client) -> None:
         self._store = store
         self._client = client
 
     def activities(self) -> Sequence[Callable[..., Any]]:
-        """What to register with a worker."""
+        """The activities to register with a worker."""
         return [self.plan, self.record, self.request_cancel]
 
     @activity.defn(name=PLAN)
     async def plan(self, new: NewInitialization) -> bool:
         """Insert a project and its steps. Raises ApplicationError (NameTaken, StartExpired)."""
-        with _for_good(NameTaken, StartExpired):
+        with _non_retryable(NameTaken, StartExpired):
             return await self._store.initialize_steps_in_database(new)
 
     @activity.defn(name=RECORD)
     async def record(self, changes: dict[str, Any]) -> list[str]:
-        """Apply `Changes`, as JSON, and tell others; what came of each."""
-        with _for_good():
+        """Apply `Changes` (as JSON) and publish the events; returns the `said` of each outcome."""
+        with _non_retryable():
             return [outcome.said for outcome in await self._store.record(Changes.of(changes))]
 
     @activity.defn(name=REQUEST_CANCEL)
     async def request_cancel(self, workflow_id: str) -> None:
-        """Ask Temporal to cancel the run of a workflow that calls this, and no later one."""
+        """Ask Temporal to cancel the calling run of the workflow, but no later run."""
         run_id = activity.info().workflow_run_id
         await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
 
 
 @contextmanager
-def _for_good(*kinds: type[Exception]) -> Iterator[None]:
-    """What trying again could not help ends the activity at once."""
+def _non_retryable(*kinds: type[Exception]) -> Iterator[None]:
+    """Raise errors that a retry cannot fix as non-retryable ApplicationErrors."""
     try:
         yield
     except (*kinds, *REFUSED, ValueError) as error:

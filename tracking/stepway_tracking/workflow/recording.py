@@ -1,4 +1,4 @@
-"""The record as workflow code writes it: local activities, fenced by the server's time."""
+"""Writes the record from workflow code, by local activities. The fence is the workflow's time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _RETRIES = RetryPolicy(maximum_interval=timedelta(seconds=5))
 
 
 class WorkflowRecord:
-    """What a workflow writes itself: the plan, and what no activity's interceptor can see.
+    """Writes the plan of a workflow, and changes that no activity's interceptor can see.
 
-    A change is applied once in a run by its `change_id`, which says what it is: a workflow task
-    that is tried again may record in another order, so a mere number would not do.
+    A change is applied once in a run, by its `change_id`. The id must describe the change: a
+    retried workflow task may write in another order, so a counter would not identify it.
     """
 
     def __init__(self, project_id: str) -> None:
@@ -42,7 +42,7 @@ class WorkflowRecord:
         )
 
     async def write(self, *steps: StepChange, project: ProjectChange | None = None) -> None:
-        """Record changes in one transaction; waits for as long as Postgres is out of reach."""
+        """Record changes in one transaction; waits while Postgres is unreachable."""
         now = workflow.now().isoformat()
         run_id = workflow.info().run_id
         changes = Changes(
@@ -50,14 +50,14 @@ class WorkflowRecord:
             [_stamped(step, now, run_id) for step in steps],
             project and replace(_stamped(project, now, run_id), run_id=run_id),
         )
-        # In the order in which the workflow came to them, also where it does not wait.
+        # Keep the order of the calls, even if the workflow does not wait for each.
         async with self._one_by_one:
             await workflow.execute_local_activity(
                 RECORD, changes, start_to_close_timeout=_PATIENCE, retry_policy=_RETRIES
             )
 
     async def request_cancel(self) -> None:
-        """Have Temporal cancel this run from outside, so that it closes as Cancelled."""
+        """Ask Temporal to cancel this run, so that it closes as Cancelled."""
         await workflow.execute_local_activity(
             REQUEST_CANCEL,
             workflow.info().workflow_id,
