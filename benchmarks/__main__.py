@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks import results
-from benchmarks.quiet import wait_until_quiet
+from benchmarks.idle import wait_until_idle
 from benchmarks.report import summary, write_page
 from benchmarks.results import Result
 from benchmarks.scale import write_scale
@@ -46,7 +46,7 @@ async def run_bench(name: str, quick: bool) -> Result:
     print(f"{name} …", file=sys.stderr, flush=True)
     began = time.monotonic()
     async with asyncio.timeout(LONGEST), on_stage(quick) as stage:
-        stage.notes.extend(wait_until_quiet(quick))
+        stage.notes.extend(wait_until_idle(quick))
         comparisons = await module.run(stage)
     return Result(
         name,

@@ -36,7 +36,7 @@ class Watched:
         began = await self.change(mark)
         return [at - began for at in await self.watchers.ask("received", count=self.clients)]
 
-    async def deliver_briefly(self) -> None:
+    async def deliver_and_wait(self) -> None:
         """Make a change and wait until all clients have received it."""
         mark = next(MARKS)
         await self.watchers.ask("expect", mark=mark)

@@ -41,15 +41,15 @@ class ApiSettings(WorkerSettings):
     )
     readers: Words = Field(
         default_factory=lambda: ["owner"],
-        description="Who may read a project: `owner`, `everyone`, or names of people and groups.",
+        description="Readers of a project: `owner`, `everyone`, or names of people and groups.",
     )
     controllers: Words = Field(
         default_factory=lambda: ["owner"],
-        description="Who may control a project, and therefore read it; the same names.",
+        description="Controllers of a project, who may also read it; the same names.",
     )
     admins: Words = Field(
         default_factory=list,
-        description="People and groups of the OpenID provider who are administrators.",
+        description="Administrators: people and groups of the OpenID provider.",
     )
     cors_origins: Words = Field(
         default_factory=list,

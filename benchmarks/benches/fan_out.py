@@ -79,7 +79,7 @@ async def _cost(server: Child, side: Watched, changes: int) -> Metrics:
     await asyncio.sleep(SETTLE)
     before = server.cpu_seconds()
     for _ in range(changes):
-        await side.deliver_briefly()
+        await side.deliver_and_wait()
     # The kernel counts CPU time in units of 10 ms, so a small run may show 0.
     return {"rate": changes * side.clients / max(server.cpu_seconds() - before, 0.01)}
 

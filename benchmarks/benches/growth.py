@@ -12,8 +12,8 @@ from uuid import UUID
 import asyncpg
 
 from benchmarks.measure import Comparison, Metrics, Target, interleave, percentile
+from benchmarks.null_publisher import NullPublisher
 from benchmarks.stage import Stage
-from benchmarks.untold import Untold
 from stepway.migrations.upgrade import upgrade_database
 from stepway_tracking.postgres import open_pool
 from stepway_tracking.queries.reader import Reader
@@ -151,7 +151,7 @@ def _some(database: Database) -> list[str]:
 
 
 async def _writes(database: Database) -> Metrics:
-    store = Store(database.pool, Untold())
+    store = Store(database.pool, NullPublisher())
     took = []
     for project in _some(database):
         change = StepChange("step_3", "started", FENCE, run_id="again", activity_id="1", attempt=1)

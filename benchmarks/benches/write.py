@@ -11,8 +11,8 @@ from uuid import UUID
 
 from benchmarks.initializations import new_rows
 from benchmarks.measure import Comparison, Metrics, Target, interleave
+from benchmarks.null_publisher import NullPublisher
 from benchmarks.stage import Stage
-from benchmarks.untold import Untold
 from stepway_tracking.record.changes import StepChange
 from stepway_tracking.record.store import Store
 
@@ -41,7 +41,7 @@ SELECT * FROM stepway_record_v2(
 
 async def run(stage: Stage) -> list[Comparison]:
     """Compare changes per second."""
-    store = Store(stage.pool, Untold())
+    store = Store(stage.pool, NullPublisher())
     for number in range(CLIENTS * PROJECTS + PROJECTS + 1):
         await store.initialize_steps_in_database(new_rows(str(UUID(int=number))))
     seconds = stage.sized(5, 1)

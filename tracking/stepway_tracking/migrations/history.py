@@ -112,7 +112,7 @@ def refuse_foreign(tables: Collection[str]) -> None:
     if tables:
         raise SchemaError(
             f"the database already has tables that Stepway did not create: "
-            f"{', '.join(sorted(tables))}. Give Stepway a database of its own"
+            f"{', '.join(sorted(tables))}. Give Stepway its own database"
         )
 
 

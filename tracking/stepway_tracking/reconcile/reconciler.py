@@ -111,9 +111,9 @@ class Reconciler:
             if closed is None:
                 return False
             changes = closing_changes(project, closed)
-            said = [outcome.said for outcome in await self._store.record(changes)]
-            log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(said))
-            return said[-1] == "applied"
+            outcomes = [outcome.said for outcome in await self._store.record(changes)]
+            log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(outcomes))
+            return outcomes[-1] == "applied"
 
     async def _closed_run(self, project: StalledProject) -> ClosedRun | None:
         handle = self._client.get_workflow_handle(project.workflow_id)
@@ -142,9 +142,9 @@ class Reconciler:
             event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
         )
         async for event in events:
-            said = event.workflow_execution_terminated_event_attributes
-            by = f" by {said.identity}" if said.identity else ""
-            return f"{text}{by}: {said.reason or 'no reason given'}."
+            terminated = event.workflow_execution_terminated_event_attributes
+            by = f" by {terminated.identity}" if terminated.identity else ""
+            return f"{text}{by}: {terminated.reason or 'no reason given'}."
         return f"{text}."
 
 

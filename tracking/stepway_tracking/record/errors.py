@@ -45,7 +45,7 @@ class StepUnknown(StepwayError):
 
 
 class Refused(StepwayError):
-    """The request is not possible in the present state; the text says why and what is."""
+    """The request is not possible in the present state; the text says why, and what is."""
 
 
 class NotConfirmed(StepwayError):

@@ -38,7 +38,7 @@ class RedisSubscriber:
         on_message: Callable[[str, bytes], None],
         on_connected: Callable[[], None],
     ) -> None:
-        # If the client reconnected by itself, nobody would know that messages may have been lost.
+        # If the client reconnected by itself, lost messages would not be noticed.
         once = Retry(NoBackoff(), 0)
         self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=once)
         self._options = options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class Untold:
+class NullPublisher:
     """A publisher that does nothing."""
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:

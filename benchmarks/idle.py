@@ -12,7 +12,7 @@ BUSY = 0.15
 PATIENCE = 15.0
 
 
-def wait_until_quiet(quick: bool) -> list[str]:
+def wait_until_idle(quick: bool) -> list[str]:
     """Wait up to PATIENCE seconds until the cores are idle; returns a note if they are not."""
     end = time.monotonic() + (1.0 if quick else PATIENCE)
     busy = 1.0
