@@ -1,4 +1,4 @@
-"""The built-in steps, wired to what they need."""
+"""Creates the built-in steps with their dependencies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 
 
 def step_activities(resources: Resources) -> Sequence[StepActivity]:
-    """Every built-in step and undo."""
+    """Return the activities of all built-in steps and their undo activities."""
     data_dir = resources.settings.data_dir
     repository = RepositorySteps(data_dir)
     environments = EnvironmentSteps(resources.engine)

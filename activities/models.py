@@ -1,4 +1,4 @@
-"""The rows that steps make for a project."""
+"""Tables of the objects that steps create for a project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepway_tracking.record.models import Base
 
 
 class Environment(Base):
-    """An environment that a project is deployed to, and how many must approve a deployment."""
+    """An environment that a project is deployed to. A deployment needs this many `approvals`."""
 
     __tablename__ = "environments"
     __table_args__ = (
@@ -28,7 +28,7 @@ class Environment(Base):
 
 
 class Repository(Base):
-    """A git repository of a project, and the commit that its template came in with."""
+    """A Git repository of a project; `commit` is the one that added the template."""
 
     __tablename__ = "repositories"
     __table_args__ = (UniqueConstraint("project_id", "name"),)

@@ -1,4 +1,4 @@
-"""The project a step works for, and where what belongs to it is kept."""
+"""A step's project, and the paths and IDs of the project's objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 @dataclass(frozen=True)
 class ProjectRef:
-    """What every step is told about its project; `id` is a UUID."""
+    """The project, in the input of every step; `id` is a UUID."""
 
     id: str
     name: str
@@ -23,22 +23,25 @@ class ProjectRef:
 
 
 def repository_path(data_dir: Path, project: ProjectRef) -> Path:
-    """The project's bare repository. Raises step_error for names that are no folder names."""
+    """Return the path of the project's bare repository.
+
+    Raises step_error if a name is not a valid folder name.
+    """
     return data_dir / "repositories" / _segment(project.owner) / f"{_segment(project.name)}.git"
 
 
 def working_tree_path(data_dir: Path, project: ProjectRef) -> Path:
-    """The folder that the project's commands run in."""
+    """Return the folder in which the project's commands run."""
     return data_dir / "work" / str(UUID(project.id))
 
 
 def manifests_path(project: ProjectRef) -> str:
-    """The project's folder in the gitops repository."""
+    """Return the project's folder in the GitOps repository. Raises as `repository_path`."""
     return f"projects/{_segment(project.owner)}/{_segment(project.name)}"
 
 
 def object_id(project: ProjectRef, kind: str, name: str) -> UUID:
-    """The id of something the project has one of: the same at every attempt."""
+    """Return the ID of the project's object of that kind and name: the same in every attempt."""
     return uuid5(UUID(project.id), f"{kind}:{name}")
 
 

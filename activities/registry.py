@@ -1,6 +1,6 @@
-"""Which steps a worker can run: the built-in ones and those of STEPWAY_STEP_MODULES.
+"""Loads the steps of a worker: the built-in ones and those of STEPWAY_STEP_MODULES.
 
-A module offers `step_activities(resources)`, which returns its activities, bound to what they need.
+A module must define `step_activities(resources)`, which returns its activities.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ StepActivity = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Resources:
-    """What steps are built from."""
+    """Settings and connections for steps."""
 
     settings: WorkerSettings
     engine: AsyncEngine
 
     @property
     def credentials(self) -> Credentials:
-        """Where a step finds a secret by its name, inside its attempt."""
+        """The credentials, for use within an attempt."""
         vault = Vault(self.engine, open_keyring(self.settings.keys))
         return Credentials(self.settings.data_dir / "repositories", vault)
 
 
 def load_steps(resources: Resources) -> dict[str, StepActivity]:
-    """The activities of the built-in steps and of STEPWAY_STEP_MODULES, by activity type.
+    """Return the activities of all steps by activity type.
 
-    Raises SettingsError when a module cannot be used, or brings a type that is there already.
+    Raises SettingsError if a module cannot be used or defines an activity type again.
     """
     settings = resources.settings
     if settings.step_modules:
@@ -59,7 +59,7 @@ def load_steps(resources: Resources) -> dict[str, StepActivity]:
 
 
 def _look_in(*folders: Path) -> None:
-    """Let Python find modules in these folders first, in their order."""
+    """Put these folders first in Python's search path, in this order. Raises SettingsError."""
     for folder in folders:
         if not folder.is_dir():
             raise SettingsError(f"STEPWAY_STEP_PATH: {folder} is not a folder")

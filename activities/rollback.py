@@ -1,4 +1,4 @@
-"""What an undo reports: what it took away, or why something was left behind."""
+"""Results and errors of undo activities."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stepway_tracking.record.errors import step_error
 
 @dataclass(frozen=True)
 class Removed:
-    """What an undo has taken away; empty when there was nothing left to take."""
+    """The result of an undo: names of the removed objects; empty if none was left."""
 
     removed: list[str] = field(default_factory=list)
 
 
 def left_behind(what: str, reason: str) -> ApplicationError:
-    """The error of an undo that refuses, because a person changed what it would take away."""
+    """Return the error for an object that an undo keeps because it was changed by someone else."""
     return step_error(
         f"{what} was kept: {reason}",
         remedy="Check it, and remove it manually if it is no longer needed.",

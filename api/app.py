@@ -1,4 +1,4 @@
-"""The HTTP application, wired."""
+"""Builds the FastAPI application."""
 
 from __future__ import annotations
 
@@ -56,15 +56,19 @@ def create_app(
     known_steps: KnownSteps | None = None,
     hub_options: HubOptions | None = None,
 ) -> FastAPI:
-    """The API and the page. With `known_steps` every blueprint's arguments are checked too."""
+    """Create the application that serves the API and the page.
+
+    `known_steps` maps activity types to their input types; with it, the arguments in blueprints
+    are checked as well.
+    """
     check_rules(ROUTERS)
-    counted = Metrics()
+    app_metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_resources(settings, known_steps, hub_options) as resources:
             app.state.resources = resources
-            counted.watch(resources.hub)
+            app_metrics.watch(resources.hub)
             yield
 
     app = Application(
@@ -75,10 +79,10 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.metrics = counted
+    app.state.metrics = app_metrics
     app.add_middleware(SizeLimit)
     app.add_middleware(Cors, settings=settings)
-    app.add_middleware(Requests, metrics=counted)
+    app.add_middleware(Requests, metrics=app_metrics)
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router, max_body_size=REQUEST_BYTES)

@@ -1,6 +1,6 @@
-"""What routes ask for by type: the shared resources, and parts of a request already checked.
+"""Dependencies of the routes: shared resources and validated parts of the request.
 
-All are coroutines, since FastAPI runs a plain function on a thread of its own.
+All are coroutines: FastAPI would run a synchronous function in a thread pool.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ T = TypeVar("T")
 
 
 async def resources(request: Request) -> AppResources:
-    """The resources of this application."""
     found: AppResources = request.app.state.resources
     return found
 
 
 def storable(text: str) -> str:
-    """The text, which Postgres can store. Raises ValueError."""
+    """Return the text if Postgres can store it. Raises ValueError otherwise."""
     if problem := unstorable(text):
         raise ValueError(problem)
     return text
@@ -44,9 +43,9 @@ async def last_event_id(
         str | None, Query(description="Same as Last-Event-ID, for clients that cannot set it.")
     ] = None,
 ) -> int | None:
-    """The version that a client of the stream has seen, None when it is new.
+    """Return the version that the client has seen, or None for a new client.
 
-    Raises InputInvalid (400) for what is not a version.
+    Raises InputInvalid (400) if the value is not a decimal integer.
     """
     given, where = (header, "Last-Event-ID") if header is not None else (after, "after")
     if given is None:
@@ -57,36 +56,36 @@ async def last_event_id(
     return int(given) if len(given) < 20 else MAX_VERSION
 
 
-def known(found: T | None, project_id: UUID) -> T:
-    """What was found of a project. Raises ProjectUnknown for None."""
+def require_project(found: T | None, project_id: UUID) -> T:
+    """Return `found`. Raises ProjectUnknown (404) if it is None."""
     if found is None:
         raise ProjectUnknown(f"Project {project_id} not found.")
     return found
 
 
 def json_response(body: bytes, *, status: int = 200) -> Response:
-    """JSON that Postgres built, passed on as it is."""
+    """Respond with JSON text that Postgres built."""
     return Response(body, status, media_type="application/json")
 
 
 async def admission(request: Request) -> Admission:
-    """How the sender was let in."""
+    """Return the admission that the guard stored for this request."""
     found: Admission = request.state.admission
     return found
 
 
-async def asker(request: Request) -> Person:
-    """Who asks; without sign-in everybody on this machine is one person."""
+async def caller(request: Request) -> Person:
+    """Return the signed-in person, or LOCAL if sign-in is off."""
     return (await admission(request)).person
 
 
 async def actor(request: Request) -> str:
-    """The name of who asks, for the record."""
+    """Return the caller's name, which the record keeps."""
     return (await admission(request)).person.name
 
 
 Admitted = Annotated[Admission, Depends(admission)]
-Asker = Annotated[Person, Depends(asker)]
+Caller = Annotated[Person, Depends(caller)]
 Actor = Annotated[str, Depends(actor)]
 Resources = Annotated[AppResources, Depends(resources)]
 LastEventId = Annotated[int | None, Depends(last_event_id)]

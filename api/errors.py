@@ -1,4 +1,4 @@
-"""Which error becomes which answer: RFC 9457 problems, decided in this one place."""
+"""Maps exceptions to HTTP responses: problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     Undecipherable: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""Errors whose own text is meant for people."""
+"""Statuses of the errors whose message becomes the `detail` of the response."""
 
-_AWAY = {
+_UNAVAILABLE = {
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
@@ -60,7 +60,7 @@ Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
 class InputInvalid(Exception):
-    """Input that is not accepted: a status, a sentence, and each part of the input it names."""
+    """Invalid input. `errors` holds a dict with name, pointer and detail for each invalid part."""
 
     def __init__(
         self, status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
@@ -73,7 +73,7 @@ class InputInvalid(Exception):
 def problem(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> JSONResponse:
-    """The answer that says what was wrong; `more` are further members of the problem."""
+    """Build a problem response; `more` are additional members of the problem."""
     status = HTTPStatus(status)
     body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
     body |= {name: value for name, value in more.items() if value}
@@ -85,7 +85,7 @@ def problem(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error of this application a problem."""
+    """Register the handlers that turn every exception into a problem response."""
     handlers: dict[Any, Handler] = {
         InputInvalid: _input_invalid,
         Refusal: _refused,
@@ -94,13 +94,13 @@ def add_error_handlers(app: FastAPI) -> None:
         ParametersInvalid: _bad_parameters,
         BlueprintUnknown: _blueprint_unknown,
         RPCError: _temporal,
-        WorkflowUpdateRPCTimeoutOrCancelledError: _temporal_away,
+        WorkflowUpdateRPCTimeoutOrCancelledError: _temporal_unavailable,
         RuntimeError: _maybe_temporal,
         DBAPIError: _database,
         Exception: _unexpected,
     }
-    handlers |= dict.fromkeys(STATUSES, _known)
-    handlers |= dict.fromkeys(UNREACHABLE, _postgres_away)
+    handlers |= dict.fromkeys(STATUSES, _mapped)
+    handlers |= dict.fromkeys(UNREACHABLE, _postgres_unavailable)
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
 
@@ -113,15 +113,16 @@ async def _refused(request: Request, error: Refusal) -> Response:
     return problem(error.status, str(error), headers=error.headers)
 
 
-async def _known(request: Request, error: Exception) -> Response:
+async def _mapped(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
     return problem(status, str(error) or status.description)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
-    plain = error.detail == status.phrase
-    detail = f"{request.method} {request.url.path}: {status.description}" if plain else error.detail
+    detail = error.detail
+    if detail == status.phrase:
+        detail = f"{request.method} {request.url.path}: {status.description}"
     return problem(status, detail, headers=error.headers)
 
 
@@ -133,7 +134,9 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 
 def _invalid_part(part: Mapping[str, Any]) -> dict[str, str]:
-    """One complaint of pydantic's; a place in the body is a JSON pointer into it."""
+    """Convert one pydantic error. `pointer` is a JSON pointer into the body, or starts with the
+    part of the request: `/query/limit`.
+    """
     where, *path = part["loc"]
     names = [str(name) for name in path if part["type"] != "json_invalid"]
     inside = "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
@@ -158,41 +161,42 @@ def _invalid_parameter(error: ParameterError) -> dict[str, str]:
 
 
 async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Response:
-    """Nothing at that address, or one wrong field of what was sent."""
+    """404 if the URL names the blueprint, 422 if the body does."""
     if request.method == "GET":
         return problem(HTTPStatus.NOT_FOUND, str(error))
     wrong = {"name": "blueprint", "pointer": "/blueprint", "detail": str(error)}
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=[wrong])
 
 
-async def _postgres_away(request: Request, error: Exception) -> Response:
+async def _postgres_unavailable(request: Request, error: Exception) -> Response:
     logger.warning("Postgres is unavailable for %s: %r", request.url.path, error)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again.")
 
 
 async def _database(request: Request, error: DBAPIError) -> Response:
     lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    return await (_postgres_away if lost else _unexpected)(request, error)
+    return await (_postgres_unavailable if lost else _unexpected)(request, error)
 
 
 async def _temporal(request: Request, error: RPCError) -> Response:
-    return await (_temporal_away if error.status in _AWAY else _unexpected)(request, error)
+    unavailable = error.status in _UNAVAILABLE
+    return await (_temporal_unavailable if unavailable else _unexpected)(request, error)
 
 
-async def _temporal_away(request: Request, error: Exception) -> Response:
+async def _temporal_unavailable(request: Request, error: Exception) -> Response:
     logger.warning("Temporal did not answer for %s: %s", request.url.path, error)
     detail = "Temporal or all workers are unavailable; try again."
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
 
 async def _maybe_temporal(request: Request, error: RuntimeError) -> Response:
-    # A client that connects when first used says so with a plain RuntimeError.
-    away = str(error).startswith("Failed client connect")
-    return await (_temporal_away if away else _unexpected)(request, error)
+    # A lazy Temporal client raises a bare RuntimeError if it cannot connect.
+    unavailable = str(error).startswith("Failed client connect")
+    return await (_temporal_unavailable if unavailable else _unexpected)(request, error)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """A fault of ours: the log has the reason, the answer only what finds it there."""
+    """Respond 500 with the correlation ID only; the log has the cause under that ID."""
     number = correlation_id(request.scope)
     logger.error("%s %s failed [%s]", request.method, request.url.path, number, exc_info=error)
     detail = f"Something went wrong on our side. Quote {number} when reporting it."

@@ -1,4 +1,4 @@
-"""OpenAPI: every error of every route is documented as the problem that it is."""
+"""Documents the error responses of all routes as problems (RFC 9457) in OpenAPI."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SIGN_INS: dict[str, dict[str, Any]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "A Stepway token or a JWT."},
     "session": {"type": "apiKey", "in": "cookie", "name": "__Host-stepway"},
 }
-"""How to sign in, where the deployment asks for it."""
+"""Security schemes; they apply to deployments with sign-in."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may answer with problems of these statuses."""
+    """Return the `responses` of a route that may respond with problems of these statuses."""
     return {
         status: {"description": HTTPStatus(status).phrase, "content": _CONTENT}
         for status in statuses
@@ -29,7 +29,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def document_problems(app: FastAPI) -> None:
-    """Make the schema name problems where FastAPI names an error shape of its own."""
+    """Replace FastAPI's validation error schemas with `Problem`."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the API works with, opened once for the life of the process."""
+"""Resources that the API shares between requests; opened once per process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from stepway_tracking.stream.options import HubOptions
 
 @dataclass(frozen=True)
 class AppResources:
-    """Clients and readers that the routes share; `app.state.resources` holds them."""
+    """Clients and readers that the routes share, in `app.state.resources`."""
 
     settings: ApiSettings
     catalog: Catalog
@@ -58,10 +58,10 @@ async def open_resources(
     known_steps: KnownSteps | None = None,
     hub_options: HubOptions | None = None,
 ) -> AsyncIterator[AppResources]:
-    """Open everything, and close it in reverse order.
+    """Open all resources; close them in reverse order when the context ends.
 
-    No server needs to be there: Postgres and Temporal are connected to when first used, Redis in
-    the background. Raises BlueprintError for a blueprint that cannot be used.
+    No server has to be reachable: Postgres and Temporal are connected on first use, Redis in the
+    background. Raises BlueprintError for an invalid blueprint.
     """
     catalog = Catalog.load(settings.blueprints, known_steps)
     async with AsyncExitStack() as stack:

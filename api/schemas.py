@@ -1,7 +1,7 @@
-"""What the API's answers look like; OpenAPI is made from these.
+"""Response schemas, for OpenAPI.
 
-Postgres builds the bodies itself, with these very names, so that most of them pass through as
-they are. Times are ISO 8601 with offset, durations milliseconds, progress 0 to 100.
+Postgres builds most bodies as JSON with the same field names; the API passes them on without
+parsing. Times are ISO 8601 with offset, durations are milliseconds, progress is 0 to 100.
 """
 
 from datetime import datetime
@@ -19,10 +19,10 @@ from stepway_tracking.record.facts import (
 
 
 class InvalidPart(BaseModel):
-    """One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+    """One invalid part of the input; `pointer` is a JSON pointer to it.
 
-    For a parameter, `code` is the keyword of the JSON Schema that refused it, `fixed` where it
-    cannot be changed any more, or `secret`; `expected` is the keyword's value.
+    For a parameter, `code` is the JSON Schema keyword that failed, `fixed` if the parameter can no
+    longer be changed, or `secret`; `expected` is the value of that keyword.
     """
 
     name: str
@@ -33,7 +33,7 @@ class InvalidPart(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error, RFC 9457."""
+    """An error (RFC 9457)."""
 
     type: str = "about:blank"
     title: str
@@ -44,7 +44,7 @@ class Problem(BaseModel):
 
 
 class Project(BaseModel):
-    """A project and how far its initialization is."""
+    """A project and the progress of its initialization."""
 
     id: UUID
     name: str
@@ -65,7 +65,7 @@ class Project(BaseModel):
 
 
 class Step(BaseModel):
-    """A step, or a part of one, of an initialization."""
+    """A step or sub-step of an initialization."""
 
     id: UUID
     project_id: UUID
@@ -93,7 +93,7 @@ class Step(BaseModel):
 
 
 class Initialization(BaseModel):
-    """A project, its steps in order and its progress, all at one version."""
+    """A project, its steps in order and its progress, at one version."""
 
     project: Project
     steps: list[Step]
@@ -102,7 +102,7 @@ class Initialization(BaseModel):
 
 
 class ProjectPage(BaseModel):
-    """Projects, newest first; `next_cursor` leads to the older ones."""
+    """Projects, newest first; pass `next_cursor` as `cursor` to get the next page."""
 
     items: list[Project]
     next_cursor: str | None
@@ -126,7 +126,7 @@ class Attempt(BaseModel):
 
 
 class ExistingObject(BaseModel):
-    """Something that a step has made and that is still there: `what` as the step told it."""
+    """An object that a step created and that still exists; `what` is the step's own metadata."""
 
     step: str
     display_name: str
@@ -134,7 +134,7 @@ class ExistingObject(BaseModel):
 
 
 class RetryPreview(BaseModel):
-    """What a retry would run, which completed steps it would keep, and what exists already."""
+    """The steps that a retry would run or keep, and the objects that already exist."""
 
     runs: list[str]
     keeps: list[str]
@@ -142,7 +142,7 @@ class RetryPreview(BaseModel):
 
 
 class HistoryEvent(BaseModel):
-    """What happened, when, and by whom."""
+    """An event: its action, time and actor."""
 
     project_id: UUID
     version: int
@@ -155,14 +155,14 @@ class HistoryEvent(BaseModel):
 
 
 class HistoryPage(BaseModel):
-    """Events in order; `next_after` is null when none follow."""
+    """Events in order; `next_after` is null on the last page."""
 
     items: list[HistoryEvent]
     next_after: int | None
 
 
 class StepStatistics(BaseModel):
-    """How long a step takes, in milliseconds; null where none has completed."""
+    """Durations of a step in milliseconds; null if no run has completed."""
 
     step: str
     blueprint: str
@@ -176,7 +176,7 @@ class StepStatistics(BaseModel):
 
 
 class BlueprintStep(BaseModel):
-    """A step as its blueprint describes it."""
+    """A step of a blueprint."""
 
     step: str
     display_name: dict[str, str]
@@ -189,7 +189,7 @@ class BlueprintStep(BaseModel):
 
 
 class Blueprint(BaseModel):
-    """A type of project; `parameters` is the JSON Schema of what it takes."""
+    """A type of project; `parameters` is a JSON Schema."""
 
     name: str
     title: dict[str, str]
@@ -206,7 +206,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether the process can serve; what is `degraded` costs latency only."""
+    """Whether the process can serve requests; without a `degraded` server, events arrive later."""
 
     status: Literal["ready", "not ready"]
     missing: list[str] = Field(default_factory=list)

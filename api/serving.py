@@ -1,4 +1,4 @@
-"""Serving the application by uvicorn, so that it stops at once and dead clients are let go."""
+"""Serves the application with uvicorn: stops quickly and disconnects dead clients."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-# Seconds to finish ordinary requests; streams are ended before that.
+# Seconds that open requests get to finish at shutdown; streams are closed first.
 GRACE = 5
-# Seconds that an idle connection is kept: longer than clients and balancers keep theirs, so that
-# none sends a request into a connection that is just being closed.
+# Seconds that an idle connection is kept open. Longer than usual in clients and load balancers, so
+# that they close it first and never send a request on a connection that the server is closing.
 KEEP_ALIVE = 75
-# Milliseconds after which Linux gives up a peer that takes nothing of what was sent.
+# Milliseconds after which Linux drops a connection whose peer acknowledges no data.
 DEAD_AFTER = 30_000
 STARTUP_POLL = 0.02
 
 
 class Server(uvicorn.Server):
-    """Ends the event streams before it waits for open connections.
+    """A uvicorn server that closes the event streams before it waits for open connections.
 
-    Signals and the application's lifespan are left to `serving`'s caller and `serving`.
+    `serving` runs the application's lifespan; its caller handles signals.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -41,23 +41,23 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: streams at once, other requests within the grace."""
+        """Close the streams at once; other requests get GRACE seconds."""
         await self._app.state.resources.hub.close()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Leave the signal handlers unchanged."""
         yield
 
 
 @asynccontextmanager
 async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve while the context lasts; the task that serves is given, should anyone watch it.
+    """Serve while the context is open; yields the server's task.
 
-    Raises what the application's own start raised.
+    Raises the exceptions of the application's startup.
     """
-    # Not uvicorn's own lifespan: that would only log why the application did not start.
+    # With its own lifespan handling, uvicorn would only log why the application did not start.
     async with app.router.lifespan_context(app):
         server = Server(app)
         task = asyncio.create_task(server.serve([listener]))
@@ -74,17 +74,17 @@ async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asynci
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, whose connections end when their peer is dead.
+    """Open a listening socket that drops connections to dead peers.
 
-    Port 0 is any free one. Raises OSError where the port is in use.
+    Port 0 selects a free port. Raises OSError if the port is in use.
     """
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # Accepted connections inherit it. A write that was given up leaves bytes in the kernel,
-        # which would otherwise hold the connection for as long as a frozen peer keeps it open.
+        # Accepted connections inherit this option. Without it, unsent bytes in the kernel's buffer
+        # keep a connection open for as long as a frozen peer does not close it.
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER)
         listener.bind(address)

@@ -1,4 +1,4 @@
-"""The arguments of a step against the dataclass that its activity takes."""
+"""Checks a step's arguments against the input dataclass of its activity."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ KnownSteps = Mapping[str, type[Any] | None]
 
 
 def input_types(activities: Mapping[str, Callable[..., Any]]) -> dict[str, type[Any] | None]:
-    """The input dataclass of each activity by its type; None where it takes none."""
+    """Return the input dataclass of each activity by activity type; None if it has none."""
     return {name: _input_type(activity) for name, activity in activities.items()}
 
 
 def argument_problems(
     given: Mapping[str, Any], input_type: type[Any] | None, supplied: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
-    """Each wrong argument and what is wrong with it.
+    """Yield the name of each invalid argument and the reason.
 
-    `supplied` names the fields that Stepway fills in itself (`project`, and `result` for an
-    undo), which a blueprint must leave alone.
+    `supplied` are the fields that Stepway sets itself (`project`, and `result` for an undo); a
+    blueprint must not set them.
     """
     for name in supplied & given.keys():
         yield name, f"{name} is set by Stepway; remove it"
@@ -37,8 +37,8 @@ def argument_problems(
             yield name, f"argument {name} is missing"
 
 
-def fitting(given: Mapping[str, Any], input_type: type[Any] | None) -> dict[str, Any]:
-    """Those arguments that the dataclass has a field for: what is left of inherited ones."""
+def accepted_arguments(given: Mapping[str, Any], input_type: type[Any] | None) -> dict[str, Any]:
+    """Return the arguments for which the dataclass has a field: an undo inherits only those."""
     names = {field.name for field in fields(input_type)} if input_type else given.keys()
     return {name: value for name, value in given.items() if name in names}
 

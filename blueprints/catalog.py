@@ -1,4 +1,4 @@
-"""All blueprints that this process knows, by name."""
+"""The catalog of blueprints."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ BUILT_IN = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Catalog:
-    """The blueprints by name, and the file of each."""
+    """The loaded blueprints and their files, by name."""
 
     blueprints: dict[str, Blueprint]
     files: dict[str, Path]
 
     @classmethod
     def load(cls, folders: Sequence[Path] = (), known_steps: KnownSteps | None = None) -> Catalog:
-        """Load the built-in folder and then these, the folders of STEPWAY_BLUEPRINTS.
+        """Load the built-in blueprints and those in `folders`, from STEPWAY_BLUEPRINTS.
 
-        Raises BlueprintError for the first bad file, for a name used twice, and for a folder
-        that is not there.
+        Raises BlueprintError for the first invalid file, duplicate name or missing folder.
         """
         catalog = cls({}, {})
         for file in (file for folder in (BUILT_IN, *folders) for file in _files(folder)):
@@ -37,14 +36,14 @@ class Catalog:
         return catalog
 
     def get(self, name: str) -> Blueprint:
-        """The blueprint of that name. Raises BlueprintUnknown."""
+        """Return the blueprint of that name. Raises BlueprintUnknown."""
         if name not in self.blueprints:
             hint = suggestion(name, self.blueprints)
             raise BlueprintUnknown(f"unknown blueprint {name}{hint}")
         return self.blueprints[name]
 
     def template_root(self, name: str) -> Path:
-        """The folder of the blueprint's file: paths of templates are relative to it.
+        """Return the folder of the blueprint's file; template paths are relative to it.
 
         Raises BlueprintUnknown.
         """
@@ -64,7 +63,7 @@ class Catalog:
 
 
 def describe(blueprint: Blueprint) -> dict[str, Any]:
-    """What a client may know of a blueprint, as JSON."""
+    """Return the public fields of a blueprint, as JSON."""
     shown = {
         "name": blueprint.name,
         "title": blueprint.title,

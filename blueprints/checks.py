@@ -1,4 +1,4 @@
-"""What a well-formed blueprint may still have wrong: names, graph, references, arguments."""
+"""Semantic checks of a blueprint: names, graph, references, arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError
 
-from stepway.blueprints.arguments import KnownSteps, argument_problems, fitting
+from stepway.blueprints.arguments import KnownSteps, accepted_arguments, argument_problems
 from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
@@ -20,10 +20,10 @@ UNDO_SUPPLIED = frozenset({"project", "result"})
 
 
 def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[Problem]:
-    """What is wrong, each with its place in the file.
+    """Yield each problem with its place in the file.
 
-    The graph comes before the references, which cannot be judged without it: stop at the first.
-    Without `known_steps` any activity may be used, with any arguments.
+    Later checks rely on earlier ones: report only the first problem. Without `known_steps`,
+    activities and their arguments are not checked.
     """
     for place, reason in schema_problems(blueprint.parameters):
         yield ("parameters", *place), reason
@@ -121,7 +121,7 @@ def _not_before(blueprint: Blueprint, name: str) -> str:
 def _activities(known_steps: KnownSteps, place: Place, step: Step) -> Iterator[Problem]:
     yield from _activity(known_steps, place, step.uses, step.arguments, STEP_SUPPLIED)
     if undo := step.undo:
-        inherited = fitting(step.arguments, known_steps.get(undo.uses))
+        inherited = accepted_arguments(step.arguments, known_steps.get(undo.uses))
         given = inherited if undo.arguments is None else undo.arguments
         yield from _activity(known_steps, (*place, "undo"), undo.uses, given, UNDO_SUPPLIED)
 

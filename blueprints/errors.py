@@ -1,4 +1,4 @@
-"""What can be wrong with blueprints and with what people give them."""
+"""Errors of blueprints and of their parameters."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 
 class BlueprintError(Exception):
-    """A blueprint that cannot be used; its text is one line, `FILE:LINE: reason`."""
+    """A blueprint is invalid. The message is one line: `FILE:LINE: reason`."""
 
 
 class BlueprintUnknown(Exception):
-    """No blueprint has that name; the text says which exist."""
+    """No blueprint has that name. The message lists similar or all names."""
 
 
 @dataclass(frozen=True)
 class ParameterError:
-    """One thing wrong with the parameters.
+    """One error in the parameters.
 
-    `name` is the parameter ("" when all of them together are wrong), `pointer` the JSON pointer
-    (RFC 6901) of the place inside the parameters. For clients with texts of their own, `code` is
-    the keyword of the JSON Schema that refused it, or `fixed`, and `expected` that keyword's value.
+    `name` is the parameter ("" if the error concerns all of them), `pointer` the JSON pointer (RFC
+    6901) into the parameters. Clients can translate `code`, the JSON Schema keyword that failed or
+    `fixed`, and `expected`, the keyword's value.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ParameterError:
 
 
 class ParametersInvalid(Exception):
-    """Parameters that a blueprint refuses, with everything that is wrong with them."""
+    """The parameters do not match the blueprint; `errors` holds all errors."""
 
     def __init__(self, errors: Sequence[ParameterError]) -> None:
         self.errors = list(errors)

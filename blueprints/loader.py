@@ -1,4 +1,4 @@
-"""One YAML file becomes a blueprint, or one clear error with file and line."""
+"""Loads a blueprint from its YAML file; errors name file and line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stepway.blueprints.suggestions import suggestion
 
 
 def load(file: Path, known_steps: KnownSteps | None = None) -> Blueprint:
-    """Read and check one blueprint.
+    """Load and check one blueprint.
 
-    `known_steps` maps each activity type to the dataclass it takes; without it these are not
-    checked. Raises BlueprintError, whose text is `FILE:LINE: reason`.
+    `known_steps` maps each activity type to its input dataclass; without it, activities are not
+    checked. Raises BlueprintError with the message `FILE:LINE: reason`.
     """
     source = read(file)
     blueprint = _validated(source)
@@ -49,7 +49,7 @@ def _reason(error: ErrorDetails, data: Any) -> str:
 
 
 def _written(place: Any, data: Any) -> str:
-    """A place as people read it: `steps.create_repository.timeout: `."""
+    """Format a place for people: `steps.create_repository.timeout: `."""
     names: list[str] = []
     for key in place:
         try:

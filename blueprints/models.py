@@ -1,4 +1,4 @@
-"""A blueprint, one type of project, as its YAML file spells it."""
+"""The schema of blueprint files. A blueprint is one type of project."""
 
 from typing import Annotated, Any
 
@@ -34,7 +34,7 @@ class _Model(BaseModel):
 
 
 class Retry(_Model):
-    """As Temporal's RetryPolicy: 0 attempts means without limit, intervals are seconds."""
+    """As Temporal's RetryPolicy: 0 attempts means no limit, intervals are seconds."""
 
     maximum_attempts: int = Field(default=3, ge=0, description="Attempts; 0 is without limit.")
     initial_interval: Seconds = Field(
@@ -50,7 +50,7 @@ class Retry(_Model):
 
     @property
     def longest_interval(self) -> float:
-        """The longest wait between two attempts: as given, else 100 times the first one."""
+        """The maximum interval; by default 100 times the initial one, as in Temporal."""
         return self.maximum_interval or 100 * self.initial_interval
 
     @model_validator(mode="after")
@@ -61,7 +61,7 @@ class Retry(_Model):
 
 
 class Undo(_Model):
-    """The activity that takes a step back; without `with` it gets the step's own arguments."""
+    """The activity that rolls a step back; without `with` it gets the step's arguments."""
 
     uses: NonEmpty = Field(description="The type of the activity that rolls the step back.")
     arguments: dict[str, Any] | None = Field(
@@ -70,7 +70,7 @@ class Undo(_Model):
 
 
 class Step(_Model):
-    """One step: an activity, what it gets, and what it waits for."""
+    """One step: an activity, its arguments and its dependencies."""
 
     step: StepName = Field(
         description="Identifier, unique in the file: `a-z`, `0-9` and `_`, a letter first."
@@ -119,9 +119,9 @@ class Step(_Model):
 class Blueprint(_Model):
     """One type of project.
 
-    `parameters` is a JSON Schema (2020-12) of an object that allows nothing unnamed unless it
-    says so. `editable` names the parameters that may change at a retry; all where it is absent.
-    `time_limit` is seconds for the whole initialization, a wait for a person included.
+    `parameters` is a JSON Schema (2020-12) of an object; `additionalProperties` defaults to false.
+    `editable` are the parameters that a retry may change; None for all. `time_limit` is seconds
+    for the whole initialization, including waits for a person.
     """
 
     name: BlueprintName = Field(
@@ -149,7 +149,7 @@ class Blueprint(_Model):
 
     @property
     def parameter_names(self) -> list[str]:
-        """The parameters that the schema names."""
+        """The properties in the schema of the parameters."""
         return list(self.parameters.get("properties", {}))
 
     @model_validator(mode="after")

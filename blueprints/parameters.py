@@ -1,4 +1,4 @@
-"""What people give a blueprint: defaults filled in, then checked against its JSON Schema."""
+"""Fills in the defaults of parameters and validates them against the blueprint's JSON Schema."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from stepway.blueprints.suggestions import suggestion
 from stepway_tracking.record.json_text import unstorable
 
 MAX_DEPTH = 20
-"""Levels of objects and arrays inside one parameter."""
+"""Maximum depth of objects and arrays in a parameter."""
 
 MAX_BYTES = 64 * 1024
-"""Bytes of all parameters as JSON."""
+"""Maximum bytes of all parameters as JSON."""
 
 _DETAILS = {
     "type": "must be of type {0}",
@@ -42,12 +42,12 @@ _DETAILS = {
 
 
 def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with the schema's defaults filled in.
+    """Return the parameters with the schema's defaults filled in.
 
-    Raises ParametersInvalid with everything that is wrong; no detail repeats a given value.
+    Raises ParametersInvalid with all errors; their messages never contain the given values.
     """
-    if insane := list(_insane(given)):
-        raise ParametersInvalid(insane)
+    if refused := list(_unstorable_parts(given)):
+        raise ParametersInvalid(refused)
     complete: dict[str, Any] = _with_defaults(blueprint.parameters, given)
     errors = [
         parameter_error
@@ -62,9 +62,9 @@ def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[
 def changed_parameters(
     blueprint: Blueprint, current: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The parameters for a retry: the current ones with a person's changes, complete.
+    """Return the parameters for a retry: the current ones with the changes, validated.
 
-    Raises ParametersInvalid, also for a parameter that the blueprint does not let people change.
+    Raises ParametersInvalid, also for a parameter that is not editable.
     """
     editable = blueprint.parameter_names if blueprint.editable is None else blueprint.editable
     fixed = [name for name in changes if name in blueprint.parameter_names and name not in editable]
@@ -88,8 +88,11 @@ def _with_defaults(schema: Any, value: Any) -> Any:
     return filled
 
 
-def _insane(given: Mapping[str, Any]) -> Iterator[ParameterError]:
-    """What no database or history takes, before anything walks through it by recursion."""
+def _unstorable_parts(given: Mapping[str, Any]) -> Iterator[ParameterError]:
+    """Yield an error for values that Postgres or Temporal cannot store.
+
+    The depth comes first: the other checks recurse.
+    """
     for name, value in given.items():
         if _too_deep(value):
             detail = f"must not be nested deeper than {MAX_DEPTH} levels"

@@ -1,4 +1,4 @@
-"""A blueprint, a project and its parameters become a plan that depends on no file any more."""
+"""Makes the plan of an initialization from a blueprint, a project and parameters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stepway.workflows.model.references import bind
 def make_plan(
     blueprint: Blueprint, project: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Plan:
-    """The plan of one initialization; `project` has id, name and owner.
+    """Return the plan of an initialization; `project` has id, name and owner.
 
-    References to parameters and project are replaced, those to results of steps are left to
-    `stepway.workflows.model.references.resolve`. Raises ParametersInvalid.
+    References to parameters and to the project are replaced by their values; references to results
+    of steps stay for `stepway.workflows.model.references.resolve`. Raises ParametersInvalid.
     """
     values = {
         "parameters": complete_parameters(blueprint, parameters),

@@ -1,4 +1,4 @@
-"""The JSON Schema of a blueprint's parameters: is it one, and can it be used offline?"""
+"""Checks the JSON Schema of a blueprint's parameters: valid, and without external references."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANNOTATIONS = "https://json-schema.org/draft/2020-12/meta/meta-data"
 
 
 def _metaschema() -> Draft202012Validator:
-    """JSON Schema's own schema; `title` and `description` may also be texts by language."""
+    """JSON Schema's metaschema, except that `title` and `description` may be texts by language."""
     annotations = REGISTRY.contents(_ANNOTATIONS)
     texts = {"title": _TEXT, "description": _TEXT}
     ours = {**annotations, "properties": {**annotations["properties"], **texts}}
@@ -40,13 +40,15 @@ _METASCHEMA = _metaschema()
 
 
 def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """A validator that checks formats and never fetches anything."""
+    """Return a validator that checks formats and never uses the network."""
     return Draft202012Validator(schema, registry=Registry(), format_checker=_FORMATS)
 
 
 def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with a schema, each with its place in it; nothing is looked at after the first
-    kind of problem, since the later checks rely on the earlier ones."""
+    """Yield each problem of a schema with its place in it.
+
+    Stops after the first kind of problem, because later checks rely on earlier ones.
+    """
     if error := best_match(_METASCHEMA.iter_errors(schema)):
         yield tuple(error.absolute_path), f"is not valid JSON Schema: {_short(error.message)}"
         return

@@ -1,4 +1,4 @@
-"""A YAML file as plain data that remembers on which line each value was written."""
+"""Reads a YAML file as plain data, with the line of each value."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _PLAIN = (str, bool, int, float, type(None))
 
 @dataclass(frozen=True)
 class Source:
-    """The data of one file; `lines` maps the place of a value in it to its line, from 1."""
+    """The data of one file; `lines` maps the place of each value to its line, from 1."""
 
     file: Path
     data: Any
     lines: dict[Place, int]
 
     def line(self, place: Sequence[str | int]) -> int:
-        """The line of a place, or of the nearest thing around it that was written down."""
+        """Return the line of a place, or of the nearest enclosing place that is in the file."""
         for length in range(len(place), 0, -1):
             if (line := self.lines.get(tuple(place[:length]))) is not None:
                 return line
         return self.lines.get((), 1)
 
     def error(self, place: Sequence[str | int], reason: str) -> BlueprintError:
-        """The error to raise for what stands at a place."""
+        """Return the error to raise for a place."""
         return _error(self.file, self.line(place), reason)
 
 
 def read(file: Path) -> Source:
-    """Read a YAML file of one document. Raises BlueprintError."""
+    """Read a YAML file with one document. Raises BlueprintError."""
     text = _text(file)
     try:
         loader = yaml.SafeLoader(text)
@@ -57,7 +57,7 @@ def read(file: Path) -> Source:
 
 @dataclass
 class _Builder:
-    """Turns YAML nodes into data; allows what JSON could hold, and each key once."""
+    """Turns YAML nodes into data; rejects values that JSON cannot represent and duplicate keys."""
 
     file: Path
     loader: yaml.SafeLoader

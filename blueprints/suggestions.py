@@ -1,4 +1,4 @@
-"""Hints for names that do not exist."""
+"""Suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The hint to put behind a sentence about an unknown name: the closest name, or all of them."""
+    """Return a text to append to an error about an unknown name: the closest name, or all."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
         return f"; did you mean {close[0]}?"

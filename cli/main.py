@@ -1,4 +1,4 @@
-"""The console script `stepway`: its commands, each imported only when it is called."""
+"""The console script `stepway`. It imports the module of a command only to run it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stepway.runtime.setting_types import SettingsError
 
 
 class Entry(NamedTuple):
-    """Where a command is, as `module:name`, and the line that `stepway --help` shows of it."""
+    """A command: its function or app as `module:name`, and its line in `stepway --help`."""
 
     target: str
     help: str
@@ -66,9 +66,9 @@ COMMANDS = {
 
 
 class LazyCommands(TyperGroup):
-    """Imports a command's module when the command is called, so that `list` needs no Temporal.
+    """Imports a command's module when the command is called, so that `list` loads no Temporal.
 
-    Until then an empty command of that name stands for it, in the help and in suggestions.
+    The help and the suggestions for misspelt names use empty commands with the same names.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -77,13 +77,13 @@ class LazyCommands(TyperGroup):
             self.add_command(TyperCommand(name, help=entry.help))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, loaded; `stepway CMD --help` and completion ask here too."""
+        """Load the command that is called; also for `stepway CMD --help` and completion."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else None, rest
 
 
 def load_command(name: str) -> Any:
-    """The command of that name, its module imported."""
+    """Import the command's module and return the command."""
     module, _, function = COMMANDS[name].target.partition(":")
     found = getattr(import_module(module), function)
     if isinstance(found, typer.Typer):
@@ -96,7 +96,7 @@ def load_command(name: str) -> Any:
 app = typer.Typer(
     cls=LazyCommands,
     no_args_is_help=True,
-    # Locals may hold a token.
+    # Local variables may contain a token.
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -121,10 +121,10 @@ def stepway(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command that the arguments name; errors people can mend are one line and exit 1."""
+    """Run a command. Errors that people can fix are printed in one line; the exit status is 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # An old console that has no ✓ shows a ? rather than a stack.
+            # On consoles that cannot encode ✓, print ? instead of failing.
             stream.reconfigure(errors="replace")
     try:
         app(arguments)

@@ -1,4 +1,4 @@
-"""A child process in a group of its own: its output in bounded memory, its whole group ended."""
+"""Runs a command in its own process group, with bounded memory for its output."""
 
 from __future__ import annotations
 
@@ -18,40 +18,43 @@ OUTPUT_BYTES = 8_000
 OUTPUT_LINES = 50
 LINE_LENGTH = 200
 TERM_GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+
 DRAIN = 1.0
+"""Seconds to read the rest of the output after the process has ended."""
+
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class OutputTail:
-    """Keeps the end of an output: at most OUTPUT_BYTES of it, shown as OUTPUT_LINES lines."""
+    """Keeps the last OUTPUT_BYTES of an output; returns at most OUTPUT_LINES lines of it."""
 
     def __init__(self) -> None:
         self._kept = b""
         self._total = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take in the next piece."""
         self._total += len(chunk)
         self._kept = (self._kept + chunk)[-OUTPUT_BYTES:]
 
     @property
     def text(self) -> str:
-        """The last lines, without terminal escapes; it begins with "…" where more came before."""
+        """The last lines, without terminal escapes; starts with "…" if earlier ones are cut."""
         lines = self._lines()
         is_cut = self._total > len(self._kept) or len(lines) > OUTPUT_LINES
         if self._total > len(self._kept) and len(lines) > 1:
-            del lines[0]  # the cut went through it
+            del lines[0]  # incomplete
         return "\n".join([*(["…"] if is_cut else []), *lines[-OUTPUT_LINES:]])
 
     @property
     def last_line(self) -> str:
-        """The newest line that has text."""
+        """The last line that is not blank, redacted, at most LINE_LENGTH characters."""
         written = [line.strip() for line in self._lines() if line.strip()]
-        # Before the cut: half a secret would not be found any more.
+        # Redact before truncating: a truncated secret would not be recognized.
         return redact(written[-1])[:LINE_LENGTH] if written else ""
 
     def _lines(self) -> list[str]:
-        # Postgres takes no NUL in text.
+        # Postgres cannot store NUL in text.
         text = self._kept.decode(errors="replace").replace("\x00", "\ufffd")
         return _ESCAPES.sub("", text).splitlines()
 
@@ -59,10 +62,10 @@ class OutputTail:
 async def run_in_group(
     command: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: OutputTail
 ) -> int:
-    """Run the command and return its exit status, negative for the signal that ended it.
+    """Run the command and return its exit status: negative if a signal ended it.
 
-    However this ends, cancelled included, nothing of the process group is left.
-    Raises OSError when the program cannot be started.
+    Ends the whole process group in any case, also when cancelled. Raises OSError if the program
+    cannot be started.
     """
     async with _output_pipe() as (reader, write_end):
         try:
@@ -80,7 +83,7 @@ async def run_in_group(
         reading = asyncio.create_task(_read(reader, output))
         try:
             status = await _wait_and_end_group(process)
-            # A child that left the group may hold the output open for ever.
+            # A child that left the group may keep the output open forever.
             await asyncio.wait([reading], timeout=DRAIN)
         finally:
             reading.cancel()
@@ -96,7 +99,7 @@ async def _wait_and_end_group(process: asyncio.subprocess.Process) -> int:
 
 @asynccontextmanager
 async def _output_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
-    # asyncio's own pipe would bind process.wait() to the end of the output on some versions.
+    # With asyncio's own pipe, process.wait() waits for the end of the output in some versions.
     read_end, write_end = os.pipe()
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -124,12 +127,12 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
 
 async def _until_gone(process: asyncio.subprocess.Process) -> None:
     await process.wait()
-    while _signal_group(process.pid, 0) and _has_living(process.pid):  # noqa: ASYNC110 - nobody tells when a group is gone
+    while _signal_group(process.pid, 0) and _has_living(process.pid):  # noqa: ASYNC110 - there is no event for the end of a group
         await asyncio.sleep(0.05)
 
 
 def _has_living(group: int) -> bool:
-    # The dead stay in the group until init reaps them, which in a container may be never.
+    # Zombies stay in the group until init reaps them; in a container it may never do so.
     for process in psutil.process_iter(["status"]):
         with suppress(ProcessLookupError, PermissionError):
             if process.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
@@ -138,7 +141,7 @@ def _has_living(group: int) -> bool:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Send the signal; False when nothing of the group is left."""
+    """Send the signal; return False if the group no longer exists."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

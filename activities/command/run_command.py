@@ -1,4 +1,4 @@
-"""run_command: a program of the blueprint's author, run in the project's working tree."""
+"""run_command: runs a program in the project's working tree."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
 
 HEARTBEAT_INTERVAL = 1.0
-SHOWN = 200
-"""Characters of the command that its error shows."""
+COMMAND_LENGTH = 200
+"""Maximum characters of the command in an error."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Nothing else of the worker's environment reaches a command: it holds the worker's secrets.
+# Commands inherit no other variables: the worker's environment contains its secrets.
 _INHERITED = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
 _PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
 
 
 @dataclass(frozen=True)
 class RunCommandInput:
-    """`command` is [program, argument, …]; `directory` lies in the working tree.
+    """`command` is [program, argument, …]; `directory` is relative to the working tree.
 
-    A variable whose value is `{"credential": NAME}` holds that credential's secret.
+    A variable with the value `{"credential": NAME}` gets that credential's secret.
     """
 
     project: ProjectRef
@@ -48,7 +49,7 @@ class RunCommandInput:
 
 @dataclass(frozen=True)
 class CommandRun:
-    """`output` is the end of what the command wrote."""
+    """`output` is the end of the command's output."""
 
     exit_code: int
     output: str
@@ -63,7 +64,7 @@ class CommandSteps:
 
     @activity.defn
     async def run_command(self, given: RunCommandInput) -> CommandRun:
-        """Run the command to its end; fails with the end of its output when it does."""
+        """Run the command. Raises step_error with the end of its output if it fails."""
         command = _words(given.command)
         environment = _environment(await self._with_secrets(given))
         tree = await asyncio.to_thread(prepare_working_tree, self._data_dir, given.project)
@@ -92,7 +93,7 @@ class CommandSteps:
 
 
 async def _beat(output: OutputTail) -> None:
-    # Temporal tells of a cancel only in answer to a heartbeat.
+    # Temporal reports a cancel only in response to a heartbeat.
     while True:
         activity.heartbeat(Progress(0, output.last_line))
         await asyncio.sleep(HEARTBEAT_INTERVAL)
@@ -147,6 +148,6 @@ def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationE
         else f"exited with status {status}"
     )
     return step_error(
-        f"{redact(shlex.join(command))[:SHOWN]} {ended}\n\n{output.text}".rstrip(),
+        f"{redact(shlex.join(command))[:COMMAND_LENGTH]} {ended}\n\n{output.text}".rstrip(),
         remedy="Fix the problem shown in the output, then retry the step.",
     )

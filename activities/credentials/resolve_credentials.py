@@ -1,4 +1,4 @@
-"""resolve_credentials: which account the project's repository is made with."""
+"""resolve_credentials: finds the account that creates the project's repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class ResolveCredentialsInput:
-    """`credential` is a name; a secret never is an input."""
+    """`credential` is a name; inputs never contain secrets."""
 
     project: ProjectRef
     credential: str = LOCAL
@@ -28,21 +28,24 @@ class ResolveCredentialsInput:
 
 @dataclass(frozen=True)
 class ResolvedCredential:
-    """The account that a credential stands for; public, so without its secret."""
+    """The credential's name and account; the result is public, so it has no secret."""
 
     account: str
     credential: str
 
 
 class Credentials:
-    """Finds a credential by its name, anew at each attempt. `local` is this machine: no secret."""
+    """Looks credentials up by name, in each attempt again. `local` needs no secret."""
 
     def __init__(self, repositories: Path, vault: Vault) -> None:
         self._repositories = repositories
         self._vault = vault
 
     async def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
-        """Raises step_error when there is no such credential, or when it is of no use now."""
+        """Return the credential's account.
+
+        Raises step_error if the credential does not exist or cannot be used.
+        """
         account = project.owner
         if name != LOCAL:
             account = (await self.open(name, project)).account
@@ -50,9 +53,9 @@ class Credentials:
         return ResolvedCredential(account=account, credential=name)
 
     async def open(self, name: str, project: ProjectRef) -> Secret:
-        """The secret itself, for use inside this attempt; it is redacted wherever it shows up.
+        """Return the secret, for use in this attempt; from now on it is redacted in all output.
 
-        Raises step_error when there is none that this project may use.
+        Raises step_error if the project may not use a credential with that name.
         """
         try:
             secret = await self._vault.find(project.owner, name)
@@ -84,7 +87,7 @@ class Credentials:
 
 
 class CredentialSteps:
-    """The step that looks a credential up before anything is made with it."""
+    """The step resolve_credentials."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials

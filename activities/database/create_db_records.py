@@ -1,4 +1,4 @@
-"""create_db_records and its undo: the row of the project's repository."""
+"""create_db_records and its undo: insert and delete the row of the project's repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPARED = ("url", "commit")
 
 @dataclass(frozen=True)
 class CreateDbRecordsInput:
-    """A repository, as create_repository and push_template describe it."""
+    """The repository, from the results of create_repository and push_template."""
 
     project: ProjectRef
     name: str
@@ -32,7 +32,7 @@ class CreateDbRecordsInput:
 
 @dataclass(frozen=True)
 class CreatedDbRecords:
-    """The row of the repository."""
+    """The repository's row."""
 
     repository_id: str
     name: str
@@ -42,20 +42,20 @@ class CreatedDbRecords:
 
 @dataclass(frozen=True)
 class DeleteDbRecordsInput(CreateDbRecordsInput):
-    """`result` is that of create_db_records."""
+    """`result` is the result of create_db_records."""
 
     result: dict[str, Any] | None = None
 
 
 class DatabaseSteps:
-    """Keeps the repositories' rows."""
+    """Writes the table of repositories."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @activity.defn
     async def create_db_records(self, given: CreateDbRecordsInput) -> CreatedDbRecords:
-        """Insert the repository's row, or bring the one made before up to date."""
+        """Insert the repository's row, or update the existing one."""
         row_id = object_id(given.project, "repository", given.name)
         values = {
             "url": given.url,
@@ -77,7 +77,7 @@ class DatabaseSteps:
 
     @activity.defn
     async def delete_db_records(self, given: DeleteDbRecordsInput) -> Removed:
-        """Delete the repository's row, unless somebody changed it."""
+        """Delete the repository's row. Raises step_error if it was changed."""
         made = given.result or {}
         ours = (Repository.project_id == UUID(given.project.id)) & (
             Repository.name == made.get("name")

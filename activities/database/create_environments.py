@@ -1,4 +1,4 @@
-"""create_environments and its undo: the rows that say where a project is deployed to."""
+"""create_environments and its undo: insert and delete the rows of a project's environments."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """An environment's name, and how many people must approve a deployment to it."""
+    """An environment; `approvals` is how many people must approve a deployment to it."""
 
     name: str
     approvals: int = 0
 
 
-USUAL = (
+DEFAULT_ENVIRONMENTS = (
     EnvironmentSpec("development", 0),
     EnvironmentSpec("staging", 1),
     EnvironmentSpec("production", 2),
@@ -40,7 +40,7 @@ USUAL = (
 
 @dataclass(frozen=True)
 class CreateEnvironmentsInput:
-    """The environments, in full or by name alone; development, staging, production by default."""
+    """The environments, as specs or names; DEFAULT_ENVIRONMENTS for None."""
 
     project: ProjectRef
     environments: list[EnvironmentSpec | str] | None = None
@@ -48,20 +48,23 @@ class CreateEnvironmentsInput:
 
 @dataclass(frozen=True)
 class CreatedEnvironments:
-    """The environments that the project has now."""
+    """The environments that were created or updated."""
 
     environments: list[EnvironmentSpec]
 
 
 @dataclass(frozen=True)
 class DeleteEnvironmentsInput(CreateEnvironmentsInput):
-    """`result` is that of create_environments."""
+    """`result` is the result of create_environments."""
 
     result: dict[str, Any] | None = None
 
 
 def environment_specs(given: Sequence[EnvironmentSpec | str] | None) -> list[EnvironmentSpec]:
-    """The environments in full. Raises step_error for a bad name, a double, bad approvals."""
+    """Return the environments as specs.
+
+    Raises step_error for invalid or duplicate names and for negative approvals.
+    """
     specs = [EnvironmentSpec(e) if isinstance(e, str) else e for e in given or ()]
     for spec in specs:
         if not _NAME.fullmatch(spec.name) or spec.approvals < 0:
@@ -81,7 +84,7 @@ def _bad(what: str) -> ApplicationError:
 
 
 class EnvironmentSteps:
-    """Keeps the environments' rows."""
+    """Writes the table of environments."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -90,8 +93,8 @@ class EnvironmentSteps:
     async def create_environments(
         self, given: CreateEnvironmentsInput
     ) -> CreatedEnvironments | Skipped:
-        """Insert the environments, or bring those made before up to date."""
-        asked = USUAL if given.environments is None else given.environments
+        """Insert the environments, or update existing ones."""
+        asked = DEFAULT_ENVIRONMENTS if given.environments is None else given.environments
         specs = environment_specs(asked)
         if not specs:
             return Skipped("The project has no environments")
@@ -107,7 +110,7 @@ class EnvironmentSteps:
 
     @activity.defn
     async def delete_environments(self, given: DeleteEnvironmentsInput) -> Removed:
-        """Delete the environments that the step made, unless somebody changed one."""
+        """Delete the environments of the step. Raises step_error if one was changed."""
         made = {e["name"]: e["approvals"] for e in (given.result or {}).get("environments", [])}
         ours = (Environment.project_id == UUID(given.project.id)) & Environment.name.in_(list(made))
         found = select(Environment.name, Environment.approvals).where(ours).with_for_update()

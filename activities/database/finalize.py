@@ -1,4 +1,4 @@
-"""finalize: verifies that what the steps made is there and agrees."""
+"""finalize: verifies that the results of the steps exist and match."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stepway_tracking.record.errors import step_error
 
 @dataclass(frozen=True)
 class FinalizeInput:
-    """What the steps before say they made; what is None or empty is not looked for."""
+    """Results of earlier steps to verify; None and empty values are not checked."""
 
     project: ProjectRef
     repository: str | None = None
@@ -31,13 +31,13 @@ class FinalizeInput:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found to be there."""
+    """The names of the objects that were verified."""
 
     verified: list[str]
 
 
 class FinalizeSteps:
-    """Looks at the repository under `data_dir` and at the rows."""
+    """Checks the repository under `data_dir` and the rows in the database."""
 
     def __init__(self, data_dir: Path, engine: AsyncEngine) -> None:
         self._data_dir = data_dir
@@ -45,7 +45,7 @@ class FinalizeSteps:
 
     @activity.defn
     async def finalize(self, given: FinalizeInput) -> Verified:
-        """Verify everything; the error names each thing that is missing or differs."""
+        """Verify all results. Raises step_error that names all missing or different objects."""
         wrong: list[str] = []
         if given.repository is not None:
             wrong += await asyncio.to_thread(_wrong_in_git, self._data_dir, given)
@@ -70,7 +70,7 @@ def _wrong_in_git(data_dir: Path, given: FinalizeInput) -> list[str]:
     if given.commit is None:
         return []
     with Repo(str(path)) as repo:
-        # A person may have pushed on top of it by now.
+        # It may be an older commit: people may have pushed since.
         if any(commit.id == given.commit.encode() for commit in history(repo, head_of(repo))):
             return []
     return [f"the main branch of {given.repository} does not contain commit {given.commit}"]

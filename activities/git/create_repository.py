@@ -1,4 +1,4 @@
-"""create_repository and its undo: the project's bare git repository under the data folder."""
+"""create_repository and its undo: create and delete the project's bare Git repository."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CreateRepositoryInput:
 
 @dataclass(frozen=True)
 class CreatedRepository:
-    """`url` is what `git clone` takes."""
+    """`url` is an argument for `git clone`."""
 
     name: str
     url: str
@@ -43,20 +43,20 @@ class CreatedRepository:
 
 @dataclass(frozen=True)
 class DeleteRepositoryInput(CreateRepositoryInput):
-    """`result` is that of create_repository."""
+    """`result` is the result of create_repository."""
 
     result: dict[str, Any] | None = None
 
 
 class RepositorySteps:
-    """Makes and deletes repositories under `data_dir`."""
+    """Creates and deletes repositories under `data_dir`."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
 
     @activity.defn
     def create_repository(self, given: CreateRepositoryInput) -> CreatedRepository:
-        """Make the repository, or adopt the one that an attempt before made."""
+        """Create the repository, or reuse the one of an earlier attempt."""
         project = given.project
         path = repository_path(self._data_dir, project)
         with locked(path):
@@ -73,11 +73,14 @@ class RepositorySteps:
 
     @activity.defn
     def delete_repository(self, given: DeleteRepositoryInput) -> Removed:
-        """Delete the repository if it is ours and nobody pushed to it since."""
+        """Delete the repository.
+
+        Raises step_error if it belongs to another project or has new commits.
+        """
         path = repository_path(self._data_dir, given.project)
         aside = path.with_name(f".{path.name}.deleted")
         with locked(path):
-            # Looked at only once it is moved aside: no push can come in after the look.
+            # Move it before the check, so that no push can arrive after the check.
             if path.exists():
                 _refuse_foreign(path, given.project)
                 path.rename(aside)

@@ -1,4 +1,4 @@
-"""push_template: the blueprint's template, rendered by Copier, as the first commit of main."""
+"""push_template: renders the blueprint's template with Copier and commits it to main."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _RENDERING = Lock()
 
 @dataclass(frozen=True)
 class PushTemplateInput:
-    """`template` is a folder beside the blueprints; `variables` are the answers to its questions.
+    """`template` is a folder beside the blueprints; `variables` answer the template's questions.
 
-    The template knows `project_name` and `owner` besides.
+    `project_name` and `owner` are set by default.
     """
 
     project: ProjectRef
@@ -56,7 +56,7 @@ class PushTemplateInput:
 
 @dataclass(frozen=True)
 class PushedTemplate:
-    """`files` is how many files the commit holds."""
+    """`files` is the number of files in the commit."""
 
     files: int
     commit: str
@@ -65,7 +65,7 @@ class PushedTemplate:
 
 
 class TemplateSteps:
-    """Renders templates found in `blueprints`, the operator's folders, into repositories."""
+    """Renders templates from the folders `blueprints` into repositories under `data_dir`."""
 
     def __init__(self, data_dir: Path, blueprints: Sequence[Path]) -> None:
         self._data_dir = data_dir
@@ -73,7 +73,7 @@ class TemplateSteps:
 
     @activity.defn
     def push_template(self, given: PushTemplateInput) -> PushedTemplate:
-        """Render the template and push it as one commit, or adopt the commit made before."""
+        """Render the template and commit it, or reuse the commit of an earlier attempt."""
         activity.heartbeat(_progress(0, "prepare_vars", "Prepare variables"))
         template = find_template(self._blueprints, given.template)
         answers = _answers(given)
@@ -92,9 +92,9 @@ def _progress(percent: int, name: str, display_name: str, part: int = 0) -> Prog
 
 
 def find_template(blueprints: Sequence[Path], name: str) -> Path:
-    """The template's folder in the first of the folders that has one of that name.
+    """Return the template's folder, from the first of `blueprints` that contains it.
 
-    Raises step_error when none has it, or when the name leads out of them.
+    Raises step_error if none contains it or the name leads out of the folder.
     """
     for folder in blueprints if _NAME.fullmatch(name) else ():
         found = (folder / name).resolve()
@@ -127,10 +127,10 @@ def _own_repository(data_dir: Path, project: ProjectRef) -> Path:
 
 
 def render(template: Path, folder: Path, answers: dict[str, Any]) -> None:
-    """Render `template` into `folder`. Raises step_error, not to be retried, for a bad one."""
+    """Render `template` into `folder`. Raises step_error for an invalid template."""
     try:
-        # Copier calls git where it finds one, and changes the whole process's working directory
-        # for it. A template is a plain folder here, so git is kept out of its sight.
+        # If Copier finds git, it changes the working directory of the whole process to call it. An
+        # empty PATH hides git; the templates are plain folders and do not need it.
         with _RENDERING, local.env(PATH=""):
             run_copy(str(template), folder, data=answers, defaults=True, overwrite=True, quiet=True)
     except (CopierError, TemplateError, ValueError) as error:
@@ -159,7 +159,7 @@ def _heartbeating(files: list[tuple[str, bytes, int]]) -> Iterator[tuple[str, by
 
 
 def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> ObjectID:
-    """The id of the commit that holds the template: the one made before, or a new one."""
+    """Return the ID of the template's commit: an earlier attempt's or a new one."""
     head = head_of(repo)
     made = next((c for c in history(repo, head) if is_made_for(c, given.project.id)), None)
     if head is not None and made is None:

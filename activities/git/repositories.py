@@ -1,7 +1,7 @@
-"""Repositories through dulwich: no git binary is called, so none has to be installed.
+"""Git repositories, with dulwich: no git program is needed.
 
-A repository that Stepway made carries its project's id in its config (`[stepway] project = …`),
-and each commit that it made carries it as a trailer. By these a repeated step knows its own work.
+Stepway writes the project's ID to the config of each repository (`[stepway] project = …`) and into
+a trailer of each of its commits. A repeated step recognizes its earlier work by them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK_TIMEOUT = 15.0
 _IDENTITY = b"Stepway <stepway@localhost>"
 _TRAILER = b"Stepway-Project: "
 
-# (path, mode, blob id) of a file to put in; (path, None, None) of one to take out.
+# (path, mode, blob ID) to add a file; (path, None, None) to remove one.
 Change = tuple[bytes, int | None, ObjectID | None]
 
 
@@ -34,7 +34,7 @@ Change = tuple[bytes, int | None, ObjectID | None]
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the repository at `path` against other threads and processes.
 
-    Raises filelock.Timeout when it is not free within LOCK_TIMEOUT seconds.
+    Raises filelock.Timeout if it is not free within LOCK_TIMEOUT seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT):
@@ -42,7 +42,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def create_bare(path: Path, project_id: str) -> None:
-    """Make an empty bare repository of the project at `path`: all of it, or nothing.
+    """Create an empty bare repository for the project at `path`, atomically.
 
     The caller holds its lock.
     """
@@ -58,7 +58,7 @@ def create_bare(path: Path, project_id: str) -> None:
 
 
 def project_of(path: Path) -> str | None:
-    """The id of the project that the repository at `path` was made for; None for any other."""
+    """Return the project ID of the repository at `path`; None if Stepway did not create it."""
     try:
         with Repo(str(path)) as repo:
             return _setting(repo, b"project")
@@ -67,7 +67,7 @@ def project_of(path: Path) -> str | None:
 
 
 def created_at(repo: Repo) -> int:
-    """When Stepway made the repository, in seconds since the epoch."""
+    """Return when Stepway created the repository, in seconds since the epoch; 0 if unknown."""
     return int(_setting(repo, b"created") or 0)
 
 
@@ -77,7 +77,7 @@ def _setting(repo: Repo, name: bytes) -> str | None:
 
 
 def head_of(repo: Repo) -> Commit | None:
-    """The newest commit of main; None while nothing was pushed."""
+    """Return the newest commit of main; None if there is no main."""
     if MAIN not in repo.refs:
         return None
     head = repo[repo.refs[MAIN]]
@@ -86,7 +86,7 @@ def head_of(repo: Repo) -> Commit | None:
 
 
 def commit_with_id(repo: Repo, commit_id: str) -> Commit | None:
-    """The commit; None when the repository does not have it."""
+    """Return the commit; None if the repository does not contain it."""
     try:
         found = repo[ObjectID(commit_id.encode())]
     except KeyError:
@@ -95,16 +95,17 @@ def commit_with_id(repo: Repo, commit_id: str) -> Commit | None:
 
 
 def history(repo: Repo, head: Commit | None) -> Iterator[Commit]:
-    """`head` and all commits before it, newest first."""
+    """Yield `head` and its ancestors, newest first."""
     if head is not None:
         for entry in repo.get_walker(include=[head.id]):
             yield entry.commit
 
 
 def is_made_for(commit: Commit, project_id: str) -> bool:
-    """Whether Stepway made the commit for the project.
+    """Whether Stepway created the commit for the project.
 
-    A person who amends or rebases it becomes its committer, though the trailer stays.
+    The trailer alone is not enough: it stays when a person amends or rebases the commit, but the
+    committer changes.
     """
     return (
         commit.committer == _IDENTITY
@@ -113,7 +114,7 @@ def is_made_for(commit: Commit, project_id: str) -> bool:
 
 
 def add_files(repo: Repo, files: Iterable[tuple[str, bytes, int]]) -> list[Change]:
-    """Store files, given as (path, content, mode), and return them as changes to a tree."""
+    """Store files `(path, content, mode)`; return them as changes to a tree."""
     changes: list[Change] = []
     for path, content, mode in files:
         blob = Blob.from_string(content)
@@ -132,7 +133,7 @@ def changed_tree(repo: Repo, head: Commit | None, changes: list[Change]) -> Obje
 
 
 def folder_of(repo: Repo, commit: Commit, path: str) -> Tree | None:
-    """The tree of a folder in a commit; None when the commit has no such folder."""
+    """Return the tree of a folder in a commit; None if the commit has no such folder."""
     tree = repo[commit.tree]
     assert isinstance(tree, Tree)
     try:
@@ -146,9 +147,9 @@ def folder_of(repo: Repo, commit: Commit, path: str) -> Tree | None:
 def commit_to_main(
     repo: Repo, tree: ObjectID, parent: Commit | None, *, message: str, project_id: str, at: int
 ) -> ObjectID | None:
-    """Commit `tree` and move main to it, but only from `parent`.
+    """Commit `tree` and move main from `parent` to the new commit; return its ID.
 
-    The same arguments make the same commit. Returns None when main has moved meanwhile.
+    The same arguments create the same commit. Returns None if main no longer is at `parent`.
     """
     commit = Commit()
     commit.tree = tree
@@ -165,6 +166,6 @@ def commit_to_main(
             if parent is None
             else repo.refs.set_if_equals(MAIN, parent.id, commit.id, message=b"stepway")
         )
-    except FileLocked:  # somebody else is moving it just now
+    except FileLocked:  # another process is moving main
         return None
     return commit.id if moved else None

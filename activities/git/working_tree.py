@@ -1,4 +1,4 @@
-"""The folder that a project's commands run in: a checkout of main, once there is a main."""
+"""The working tree of a project, in which its commands run: a checkout of main."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stepway.activities.project import ProjectRef, repository_path, working_tree
 
 
 def prepare_working_tree(data_dir: Path, project: ProjectRef) -> Path:
-    """Make the folder, bring it to main's newest commit, and return it.
+    """Create the working tree or update it to main's newest commit; return its folder.
 
-    What earlier commands left in it stays. It is empty while the project has no commit.
+    Untracked files of earlier commands stay. The folder is empty while main has no commit.
     """
     folder = working_tree_path(data_dir, project)
     repository = repository_path(data_dir, project)
@@ -35,7 +35,7 @@ def _check_out(repository: Path, folder: Path) -> None:
         old = before.tree if before is not None else None
         changes = tree_changes(clone.object_store, old, head.tree)
         update_working_tree(clone, old, head.tree, changes, allow_overwrite_modified=True)
-        # Last, so that a checkout that was cut short is done again.
+        # Last, so that an interrupted checkout is repeated.
         clone.refs[MAIN] = head.id
 
 

@@ -1,4 +1,4 @@
-"""The Kubernetes and Flux manifests of a project: pure, from values to YAML files."""
+"""The Kubernetes and Flux manifests of a project. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL_LIMIT = 63
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is deployed from where to where; `repository` is a URL that the cluster reaches."""
+    """A project's deployment; `repository` is a URL that the cluster can reach."""
 
     project: ProjectRef
     repository: str
@@ -30,7 +30,7 @@ class Deployment:
 
 
 def manifests(deployment: Deployment) -> dict[str, str]:
-    """The files by name: namespace, Flux GitRepository, one Kustomization an environment."""
+    """Return the YAML files by name: namespace, GitRepository, a Kustomization per environment."""
     files: dict[str, dict[str, Any]] = {
         NAMESPACE_FILE: _namespace(deployment.project),
         "git-repository.yaml": _git_repository(deployment),
@@ -47,21 +47,21 @@ def manifests(deployment: Deployment) -> dict[str, str]:
 
 
 def namespace_name(project: ProjectRef) -> str:
-    """A DNS label for owner and project, with a part of the id where they do not fit one."""
-    plain = f"{project.owner}-{project.name}"
-    label = re.sub(r"[^a-z0-9-]+", "-", plain.lower()).strip("-")
-    if label == plain and len(label) <= _LABEL_LIMIT:
+    """Return OWNER-PROJECT if it is a DNS label; else a label from it and a part of the ID."""
+    name = f"{project.owner}-{project.name}"
+    label = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+    if label == name and len(label) <= _LABEL_LIMIT:
         return label
     return f"{label[: _LABEL_LIMIT - 9].strip('-')}-{project.id[:8]}"
 
 
 def cluster_url(url: str, git_host: str) -> str:
-    """The URL by which a cluster reaches the repository: by SSH on `git_host` for a plain path."""
+    """Return the repository's URL for a cluster: a path becomes an SSH URL on `git_host`."""
     return url if urlsplit(url).scheme else f"ssh://git@{git_host}{quote(url)}"
 
 
 def owner_of(namespace: bytes) -> str | None:
-    """The project that a namespace manifest was made for; None when it names none."""
+    """Return the project ID in a namespace manifest, or None."""
     try:
         body = yaml.safe_load(namespace)
     except yaml.YAMLError:

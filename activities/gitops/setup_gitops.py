@@ -1,4 +1,4 @@
-"""setup_gitops and its undo: a project's manifests in the gitops repository that Flux follows."""
+"""setup_gitops and its undo: commit and remove a project's manifests in the GitOps repository."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Plan = Callable[[Repo, Commit | None], list[Change]]
 
 @dataclass(frozen=True)
 class SetupGitopsInput:
-    """`url` is the project's repository; a plain path is reached by SSH on `git_host`."""
+    """`url` is the project's repository; clusters reach a path over SSH on `git_host`."""
 
     project: ProjectRef
     url: str
@@ -60,7 +60,7 @@ class SetupGitopsInput:
 
 @dataclass(frozen=True)
 class GitopsSetUp:
-    """`path` is the folder of the manifests, `commit` the newest that has them as they are."""
+    """`path` is the folder of the manifests in the GitOps repository, `commit` contains them."""
 
     path: str
     commit: str
@@ -71,20 +71,20 @@ class GitopsSetUp:
 
 @dataclass(frozen=True)
 class RemoveManifestsInput(SetupGitopsInput):
-    """`result` is that of setup_gitops."""
+    """`result` is the result of setup_gitops."""
 
     result: dict[str, Any] | None = None
 
 
 class GitopsSteps:
-    """Commits to `data_dir`/gitops.git, which many projects share."""
+    """Commits to the repository `data_dir`/gitops.git, which all projects share."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "gitops.git"
 
     @activity.defn
     def setup_gitops(self, given: SetupGitopsInput) -> GitopsSetUp | Skipped:
-        """Commit the project's manifests; no new commit where they are there already."""
+        """Commit the project's manifests, unless main already contains them."""
         environments = environment_specs(given.environments)
         if not given.deploy:
             return Skipped("Deployment is turned off")
@@ -107,7 +107,7 @@ class GitopsSteps:
 
     @activity.defn
     def remove_manifests(self, given: RemoveManifestsInput) -> Removed:
-        """Take the project's manifests out, unless somebody changed them."""
+        """Remove the project's manifests. Raises step_error if they were changed."""
         path = manifests_path(given.project)
         with self._opened() as repo:
             head = head_of(repo)
@@ -125,7 +125,10 @@ class GitopsSteps:
             yield repo
 
     def _commit(self, project: ProjectRef, verb: str, plan: Plan) -> str:
-        """Commit what `plan` changes on top of main, as often as others move main meanwhile."""
+        """Commit the changes of `plan` on top of main; return the commit's ID.
+
+        Tries again if another process moves main meanwhile; raises step_error after _TRIES.
+        """
         for _ in range(_TRIES):
             with self._opened() as repo, locked(self._path):
                 head = head_of(repo)

@@ -1,4 +1,4 @@
-"""simulate: a step that only takes its time, for demonstrations and for unfinished blueprints."""
+"""simulate: a step that only takes time, for demos and for unfinished blueprints."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, SubStep
 
 LONGEST = 3600.0
-"""Seconds."""
+"""Maximum seconds."""
+
 TICK = 0.25
 """Seconds between two heartbeats."""
+
 FAILS_AT = 0.6
-"""The share of its time after which a failing attempt fails."""
+"""Share of the time after which a failing attempt fails."""
 
 
 @dataclass(frozen=True)
 class SimulateInput:
-    """Takes `seconds` times `pace`; 0 to 3600 seconds in all.
+    """The step takes `seconds` times `pace`: 0 to 3600 seconds in total.
 
-    `parts` become sub-steps, one after the other; `messages` are shown one after the other. The
-    first `failing_attempts` attempts fail with `error`. With `broken` every attempt fails and none
-    is retried automatically.
+    `parts` become consecutive sub-steps; `messages` are shown one after the other. The first
+    `failing_attempts` attempts fail with `error`. With `broken` the step fails without retries.
     """
 
     project: ProjectRef
@@ -44,14 +45,14 @@ class SimulateInput:
 
 @dataclass(frozen=True)
 class Simulated:
-    """How long it took, in seconds."""
+    """The simulated duration in seconds."""
 
     seconds: float
 
 
 @activity.defn
 async def simulate(given: SimulateInput) -> Simulated:
-    """Wait, and report progress, sub-steps and messages meanwhile."""
+    """Wait; meanwhile report progress, sub-steps and messages."""
     seconds = given.seconds * given.pace
     if not 0 <= seconds <= LONGEST:
         raise step_error(
@@ -84,7 +85,7 @@ def _progress(given: SimulateInput, share: float) -> Progress:
 
 
 def _current(texts: Sequence[str], share: float) -> tuple[str, float]:
-    """The text whose turn it is, "" where there is none, and how much of its turn has passed."""
+    """Return the current text ("" if there are none) and the elapsed share of its time, 0 to 1."""
     if not texts:
         return "", share
     turn = share * len(texts)

@@ -1,4 +1,4 @@
-"""What every route goes through before its body is read: sign-in, its rule, the project's owner."""
+"""Checks every request before its body is read: sign-in, the route's rule, the project's owner."""
 
 from __future__ import annotations
 
@@ -17,61 +17,69 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule
-from stepway.api.auth.refusals import Forbidden, Refusal, SignInAway
+from stepway.api.auth.refusals import Forbidden, Refusal, SignInUnavailable
 from stepway.runtime.scopes import Scope
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import ProjectUnknown
 
 RECHECK = 20.0
-"""Seconds between two looks at whether an open stream's right still stands."""
+"""Seconds between two checks of an open stream's permission."""
 
-LONGEST_UNSURE = 45.0
-"""Seconds that a stream goes on while nobody can say whether its right still stands."""
+MAX_UNCONFIRMED = 45.0
+"""Seconds that a stream stays open while its permission cannot be checked."""
 
+# Bodies and events are JSON text that all clients share, and parsing it again for each client would
+# be expensive. The match is exact: quotes in JSON strings are escaped, so this text occurs only as
+# a key and its value.
 _STACK = re.compile(rb'"error_stack":\s*"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True)
 class Admission:
-    """Who was let in, whether internals of errors are kept from them, and how to ask again."""
+    """The permission of one request: `hides_stacks` if the person may not see error stacks.
+
+    `recheck` evaluates the permission again; it raises as `admit`.
+    """
 
     person: Person
-    hides_internals: bool
-    again: Callable[[], Awaitable[Admission]]
+    hides_stacks: bool
+    recheck: Callable[[], Awaitable[Admission]]
 
-    def shown(self, body: bytes) -> bytes:
-        """JSON as this person may see it."""
-        return _STACK.sub(b'"error_stack": null', body) if self.hides_internals else body
+    def visible(self, body: bytes) -> bytes:
+        """Return the JSON text, with null for error stacks that this person may not see."""
+        return _STACK.sub(b'"error_stack": null', body) if self.hides_stacks else body
 
-    async def revoked(self) -> None:
-        """Return when the right is gone, or was for too long not to be confirmed."""
+    async def until_revoked(self) -> None:
+        """Return when the permission was revoked or changed, or could not be checked for
+        MAX_UNCONFIRMED seconds.
+        """
         confirmed_at = time.monotonic()
-        while time.monotonic() - confirmed_at < LONGEST_UNSURE:
+        while time.monotonic() - confirmed_at < MAX_UNCONFIRMED:
             await asyncio.sleep(RECHECK * random.uniform(0.8, 1))
             try:
-                now = await self.again()
-            except (*UNREACHABLE, SignInAway):
+                now = await self.recheck()
+            except (*UNREACHABLE, SignInUnavailable):
                 continue
             except (Refusal, ProjectUnknown):
                 return
-            if now.hides_internals != self.hides_internals:
+            if now.hides_stacks != self.hides_stacks:
                 return
             confirmed_at = time.monotonic()
 
 
 class Guarded(APIRoute):
-    """A route that nobody passes without its rule in api/access.py."""
+    """A route that checks its rule in `policy.ROUTES` before it handles a request."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's own handler behind the guard."""
+        """Wrap the route's handler in the check."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
             admission = request.state.admission = await admit(request)
             response = await handle(request)
             response.headers.setdefault("Cache-Control", "no-store")
-            if admission.hides_internals and _STACK.search(getattr(response, "body", b"")):
-                response.body = admission.shown(bytes(response.body))
+            if admission.hides_stacks and _STACK.search(getattr(response, "body", b"")):
+                response.body = admission.visible(bytes(response.body))
                 response.headers["Content-Length"] = str(len(response.body))
             return response
 
@@ -79,7 +87,7 @@ class Guarded(APIRoute):
 
 
 def check_rules(routers: Iterable[APIRouter]) -> None:
-    """Raise TypeError for a route that has no rule, or that is not guarded."""
+    """Raise TypeError for a route without a rule or of another class than Guarded."""
     for router in routers:
         for route in router.routes:
             if not isinstance(route, Guarded):
@@ -90,22 +98,22 @@ def check_rules(routers: Iterable[APIRouter]) -> None:
 
 
 async def admit(request: Request) -> Admission:
-    """Let the sender of a request in.
+    """Check the request against its route's rule.
 
-    Raises NotSignedIn, Forbidden, TooMany, SignInAway, and ProjectUnknown for a project that does
-    not exist or that they may not see.
+    Raises NotSignedIn, Forbidden, TooMany, SignInUnavailable, and ProjectUnknown if the project
+    does not exist or the caller may not read it.
     """
     return await admit_by(request, ROUTES[request.method, request.scope["route"].path])
 
 
 async def admit_by(request: Request, rule: Rule) -> Admission:
-    """Let the sender in by this rule. Raises as `admit`."""
+    """Check the request against this rule. Raises as `admit`."""
     person = await _person(request, rule)
     hides = not person.has(Scope.CONTROL)
     if rule.scope is not None and not person.has(rule.scope) and not rule.project:
         raise Forbidden(f"Your sign-in lacks the scope {rule.scope}.")
     if rule.project and rule.scope is not None and not person.admin:
-        hides = await _look_at_project(request, person, rule.scope)
+        hides = await _check_project(request, person, rule.scope)
     return Admission(person, hides, lambda: admit_by(request, rule))
 
 
@@ -117,15 +125,15 @@ async def _person(request: Request, rule: Rule) -> Person:
     return Person("") if sign_in.required else LOCAL
 
 
-async def _look_at_project(request: Request, person: Person, scope: Scope) -> bool:
-    """Whether internals are hidden. Raises ProjectUnknown, Forbidden."""
+async def _check_project(request: Request, person: Person, scope: Scope) -> bool:
+    """Return whether error stacks are hidden. Raises ProjectUnknown, Forbidden."""
     given = request.app.state.resources
     if not person.has(Scope.READ):
         raise Forbidden(f"Your sign-in lacks the scope {Scope.READ}.")
     try:
         project_id = UUID(request.path_params["project_id"])
     except ValueError:
-        return True  # The route itself says what is wrong with it.
+        return True  # The route responds with 422.
     owner = await given.pool.fetchval("SELECT owner FROM projects WHERE id = $1", project_id)
     if owner is None or not given.rules.may(person, Scope.READ, owner):
         raise ProjectUnknown(f"Project {project_id} not found.")

@@ -1,6 +1,6 @@
-"""How much one person may ask for at once. Without sign-in there is one, who is not limited.
+"""Rate limits per person and per address. They do not apply without sign-in.
 
-Counts are those of this process; behind several of them the limits add up.
+Each API process counts for itself, so with n processes the effective limits are n times as high.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ REQUEST_BYTES = 256 * 1024
 CODEC_BYTES = 4 * 1024 * 1024
 
 FAILURES = 20
-"""Sign-ins that may fail at one address in a row; then one every few seconds."""
+"""Failed sign-ins that an address has in hand; after that, FAILURES_PER_SECOND."""
 
 FAILURES_PER_SECOND = 0.2
 
-MOST_KEYS = 10_000
+MAX_KEYS = 10_000
 
 
 class Buckets:
-    """For each key `burst` at once and `rate` a second after that. `clock` counts seconds."""
+    """Token buckets by key: `burst` at once, then `rate` per second. `clock` returns seconds."""
 
     def __init__(
         self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
@@ -39,14 +39,14 @@ class Buckets:
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, key: str) -> float:
-        """Seconds until one more is allowed, 0 when it is."""
+        """Return the seconds until one more is allowed; 0 if it is allowed now."""
         return max(0.0, (1 - self._level(key)) / self._rate)
 
     def take(self, key: str) -> None:
-        """Count one."""
+        """Take one token from the bucket."""
         self._levels[key] = self._clock(), max(self._level(key) - 1, 0.0)
         self._levels.move_to_end(key)
-        if len(self._levels) > MOST_KEYS:
+        if len(self._levels) > MAX_KEYS:
             self._levels.popitem(last=False)
 
     def _level(self, key: str) -> float:
@@ -56,7 +56,7 @@ class Buckets:
 
 
 class Limits:
-    """The limits of a deployment, on starts and streams."""
+    """Limits on started projects and open streams."""
 
     def __init__(self, settings: ApiSettings, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -66,7 +66,7 @@ class Limits:
         self._open: Counter[str] = Counter()
 
     async def start(self, person: Person, owner: str) -> None:
-        """Count a start. Raises TooMany."""
+        """Count one start for `person`; `owner` will own the project. Raises TooMany."""
         if person is LOCAL:
             return
         if wait := self._starts.wait(person.name):
@@ -87,36 +87,35 @@ class Limits:
             )
 
     def open_stream(self, person: Person) -> None:
-        """Count a stream until it is closed. Raises TooMany."""
+        """Count a stream until `close_stream`. Raises TooMany."""
         if person is not LOCAL and self._open[person.name] >= self._streams:
             raise TooMany(f"You already have {self._streams} open streams.", 10)
         self._open[person.name] += 1
 
     def close_stream(self, person: Person) -> None:
-        """Count one less."""
         self._open[person.name] -= 1
         if not self._open[person.name]:
             del self._open[person.name]
 
 
 class Failures:
-    """Slows down whoever keeps signing in wrongly from one address."""
+    """Limits failed sign-ins by address."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets = Buckets(FAILURES_PER_SECOND, FAILURES, clock)
 
     def check(self, address: str) -> None:
-        """Raises TooMany while the address has to wait."""
+        """Raise TooMany while the address has to wait."""
         if wait := self._buckets.wait(network(address)):
             raise TooMany("Too many failed sign-ins from this address; try again later.", wait)
 
     def count(self, address: str) -> None:
-        """A sign-in failed."""
+        """Count a failed sign-in."""
         self._buckets.take(network(address))
 
 
 def network(address: str) -> str:
-    """What counts as one address: of IPv6 the network, which one machine has as a whole."""
+    """Return the key of an address: for IPv6 its /64 network, which is often one machine's."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -13,7 +13,7 @@ from stepway_tracking.record.models import Base
 
 
 class Token(Base):
-    """A token that somebody signs in with; only its hash is kept."""
+    """An API token; only its hash is stored."""
 
     __tablename__ = "tokens"
 
@@ -31,7 +31,7 @@ class Token(Base):
 
 
 class Session(Base):
-    """A browser's session, made from a token or a JWT; only the hash of its cookie is kept."""
+    """A browser session, created from a token or a JWT; only the hash of its cookie is stored."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("sessions_expiry", "expires_at"),)

@@ -1,4 +1,4 @@
-"""JWTs of an OpenID provider: whose they are, by its published keys."""
+"""Verifies JWTs of an OpenID provider with its published keys."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import httpx
 import jwt
 
 from stepway.api.auth.policy import NAME, Person
-from stepway.api.auth.refusals import NotSignedIn, SignInAway
+from stepway.api.auth.refusals import NotSignedIn, SignInUnavailable
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.scopes import Scope
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
-"""Those with a public key only: an HMAC could be made by whoever knows that key."""
+"""Asymmetric algorithms only: with HMAC, anyone who has the public key could sign a token."""
 
 LEEWAY = 30
 """Seconds by which the provider's clock may differ."""
 
 GROUP = "group."
-"""What a group's name begins with as an owner, so that no person can be taken for a group."""
+"""Prefix of groups that own projects, so that no person has the name of a group."""
 
 
 class OpenId:
-    """Reads JWTs for one audience of one issuer."""
+    """Verifies JWTs for one audience of one issuer."""
 
     def __init__(self, settings: ApiSettings, keys: KeySet) -> None:
         self._settings = settings
         self._keys = keys
 
     async def person(self, token: str) -> Person:
-        """Whose token it is. Raises NotSignedIn, SignInAway."""
+        """Return the person of a token. Raises NotSignedIn, SignInUnavailable."""
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in ALGORITHMS:
@@ -73,7 +73,7 @@ class OpenId:
 
 
 def _groups(claim: Any) -> list[str]:
-    """The groups that can own anything; of Keycloak's paths the leading slash is left out."""
+    """Return the groups with valid owner names, without the leading slash of Keycloak's paths."""
     given = claim if isinstance(claim, list) else [claim]
     names = [GROUP + each.removeprefix("/") for each in given if isinstance(each, str) and each]
     return [name for name in names if NAME.fullmatch(name)]
@@ -85,18 +85,18 @@ FRESH = 300.0
 """Seconds after which the keys are fetched again."""
 
 LONGEST = 3600.0
-"""Seconds for which fetched keys are good while the provider cannot be reached."""
+"""Seconds that fetched keys stay in use while the provider is unreachable."""
 
 PAUSE = 10.0
-"""Seconds between two fetches at least: a token that names a wrong key must not cause many."""
+"""Minimum seconds between two fetches: tokens with unknown key IDs must not cause more."""
 
 LARGEST = 512 * 1024
 
-AWAY = "The identity provider is unavailable; try again."
+UNAVAILABLE = "The identity provider is unavailable; try again."
 
 
 class KeySet:
-    """The keys of one issuer by their ids. `clock` counts seconds."""
+    """The public keys of one issuer, by key ID. `clock` returns seconds."""
 
     def __init__(
         self,
@@ -113,14 +113,14 @@ class KeySet:
         self._fetching = asyncio.Lock()
 
     async def key(self, key_id: str | None) -> jwt.PyJWK | None:
-        """The key of that id, None if the provider has none.
+        """Return the key with that ID, or None if the provider has no such key.
 
-        Raises SignInAway when the keys are too old, or none were ever had.
+        Raises SignInUnavailable if the keys could not be fetched within LONGEST seconds.
         """
         if key_id not in self._keys or self._age > FRESH:
             await self._refresh(key_id)
         if self._age > LONGEST:
-            raise SignInAway(AWAY)
+            raise SignInUnavailable(UNAVAILABLE)
         return self._keys.get(key_id)
 
     @property
@@ -148,7 +148,7 @@ class KeySet:
             keys = jwt.PyJWKSet.from_dict(await _json(http, found["jwks_uri"])).keys
         by_id: dict[str | None, jwt.PyJWK] = {key.key_id: key for key in keys}
         if len(keys) == 1:
-            # A provider with a single key need not name it.
+            # With a single key, the token may omit the key ID.
             by_id.setdefault(None, keys[0])
         return by_id
 

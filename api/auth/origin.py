@@ -1,4 +1,4 @@
-"""Whether a browser sends a request for one of our own pages, or for somebody else's."""
+"""Rejects browser requests that come from pages of other sites."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from stepway.runtime.setting_types import LOOPBACK
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
-FOREIGN = "Requests from pages of another site are not allowed."
+CROSS_SITE = "Requests from pages of another site are not allowed."
 
 
 class Origins:
-    """Where our own pages come from. `open_here` is set where nobody signs in."""
+    """The origins of our own pages."""
 
-    def __init__(self, settings: ApiSettings, *, open_here: bool) -> None:
+    def __init__(self, settings: ApiSettings, *, without_sign_in: bool) -> None:
         self._public = urlsplit(settings.public_url)
         self._temporal_ui = origin_of(settings.temporal_ui_url)
-        self._others = set(settings.cors_origins) if open_here else set()
-        self._open_here = open_here
+        self._others = set(settings.cors_origins) if without_sign_in else set()
+        self._without_sign_in = without_sign_in
 
     def check_change(self, request: Request) -> None:
-        """For what a browser sends of its own accord. Raises Forbidden for another site's page."""
+        """Guard against CSRF. Raises Forbidden for a change from another site's page."""
         if request.method in SAFE:
             return
         origin = request.headers.get("origin")
         if origin is None:
-            # Browsers name the origin of every change; other programs may leave it out.
+            # Browsers send Origin with every change; other clients may omit it.
             site = request.headers.get("sec-fetch-site", "none")
             if site not in ("none", "same-origin"):
-                raise Forbidden(FOREIGN)
+                raise Forbidden(CROSS_SITE)
         elif not self._is_ours(origin, request):
-            raise Forbidden(FOREIGN)
+            raise Forbidden(CROSS_SITE)
 
     def check_host(self, request: Request) -> None:
-        """Where nobody signs in. Raises Forbidden for a name that somebody else gave this machine.
+        """Guard against DNS rebinding, for deployments without sign-in. Raises Forbidden.
 
-        Else any page could have its own name point here, and read everything as its own.
+        Otherwise any site could point its own name at this machine and read all responses.
         """
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
         if host is None or host not in (*LOOPBACK, self._public.hostname):
@@ -56,10 +56,10 @@ class Origins:
             return True
         if origin == self._temporal_ui and request.url.path.startswith("/api/codec/"):
             return True
-        return self._open_here and parts.hostname in LOOPBACK
+        return self._without_sign_in and parts.hostname in LOOPBACK
 
 
 def origin_of(url: str) -> str:
-    """The origin of a URL, empty for none."""
+    """Return the origin of a URL; "" if the URL has no host."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -1,7 +1,8 @@
-"""Who may: decided here and nowhere else.
+"""The authorization policy.
 
-A scope says what a token may be used for. A project's owner is a person or a group, and the
-deployment's rules say who may read and control it besides. What one may not read is not there.
+A token's scopes limit what it may be used for. A project belongs to a person or a group; the
+deployment's rules let others read or control it. A project that the caller may not read answers
+404.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ OWNER = "owner"
 EVERYONE = "everyone"
 
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
-"""What an owner may be called: it names folders and is shown to others, so ASCII only."""
+"""Valid owner names. They become folder names and are shown to others, so ASCII only."""
 
 
 def owner_name(name: str) -> str:
-    """The name itself. Raises ValueError where nothing can be owned by it."""
+    """Return the name. Raises ValueError if it is not a valid owner name."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid owner name: use letters, digits, . _ @ + -")
     return name
@@ -31,7 +32,7 @@ def owner_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Whoever asks. `expires_at` is when the sign-in ends by itself, `token_id` what revokes it."""
+    """A signed-in person, until `expires_at` or until the token `token_id` is revoked."""
 
     name: str
     groups: frozenset[str] = frozenset()
@@ -41,44 +42,43 @@ class Person:
 
     @property
     def names(self) -> frozenset[str]:
-        """Everything that this person owns projects as."""
+        """The person's own name and those of their groups."""
         return self.groups | {self.name}
 
     @property
     def admin(self) -> bool:
-        """Whether everything is allowed."""
+        """Whether the person has the scope that allows everything."""
         return Scope.ADMIN in self.scopes
 
     def has(self, scope: Scope) -> bool:
-        """Whether the sign-in may be used for this."""
+        """Whether the sign-in includes this scope."""
         return self.admin or scope in self.scopes
 
 
 LOCAL = Person("local", scopes=frozenset(Scope))
-"""Without sign-in everybody on this machine is one person, who may do everything."""
+"""The person of every request if sign-in is off; may do everything."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Who may read and control a project: `owner`, `everyone`, or names of people and groups."""
+    """Readers and controllers of projects: `owner`, `everyone`, or names of people and groups."""
 
     readers: frozenset[str] = frozenset({OWNER})
     controllers: frozenset[str] = frozenset({OWNER})
 
     @classmethod
     def of(cls, settings: ApiSettings) -> Rules:
-        """The rules of a deployment."""
         return cls(frozenset(settings.readers), frozenset(settings.controllers))
 
     def may(self, person: Person, scope: Scope, owner: str) -> bool:
-        """Whether a person may read, control or make a project of this owner's."""
+        """Whether a person may read, control or create a project of this owner."""
         if person.admin:
             return True
         if scope not in person.scopes:
             return False
         match scope:
             case Scope.READ:
-                # Who may control a project may also see it.
+                # Controllers may also read.
                 return self._named(self.readers | self.controllers, person, owner)
             case Scope.CONTROL:
                 return self._named(self.controllers, person, owner)
@@ -87,7 +87,7 @@ class Rules:
         return False
 
     def visible(self, person: Person) -> list[str] | None:
-        """The owners whose projects a person may read; None for all of them."""
+        """Return the owners whose projects a person may read; None for all."""
         everyone_s = self._named(self.readers | self.controllers, person, owner="")
         if person.admin or everyone_s:
             return None
@@ -102,7 +102,9 @@ class Rules:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a route asks for; `scope` None lets anybody in, `project` looks at the one it names."""
+    """What a route requires: a scope (None for no sign-in), and with `project`, access to the
+    project in its path.
+    """
 
     scope: Scope | None
     project: bool = False
@@ -139,4 +141,4 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("POST", f"{_INITIALIZATION}/retry"): Rule(Scope.CONTROL, project=True),
     ("POST", f"{_INITIALIZATION}/cancel"): Rule(Scope.CONTROL, project=True),
 }
-"""Every route's rule. A route without one is refused at the application's start."""
+"""The rule of every route. The application does not start if one is missing."""

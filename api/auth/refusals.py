@@ -1,10 +1,10 @@
-"""Why a request is turned away before anything is done for it.
+"""Errors of sign-in, authorization and rate limits.
 
 Refusal
-├── NotSignedIn     401  nobody, or nobody any more
-├── Forbidden       403  may see it, but not do this
-├── TooMany         429  too much at once; says when to come back
-└── SignInAway      503  who it is cannot be found out now
+├── NotSignedIn       401  no valid credential
+├── Forbidden         403  not allowed
+├── TooMany           429  rate limit exceeded; with Retry-After
+└── SignInUnavailable 503  the identity provider is unavailable
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from stepway_tracking.record.errors import StepwayError
 
 
 class Refusal(StepwayError):
-    """Base; the text is for people, `headers` go with the answer."""
+    """Base class. The message is shown to people; `headers` are added to the response."""
 
     status = HTTPStatus.FORBIDDEN
 
@@ -25,7 +25,7 @@ class Refusal(StepwayError):
 
 
 class NotSignedIn(Refusal):
-    """No credential, or one that is wrong, expired or revoked: the answer does not say which."""
+    """The credential is missing, wrong, expired or revoked; the response does not say which."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -36,11 +36,11 @@ class NotSignedIn(Refusal):
 
 
 class Forbidden(Refusal):
-    """The person may see it, but not do this."""
+    """The caller is signed in but not allowed to do this."""
 
 
 class TooMany(Refusal):
-    """Too much at once; `seconds` from now it is worth another try."""
+    """A rate limit is exceeded; the caller may try again in `seconds`."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -48,7 +48,7 @@ class TooMany(Refusal):
         super().__init__(text, Retry_After=str(max(1, round(seconds))))
 
 
-class SignInAway(Refusal):
-    """The OpenID provider's keys cannot be had: nobody is let in on trust."""
+class SignInUnavailable(Refusal):
+    """The OpenID provider's keys cannot be fetched, so JWTs cannot be verified."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE

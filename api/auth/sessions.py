@@ -1,6 +1,6 @@
-"""Browsers' sessions: a cookie's random value, of which only the hash is kept.
+"""Browser sessions: the cookie holds a random value, the table its hash.
 
-A session never outlives what it was made from: a token's expiry or revocation ends it too.
+A session ends at the latest when the token it was created from expires or is revoked.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ LONGEST = timedelta(hours=12)
 
 
 class Sessions:
-    """The table of sessions."""
-
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     async def create(self, person: Person) -> tuple[str, datetime]:
-        """The cookie's value for a person's new session, and when it ends."""
+        """Create a session; return its cookie's value and its expiry."""
         value = secrets.token_urlsafe(32)
         latest = datetime.now(UTC) + LONGEST
         expires_at = min(latest, person.expires_at or latest)
@@ -43,7 +41,7 @@ class Sessions:
         return value, expires_at
 
     async def person(self, value: str) -> Person | None:
-        """Whose session it is; None when it is over."""
+        """Return the person of a session; None if it is unknown or has ended."""
         row = await self._pool.fetchrow(
             """
             SELECT s.owner, s.groups, s.scopes, s.expires_at, s.token_id
@@ -55,5 +53,5 @@ class Sessions:
         return None if row is None else person_of(row, row["token_id"])
 
     async def end(self, value: str) -> None:
-        """End a session, if it is one."""
+        """End the session; do nothing if there is none."""
         await self._pool.execute("DELETE FROM sessions WHERE hash = $1", digest(value))

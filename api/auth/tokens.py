@@ -1,6 +1,6 @@
-"""Tokens of our own: 256 random bits, of which only the SHA-256 is kept.
+"""API tokens: 256 random bits; only their SHA-256 is stored.
 
-No slow hash is needed: nobody can guess such a token, with or without its hash.
+A slow hash would add nothing: the tokens are too random to be guessed from their hashes.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import asyncpg
 from stepway.api.auth.policy import Person, owner_name
 from stepway.runtime.scopes import Scope
 
-MARK = "stepway_"
-"""What a token begins with, so that people and scanners recognize it."""
+PREFIX = "stepway_"
+"""Start of every token, so that people and secret scanners recognize it."""
 
-SHOWN = len(MARK) + 6
-"""Characters of a token that are kept, to recognize it by."""
+PREFIX_LENGTH = len(PREFIX) + 6
+"""Number of a token's first characters that are stored and listed, to identify it."""
 
 
 @dataclass(frozen=True)
 class TokenEntry:
-    """What may be shown of a token."""
+    """A token without its secret."""
 
     id: UUID
     name: str
@@ -42,8 +42,6 @@ class TokenEntry:
 
 
 class Tokens:
-    """The table of tokens."""
-
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
@@ -56,21 +54,21 @@ class Tokens:
         groups: Iterable[str] = (),
         expires_at: datetime | None = None,
     ) -> str:
-        """A new token; this is the only time that it can be read.
+        """Create a token and return its text, which cannot be read again later.
 
-        Raises ValueError for an owner or group that cannot be one.
+        Raises ValueError for an invalid name of an owner or group.
         """
         groups = list(groups)
         for each in (owner, *groups):
             owner_name(each)
-        token = MARK + secrets.token_urlsafe(32)
+        token = PREFIX + secrets.token_urlsafe(32)
         await self._pool.execute(
             """
             INSERT INTO tokens (name, prefix, hash, owner, groups, scopes, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
             """,
             name,
-            token[:SHOWN],
+            token[:PREFIX_LENGTH],
             digest(token),
             owner,
             groups,
@@ -80,7 +78,7 @@ class Tokens:
         return token
 
     async def person(self, token: str) -> Person | None:
-        """Whose token it is; None for one that is unknown, expired or revoked."""
+        """Return the person of a token; None if it is unknown, expired or revoked."""
         row = await self._pool.fetchrow(
             """
             SELECT id, owner, groups, scopes, expires_at,
@@ -99,7 +97,7 @@ class Tokens:
         return person_of(row, row["id"])
 
     async def entries(self) -> list[TokenEntry]:
-        """All tokens, the newest first."""
+        """Return all tokens, newest first."""
         rows = await self._pool.fetch(
             """
             SELECT id, name, prefix, owner, groups, scopes, created_at, expires_at, last_used_at,
@@ -110,7 +108,7 @@ class Tokens:
         return [TokenEntry(**row) for row in rows]
 
     async def revoke(self, which: str) -> list[TokenEntry]:
-        """Revoke the token of that id, prefix or name, from now on; those that were revoked."""
+        """Revoke all tokens with that ID, prefix or name; return the ones that were active."""
         chosen = [
             entry
             for entry in await self.entries()
@@ -122,11 +120,11 @@ class Tokens:
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a token or a session's cookie."""
+    """Return the SHA-256 under which a token or a session's cookie is stored."""
     return hashlib.sha256(secret.encode(errors="replace")).digest()
 
 
 def person_of(row: Any, token_id: UUID | None) -> Person:
-    """The person that a row of tokens or sessions stands for."""
+    """Return the person of a row of tokens or sessions."""
     scopes = frozenset(Scope(scope) for scope in row["scopes"])
     return Person(row["owner"], frozenset(row["groups"]), scopes, row["expires_at"], token_id)

@@ -1,4 +1,6 @@
-"""Start, retry, skip, cancel: each is taken whole by the project's workflow, or not at all."""
+"""Start, retry, skip, cancel: sent as updates to the project's workflow, which applies each
+completely or not at all.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,10 @@ from stepway_tracking.record.errors import (
 )
 
 KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
-"""The namespace of project ids, which are uuid5 of owner and idempotency key."""
+"""UUID namespace: a project's ID is the uuid5 of its owner and idempotency key."""
 
 SLOW_AT_LEAST = 500
-"""Milliseconds: for what takes a few of them, the p95 says nothing to a person."""
+"""Minimum milliseconds before a step counts as slow, whatever its p95 is."""
 
 CLOSED = (
     "The workflow of this initialization was closed outside Stepway. The record is updated within "
@@ -53,7 +55,7 @@ CLOSED = (
 
 @dataclass(frozen=True)
 class NewProject:
-    """What a person asks for."""
+    """A request to create a project."""
 
     name: str
     blueprint: str
@@ -61,7 +63,7 @@ class NewProject:
 
     @property
     def digest(self) -> str:
-        """The same for the same request."""
+        """Hash of the request, to recognize a repeat."""
         body = [self.name, self.blueprint, dict(self.parameters)]
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -69,7 +71,7 @@ class NewProject:
 class Commands:
     """Turns requests into updates of the project's workflow.
 
-    Everything raises NotConfirmed when no answer came in time.
+    Every command raises NotConfirmed if no response arrives in time.
     """
 
     def __init__(
@@ -89,15 +91,15 @@ class Commands:
     async def start(
         self, new: NewProject, owner: str, key: str, *, actor: str
     ) -> tuple[UUID, bool]:
-        """Start an initialization; the project's id, and whether this call has created it.
+        """Start an initialization; return the project's ID and whether this call created it.
 
-        Raises BlueprintUnknown, ParametersInvalid, NameTaken, and KeyReused when the key was
-        used for another request.
+        Raises BlueprintUnknown, ParametersInvalid, NameTaken, and KeyReused if the key was used
+        for a different request.
         """
         blueprint = self._catalog.get(new.blueprint)
         parameters = complete_parameters(blueprint, new.parameters)
         project_id = uuid5(KEYS, f"{owner}\n{key}")
-        if await self._is_there(project_id, new.digest):
+        if await self._exists(project_id, new.digest):
             return project_id, False
         if await self._records.named(owner, new.name):
             raise NameTaken(f"A project named {new.name} already exists.")
@@ -116,71 +118,74 @@ class Commands:
             index_pause=messages.INDEX_PAUSE,
         )
         await self._plan(given)
-        await self._is_there(project_id, new.digest)
+        await self._exists(project_id, new.digest)
         return project_id, True
 
     async def retry_step(
         self, project_id: UUID, step: str, parameters: Mapping[str, Any] | None, actor: str
     ) -> None:
-        """Run a failed step again.
+        """Retry a failed step, with these parameters changed.
 
         Raises ProjectUnknown, StepUnknown, Refused, ParametersInvalid.
         """
         project = await self._records.project(project_id)
-        await self._must_have(project_id, step)
+        await self._require_step(project_id, step)
         retry = _with_changes(Retry(actor, deadline(), step), project, parameters or {})
         await self._retry(project, messages.RETRY_STEP, retry)
 
     async def retry_initialization(self, project_id: UUID, actor: str) -> None:
-        """Run again what failed, or after the end what is not completed.
+        """Retry all failed steps; after the initialization has ended, all uncompleted steps.
 
-        Raises ProjectUnknown, and Refused when there is nothing to do.
+        Raises ProjectUnknown, and Refused if there is nothing to retry.
         """
         project = await self._records.project(project_id)
         await self._retry(project, messages.RETRY_INITIALIZATION, Retry(actor, deadline()))
 
     async def skip_step(self, project_id: UUID, step: str, reason: str, actor: str) -> None:
-        """Leave a failed step out. Raises ProjectUnknown, StepUnknown, Refused."""
+        """Skip a failed step. Raises ProjectUnknown, StepUnknown, Refused."""
         project = await self._records.project(project_id)
-        await self._must_have(project_id, step)
+        await self._require_step(project_id, step)
         await self._update(project, messages.SKIP_STEP, Skip(actor, deadline(), step, reason))
 
     async def cancel(self, project_id: UUID, undo: bool, actor: str) -> None:
-        """Stop an initialization. Raises ProjectUnknown, and Refused when it has ended."""
+        """Cancel an initialization; `undo` rolls completed steps back.
+
+        Raises ProjectUnknown, and Refused if the initialization has ended.
+        """
         project = await self._records.project(project_id)
         await self._update(project, messages.CANCEL, Cancel(actor, deadline(), undo))
 
     async def preview_retry(self, project_id: UUID, step: str) -> RetryPreview:
-        """What a retry of a step would run and keep, and what is there already.
+        """Return the steps that a retry would run and keep, and the existing objects.
 
         Raises ProjectUnknown, StepUnknown, Refused.
         """
         project = await self._records.project(project_id)
-        await self._must_have(project_id, step)
+        await self._require_step(project_id, step)
         if project.status == "active":
             raise Refused(_ended(project))
         records = await self._records.steps(project_id)
         ended = project.ended
         states = {one.step: resumed_state(one) if ended else one.status for one in records}
         board = Board(_plan_of(project), Resumed(states, {}, {}), _no_clock)
-        _judge(board, step, ended=ended)
+        _require_failed(board, step, ended=ended)
         return preview(board, records, step)
 
     async def _plan(self, given: InitializationInput) -> None:
-        """Start the workflow and wait until all rows are there."""
+        """Start the workflow and wait until it has inserted the project's rows."""
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
         workflow_id = messages.workflow_id(given.project_id)
         try:
             await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
         except StartExpired:
-            # An earlier start with this key had come too late; it is out of the way by now.
+            # An earlier start with this key expired, and its workflow is closed by now.
             await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
         except NotConfirmed:
-            if not await self._is_there(UUID(given.project_id), given.request_hash):
+            if not await self._exists(UUID(given.project_id), given.request_hash):
                 raise
 
     async def _slow_after(self, blueprint: str) -> dict[str, int]:
-        """After how many ms a step counts as slow, where enough have gone before to say."""
+        """Return after how many milliseconds each step is slow, if it has enough earlier runs."""
         usual = await self._durations.of(blueprint)
         return {
             step: max(one.p95, SLOW_AT_LEAST)
@@ -188,26 +193,26 @@ class Commands:
             if one.samples >= facts.FEWEST_FOR_SLOW
         }
 
-    async def _is_there(self, project_id: UUID, digest: str) -> bool:
+    async def _exists(self, project_id: UUID, digest: str) -> bool:
         found = await self._records.find(project_id)
         if found and found.request_hash != digest:
             raise KeyReused("This Idempotency-Key was already used for a different request.")
         return found is not None
 
-    async def _must_have(self, project_id: UUID, step: str) -> None:
+    async def _require_step(self, project_id: UUID, step: str) -> None:
         names = [record.step for record in await self._records.steps(project_id)]
         if step not in names:
             raise StepUnknown(f"Unknown step {step}; available steps: {', '.join(names)}.")
 
     async def _update(self, project: ProjectRecord, name: str, argument: Any) -> None:
-        """Send an update to an initialization that has not ended."""
+        """Send an update. Raises Refused if the initialization has ended."""
         if project.ended:
             raise Refused(_ended(project))
         if not await self._sent(project, name, argument):
             raise Refused(CLOSED)
 
     async def _sent(self, project: ProjectRecord, name: str, argument: Any) -> bool:
-        """Whether a workflow runs that has taken the update."""
+        """Send an update; return False if no workflow is running."""
         try:
             await self._updates.send(project.workflow_id, name, argument)
         except WorkflowClosed:
@@ -215,15 +220,15 @@ class Commands:
         return True
 
     async def _retry(self, project: ProjectRecord, name: str, retry: Retry) -> None:
-        """Send a retry; where the initialization has ended, its workflow starts again with it."""
+        """Send a retry; if the initialization has ended, start its workflow again with it."""
         if project.status == "active":
             raise Refused(_ended(project))
         if not project.ended and await self._sent(project, name, retry):
             return
         given = await self._resumed_input(project, retry)
         if retry.step:
-            # A refused update would start the workflow all the same.
-            _judge(Board(given.plan, given.resumed, _no_clock), retry.step, ended=True)
+            # Update-with-start starts the workflow even if it refuses the update.
+            _require_failed(Board(given.plan, given.resumed, _no_clock), retry.step, ended=True)
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE
         workflow_id = project.workflow_id
         await self._updates.send_with_start(workflow_id, name, retry, given, reuse, project.status)
@@ -252,7 +257,7 @@ def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any] | None = None
 
 
 def _with_changes(retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]) -> Retry:
-    """The retry with the parameters that a person gives anew. Raises ParametersInvalid."""
+    """Return the retry with the changed parameters and plan. Raises ParametersInvalid."""
     if not parameters:
         return retry
     blueprint = Blueprint.model_validate(project.definition)
@@ -267,8 +272,8 @@ def _with_changes(retry: Retry, project: ProjectRecord, parameters: Mapping[str,
     return replace(retry, parameters=changed, plan=plan, changes=changes)
 
 
-def _judge(board: Board, step: str, *, ended: bool) -> None:
-    """Raises Refused unless the step has failed."""
+def _require_failed(board: Board, step: str, *, ended: bool) -> None:
+    """Raise Refused unless the step has failed."""
     try:
         rules.must_be_failed(board, step, "retried", ended=ended)
     except ApplicationError as error:

@@ -1,4 +1,4 @@
-"""What a retry would do, told before anybody asks for it."""
+"""Previews of retries."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stepway_tracking.record.facts import STEPWAY_METADATA
 
 
 def preview(board: Board, records: Iterable[StepRecord], step: str) -> RetryPreview:
-    """The preview of a retry of one failed step."""
+    """Preview the retry of one failed step."""
     runs, keeps = board.graph.runs_on_retry(board.states, [step])
     return RetryPreview(runs=runs, keeps=keeps, objects=_existing(board, records))
 
 
 def _existing(board: Board, records: Iterable[StepRecord]) -> list[ExistingObject]:
-    """What steps have made outside: they can take it back, or know its address."""
+    """Return the objects that steps created: the step can be rolled back or has a URL."""
     objects = []
     for record in records:
         what = {key: value for key, value in record.metadata.items() if key not in STEPWAY_METADATA}

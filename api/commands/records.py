@@ -1,4 +1,4 @@
-"""Rows that the API's commands judge by: a project, and where its steps stand."""
+"""Reads the rows that the commands need: a project and the state of its steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOST = "The workflow that ran this step was closed before the step ended."
 
 @dataclass(frozen=True)
 class ProjectRecord:
-    """A project's row; `definition` is its blueprint as it was at the start."""
+    """A project's row; `definition` is its blueprint at the time of the start."""
 
     id: UUID
     name: str
@@ -37,7 +37,7 @@ class ProjectRecord:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """Where a step stands, and what it returned if that was kept."""
+    """The state of a step; `result` is its encoded return value, if one was stored."""
 
     step: str
     display_name: str
@@ -50,29 +50,29 @@ class StepRecord:
 
 
 class Records:
-    """Queries for commands, on the record's pool."""
+    """Queries for the commands."""
 
     def __init__(self, pool: asyncpg.Pool, converter: DataConverter) -> None:
         self._pool = pool
         self._converter = converter
 
     async def project(self, project_id: UUID) -> ProjectRecord:
-        """The project. Raises ProjectUnknown."""
+        """Return the project. Raises ProjectUnknown."""
         found = await self._find("id = $1", project_id)
         if found is None:
             raise ProjectUnknown(f"Project {project_id} not found.")
         return found
 
     async def find(self, project_id: UUID) -> ProjectRecord | None:
-        """The project, if there is one."""
+        """Return the project, or None."""
         return await self._find("id = $1", project_id)
 
     async def named(self, owner: str, name: str) -> ProjectRecord | None:
-        """An owner's project of that name, if there is one."""
+        """Return the owner's project with that name, or None."""
         return await self._find("owner = $1 AND name = $2", owner, name)
 
     async def steps(self, project_id: UUID) -> list[StepRecord]:
-        """The steps in order, without their parts."""
+        """Return the steps in order, without sub-steps."""
         rows = await self._pool.fetch(
             """
             SELECT s.step, s.display_name, s.status, s.started_at, s.error, s.metadata,
@@ -100,7 +100,7 @@ class Records:
         ]
 
     async def resumed(self, project_id: UUID) -> Resumed:
-        """Where an initialization stands whose workflow is closed."""
+        """Return the state from which a new workflow continues an initialization."""
         states: dict[str, StepStatus] = {}
         results: dict[str, Any] = {}
         errors: dict[str, str] = {}
@@ -137,10 +137,10 @@ class Records:
 
 
 def resumed_state(record: StepRecord) -> StepStatus:
-    """A step's state for a new run.
+    """Return a step's state for a new workflow run.
 
-    What was cut off has failed. What was undone is ahead again, and so is what neither a person
-    nor an attempt of its own has skipped: if it still cannot run, it will be skipped once more.
+    A running step was interrupted, so it has failed. A step that was rolled back is pending. So is
+    a step that was skipped because another step was; if it still cannot run, the new run skips it.
     """
     match record.status:
         case "running":

@@ -1,4 +1,4 @@
-"""Sending updates to a project's workflow, and what became of them as typed errors."""
+"""Sends updates to a project's workflow and raises its refusals as typed errors."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ PATIENCE = 10.0
 """Seconds that a caller waits for Temporal and a worker."""
 
 DEADLINE = timedelta(seconds=8)
-"""What reaches a workflow later than this after it was asked for does nothing: the rest of
-PATIENCE is for the answer's way, and for clocks that differ."""
+"""A workflow ignores an update that arrives later than this after the request. The rest of PATIENCE
+is for the response and for differences between clocks."""
 
 UNCONFIRMED = (
     "Not confirmed in time: Temporal, Postgres or all workers were unreachable. "
@@ -57,10 +57,10 @@ _KINDS: dict[str, type[Exception]] = {
 
 
 class Updates:
-    """Sends updates to workflows; `page` is the address under which people see projects, if any.
+    """Sends updates to workflows; `page` is the public URL of the web page, if any.
 
-    Everything raises NotConfirmed when no answer came in time, and Refused (NameTaken,
-    StartExpired, StepUnknown) as the workflow refuses.
+    Both methods raise NotConfirmed if no response arrives in time, and Refused, NameTaken,
+    StartExpired or StepUnknown if the workflow refuses.
     """
 
     def __init__(self, client: Client, task_queue: str, page: str = "") -> None:
@@ -69,7 +69,7 @@ class Updates:
         self._page = page
 
     async def send(self, workflow_id: str, name: str, argument: Any) -> None:
-        """Send to a workflow that runs. Raises WorkflowClosed when none does."""
+        """Send to the running workflow. Raises WorkflowClosed if none is running."""
         handle = self._client.get_workflow_handle(workflow_id)
         await _answered(handle.execute_update(name, argument))
 
@@ -82,7 +82,7 @@ class Updates:
         reuse: WorkflowIDReusePolicy,
         status: ProjectStatus = "initializing",
     ) -> None:
-        """Send to the workflow that runs, or start it; `status` is the project's until then."""
+        """Send to the running workflow, or start it first; `status` is the project's so far."""
         operation = self._start_operation(workflow_id, given, reuse, status)
         arguments = [] if argument is None else [argument]
         try:
@@ -92,7 +92,7 @@ class Updates:
                 )
             )
         except BaseException:
-            # The start fails as the update does; asked for, it is not logged as an error unseen.
+            # The start fails too. Awaited, so that asyncio does not log an unretrieved exception.
             await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
             raise
 
@@ -133,12 +133,12 @@ class Updates:
 
 
 def deadline() -> str:
-    """The moment after which a request must do nothing any more."""
+    """Return the time, ISO 8601, after which the workflow must ignore a request made now."""
     return (datetime.now(UTC) + DEADLINE).isoformat()
 
 
 async def _answered(call: Awaitable[Any]) -> Any:
-    """The answer of an update, or a typed error."""
+    """Return the result of an update, or raise a typed error."""
     try:
         async with asyncio.timeout(PATIENCE):
             return await call
@@ -155,9 +155,9 @@ async def _answered(call: Awaitable[Any]) -> Any:
 
 
 def raise_typed(cause: BaseException | None, error: Exception | None = None) -> NoReturn:
-    """Raise the typed error of what workflow code refuses with."""
+    """Raise the typed error for the error of workflow code."""
     kind = cause.type if isinstance(cause, ApplicationError) else None
     text = cause.message if isinstance(cause, ApplicationError) else str(cause)
-    if kind == "AcceptedUpdateCompletedWorkflow":  # Temporal's: closed from outside meanwhile.
+    if kind == "AcceptedUpdateCompletedWorkflow":  # Closed from outside meanwhile.
         raise NotConfirmed(UNCONFIRMED) from error
     raise _KINDS.get(kind or "", Refused)(text) from error

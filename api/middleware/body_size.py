@@ -1,4 +1,4 @@
-"""Requests that say they are too large are answered before a byte of them is read."""
+"""Rejects requests whose Content-Length is too large, before their body is read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from stepway.api.middleware.cors import CODEC
 
 
 class SizeLimit:
-    """Middleware; the framework counts what comes without saying how much it is."""
+    """ASGI middleware. FastAPI itself limits bodies without Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is small enough."""
         if scope["type"] == "http":
             largest = CODEC_BYTES if scope["path"].startswith(CODEC) else REQUEST_BYTES
             length = Headers(scope=scope).get("content-length", "0")

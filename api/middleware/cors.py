@@ -1,4 +1,4 @@
-"""Which other origins a browser may let in: those of the settings, and one for the codec."""
+"""CORS for the origins in the settings, and for Temporal's UI on the codec's routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CODEC = "/api/codec/"
 
 
 class Cors:
-    """Exact lists only. Cookies go with no request of another site but the Temporal UI's."""
+    """ASGI middleware with exact lists of origins. Only the Temporal UI may send cookies."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
@@ -36,7 +36,6 @@ class Cors:
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer preflights, and mark answers that the origin may read."""
         path = scope.get("path", "")
         app = self._codec if path.startswith(CODEC) else self._api
         await (app if path.startswith("/api/") else self._app)(scope, receive, send)

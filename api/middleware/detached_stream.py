@@ -1,4 +1,4 @@
-"""The application, and the streams that outlive its layers."""
+"""Sends event streams outside of the middleware (docs/decisions/0009)."""
 
 from __future__ import annotations
 
@@ -7,50 +7,58 @@ from typing import Protocol
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-GOES_ON = "stepway.goes_on"
-"""Where a response that has started leaves what is still to be sent."""
+DETACHED = "stepway.detached"
+"""Key of the ASGI scope under which a route leaves the rest of a started response."""
 
 
-class GoesOn(Protocol):
-    """The rest of a response; it is either called or closed.
+class DetachedResponse(Protocol):
+    """The rest of a started response. The application either calls or closes it, once.
 
-    Where it `needs_request` what the layers have left in the request's scope stays there.
+    With `keeps_scope` it still uses the request, so the request's scope must stay as it is.
     """
 
     @property
-    def needs_request(self) -> bool: ...
+    def keeps_scope(self) -> bool: ...
 
     async def __call__(self, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the rest of the response."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Release the resources; nothing more can be sent."""
 
 
 class Application(FastAPI):
-    """Sends the rest of a stream after all layers have returned.
+    """Sends the rest of a detached response after all middleware has returned.
 
-    An idle stream then keeps no request, no route and no frame of a layer in memory, and its events
-    pass through none of them.
+    So an idle stream keeps no request, route or middleware frame in memory, and its events pass
+    through none of them.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request. Raises what a layer raises."""
-        rest = await self._pass_layers(scope, receive, send)
+        """Serve a connection. Raises the exceptions of the middleware and of the stream."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        rest = await self._start(scope, receive, send)
         if rest is not None:
             await rest(receive, send)
 
-    async def _pass_layers(self, scope: Scope, receive: Receive, send: Send) -> GoesOn | None:
-        given = {**scope, "state": {}}
-        rest: GoesOn | None = None
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> DetachedResponse | None:
+        """Run the middleware and the route; return what the route has detached.
+
+        They get a copy of the scope: uvicorn keeps the original until the response ends, so
+        whatever they add to it would stay in memory for as long as the stream is open.
+        """
+        inner = {**scope, "state": dict(scope.get("state", {}))}
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(inner, receive, send)
         except BaseException:
-            if (rest := scope.pop(GOES_ON, None)) is not None:
-                rest.close()
+            if (unsent := inner.pop(DETACHED, None)) is not None:
+                unsent.close()
             raise
-        rest = scope.pop(GOES_ON, None)
-        if rest is not None and not rest.needs_request:
-            scope.clear()
-            scope.update(given)
+        rest: DetachedResponse | None = inner.pop(DETACHED, None)
+        if rest is not None and not rest.keeps_scope:
+            # The scope refers to the request and the request to the scope. Without this, both stay
+            # until the garbage collector runs, which is rare in this process.
+            inner.clear()
         return rest

@@ -1,4 +1,4 @@
-"""Around every request: an id for the log, security headers, and what the metrics count."""
+"""Adds a correlation ID and security headers to every request, and counts it in the metrics."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ YEAR = "max-age=31536000"
 
 
 def correlation_id(scope: Scope) -> str:
-    """What finds this request in the log."""
+    """Return the request's ID, which its log entries contain."""
     return str(scope.setdefault(_CORRELATION_ID, str(uuid.uuid4())))
 
 
 class Requests:
-    """Middleware: names, measures and hardens each HTTP request."""
+    """ASGI middleware."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The types of project that can be made."""
+"""The blueprints: the available types of project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporal's UI reads encrypted payloads through here; it asks as the person who looks at it."""
+"""Temporal's remote codec: its UI decrypts payloads here, as the person who is signed in."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Base64 = Annotated[
 
 
 class Payload(BaseModel):
-    """A payload as Temporal's JSON has it."""
+    """A payload in Temporal's JSON format."""
 
     metadata: dict[str, Base64] = Field(default_factory=dict)
     data: Base64 = b""
 
 
 class Payloads(BaseModel):
-    """Some payloads, in order."""
+    """A list of payloads; the response keeps its order."""
 
     payloads: list[Payload] = Field(default_factory=list, max_length=10_000)
 
@@ -53,14 +53,14 @@ ANSWERS: dict[int | str, dict[str, Any]] = problems(413, 422, 503)
 
 @router.post("/decode", max_body_size=CODEC_BYTES, responses=ANSWERS)
 async def decode(body: Payloads, given: Resources) -> Payloads:
-    """The payloads in plain; 503 names the key that one of them needs and that is missing."""
+    """Decrypt payloads. 503 names the key if one is missing."""
     codec = given.temporal.data_converter.payload_codec
     return _json(await codec.decode(_protos(body))) if codec else body
 
 
 @router.post("/encode", max_body_size=CODEC_BYTES, responses=ANSWERS)
 async def encode(body: Payloads, given: Resources) -> Payloads:
-    """The payloads encrypted with the newest key, where there is one."""
+    """Encrypt payloads with the newest key; return them unchanged if there is no key."""
     codec = given.temporal.data_converter.payload_codec
     return _json(await codec.encode(_protos(body))) if codec else body
 
@@ -70,7 +70,7 @@ def _protos(body: Payloads) -> list[Proto]:
 
 
 def _json(protos: list[Proto]) -> Payloads:
-    # Built from bytes that are what they are: not validated as base64 once more.
+    # Skip validation: it would decode these bytes as base64.
     return Payloads.model_construct(
         payloads=[
             Payload.model_construct(metadata=dict(each.metadata), data=each.data) for each in protos

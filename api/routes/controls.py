@@ -1,4 +1,4 @@
-"""What people decide about an initialization: retry, skip, cancel."""
+"""Controls of an initialization: retry, skip, cancel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stepway.api.dependencies import (
     StepName,
     Text,
     json_response,
-    known,
+    require_project,
 )
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization
@@ -37,7 +37,7 @@ CONTROLS: dict[str, Any] = {
 
 
 class RetryStep(BaseModel):
-    """Parameters to change before the step runs again, where the blueprint allows it."""
+    """Parameters to change before the step runs again, if the blueprint allows it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +45,7 @@ class RetryStep(BaseModel):
 
 
 class SkipStep(BaseModel):
-    """Why the step is left out."""
+    """The reason for the skip, for the history."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class SkipStep(BaseModel):
 
 
 class CancelInitialization(BaseModel):
-    """Whether what was made is taken back."""
+    """With `undo`, completed steps are rolled back."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ class CancelInitialization(BaseModel):
 async def preview_retry(
     project_id: ProjectId, step: StepName, given: Resources
 ) -> schemas.RetryPreview:
-    """What a retry would do; nothing happens."""
+    """Preview a retry without running it."""
     return await given.commands.preview_retry(project_id, step)
 
 
@@ -76,29 +76,29 @@ async def retry_step(
     actor: Actor,
     body: Annotated[RetryStep | None, Body()] = None,
 ) -> Response:
-    """Run a failed step again, and after it what needs it."""
+    """Retry a failed step and the steps that depend on it."""
     parameters = body.parameters if body else {}
     if parameters:
         owner = (await given.records.project(project_id)).owner
         await refuse_secrets(given, owner, parameters)
     await given.commands.retry_step(project_id, step, parameters, actor)
-    return await _taken(project_id, given)
+    return await _accepted(project_id, given)
 
 
 @router.post("/retry", **CONTROLS)
 async def retry_initialization(project_id: ProjectId, given: Resources, actor: Actor) -> Response:
-    """Run again what has failed; after an end without success, all that is not completed."""
+    """Retry all failed steps; after a failed or cancelled end, all steps that are not completed."""
     await given.commands.retry_initialization(project_id, actor)
-    return await _taken(project_id, given)
+    return await _accepted(project_id, given)
 
 
 @router.post("/steps/{step}/skip", **CONTROLS)
 async def skip_step(
     project_id: ProjectId, step: StepName, body: SkipStep, given: Resources, actor: Actor
 ) -> Response:
-    """Leave a failed step out, where its blueprint allows it."""
+    """Skip a failed step that its blueprint marks as optional."""
     await given.commands.skip_step(project_id, step, redact(body.reason), actor)
-    return await _taken(project_id, given)
+    return await _accepted(project_id, given)
 
 
 @router.post("/cancel", **CONTROLS)
@@ -108,12 +108,12 @@ async def cancel_initialization(
     actor: Actor,
     body: Annotated[CancelInitialization | None, Body()] = None,
 ) -> Response:
-    """Stop; with `undo`, what finished steps made is taken back."""
+    """Cancel the initialization; with `undo`, roll completed steps back."""
     await given.commands.cancel(project_id, body.undo if body else False, actor)
-    return await _taken(project_id, given)
+    return await _accepted(project_id, given)
 
 
-async def _taken(project_id: ProjectId, given: Resources) -> Response:
-    snapshot = known(await given.reader.snapshot(project_id), project_id)
+async def _accepted(project_id: ProjectId, given: Resources) -> Response:
+    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
     body = link_initialization(snapshot.body, given.settings)
     return json_response(body, status=HTTPStatus.ACCEPTED)

@@ -1,4 +1,4 @@
-"""How much time an initialization has left, by how long its steps took before."""
+"""Estimates the remaining time of an initialization from earlier runs of its steps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ router = APIRouter(
 
 
 class Estimate(BaseModel):
-    """Milliseconds left, from the median to the p95; null where too few have gone before.
+    """Remaining milliseconds, as median and p95; null if there are too few earlier runs.
 
-    `samples` is the number of completed runs of the step that was run least.
+    `samples` is the lowest number of completed runs among the remaining steps.
     """
 
     p50_ms: int | None
@@ -36,7 +36,7 @@ class Estimate(BaseModel):
 
 @router.get("/estimate", response_model=Estimate, responses=problems(404, 422, 503))
 async def get_estimate(project_id: ProjectId, given: Resources) -> Any:
-    """How much time is left while steps run; nothing while it waits for a person or has ended."""
+    """Estimate the remaining time; null unless the project is initializing."""
     project = await given.records.project(project_id)
     steps = await given.records.steps(project_id)
     usual = await given.durations.of(project.blueprint)
@@ -49,7 +49,7 @@ async def get_estimate(project_id: ProjectId, given: Resources) -> Any:
 def time_left(
     graph: Graph, steps: list[StepRecord], usual: Mapping[str, UsualDuration], now: datetime
 ) -> Estimate:
-    """The longest way through the steps that have not ended."""
+    """Return the estimate along the longest path through the steps that have not ended."""
     ahead = {step.step: step for step in steps if step.status in ("pending", "running")}
     samples = min((usual[name].samples if name in usual else 0 for name in ahead), default=0)
     if samples < FEWEST_FOR_ESTIMATE:
@@ -70,7 +70,7 @@ def time_left(
 
 
 def elapsed(step: StepRecord, now: datetime) -> int:
-    """Milliseconds that a step has run already."""
+    """Return the milliseconds that a step has been running; 0 if it is not running."""
     if step.status != "running" or step.started_at is None:
         return 0
     return round((now - step.started_at).total_seconds() * 1000)

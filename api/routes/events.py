@@ -15,7 +15,7 @@ from stepway.api.auth.guard import Admission, Guarded
 from stepway.api.auth.limits import Limits
 from stepway.api.auth.policy import LOCAL
 from stepway.api.dependencies import Admitted, LastEventId, ProjectId, Resources
-from stepway.api.middleware.detached_stream import GOES_ON
+from stepway.api.middleware.detached_stream import DETACHED
 from stepway.api.openapi import problems
 from stepway_tracking.stream.hub import Hub
 from stepway_tracking.stream.subscription import KEEPALIVE, Subscription
@@ -29,7 +29,7 @@ HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
-# Milliseconds that a browser waits before it connects again; spread, so that not all come at once.
+# Milliseconds that a browser waits before it reconnects; random, so that not all reconnect at once.
 RETRY = (500, 2000)
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
@@ -47,15 +47,15 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 async def on_init_progress(
     project_id: ProjectId, last: LastEventId, given: Resources, admission: Admitted
 ) -> Response:
-    """Every change from `Last-Event-ID` on, live, until the initialization has ended."""
+    """Stream every change after `Last-Event-ID`, live, until the initialization has ended."""
     return EventStream(given.hub, project_id, last, admission, given.limits)
 
 
 class EventStream(Response):
-    """Sends what the hub has for one client.
+    """The event stream of one client.
 
-    It connects before the response starts, so that an unknown project is a plain 404. What follows
-    the start is sent once the application's layers have returned (api/application.py).
+    It connects to the hub before the response starts, so that an unknown project still answers
+    404. It sends the response's start and detaches the rest (api/middleware/detached_stream.py).
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class EventStream(Response):
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Connect and start the response. Raises TooMany, and what the hub raises."""
+        """Connect and start the response. Raises TooMany, and the errors of `Hub.connect`."""
         person = self._admission.person
         self._limits.open_stream(person)
         subscription = None
@@ -85,7 +85,7 @@ class EventStream(Response):
             if subscription is not None:
                 headers = self.raw_headers
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
-                scope[GOES_ON] = LiveStream(subscription, self._hub, self._limits, self._admission)
+                scope[DETACHED] = LiveStream(subscription, self._hub, self._limits, self._admission)
                 return
         except BaseException:
             if subscription is not None:
@@ -97,10 +97,10 @@ class EventStream(Response):
 
 
 class LiveStream:
-    """A started response, until its end, the client's leaving, or the hub's word.
+    """The rest of a started stream: sends events until the stream ends, the client disconnects,
+    the hub closes it, or the client's permission is revoked.
 
-    It ends when the client's right to see the project does. There is one for each client who
-    watches, so it keeps little: nothing of its request where nobody signs in.
+    There is one per client, so it keeps little: without sign-in, no reference to the request.
     """
 
     __slots__ = ("_admission", "_hub", "_limits", "_subscription")
@@ -114,23 +114,23 @@ class LiveStream:
         self._admission = None if admission.person is LOCAL else admission
 
     @property
-    def needs_request(self) -> bool:
-        """Whether the right of who has sent the request is looked at again."""
+    def keeps_scope(self) -> bool:
+        """True with sign-in: the permission is checked again, from the request."""
         return self._admission is not None
 
     async def __call__(self, receive: Receive, send: Send) -> None:
-        """Send, in the connection's own task."""
+        """Send the events. Runs in the connection's task."""
         subscription, admission = self._subscription, self._admission
         subscription.task = asyncio.current_task()
         watching = [asyncio.create_task(_finish_when_gone(receive, subscription))]
         if admission is not None:
             watching.append(asyncio.create_task(_finish_when_revoked(admission, subscription)))
-        # Inside the first event: alone it would be an event without data to some clients.
+        # Sent with the first event: alone, some clients would take it for an event without data.
         hint = b"retry: %d\n" % random.randint(*RETRY)
         try:
             while (chunk := await subscription.next()) is not None:
                 if admission is not None:
-                    chunk = admission.shown(chunk)
+                    chunk = admission.visible(chunk)
                 if hint and chunk is not KEEPALIVE:
                     chunk, hint = hint + chunk, b""
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -144,7 +144,7 @@ class LiveStream:
             self.close()
 
     def close(self) -> None:
-        """Give the client's place up."""
+        """Unregister the client."""
         self._hub.leave(self._subscription)
         self._limits.close_stream(self._admission.person if self._admission else LOCAL)
 
@@ -156,5 +156,5 @@ async def _finish_when_gone(receive: Receive, subscription: Subscription) -> Non
 
 
 async def _finish_when_revoked(admission: Admission, subscription: Subscription) -> None:
-    await admission.revoked()
+    await admission.until_revoked()
     subscription.finish()

@@ -1,7 +1,7 @@
-"""An initialization's page with its steps already in it, to be seen before any script has run.
+"""Renders an initialization's page with its steps, so that they are visible before scripts run.
 
-The web build emits it as templates, one a language, from the page's own components. The scripts
-draw the same again, live. Only people who may read the initialization get it.
+The web build emits one template per language from the page's components; the scripts then draw the
+same live. Only callers who may read the initialization get this page.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import ProjectUnknown
 
 LANGUAGE = "stepway.language"
-"""The cookie in which the page keeps the language chosen last."""
+"""The cookie with the language that the person chose last."""
 
 LANGUAGES = ("en", "zh")
 FOLDER = "first-paint"
-"""Where the templates are in the built page."""
+"""Folder of the templates in the built page."""
 
 PATIENCE = 1.0
-"""Seconds that the page waits for its steps; its scripts say what is wrong after that."""
+"""Seconds to wait for the steps; after that, send the page without them."""
 
 SLOTS = {
     "project_id",
@@ -41,17 +41,17 @@ SLOTS = {
     "step.step",
     "step.name",
 }
-"""What each template must show, and all that it is given."""
+"""The variables of each template: it must use all of them and no others."""
 
 _READING = ROUTES["GET", "/api/projects/{project_id}/initialization"]
 
 
 class TemplateUnfit(Exception):
-    """A template of the built page lacks a slot, or has one that is not known here."""
+    """A template of the built page uses other variables than SLOTS."""
 
 
 class FirstPaint:
-    """The templates of one built page. Raises TemplateUnfit where they do not fit this server."""
+    """The templates of one built page. Raises TemplateUnfit if they do not fit this server."""
 
     def __init__(self, built: Path) -> None:
         folder = built / FOLDER
@@ -67,7 +67,7 @@ class FirstPaint:
                 )
 
     def render(self, initialization: dict[str, Any], language: str) -> str:
-        """The whole page with an initialization, as the contract gives it, in its place."""
+        """Return the HTML page with an initialization `{project, steps, progress, version}`."""
         template: Template = self._environment.get_template(f"{language}.html")
         steps = [step for step in initialization["steps"] if step["parent_step"] is None]
         return template.render(
@@ -86,7 +86,7 @@ class FirstPaint:
         )
 
     async def answer(self, request: Request) -> str | None:
-        """The page for this request; None where there is nothing that may be shown."""
+        """Return the page for this request, or None if the steps cannot or must not be shown."""
         try:
             async with asyncio.timeout(PATIENCE):
                 project_id = UUID(request.path_params["project_id"])
@@ -106,7 +106,7 @@ def is_built(built: Path) -> bool:
 
 
 def _slots(environment: Environment, source: str) -> set[str]:
-    """What a template shows or compares: `project_id`, `step.name`…"""
+    """Return the variables that a template uses: `project_id`, `step.name`…"""
     template = environment.parse(source)
     loops = [(loop.target, loop.iter) for loop in template.find_all(nodes.For)]
     of_loops = {name.name for pair in loops for name in pair if isinstance(name, nodes.Name)}

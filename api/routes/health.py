@@ -1,4 +1,4 @@
-"""Whether this process is alive, and whether it can serve."""
+"""Liveness and readiness of this process."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ logger = logging.getLogger(__name__)
 router = APIRouter(route_class=Guarded, tags=["health"])
 
 PATIENCE = 2.0
+"""Seconds that each server has to respond."""
 
 
 @router.get("/healthz")
 async def alive() -> schemas.Health:
-    """The process answers."""
+    """Check that the process is alive."""
     return schemas.Health()
 
 
 @router.get("/readyz", response_model=schemas.Readiness, responses=problems(503))
 async def ready(given: Resources) -> schemas.Readiness | Response:
-    """Whether Postgres, with a schema that fits this version, and Temporal answer.
+    """Check that Postgres and Temporal respond and that the schema fits this version.
 
-    Without Redis events are later, but nothing is lost.
+    Without Redis, events arrive later, but none is lost.
     """
     (postgres, unfit), (temporal, _) = await asyncio.gather(
         _answer("postgres", server_schema_problem(given.pool)),
@@ -61,10 +62,10 @@ async def _temporal(given: Resources) -> None:
 
 
 async def _answer(name: str, question: Awaitable[object]) -> tuple[bool, object]:
-    """Whether there was an answer, and the answer."""
+    """Return whether the server responded in time, and the response."""
     try:
         async with asyncio.timeout(PATIENCE):
             return True, await question
-    except Exception as error:  # noqa: BLE001 - whatever it is, the server cannot be used
+    except Exception as error:  # noqa: BLE001 - any error means not ready
         logger.warning("%s did not answer: %r", name, error)
         return False, None

@@ -1,4 +1,4 @@
-"""One initialization: its state, its steps, their attempts, and what happened."""
+"""One initialization: its state, steps, attempts and history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stepway.api.dependencies import (
     Resources,
     StepName,
     json_response,
-    known,
+    require_project,
 )
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization, link_steps
@@ -30,16 +30,16 @@ READS = problems(404, 422, 503)
 
 @router.get("", response_model=schemas.Initialization, responses=READS)
 async def get_initialization(project_id: ProjectId, given: Resources) -> Response:
-    """The project, its steps and its progress, all at one version."""
-    snapshot = known(await given.reader.snapshot(project_id), project_id)
+    """The project, its steps and its progress, at one version."""
+    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
     return json_response(link_initialization(snapshot.body, given.settings))
 
 
 @router.get("/steps", response_model=list[schemas.Step], responses=READS)
 async def get_initialization_steps(project_id: ProjectId, given: Resources) -> Response:
-    """The steps in order, each part behind its parent."""
-    project = known(await given.reader.project(project_id), project_id)
-    steps = known(await given.reader.get_initialization_steps(project_id), project_id)
+    """The steps in order, each sub-step after its parent."""
+    project = require_project(await given.reader.project(project_id), project_id)
+    steps = require_project(await given.reader.get_initialization_steps(project_id), project_id)
     return json_response(link_steps(steps, project, given.settings))
 
 
@@ -60,16 +60,16 @@ async def get_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     progress: Annotated[bool, Query(description="Include progress updates.")] = False,
 ) -> Response:
-    """What happened after a version: who did what, when."""
+    """The events after a version, with action, actor and time."""
     items, next_after = await given.reader.history(project_id, after, limit, progress=progress)
     if items == b"[]":
-        known(await given.reader.step_names(project_id), project_id)
+        require_project(await given.reader.step_names(project_id), project_id)
     following = b"null" if next_after is None else b"%d" % next_after
     return json_response(b'{"items": %s, "next_after": %s}' % (items, following))
 
 
 async def require_step(project_id: ProjectId, step: str, given: Resources) -> None:
-    """Raise ProjectUnknown, or StepUnknown naming those that exist."""
-    names = known(await given.reader.step_names(project_id), project_id)
+    """Raise ProjectUnknown, or StepUnknown with the available steps."""
+    names = require_project(await given.reader.step_names(project_id), project_id)
     if step.partition(".")[0] not in names:
         raise StepUnknown(f"Unknown step {step!r}; available steps: {', '.join(names)}.")

@@ -1,4 +1,4 @@
-"""Links from an answer to Temporal's UI, as `temporal_url` of a project and of its steps."""
+"""Adds links to Temporal's UI, as `temporal_url` of a project and its steps."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Json = dict[str, Any]
 
 
 def link_project(body: bytes, settings: ApiSettings) -> bytes:
-    """A project's JSON with its link; null where the UI's address is not set."""
+    """Add the link to a project's JSON; null if no UI is configured."""
     project: Json = json.loads(body)
     return _dumped({**project, "temporal_url": temporal_url(project, settings)})
 
 
 def link_steps(body: bytes, project: bytes, settings: ApiSettings) -> bytes:
-    """The JSON of a project's steps, each with its link."""
+    """Add the link to each of a project's steps."""
     link = temporal_url(json.loads(project), settings)
     return _dumped([{**step, "temporal_url": link} for step in json.loads(body)])
 
 
 def link_initialization(body: bytes, settings: ApiSettings) -> bytes:
-    """An initialization's JSON with the links of the project and of each step."""
+    """Add the link to the project and to each step of an initialization's JSON."""
     found: Json = json.loads(body)
     link = {"temporal_url": temporal_url(found["project"], settings)}
     steps = [{**step, **link} for step in found["steps"]]
@@ -32,7 +32,7 @@ def link_initialization(body: bytes, settings: ApiSettings) -> bytes:
 
 
 def temporal_url(project: Json, settings: ApiSettings) -> str | None:
-    """Where Temporal's UI shows the project's workflow: the run of now, else the latest."""
+    """Return the URL of the project's current workflow run in Temporal's UI, or of its latest."""
     if not settings.temporal_ui_url:
         return None
     parts = ["namespaces", settings.temporal_namespace, "workflows", project["workflow_id"]]

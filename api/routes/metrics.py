@@ -1,4 +1,4 @@
-"""What Prometheus reads at `/metrics`."""
+"""The metrics for Prometheus at `/metrics`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class HubCollector(Collector):
-    """Reads the hub's own counts when asked, so that counting costs the streams nothing."""
+    """Reads the hub's counters at each scrape, so that the streams do no extra work."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
     def collect(self) -> Iterable[Metric]:
-        """The counts as they are now."""
         hub, counts = self._hub, self._hub.counts
         gauges = {
             "stepway_streams_open": ("Open event streams.", hub.streams),
@@ -58,7 +57,7 @@ class HubCollector(Collector):
 
 
 class Metrics:
-    """The metrics of one application; those of the process as a whole are added when read."""
+    """The metrics of one application. `text` also includes those of the process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -76,23 +75,22 @@ class Metrics:
         )
 
     def watch(self, hub: Hub) -> None:
-        """Report this hub's counts."""
+        """Include this hub's counters."""
         self._registry.register(HubCollector(hub))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that is over."""
+        """Count a finished request; `seconds` is ignored for streams."""
         method = method if method in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         if route != EVENTS_PATH:
             self._seconds.labels(method, route).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry) + generate_latest(REGISTRY)
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """The metrics."""
     found: Metrics = request.app.state.metrics
     return Response(found.text(), media_type=CONTENT_TYPE_LATEST)

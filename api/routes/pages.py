@@ -1,4 +1,4 @@
-"""The web page that `web/` was built into; without one, a line that says how to build it."""
+"""Serves the built web page, or without a build a 503 that says how to build it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 PRIVATE = {"Cache-Control": "private, no-cache"}
 LONG = {"Cache-Control": "public, max-age=31536000, immutable"}
 ELEMENT = "stepway-progress.js"
-"""The component for other sites' pages; it holds nothing that is not public."""
+"""The component for other sites' pages. It contains public code only."""
 
 ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 COMPRESSION = 6
@@ -31,19 +31,18 @@ NOT_BUILT = "The web page is not built. Run scripts/web-build, then start the AP
 
 
 class HashedFiles(StaticFiles):
-    """Files whose names change with their content."""
+    """Files whose names contain a hash of their content, so clients may cache them forever."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, to be kept for as long as anyone likes."""
         response = await super().get_response(path, scope)
         response.headers.update(LONG)
         return response
 
 
 def add_pages(app: FastAPI) -> None:
-    """Serve the page under every path that nothing else serves; call it last.
+    """Serve the page under every path without another route; call this last.
 
-    Raises TemplateUnfit where the page was built for another version.
+    Raises TemplateUnfit if the page was built for another version.
     """
     if is_built(BUILT):
         _add_built(app, BUILT)
@@ -79,7 +78,7 @@ async def _not_built(request: Request) -> Response:
 
 
 def _page_path(request: Request) -> str:
-    """The path without its slash. Raises HTTPException where the page has nothing to do with it."""
+    """Return the path. Raises HTTPException (404) for paths that never belong to the page."""
     path: str = request.path_params["path"]
     if path.split("/", 1)[0] in _NOT_PAGES:
         raise HTTPException(404)
@@ -91,12 +90,12 @@ def _headers(path: str) -> dict[str, str]:
 
 
 def _compressed(app: ASGIApp) -> ASGIApp:
-    """Only what is served as it is: an event stream must not wait for a compressor."""
+    """Compress this app's responses only: a compressor would delay the events of a stream."""
     return GZipMiddleware(app, compresslevel=COMPRESSION)
 
 
 def _file(folder: Path, path: str) -> Path | None:
-    """The file of that path inside the folder, if it is one."""
+    """Return the file with that path if it exists inside of the folder."""
     file = (folder / path).resolve()
     inside = file.is_relative_to(folder.resolve())
     return file if inside and path and file.is_file() else None

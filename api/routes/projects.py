@@ -1,4 +1,4 @@
-"""The list of projects, one project, and creating one."""
+"""Lists, reads and creates projects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from stepway.api.auth.policy import owner_name
 from stepway.api.auth.refusals import Forbidden
 from stepway.api.commands.control import NewProject
 from stepway.api.commands.parameters import Parameters, refuse_secrets
-from stepway.api.dependencies import Asker, ProjectId, Resources, Text, json_response, known
+from stepway.api.dependencies import (
+    Caller,
+    ProjectId,
+    Resources,
+    Text,
+    json_response,
+    require_project,
+)
 from stepway.api.errors import InputInvalid
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization, link_project
@@ -31,13 +38,13 @@ router = APIRouter(route_class=Guarded, prefix="/api/projects", tags=["projects"
 @router.get("", response_model=schemas.ProjectPage, responses=problems(400, 422, 503))
 async def list_projects(
     given: Resources,
-    asker: Asker,
+    caller: Caller,
     status: ProjectStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
 ) -> Response:
-    """The projects that one may read, newest first."""
-    owners = given.rules.visible(asker)
+    """The projects that the caller may read, newest first."""
+    owners = given.rules.visible(caller)
     try:
         return json_response(await given.listing.page(status, limit, cursor, owners))
     except CursorInvalid as error:
@@ -47,7 +54,7 @@ async def list_projects(
 @router.get("/{project_id}", response_model=schemas.Project, responses=problems(404, 422, 503))
 async def get_project(project_id: ProjectId, given: Resources) -> Response:
     """One project."""
-    project = known(await given.reader.project(project_id), project_id)
+    project = require_project(await given.reader.project(project_id), project_id)
     return json_response(link_project(project, given.settings))
 
 
@@ -55,7 +62,7 @@ NAME = r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$"
 
 
 def project_name(name: str) -> str:
-    """The name, if it is one. Raises ValueError, which says what a name is."""
+    """Return the name. Raises ValueError if it is not valid."""
     if not re.fullmatch(NAME, name):
         raise ValueError(
             "must be 3–40 lowercase letters, digits or hyphens, start with a letter "
@@ -65,9 +72,9 @@ def project_name(name: str) -> str:
 
 
 class CreateProject(BaseModel):
-    """What a project is made of; `parameters` as the blueprint's JSON Schema has them.
+    """A new project; `parameters` must match the blueprint's JSON Schema.
 
-    `owner` is one's own name, if it is not given, or that of a group that one belongs to.
+    `owner` is the caller's name (the default) or that of one of their groups.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -94,22 +101,22 @@ class CreateProject(BaseModel):
 async def create_project(
     body: CreateProject,
     given: Resources,
-    asker: Asker,
+    caller: Caller,
     key: Annotated[
         Text | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
     ] = None,
 ) -> Response:
-    """Start an initialization; the same key and body again answer 200 with the same project."""
-    owner = body.owner or asker.name
-    if not given.rules.may(asker, Scope.CREATE, owner):
+    """Start an initialization. A repeated key and body return 200 with the same project."""
+    owner = body.owner or caller.name
+    if not given.rules.may(caller, Scope.CREATE, owner):
         raise Forbidden(f"You are not allowed to create projects for {owner}.")
-    await given.limits.start(asker, owner)
+    await given.limits.start(caller, owner)
     await refuse_secrets(given, owner, body.parameters)
     new = NewProject(body.name, body.blueprint, body.parameters)
     project_id, created = await given.commands.start(
-        new, owner, key or str(uuid4()), actor=asker.name
+        new, owner, key or str(uuid4()), actor=caller.name
     )
-    snapshot = known(await given.reader.snapshot(project_id), project_id)
+    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     response = json_response(link_initialization(snapshot.body, given.settings), status=status)
     response.headers["Location"] = f"/api/projects/{project_id}"

@@ -1,4 +1,4 @@
-"""A browser's session: made from a token once, kept in a cookie that no script can read."""
+"""Browser sessions: created from a token, kept in a cookie that scripts cannot read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stepway.api.auth.guard import Guarded
 from stepway.api.auth.policy import Person
 from stepway.api.auth.refusals import Forbidden, NotSignedIn
 from stepway.api.auth.signin import bearer
-from stepway.api.dependencies import Asker, Resources
+from stepway.api.dependencies import Caller, Resources
 from stepway.api.openapi import problems
 from stepway.runtime.scopes import Scope
 
@@ -21,7 +21,7 @@ router = APIRouter(route_class=Guarded, prefix="/api/session", tags=["session"])
 
 
 class SessionState(BaseModel):
-    """Who one is. Where sign-in is not `required` everybody is the person `local`."""
+    """The caller. If sign-in is not `required`, every caller is the person `local`."""
 
     required: bool
     signed_in: bool
@@ -33,7 +33,7 @@ class SessionState(BaseModel):
 
 @router.get("", responses=problems(401, 403, 429, 503))
 async def get_session(request: Request, given: Resources) -> SessionState:
-    """Who I am, what I may do, and whether I have to sign in at all."""
+    """The caller's name, groups and scopes, and whether sign-in is required."""
     try:
         person = await given.sign_in.person(request)
     except NotSignedIn:
@@ -49,17 +49,17 @@ async def get_session(request: Request, given: Resources) -> SessionState:
     response_model=SessionState,
     responses=problems(401, 403, 429, 503),
 )
-async def create_session(request: Request, given: Resources, asker: Asker) -> Response:
-    """Sign a browser in with the bearer token that the request carries."""
+async def create_session(request: Request, given: Resources, caller: Caller) -> Response:
+    """Sign a browser in with the request's bearer token."""
     sign_in = given.sign_in
     if not sign_in.required:
-        return _answer(_state(asker, required=False))
+        return _answer(_state(caller, required=False))
     if bearer(request) is None:
         raise NotSignedIn
     if not sign_in.may_keep_session(request):
         raise Forbidden("Sessions require HTTPS; behind an HTTPS proxy, set STEPWAY_PUBLIC_URL.")
-    value, expires_at = await sign_in.sessions.create(asker)
-    response = _answer(_state(asker, required=True).model_copy(update={"expires_at": expires_at}))
+    value, expires_at = await sign_in.sessions.create(caller)
+    response = _answer(_state(caller, required=True).model_copy(update={"expires_at": expires_at}))
     response.set_cookie(
         sign_in.cookie_name(request),
         value,
@@ -74,7 +74,7 @@ async def create_session(request: Request, given: Resources, asker: Asker) -> Re
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=problems(403, 503))
 async def delete_session(request: Request, given: Resources) -> Response:
-    """Sign the browser out; the cookie's value is worth nothing from now on."""
+    """Sign the browser out and end its session."""
     sign_in = given.sign_in
     sign_in.origins.check_change(request)
     if (value := sign_in.cookie(request)) is not None:

@@ -1,4 +1,4 @@
-"""How long steps take and how often they fail."""
+"""Durations and failures of steps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
-from stepway.api.dependencies import Asker, Resources, Text, json_response
+from stepway.api.dependencies import Caller, Resources, Text, json_response
 from stepway.api.openapi import problems
 
 router = APIRouter(route_class=Guarded, prefix="/api/analytics", tags=["analytics"])
 
 
 def _utc(moment: datetime) -> datetime:
-    """The moment in UTC, which it is in already without an offset."""
+    """Convert to UTC; a time without offset is already UTC."""
     try:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
@@ -28,7 +28,7 @@ def _utc(moment: datetime) -> datetime:
 @router.get("/steps", response_model=list[schemas.StepStatistics], responses=problems(422, 503))
 async def get_step_statistics(
     given: Resources,
-    asker: Asker,
+    caller: Caller,
     blueprint: Annotated[Text | None, Query(max_length=200)] = None,
     since: Annotated[
         Annotated[datetime, AfterValidator(_utc)] | None,
@@ -36,4 +36,4 @@ async def get_step_statistics(
     ] = None,
 ) -> Response:
     """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""
-    return json_response(await given.analytics.steps(blueprint, since, given.rules.visible(asker)))
+    return json_response(await given.analytics.steps(blueprint, since, given.rules.visible(caller)))

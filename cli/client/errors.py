@@ -1,9 +1,9 @@
-"""What a client command can fail with; the text of each is what the person reads.
+"""Errors of the client commands. Their messages are shown to people.
 
 ClientError
-├── ApiUnreachable      nothing answered at STEPWAY_API_URL
-├── AnswerLost          the request went out and no answer came back
-└── ApiRefused          the API answered with a problem (RFC 9457)
+├── ApiUnreachable      no API responds at STEPWAY_API_URL
+├── AnswerLost          the request was sent but no response arrived
+└── ApiRefused          the API responded with a problem (RFC 9457)
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """Base of what a client command can fail with; its text is what the person reads."""
+    """Base class."""
 
 
 class ApiUnreachable(ClientError):
-    """Nothing answered at the API's address."""
+    """No API responds at the address."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
@@ -27,14 +27,14 @@ class ApiUnreachable(ClientError):
 
 
 class AnswerLost(ClientError):
-    """The request went out and the connection broke, so it may or may not have been taken."""
+    """The connection broke after the request was sent, so it may have taken effect."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"the connection to {url} was lost before the response arrived")
 
 
 class ApiRefused(ClientError):
-    """The API answered with an error; `status` is its HTTP status."""
+    """The API responded with an error; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class ApiRefused(ClientError):
 
 
 def problem_text(status: int, problem: dict[str, Any]) -> str:
-    """A problem (RFC 9457) as lines: what is wrong, then each part of the input it names."""
+    """Format a problem (RFC 9457): its detail, then a line for each invalid part of the input."""
     whole = str(problem.get("detail") or problem.get("title") or f"the API returned {status}")
     parts = [(_place(error), str(error["detail"])) for error in problem.get("errors") or []]
     lines = [whole, *(f"  {place}: {detail}" for place, detail in parts if detail not in whole)]

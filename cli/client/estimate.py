@@ -1,4 +1,4 @@
-"""How much time an initialization has left, as the API judges it by those before."""
+"""Reads the estimated remaining time of an initialization from the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepway_tracking.record.facts import DONE_STATUSES
 
 
 class Estimates:
-    """Asks for the time left at first, and again whenever a step has ended."""
+    """Requests the estimate at first, and again whenever a step has ended."""
 
     def __init__(self, api: Api, project_id: str) -> None:
         self._api = api
@@ -21,7 +21,7 @@ class Estimates:
         self._left: TimeLeft | None = None
 
     def left(self, state: Initialization) -> TimeLeft | None:
-        """The time left; None where too few have gone before, or where nobody can say."""
+        """Return the remaining time; None after too few earlier runs or a failed request."""
         ended = sum(step["status"] in DONE_STATUSES for step in state.steps.values())
         if (state.status, ended) != self._moment:
             self._moment = (state.status, ended)
@@ -32,7 +32,7 @@ class Estimates:
         try:
             found = self._api.get(f"/projects/{self._project_id}/initialization/estimate")
         except ClientError:
-            return None  # The watching goes on without it.
+            return None  # Watching works without the estimate.
         low, high = found["p50_ms"], found["p95_ms"]
         if low is None or high is None:
             return None

@@ -1,4 +1,4 @@
-"""The event stream of one initialization, carried on across lost connections."""
+"""The event stream of one initialization, resumed after connection losses."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stepway.cli.client.http import Api, Json
 
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 10.0
-_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
+_TEMPORARY = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event: `type` is step, project, end or snapshot; `data` as in the contract."""
+    """One event: `type` is step, project, end or snapshot; `data` is its JSON object."""
 
     type: str
     data: Json
@@ -34,10 +34,10 @@ def follow(
     connected: Callable[[bool], None],
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Event]:
-    """Every event after version `after`, until the server says that there are no more (204).
+    """Yield every event after version `after`, until the server responds 204: no more events.
 
-    Connects again, forever, whenever the connection is lost; `connected` hears of each loss and
-    of each return. Raises ApiRefused when the answer is one that waiting does not mend.
+    Reconnects without limit; calls `connected` with True or False when the connection is made or
+    lost. Raises ApiRefused for permanent errors, such as 404.
     """
     last_id, failures = str(after), 0
     while True:
@@ -49,13 +49,13 @@ def follow(
                 for sse in source.iter_sse():
                     failures = 0
                     last_id = sse.id or last_id
-                    # A comment or a `retry` makes an event without data here, unlike in browsers.
+                    # Unlike browsers, httpx-sse yields comments and `retry` as empty events.
                     if sse.data:
                         yield Event(sse.event, json.loads(sse.data))
         except (httpx.TransportError, SSEError):
             connected(False)
         except ApiRefused as refusal:
-            if not _may_pass(refusal.status):
+            if not _is_temporary(refusal.status):
                 raise
             connected(False)
         failures += 1
@@ -63,10 +63,10 @@ def follow(
 
 
 def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: doubling, capped, half of it by chance."""
+    """Return the seconds to wait after `failures` in a row: exponential with a cap and jitter."""
     whole = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 16))
     return random.uniform(whole / 2, whole)
 
 
-def _may_pass(status: int) -> bool:
-    return status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _PASSING
+def _is_temporary(status: int) -> bool:
+    return status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TEMPORARY

@@ -1,9 +1,9 @@
-"""The state of an initialization, folded from its snapshot and events. Pure.
+"""Folds the snapshot and the events of an initialization into its state. Pure.
 
 These are the rules for every client of the stream. The page follows them too (web/src, fold.ts),
-and the recorded streams in tests/fold check both. Folding all events of a project gives what a
-snapshot of the same version holds, save for `project.updated_at`, which only `snapshot` and
-`project` tell.
+and the recorded streams in tests/fold check both. All events of a project fold to the same state
+as a snapshot of the same version, except for `project.updated_at`, which only `snapshot` and
+`project` contain.
 
 - `snapshot` replaces the whole state. Its version may be lower than the state's: the record was
   restored from a backup, and the client has seen versions that no longer exist.
@@ -13,14 +13,14 @@ snapshot of the same version holds, save for `project.updated_at`, which only `s
 - Each event that applies sets `version` of the state and of the project. `step` and `project` also
   set `progress` of both.
 - `step` merges the given fields into the step of that name. A step that is not known is inserted;
-  fields that the event leaves out are those of `facts.INSERTED_STEP`.
+  fields that the event omits are those of `facts.INSERTED_STEP`.
 - `project` merges the given fields into the project.
-- `end` sets the project's status, and the initialization has ended.
-- A snapshot has ended where `initialization_completed_at` is set. A `project` event that sets it to
-  null opens the initialization again. No `project` event ends it: the server sends an `end` that a
-  retry has overtaken as a `project` event.
-- An event of another type changes nothing but the version.
-- Steps are in order of `sequence`, a sub-step behind its parent, sub-steps as they were inserted.
+- `end` sets the project's status and ends the initialization.
+- A snapshot has ended if `initialization_completed_at` is set. A `project` event that sets it to
+  null reopens the initialization. No `project` event ends it: if a retry has already reopened the
+  initialization, the server sends its earlier `end` as a `project` event.
+- An event of another type changes only the version.
+- Steps are in order of `sequence`, each followed by its sub-steps in order of insertion.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Gap(Exception):
 
 @dataclass(frozen=True)
 class Initialization:
-    """What is known of an initialization after the event of `version`.
+    """The state of an initialization at `version`.
 
-    `steps` is keyed by the step's name; `progress` is the weighted whole, 0 to 100;
-    `ended` is true once nothing more will come, unless somebody retries.
+    `steps` is keyed by step name; `progress` is the weighted total, 0 to 100; once `ended`, no
+    more events follow unless a retry reopens the initialization.
     """
 
     project: Mapping[str, Any]
@@ -54,12 +54,11 @@ class Initialization:
 
     @property
     def status(self) -> str:
-        """The project's status."""
         return str(self.project["status"])
 
 
 def from_snapshot(data: Mapping[str, Any]) -> Initialization:
-    """The state that a snapshot `{project, steps, progress, version}` stands for."""
+    """Return the state of a snapshot `{project, steps, progress, version}`."""
     return Initialization(
         project=data["project"],
         steps={step["step"]: step for step in data["steps"]},
@@ -70,7 +69,7 @@ def from_snapshot(data: Mapping[str, Any]) -> Initialization:
 
 
 def fold(state: Initialization, event: str, data: Mapping[str, Any]) -> Initialization:
-    """The state after one event. Raises Gap."""
+    """Return the state after one event. Raises Gap."""
     if event == "snapshot":
         return from_snapshot(data)
     version = data.get("version", 0)
@@ -78,8 +77,8 @@ def fold(state: Initialization, event: str, data: Mapping[str, Any]) -> Initiali
         return state
     if version > state.version + 1:
         raise Gap(f"version {version} came after {state.version}")
-    told = {"version": version, "progress": data.get("progress", state.progress)}
-    after = replace(state, **told, project={**state.project, **told})
+    common = {"version": version, "progress": data.get("progress", state.progress)}
+    after = replace(state, **common, project={**state.project, **common})
     if event == "step":
         return _with_step(after, data["step"])
     if event == "project":
@@ -103,7 +102,7 @@ def _with_project(state: Initialization, change: Mapping[str, Any]) -> Initializ
 
 
 def in_order(state: Initialization) -> list[Step]:
-    """The steps by sequence, each followed by its sub-steps."""
+    """Return the steps by sequence, each followed by its sub-steps."""
 
     def place(step: Step) -> tuple[int, str, bool]:
         parent = step["parent_step"]

@@ -1,4 +1,4 @@
-"""The API as the client commands use it: JSON objects in and out, failures as clear lines."""
+"""HTTP client of the API: JSON in and out, errors as ClientError."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from stepway.runtime.settings import load_settings
 Json: TypeAlias = dict[str, Any]
 
 _LOCAL_NAMES = ("localhost", "")
-# A start or a control may wait for a worker; the API answers 503 well before this many seconds.
+# Starts and controls may wait for a worker; the API responds 503 long before this timeout.
 _TIMEOUT = httpx.Timeout(60, connect=5)
-# The stream says something at least every 15 s; three times that is silence.
+# The stream sends at least a comment every 15 s.
 _STREAM_TIMEOUT = httpx.Timeout(45, connect=5)
 _PAGE = 100
 
 
 class Api:
-    """The API at one address. Paths start below `/api`, as in `/projects`."""
+    """The API at one address. Paths are relative to `/api`: `/projects`."""
 
     def __init__(
         self, url: str, token: str = "", transport: httpx.BaseTransport | None = None
@@ -43,12 +43,12 @@ class Api:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_TIMEOUT,
             transport=transport,
-            # A proxy from the environment cannot reach this machine's own loopback.
+            # A proxy from the environment cannot reach this machine's loopback address.
             trust_env=not _is_loopback(url),
         )
 
     def get(self, path: str, **params: Any) -> Any:
-        """The JSON at `path`. Raises ApiUnreachable, ApiRefused."""
+        """Return the JSON at `path`. Raises ApiUnreachable, ApiRefused."""
         given = {name: value for name, value in params.items() if value is not None}
         try:
             return _answer(self._http.get(path, params=given))
@@ -56,7 +56,7 @@ class Api:
             raise ApiUnreachable(self.url) from error
 
     def post(self, path: str, body: Json, headers: dict[str, str] | None = None) -> Any:
-        """The answer's JSON. Raises ApiUnreachable, AnswerLost, ApiRefused."""
+        """Post and return the response's JSON. Raises ApiUnreachable, AnswerLost, ApiRefused."""
         try:
             return _answer(self._http.post(path, json=body, headers=headers))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -66,7 +66,7 @@ class Api:
 
     @contextmanager
     def events(self, project_id: str, after: str) -> Iterator[EventSource | None]:
-        """The open event stream after version `after`; None when it ended there (204).
+        """Open the event stream after version `after`; yields None if no more events follow (204).
 
         Raises ApiRefused, httpx.TransportError.
         """
@@ -84,12 +84,12 @@ class Api:
             yield source
 
     def initialization(self, project_id: str) -> Json:
-        """`{project, steps, progress, version}` as it is now."""
+        """Return the current `{project, steps, progress, version}`."""
         found: Json = self.get(f"/projects/{project_id}/initialization")
         return found
 
     def projects(self, **filters: Any) -> Iterator[Json]:
-        """The projects, newest first, page by page."""
+        """Yield the projects, newest first; requests one page at a time."""
         cursor = None
         while True:
             page = self.get("/projects", cursor=cursor, **filters)
@@ -99,9 +99,9 @@ class Api:
                 return
 
     def find(self, project: str) -> str:
-        """The id of the project of that id or name.
+        """Return the ID of the project with that ID or name.
 
-        Raises ClientError when there is none, or when several owners have one of that name.
+        Raises ClientError if no project has that name, or if projects of several owners have it.
         """
         if _is_uuid(project):
             return project
@@ -115,7 +115,7 @@ class Api:
 
 
 def connect() -> Api:
-    """The API that the settings name. Raises ClientError, SettingsError."""
+    """Return a client for STEPWAY_API_URL. Raises ClientError, SettingsError."""
     settings = load_settings()
     try:
         return Api(settings.api_url, settings.api_token)
@@ -124,7 +124,7 @@ def connect() -> Api:
 
 
 def step_path(project_id: str, step: str, action: str) -> str:
-    """Where a step's `action` (retry, skip, attempts) is."""
+    """Return the path of a step's `action`: retry, skip or attempts."""
     return f"/projects/{project_id}/initialization/steps/{quote(step, safe='')}/{action}"
 
 

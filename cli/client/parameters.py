@@ -1,4 +1,4 @@
-"""`--param K=V` of the client commands."""
+"""The option `--param KEY=VALUE` of the client commands."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Parameters: TypeAlias = Annotated[
 
 
 def parse_parameters(given: list[str] | None) -> dict[str, Any]:
-    """The parameters by name; a name given twice has its last value.
+    """Return the parameters by name; the last value of a repeated name wins.
 
-    Raises typer.BadParameter for a text that is not KEY=VALUE.
+    Raises typer.BadParameter if one is not KEY=VALUE.
     """
     parameters = {}
     for text in given or []:

@@ -1,4 +1,4 @@
-"""`stepway retry`, `skip` and `cancel`: what a person may do to an initialization."""
+"""`stepway retry`, `skip` and `cancel`: the controls of an initialization."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cancel(
     api = connect()
     project_id = api.find(project)
     found = api.initialization(project_id)
-    # What has ended is for the API to refuse, without a question first.
+    # If it has ended, the API refuses: do not ask first.
     if found["project"]["initialization_completed_at"] is None:
         _show_cancel(found["steps"], undo)
         _ask(f"Cancel the initialization of {project}?", yes)
@@ -96,12 +96,13 @@ def _show_preview(preview: Json) -> None:
     say(f"Will run: {_names(preview['runs'])}")
     say(f"Kept:     {_names(preview['keeps'])}")
     for made in preview.get("objects", []):
-        what = ", ".join(f"{name} {value}" for name, value in made["what"].items() if plain(value))
+        what = ", ".join(
+            f"{name} {value}" for name, value in made["what"].items() if _is_scalar(value)
+        )
         say(f"Reused:   {made['display_name']}: {what}")
 
 
-def plain(value: object) -> bool:
-    """Whether a value reads well in a line."""
+def _is_scalar(value: object) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 

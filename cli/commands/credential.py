@@ -1,4 +1,4 @@
-"""`stepway credential`: secrets that steps use, kept encrypted and never shown."""
+"""`stepway credential`: the encrypted secrets that steps use."""
 
 from __future__ import annotations
 

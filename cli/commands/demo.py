@@ -1,4 +1,4 @@
-"""`scripts/demo`: everything on this machine, one project, shown live."""
+"""`stepway demo`: runs everything on this machine and follows a sample project live."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ HOST = "127.0.0.1"
 PORT = 8000
 BLUEPRINTS = BUILT_IN / "demo"
 BLUEPRINT = "demo"
-LAST_WORD = 1.0
-"""Seconds that a watching process has to end by itself: a terminal sends Ctrl-C to it as well."""
+EXIT_GRACE = 1.0
+"""Seconds until `watch` gets SIGINT from here: Ctrl-C in a terminal reaches it directly."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What to show, and the folder of the shell that the printed commands are for."""
+    """The sample project. With `stays`, serve until Ctrl-C.
+
+    `shell` is the current folder of the shell for which commands are printed.
+    """
 
     settings: Settings
     blueprint: str
@@ -45,8 +48,8 @@ class Demo:
 
     @property
     def started_at(self) -> str:
-        """What makes the names of the projects differ from those of the last demo."""
-        return f"{datetime.now():%m%d-%H%M%S}"  # noqa: DTZ005 - names that people recognize
+        """Suffix that keeps the names of projects unique across demos."""
+        return f"{datetime.now():%m%d-%H%M%S}"  # noqa: DTZ005 - people recognize local time
 
 
 def demo(
@@ -78,7 +81,7 @@ async def _demo(demo: Demo, statuses: list[int]) -> None:
     async with running_everything(demo.settings, HOST, _port()) as serving:
         typer.echo("\n".join(places(serving)))
         if is_terminal():
-            _log_beside_the_data(serving)
+            _log_to_file(serving)
         stopped = asyncio.create_task(until_stopped())
         watching = asyncio.create_task(_create_and_watch(demo, serving))
         await asyncio.wait([stopped, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +91,7 @@ async def _demo(demo: Demo, statuses: list[int]) -> None:
             watching.cancel()
             await asyncio.wait([watching])
         if demo.stays:
-            # Ctrl-C reaches the watching process too, and may end it before it is heard here.
+            # Ctrl-C also reaches `watch`, which may end before this process gets the signal.
             if not stopped.done() and statuses[0] != INTERRUPTED:
                 typer.echo(_next_steps(demo, serving))
             await stopped
@@ -96,7 +99,7 @@ async def _demo(demo: Demo, statuses: list[int]) -> None:
 
 
 async def _create_and_watch(demo: Demo, serving: Settings) -> int:
-    """Do what a person would do in a second terminal; the exit status of `stepway watch`."""
+    """Create the project and run `stepway watch`; return its exit status."""
     body = {
         "name": f"demo-{demo.started_at}",
         "blueprint": demo.blueprint,
@@ -110,7 +113,7 @@ async def _create_and_watch(demo: Demo, serving: Settings) -> int:
         Path(sys.executable).with_name("stepway"),
         "watch",
         project,
-        # The commands that it shows are for the same shell as ours.
+        # Paths in the commands that it prints are relative to this folder.
         cwd=demo.shell,
         env={
             **os.environ,
@@ -126,17 +129,17 @@ async def _create_and_watch(demo: Demo, serving: Settings) -> int:
 
 
 async def _interrupt(watching: asyncio.subprocess.Process) -> None:
-    """End the watching process in time to leave the terminal as it was."""
+    """End the `watch` process and wait, so that it can restore the terminal."""
     try:
-        async with asyncio.timeout(LAST_WORD):
+        async with asyncio.timeout(EXIT_GRACE):
             await watching.wait()
     except TimeoutError:
         watching.send_signal(signal.SIGINT)
         await watching.wait()
 
 
-def _log_beside_the_data(serving: Settings) -> None:
-    """Keep the log out of the live picture."""
+def _log_to_file(serving: Settings) -> None:
+    """Write the log to a file: in the terminal it would disturb the live view."""
     log = serving.data_dir / "logs" / "demo.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_to(logging.FileHandler(log), alone=True)
@@ -165,7 +168,7 @@ Everything is kept in the data folder. After Ctrl-C this removes it:
 
 
 def _port() -> int:
-    """The usual port, else any that is free."""
+    """Return the default port, or 0 (any free one) if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

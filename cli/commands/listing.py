@@ -1,4 +1,4 @@
-"""`stepway list`, `steps`, `attempts` and `history`: what is and what was."""
+"""`stepway list`, `steps`, `attempts` and `history`: the read commands."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _event_row(event: Json) -> tuple[object, ...]:
 
 
 def _detail(event: Json) -> str:
-    """Why: the reason somebody gave, or the error."""
+    """Return the reason that a person gave, or the error."""
     payload = event.get("payload") or {}
     step = payload.get("step") or {}
     metadata = step.get("metadata") or {}

@@ -1,4 +1,4 @@
-"""`stepway up`, `worker`, `api`, `migrate`: what runs on servers."""
+"""`stepway up`, `worker`, `api` and `migrate`: the server commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from stepway.blueprints.errors import BlueprintError
 from stepway.cli.client.errors import ClientError
-from stepway.cli.run.gc import collect_seldom
+from stepway.cli.run.gc import tune_garbage_collector
 from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import (
     migrate_all,
@@ -94,7 +94,7 @@ def migrate(post: Post = False, check: Check = False) -> None:
 
 
 def run(role: Coroutine[Any, Any, None]) -> None:
-    """Run a role; what an operator can mend is one clear line."""
+    """Run a role. Raises ClientError for errors that an operator can fix."""
     log_to(logging.StreamHandler())
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -104,30 +104,30 @@ def run(role: Coroutine[Any, Any, None]) -> None:
 
 
 def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
-    """Write warnings and errors to this handler; `alone`: and no longer to another one."""
+    """Write warnings and errors to this handler; `alone` removes the other handlers."""
     handler.setFormatter(RedactingFormatter(LOG_FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loop, where there is one: not on Windows."""
+    """Return uvloop's factory; None on Windows, which has no uvloop."""
     if sys.platform == "win32":
         return None
-    import uvloop  # noqa: PLC0415 - Windows has none
+    import uvloop  # noqa: PLC0415 - not available on Windows
 
     return uvloop.new_event_loop
 
 
 async def _up(settings: Settings, host: str, port: int) -> None:
     async with running_everything(settings, host, port) as serving:
-        collect_seldom()
-        # One write: who reads the first line alone may close the pipe after it.
+        tune_garbage_collector()
+        # One write: a reader may close the pipe after the first line.
         typer.echo("\n".join((f"ready {serving.api_url}", *_hints(settings, serving))))
         await until_stopped()
 
 
 def _hints(settings: Settings, serving: Settings) -> list[str]:
-    """Where everything is, and a command to try."""
+    """Return the lines with the addresses and a command to try."""
     return [
         *places(serving),
         row("try", client_command(settings, serving, "create", "my-service", "--watch")),
@@ -146,7 +146,7 @@ async def _api(settings: Settings, host: str, port: int) -> None:
     await check_reachable(settings)
     await require_schema(settings)
     async with running_api(settings, host, port) as url:
-        collect_seldom()
+        tune_garbage_collector()
         typer.echo(f"ready {url}")
         await until_stopped()
 
@@ -165,7 +165,7 @@ async def _check(settings: Settings) -> None:
 
 
 async def _report(settings: Settings) -> bool:
-    """Print what is still to be done; whether there is something."""
+    """Print the pending migrations; return whether there are any."""
     migrations, in_temporal = await to_migrate(settings)
     if not migrations and not in_temporal:
         typer.echo("The database and Temporal are up to date.")

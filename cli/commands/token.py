@@ -1,4 +1,4 @@
-"""`stepway token`: who may sign in with what."""
+"""`stepway token`: API tokens."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def create(
     token = _with_tokens(
         lambda tokens: tokens.create(name, owner, scopes, groups=group or [], expires_at=expires_at)
     )
-    # As it is: made for this very person, so not redacted.
+    # Not redacted: the operator needs the token.
     if as_json:
         typer.echo(f'{{"token": "{token}"}}')
         return

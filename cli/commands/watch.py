@@ -1,4 +1,4 @@
-"""`stepway watch`: follow an initialization until it is over."""
+"""`stepway watch`: follow an initialization until it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stepway.cli.client.events import Event
 from stepway.cli.client.events import follow as follow_events
 from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api, connect
-from stepway.cli.run.signals import heard_interrupts
+from stepway.cli.run.signals import persistent_interrupts
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, is_terminal, say
 from stepway.cli.view.screen import LogView, ScreenView
@@ -25,13 +25,13 @@ _EXIT_CODES = {"failed": 1, "cancelled": 2}
 
 
 class View(AbstractContextManager["View"], Protocol):
-    """What shows an initialization while it goes on."""
+    """Displays a running initialization."""
 
     def show(self, state: Initialization, left: TimeLeft | None) -> None:
-        """Show this state from now on, and the time left where it is known."""
+        """Display this state, and the remaining time if it is known."""
 
     def connected(self, connected: bool) -> None:
-        """Hear of each loss and each return of the connection."""
+        """Display that the connection was lost or restored."""
 
 
 def watch(
@@ -49,11 +49,11 @@ def watch(
 
 
 def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
-    """Show the project's initialization until it is over; the exit status that says how."""
+    """Follow the initialization until it ends; return the exit status."""
     state = _snapshot(api, project_id)
     view: View = ScreenView(console()) if is_terminal() else LogView(say)
     try:
-        with view, heard_interrupts():
+        with view, persistent_interrupts():
             state = _until_settled(api, state, view, follow)
     except KeyboardInterrupt:
         name = state.project["name"]
@@ -75,7 +75,7 @@ def _until_settled(api: Api, state: Initialization, view: View, follow: bool) ->
         view.show(state, estimates.left(state))
         if _settled(state, follow):
             return state
-    # The stream said that it ended before we came back: the snapshot knows how.
+    # It ended while disconnected, and the stream had no more events: read the final state.
     state = _snapshot(api, project_id)
     view.show(state, None)
     return state

@@ -1,4 +1,4 @@
-"""What an operator's commands work on: the database itself, also the embedded one that runs."""
+"""Runs operators' commands on the database: the configured one or a running embedded one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 def on_database(work: Callable[[Settings], Awaitable[T]]) -> T:
-    """What `work` returns, given settings with the database's URL.
+    """Call `work` with settings that have the database's URL; return its result.
 
-    Raises ClientError when there is no database, or what is asked for is refused.
+    Raises ClientError if there is no database or `work` raises a StepwayError or ValueError.
     """
     settings = load_settings()
     url = settings.database_url or running_database(settings.data_dir)

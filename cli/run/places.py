@@ -1,4 +1,4 @@
-"""Where a running Stepway is, and commands for it, as lines that people read."""
+"""Lines for people: the addresses of a running Stepway, and commands for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stepway.runtime.settings import Settings
 
 
 def places(serving: Settings) -> list[str]:
-    """Where the page, Temporal's UI and the data are: a line each, without an unknown one."""
+    """Return a line each for the page, Temporal's UI and the data folder, if known."""
     rows = (
         ("page", serving.api_url),
         ("Temporal", serving.temporal_ui_url),
@@ -19,14 +19,17 @@ def places(serving: Settings) -> list[str]:
 
 
 def row(name: str, text: str) -> str:
-    """A line of these."""
+    """Return a line with a name and a text in columns."""
     return f"  {name:<10}{text}"
 
 
 def client_command(
     settings: Settings, serving: Settings, *arguments: str, folder: Path | None = None
 ) -> str:
-    """The command for the shell in `folder`; it names the API where that is not at `settings`."""
+    """Return a command for a shell in `folder`.
+
+    It sets STEPWAY_API_URL if the API does not serve at the address in `settings`.
+    """
     called = command(*arguments, folder=folder)
     if serving.api_url == settings.api_url:
         return called

@@ -1,4 +1,4 @@
-"""The roles as contexts: what `up`, `worker`, `api` and `migrate` are made of."""
+"""Context managers and functions behind `up`, `worker`, `api` and `migrate`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from stepway_tracking.postgres import open_pool
 
 @asynccontextmanager
 async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator[str]:
-    """The API and the page, served while the context is open; its URL.
+    """Serve the API and the page while the context is open; yields the URL.
 
-    Raises ClientError when the address cannot be bound, BlueprintError for a bad blueprint.
+    Raises ClientError if the address cannot be bound, BlueprintError for an invalid blueprint.
     """
     try:
         listener = listen(host, port)
@@ -42,11 +42,14 @@ async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator
 
 @asynccontextmanager
 async def running_everything(settings: Settings, host: str, port: int) -> AsyncIterator[Settings]:
-    """Servers where none are given, schema, worker and API; the settings with every address."""
+    """Start the servers without a configured URL, migrate, and run a worker and the API.
+
+    Yields the settings with all addresses filled in.
+    """
     servers = EmbeddedServers(settings)
     async with servers as found:
         await check_reachable(found)
-        # No other process uses an embedded Postgres, whose folder is locked.
+        # No older process uses an embedded Postgres: its folder is locked.
         await migrate_all(found, post="postgres" in servers.names)
         async with running_worker(found), running_api(found, host, port) as url:
             watching = asyncio.create_task(servers.watch())
@@ -57,10 +60,10 @@ async def running_everything(settings: Settings, host: str, port: int) -> AsyncI
 
 
 async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migration]:
-    """Bring the database and Temporal to what this version needs; safe to repeat.
+    """Migrate the database and Temporal to this version. Idempotent.
 
-    `post` also removes what only older versions need. Returns the migrations that were applied.
-    Raises SchemaError for a database that this version cannot migrate.
+    `post` also removes database objects that only older versions need. Returns the applied
+    migrations. Raises SchemaError if this version cannot migrate the database.
     """
     applied = await upgrade_database(settings.database_url, post=post)
     client = await connect_temporal(settings)
@@ -69,13 +72,13 @@ async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migrati
 
 
 async def to_migrate(settings: Settings) -> tuple[list[Migration], list[str]]:
-    """The migrations that the database lacks, and what Temporal lacks; changes nothing."""
+    """Return the pending migrations of the database, and what Temporal lacks."""
     client = await connect_temporal(settings)
     return await pending_migrations(settings.database_url), await missing_in_temporal(client)
 
 
 async def require_schema(settings: Settings) -> None:
-    """Raise ClientError, which says what to run, where the schema does not fit this version."""
+    """Raise ClientError, which says what to run, if the schema does not fit this version."""
     async with await open_pool(settings.database_url, max_size=1) as pool:
         problem = await server_schema_problem(pool)
     if problem:
@@ -83,13 +86,13 @@ async def require_schema(settings: Settings) -> None:
 
 
 def known_steps(settings: Settings) -> KnownSteps:
-    """The input types of all steps, to judge blueprints by; connects to nothing."""
+    """Return the input types of all steps, to check blueprints. Connects to no server."""
     resources = Resources(settings, open_engine(settings.sqlalchemy_url))
     return input_types(load_steps(resources))
 
 
 async def until_stopped() -> None:
-    """Wait for SIGTERM, Ctrl-C, or the terminal's end."""
+    """Wait for SIGTERM, SIGINT (Ctrl-C) or SIGHUP."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -98,7 +101,7 @@ async def until_stopped() -> None:
 
 
 def require_loopback(host: str, settings: Settings) -> None:
-    """Raise ClientError for an address that others can reach, where nobody signs in."""
+    """Raise ClientError if sign-in is off and other machines could reach the address."""
     if settings.sign_in:
         return
     try:

@@ -1,4 +1,4 @@
-"""Ctrl-C that is always heard."""
+"""Reliable handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_AGAIN = 0.2
-"""Seconds after which an interrupt is raised once more."""
+_REPEAT = 0.2
+"""Seconds after which an interrupt is raised again."""
 
 
 @contextmanager
-def heard_interrupts() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt in the block, again and again until the block is left.
+def persistent_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGINT, repeatedly until the block is left.
 
-    Python drops one that arrives while it runs a destructor or a weak reference's callback; the
-    watching would then go on as if nobody had asked it to stop.
+    Python discards an exception that is raised in a destructor or in a weak reference's callback,
+    so a single KeyboardInterrupt could be lost.
     """
 
     def interrupt(*_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        signal.setitimer(signal.ITIMER_REAL, _REPEAT)
         raise KeyboardInterrupt
 
     before = {

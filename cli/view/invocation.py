@@ -1,4 +1,4 @@
-"""How the person's shell calls Stepway: for commands that are printed to be run."""
+"""Formats commands that people can copy into their shell."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NAME = "stepway"
 
 
 def command(*arguments: str, folder: Path | None = None) -> str:
-    """`stepway ARGUMENTS`, with the program's path where the shell does not find this one.
+    """Return `stepway ARGUMENTS`; with the program's path if PATH does not lead to this program.
 
-    The path is relative to `folder`, the current one by default, where it leads down from there.
+    The path is relative if the program lies below `folder`, by default the current one.
     """
     return shlex.join([*_program(folder or Path.cwd()), *arguments])
 

@@ -1,4 +1,4 @@
-"""An initialization as it looks in a terminal while it runs: header, whole bar, a row a step."""
+"""The live view of an initialization: header, total progress, a row per step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BAR = 12
 _PERCENT = 4
 _DURATION = 11
 _ERROR_LINES = 4
-# Header, the whole bar, an empty line, two notices and the cursor's line.
+# Header, total progress, an empty line, two notices and the cursor's line.
 _LINES_AROUND = 6
 
 
@@ -45,7 +45,7 @@ def picture(
     connected: bool = True,
     left: TimeLeft | None = None,
 ) -> RenderableType:
-    """The whole picture, for a terminal of so many columns and lines."""
+    """Return the view for a terminal of `width` columns and `height` lines."""
     steps = in_order(state)
     names = min(width // 3, max((_name_width(step) for step in steps), default=0))
     blocks = [_block(step, now, width, names) for step in steps]
@@ -53,7 +53,7 @@ def picture(
         _header(state, now, width, left),
         _whole(state, width),
         Text(),
-        *_that_fit(steps, blocks, height - _LINES_AROUND),
+        *_fit_to_height(steps, blocks, height - _LINES_AROUND),
         *_notices(state, connected),
     )
 
@@ -134,12 +134,12 @@ def _name_width(step: Step) -> int:
     return cell_len(name_of(step)) + (2 if step.get("parent_step") else 0)
 
 
-def _that_fit(
+def _fit_to_height(
     steps: Sequence[Step], blocks: list[list[RenderableType]], lines: int
 ) -> list[RenderableType]:
-    """The rows; where they are too many, the ended and then the waiting ones become one line.
+    """Return the rows; if they are too many, fold ended and then pending steps into count lines.
 
-    What runs and what failed stays in sight.
+    Running and failed steps always stay visible.
     """
     kept = list(range(len(steps)))
     hidden = dict.fromkeys((*DONE_STATUSES, "pending"), 0)
@@ -147,23 +147,23 @@ def _that_fit(
     def height() -> int:
         return sum(len(blocks[i]) for i in kept) + sum(1 for count in hidden.values() if count)
 
-    for index in _least_telling(steps):
+    for index in _removal_order(steps):
         if height() <= lines:
             break
         kept.remove(index)
         hidden[steps[index]["status"]] += 1
     shown = [line for i in kept for line in blocks[i]]
-    before = [_folded(status, hidden[status]) for status in DONE_STATUSES]
-    after = _folded("pending", hidden["pending"])
+    before = [_count_line(status, hidden[status]) for status in DONE_STATUSES]
+    after = _count_line("pending", hidden["pending"])
     return [line for line in (*before, *shown, after) if line is not None]
 
 
-def _least_telling(steps: Sequence[Step]) -> list[int]:
-    """Which rows to give up, in order: the first ended ones, then the last waiting ones."""
+def _removal_order(steps: Sequence[Step]) -> list[int]:
+    """Return the rows to fold, in order: ended steps from the first, then pending from the last."""
     ended = [i for i, step in enumerate(steps) if step["status"] in DONE_STATUSES]
     waiting = [i for i, step in enumerate(steps) if step["status"] == "pending"]
     return ended + waiting[::-1]
 
 
-def _folded(status: str, count: int) -> Text | None:
+def _count_line(status: str, count: int) -> Text | None:
     return Text(f"{ICONS[status]} {count} more {status}", style="dim") if count else None

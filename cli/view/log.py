@@ -1,4 +1,4 @@
-"""An initialization as a log: one line a change of status, nothing that steers a terminal. Pure."""
+"""An initialization as a log: a line per change of status, without terminal control. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROLLBACKS = {"running": "rolling back", "failed": "rollback failed"}
 
 
 def changes(before: Initialization | None, after: Initialization, now: datetime) -> Iterator[str]:
-    """The lines that tell what `after` has that `before` had not."""
+    """Yield the lines for the differences between two states."""
     for step in in_order(after):
-        if _said(before.steps.get(step["step"]) if before else None) != _said(step):
+        if _logged(before.steps.get(step["step"]) if before else None) != _logged(step):
             yield from _lines(step, now)
     if before is None or before.status != after.status:
         at = clock(after.project.get("updated_at"))
@@ -25,8 +25,8 @@ def changes(before: Initialization | None, after: Initialization, now: datetime)
         yield f"{at}  {name:{_NAME}}  {after.status}  {after.progress:.0f}%"
 
 
-def _said(step: Step | None) -> tuple[object, ...]:
-    """What of a step is worth a line when it changes. One that waits is not."""
+def _logged(step: Step | None) -> tuple[object, ...]:
+    """Return the values whose change is logged. A pending step is not logged."""
     if step is None or step["status"] == "pending":
         return ("pending",)
     metadata = metadata_of(step)
@@ -40,7 +40,7 @@ def _lines(step: Step, now: datetime) -> Iterator[str]:
     if step["status"] != "running":
         parts.append(taken(step, now))
     yield "  ".join(part for part in parts if part)
-    # A new attempt has not failed yet: what the last one met with was told at its end.
+    # The error of the previous attempt was logged when that attempt ended.
     if step["status"] == "running" and not metadata_of(step).get("next_attempt_at"):
         return
     if error_of(step):

@@ -1,4 +1,4 @@
-"""Where the client commands write: tables and JSON to stdout, errors to stderr, questions."""
+"""Output of the commands: text, tables and JSON to stdout, errors to stderr; confirmations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.text import Text
 from stepway.cli.view.text import clean, one_line
 from stepway.vault.redaction import redact, redact_value
 
-# Without a terminal there is no width to keep to: programs read whole lines.
+# Without a terminal do not wrap: programs read whole lines.
 _WIDE = 400
 
 
 def console() -> Console:
-    """Standard output. Colours only in a terminal, and not with NO_COLOR."""
+    """Return standard output; with colours in a terminal, unless NO_COLOR is set."""
     terminal = is_terminal()
     return Console(
         force_terminal=terminal,
@@ -32,29 +32,29 @@ def console() -> Console:
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def say(text: str) -> None:
-    """One line to standard output, made safe to show."""
+    """Print a line, redacted and without terminal control characters."""
     console().print(Text(clean(redact(text))), soft_wrap=not is_terminal())
 
 
 def say_error(text: object) -> None:
-    """An error to standard error, made safe to show."""
+    """Print an error to standard error, redacted and without terminal control characters."""
     terminal = sys.stderr.isatty()
     errors = Console(stderr=True, force_terminal=terminal, highlight=False)
     errors.print(Text.assemble(("error: ", "red"), clean(redact(str(text)))), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """The value as JSON to standard output."""
+    """Print the value as JSON, redacted."""
     typer.echo(json.dumps(redact_value(value), indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """A table to standard output; a cell that is a Text keeps its style."""
+    """Print a table, redacted; a cell that is a Text keeps its style."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -64,7 +64,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
 
 
 def confirmed(question: str, yes: bool) -> bool:
-    """Whether to go on: asks when a person sits at the terminal and `yes` was not given."""
+    """Ask for confirmation; return True without asking if `yes` is set or there is no terminal."""
     if yes or not (sys.stdin.isatty() and is_terminal()):
         return True
     return typer.confirm(question)

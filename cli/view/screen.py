@@ -1,4 +1,4 @@
-"""The two views of a running initialization: a live picture in a terminal, a log elsewhere."""
+"""The two views of a running initialization: live in a terminal, a log elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FRAMES_A_SECOND = 8
 
 
 class ScreenView:
-    """Redraws the picture some times a second, so that clocks go on between events."""
+    """Redraws the view several times a second, so that clocks advance between events."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -46,12 +46,10 @@ class ScreenView:
         self._live.stop()
 
     def show(self, state: Initialization, left: TimeLeft | None = None) -> None:
-        """Draw this state from now on."""
         self._state = state
         self._left = left
 
     def connected(self, connected: bool) -> None:
-        """Say calmly that the connection is lost, until it is back."""
         self._connected = connected
 
     def _picture(self) -> RenderableType:
@@ -69,26 +67,26 @@ class LogView:
         self._write = write
         self._state: Initialization | None = None
         self._connected = True
-        self._told_left = False
+        self._wrote_left = False
 
     def __enter__(self) -> LogView:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held open."""
+        """Do nothing: there is nothing to close."""
 
     def show(self, state: Initialization, left: TimeLeft | None = None) -> None:
-        """Write what this state has that the last one had not, and once how long it may take."""
+        """Write the changes since the last state, and once the remaining time."""
         now = datetime.now(UTC)
         for line in changes(self._state, state, now):
             self._write(line)
         self._state = state
-        if not self._told_left and (text := time_left(left, now)):
+        if not self._wrote_left and (text := time_left(left, now)):
             self._write(f"          {text}")
-            self._told_left = True
+            self._wrote_left = True
 
     def connected(self, connected: bool) -> None:
-        """Write once that the connection is lost, and once that it is back."""
+        """Write a line when the connection is lost, and one when it is restored."""
         if connected != self._connected:
             self._write("reconnected" if connected else "connection lost, reconnecting")
         self._connected = connected

@@ -1,4 +1,4 @@
-"""What is said when the watching is over: a table of the steps, what was made, what to do next."""
+"""The summary after `stepway watch`: steps, result, errors, created objects, next commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERBS = {"failed": " ", "cancelled": " was "}
 
 
 def summary(state: Initialization, now: datetime) -> RenderableType:
-    """The end of an initialization: table of steps, one line of how it went, errors, next steps."""
+    """Return the summary of an initialization."""
     return Group(
         step_table(in_order(state), now),
         Text(),
@@ -40,7 +40,7 @@ def summary(state: Initialization, now: datetime) -> RenderableType:
 
 
 def step_table(steps: Sequence[Step], now: datetime) -> Table:
-    """One row a step: name, status, duration, attempts."""
+    """Return a table with a row per step: name, status, duration, attempts."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("Step", overflow="fold")
     table.add_column("Status", no_wrap=True)
@@ -97,7 +97,7 @@ def _errors(state: Initialization) -> Iterator[Text]:
 
 
 def _made(state: Initialization) -> Iterator[Text]:
-    """Each address that the steps made, with the first step that names it."""
+    """Yield each URL that the steps created, with the first step that has it."""
     if state.status != "active":
         return
     makers: dict[str, Step] = {}

@@ -1,4 +1,4 @@
-"""Text and times made fit for a terminal. Pure."""
+"""Formats text and times for a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from datetime import datetime
 _LONGEST_LINE = 400
 _HEADLINE = 100
 
-# What a program printed may steer the terminal it is shown in: escape sequences go whole, then
-# control characters, then those that turn the direction of writing.
+# Output of other programs may contain terminal control: remove escape sequences, control
+# characters, and characters that change the writing direction.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: object) -> str:
-    """The text without anything that would steer a terminal; lines stay lines."""
+    """Return the text without terminal control; line breaks stay."""
     lines = str(text).replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
     return _CONTROLS.sub("", _ESCAPES.sub("", lines))
 
 
 def one_line(text: object) -> str:
-    """The text on one line, cleaned."""
+    """Return the cleaned text on one line."""
     return " ".join(clean(text).split())
 
 
 def headline(text: object) -> str:
-    """The first line of the text, cleaned and short enough for a table."""
+    """Return the first line of the cleaned text, shortened for a table."""
     first = next(iter(clean(text).strip().splitlines()), "")
     return first if len(first) <= _HEADLINE else f"{first[: _HEADLINE - 1]}…"
 
 
 def excerpt(text: object, lines: int) -> list[str]:
-    """At most so many lines of the text, cleaned: its beginning and, mostly, its end."""
+    """Return at most `lines` lines of the cleaned text: the first one and the last ones."""
     all_lines = [_short(line) for line in clean(text).splitlines() if line.strip()]
     if len(all_lines) <= lines:
         return all_lines
@@ -54,7 +54,7 @@ def duration(milliseconds: float) -> str:
 
 
 def whole(milliseconds: float) -> str:
-    """Like `duration`, in whole seconds, for times that tick."""
+    """Like `duration`, in whole seconds, for running clocks."""
     seconds = round(milliseconds / 1000)
     if seconds < 60:
         return f"{seconds} s"
@@ -85,7 +85,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def moment(text: str | None) -> datetime | None:
-    """The time of an ISO 8601 text with offset."""
+    """Parse an ISO 8601 time with offset."""
     return datetime.fromisoformat(text) if text else None
 
 

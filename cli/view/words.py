@@ -1,4 +1,4 @@
-"""What is said of a step: its name, time, error, remedy, and a remark beside it. Pure."""
+"""The texts of a step: name, time, error, remedy and remark. Pure."""
 
 from __future__ import annotations
 
@@ -26,30 +26,29 @@ STYLES = {
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """Milliseconds that were left `at` a time: as in half of the runs, and in 95 % of them."""
+    """Remaining milliseconds, estimated `at` a time: `low` is the median, `high` the p95."""
 
     low: float
     high: float
     at: datetime
 
     def now(self, now: datetime) -> tuple[float, float] | None:
-        """The two at another time; None once they have passed and there is nothing to say."""
+        """Return both values at a later time; None once `high` has passed."""
         gone = (now - self.at).total_seconds() * 1000
         return (max(0.0, self.low - gone), self.high - gone) if self.high > gone else None
 
 
 def name_of(step: Step) -> str:
-    """What people call the step."""
     return one_line(step.get("display_name") or step["step"])
 
 
 def metadata_of(step: Step) -> Mapping[str, Any]:
-    """The step's metadata, empty where it has none."""
+    """Return the step's metadata, {} if it has none."""
     return step.get("metadata") or {}
 
 
 def taken(step: Step, now: datetime) -> str:
-    """How long the step took, or has been running by now; empty before it started."""
+    """Return the duration of the step so far; "" before it has started."""
     if step.get("duration") is not None:
         return duration(step["duration"])
     started = moment(step.get("started_at"))
@@ -59,7 +58,7 @@ def taken(step: Step, now: datetime) -> str:
 
 
 def elapsed(project: Mapping[str, Any], now: datetime) -> str:
-    """How long the initialization took, or has been going on by now."""
+    """Return the duration of the initialization so far; "" before it has started."""
     started = moment(project.get("initialization_started_at"))
     if started is None:
         return ""
@@ -69,7 +68,7 @@ def elapsed(project: Mapping[str, Any], now: datetime) -> str:
 
 
 def time_left(left: TimeLeft | None, now: datetime) -> str:
-    """`about 5 s left`, `5 s to 20 s left`; empty where nobody can say."""
+    """`about 5 s left`, `5 s to 20 s left`; "" if unknown."""
     span = left.now(now) if left else None
     if span is None:
         return ""
@@ -78,7 +77,7 @@ def time_left(left: TimeLeft | None, now: datetime) -> str:
 
 
 def error_of(step: Step) -> str:
-    """The error of a failed step, or of the attempt that a running one is trying again."""
+    """Return the error of the step, of its last attempt or of its rollback; or ""."""
     if step["status"] == "failed":
         return str(step.get("error") or "failed without an error message")
     if step["status"] == "running":
@@ -88,12 +87,12 @@ def error_of(step: Step) -> str:
 
 
 def remedy_of(step: Step) -> str:
-    """What a person can do about the step's error."""
+    """Return how to fix the step's error, or ""."""
     return one_line(metadata_of(step).get("remedy") or "") if error_of(step) else ""
 
 
 def remark(step: Step, now: datetime) -> str:
-    """The few words beside a step: what it is doing, its attempt, its next try, why skipped."""
+    """Return the remark beside a step: its message, attempt, next attempt or reason of the skip."""
     metadata = metadata_of(step)
     if step["status"] == "skipped":
         return one_line(metadata.get("reason") or "")
@@ -113,13 +112,13 @@ def remark(step: Step, now: datetime) -> str:
 
 
 def attempt_of(step: Step) -> str:
-    """`attempt 3`; empty for the first."""
+    """`attempt 3`; "" for the first."""
     attempt = step.get("attempt") or 1
     return f"attempt {attempt}" if attempt > 1 else ""
 
 
 def next_try(step: Step, now: datetime) -> str:
-    """When a running step whose attempt failed will be tried again; empty otherwise."""
+    """Return when the next attempt starts, "" if none is scheduled."""
     at = moment(metadata_of(step).get("next_attempt_at"))
     if at is None:
         return ""

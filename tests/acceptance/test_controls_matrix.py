@@ -13,7 +13,7 @@ from temporalio.client import Client
 from stepway.api.commands import updates
 from stepway.worker import running_worker
 from tests.acceptance.conftest import StartStepway
-from tests.support.controls import asked_of, runs_of, statuses, until_closed, until_ended
+from tests.support.controls import run_and_events, runs_of, statuses, until_closed, until_ended
 from tests.support.servers import Json, Stepway, write_blueprint
 
 STEPS: list[Json] = [
@@ -48,9 +48,9 @@ async def refuse_all(stepway: Stepway, project: str, said: dict[str, str]) -> No
 @asynccontextmanager
 async def history_untouched(temporal: Client, project: str) -> AsyncIterator[None]:
     """Neither another run nor another event of a control."""
-    before = await asked_of(temporal, project), await runs_of(temporal, project)
+    before = await run_and_events(temporal, project), await runs_of(temporal, project)
     yield
-    assert (await asked_of(temporal, project), await runs_of(temporal, project)) == before
+    assert (await run_and_events(temporal, project), await runs_of(temporal, project)) == before
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from tests.acceptance.conftest import StartStepway
-from tests.support.controls import actions, asked_of, statuses
+from tests.support.controls import actions, run_and_events, statuses
 from tests.support.servers import Json, write_blueprint
 
 STEPS: list[Json] = [
@@ -67,12 +67,12 @@ async def test_step_that_is_not_optional_is_409_and_nothing_enters_history(
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
         before = await stepway.until(project, "failed")
-        asked = await asked_of(temporal, project)
+        asked = await run_and_events(temporal, project)
         refused = await stepway.control(project, "steps/doomed/skip", {"reason": "please"})
 
         assert refused.status_code == 409
         assert "does not mark it as optional" in refused.json()["detail"]
-        assert await asked_of(temporal, project) == asked
+        assert await run_and_events(temporal, project) == asked
         assert (await stepway.initialization(project))["version"] == before["version"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stepway.api.auth.oidc import FRESH, LEEWAY, LONGEST, PAUSE, KeySet, OpenId
-from stepway.api.auth.refusals import NotSignedIn, SignInAway
+from stepway.api.auth.refusals import NotSignedIn, SignInUnavailable
 from stepway.runtime.scopes import Scope
 from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
@@ -142,7 +142,7 @@ async def test_provider_out_of_reach_kept_keys_go_on_and_then_nobody_is_let_in(w
     wire.clock.now += FRESH + 1
     await wire.openid.person(wire.provider.token())
     wire.clock.now += LONGEST
-    with pytest.raises(SignInAway):
+    with pytest.raises(SignInUnavailable):
         await wire.openid.person(wire.provider.token())
     wire.cut = False
     wire.clock.now += PAUSE
@@ -151,14 +151,14 @@ async def test_provider_out_of_reach_kept_keys_go_on_and_then_nobody_is_let_in(w
 
 async def test_provider_that_was_never_reached_lets_nobody_in(wire: Wire) -> None:
     wire.cut = True
-    with pytest.raises(SignInAway):
+    with pytest.raises(SignInUnavailable):
         await wire.openid.person(wire.provider.token())
 
 
 async def test_discovery_of_another_issuer_lets_nobody_in(wire: Wire) -> None:
     token = wire.provider.token()
     wire.provider.issuer = "https://evil.example"
-    with pytest.raises(SignInAway):
+    with pytest.raises(SignInUnavailable):
         await wire.openid.person(token)
 
 

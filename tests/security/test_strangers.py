@@ -62,7 +62,7 @@ def test_one_network_of_ipv6_is_one_address() -> None:
 
 
 def test_counts_of_many_addresses_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepway.api.auth.limits.MOST_KEYS", 3)
+    monkeypatch.setattr("stepway.api.auth.limits.MAX_KEYS", 3)
     buckets = Buckets(1, 1)
     for number in range(10):
         buckets.take(str(number))

@@ -1,4 +1,4 @@
-"""Debian's Chromium, as everything here starts it: Playwright's own is not downloaded."""
+"""Debian's Chromium, which the tests use instead of a download by Playwright."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def require_chromium() -> None:
-    """Raise AssertionError, which says what to do, where Chromium is not installed."""
+    """Raise AssertionError if Chromium is not installed."""
     assert Path(CHROMIUM).exists(), (
         f"{CHROMIUM} is not installed: run scripts/test browser, or apt-get install chromium"
     )

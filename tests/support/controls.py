@@ -1,4 +1,4 @@
-"""What tests of controls look at in Temporal, and the sweep, run at once."""
+"""Helpers for tests of controls: queries to Temporal, waiting, and an immediate reconciliation."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ TEMPORAL = str(Path(sys.executable).parent / "temporal")
 
 
 def workflow_of(client: Client, project: str) -> Handle:
-    """The newest run of a project's workflow."""
+    """Return a handle of the newest run of a project's workflow."""
     return client.get_workflow_handle(f"initialize-{project}")
 
 
 async def status_of(client: Client, project: str) -> WorkflowExecutionStatus | None:
-    """How Temporal lists the newest run."""
+    """Return the status of the newest run."""
     return (await workflow_of(client, project).describe()).status
 
 
-async def asked_of(client: Client, project: str) -> tuple[str | None, list[str]]:
-    """The newest run, and the events of its history that a control can cause, in order.
+async def run_and_events(client: Client, project: str) -> tuple[str | None, list[str]]:
+    """Return the newest run's ID, and the events in its history that a control can cause, in order.
 
-    Those with which a run moves on by itself (its tasks, its timers, its index) may still come.
+    Other events (workflow tasks, timers, search attributes) may still follow without a control.
     """
     handle = workflow_of(client, project)
     events = [each.event_type async for each in handle.fetch_history_events()]
@@ -56,7 +56,7 @@ async def asked_of(client: Client, project: str) -> tuple[str | None, list[str]]
 
 
 async def activities_of(client: Client, project: str, run_id: str | None = None) -> list[str]:
-    """The types of all activities that a run has scheduled, in order."""
+    """Return the types of all activities that a run has scheduled, in order."""
     handle = client.get_workflow_handle(f"initialize-{project}", run_id=run_id)
     return [
         event.activity_task_scheduled_event_attributes.activity_type.name
@@ -66,12 +66,12 @@ async def activities_of(client: Client, project: str, run_id: str | None = None)
 
 
 async def runs_of(client: Client, project: str) -> int:
-    """How many runs the project's workflow has had."""
+    """Return the number of runs of the project's workflow."""
     return len([run async for run in client.list_workflows(f"WorkflowId='initialize-{project}'")])
 
 
 async def until_closed(client: Client, project: str) -> WorkflowExecutionStatus:
-    """Wait until Temporal has closed the newest run; how."""
+    """Wait until the newest run is closed; return its status."""
 
     async def closed() -> WorkflowExecutionStatus | None:
         found = await workflow_of(client, project).describe()
@@ -81,7 +81,7 @@ async def until_closed(client: Client, project: str) -> WorkflowExecutionStatus:
 
 
 async def until_ended(stepway: Stepway, project: str, status: str) -> Json:
-    """Wait until the initialization has ended with this status."""
+    """Wait until the initialization has ended with this status; return it."""
 
     async def ended() -> Json | None:
         found = await stepway.initialization(project)
@@ -92,7 +92,7 @@ async def until_ended(stepway: Stepway, project: str, status: str) -> Json:
 
 
 async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
-    """Reconcile now, however short projects have stood still."""
+    """Reconcile now, without the usual wait for projects to be idle."""
     redis = open_redis(settings.redis_url)
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
 
 
 async def temporal_cli(settings: Settings, *arguments: str) -> str:
-    """Run Temporal's own command line; what it said."""
+    """Run the Temporal CLI; return its output."""
     address = ("--address", settings.temporal_address)
     status, said = await run(TEMPORAL, *arguments, *address)
     assert status == 0, said
@@ -112,11 +112,11 @@ async def temporal_cli(settings: Settings, *arguments: str) -> str:
 
 
 def actions(history: list[Json], *, step: str | None = None) -> list[str]:
-    """What happened, in order; of one step, or of all."""
+    """Return the actions in order, of one step or of all."""
     return [event["action"] for event in history if step is None or event["step"] == step]
 
 
 def statuses(initialization: Json) -> dict[str, str]:
-    """The status of each step that is no part of another."""
+    """Return the status of each step, without sub-steps."""
     steps = initialization["steps"]
     return {step["step"]: step["status"] for step in steps if step["parent_step"] is None}

@@ -1,4 +1,4 @@
-"""Databases of tests' own on the session's Postgres, and what is in them."""
+"""Creates and inspects databases on the test session's Postgres."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 
 @asynccontextmanager
 async def empty_database(pool: asyncpg.Pool, url: str) -> AsyncIterator[str]:
-    """The URL of a new database beside the one at `url`."""
+    """Create a database on the server of `url`; yields its URL and drops it at the end."""
     name = f"stepway_{uuid4().hex[:8]}"
     await pool.execute(f"CREATE DATABASE {name}")
     base, _, options = url.partition("?")
@@ -44,7 +44,7 @@ async def empty_database(pool: asyncpg.Pool, url: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of asyncpg."""
+    """Connect with asyncpg; yields the connection."""
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -53,7 +53,7 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def on(url: str, look: Callable[[Connection], T]) -> T:
-    """What `look` returns, given a connection of SQLAlchemy in a transaction."""
+    """Call `look` with an SQLAlchemy connection in a transaction; return its result."""
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
     try:
         async with engine.begin() as connection:
@@ -63,13 +63,13 @@ async def on(url: str, look: Callable[[Connection], T]) -> T:
 
 
 async def schema(url: str) -> set[str]:
-    """Every column, index, constraint and function of a database, as text."""
+    """Return all columns, indexes, constraints and functions of a database, as text."""
     async with connected(url) as connection:
         return {row[0] for row in await connection.fetch(SCHEMA)}
 
 
 async def functions(url: str) -> set[str]:
-    """The names of a database's functions."""
+    """Return the names of the functions in a database."""
     async with connected(url) as connection:
         rows = await connection.fetch(
             "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
@@ -78,14 +78,14 @@ async def functions(url: str) -> set[str]:
 
 
 async def applied(url: str, history: History) -> list[str]:
-    """The rows of a history's version table."""
+    """Return the revisions in a history's version table."""
     async with connected(url) as connection:
         rows = await connection.fetch(f"SELECT version_num FROM {history.version_table}")
     return sorted(row[0] for row in rows)
 
 
 async def upgrade_to(url: str, history: History, revision: str) -> None:
-    """Apply one revision, and those of its line before it."""
+    """Apply one revision and its ancestors."""
     await on(url, partial(_upgrade, history=history, revision=revision))
 
 

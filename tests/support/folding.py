@@ -1,4 +1,4 @@
-"""Folding a project's events as the command line does, and states in a form that compares."""
+"""Folds a project's events as the CLI does, and converts states to comparable JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 def folded(events: Iterable[Json]) -> Initialization:
-    """The state after rows of `project_initialization_events`, from version 1 on."""
+    """Fold rows of `project_initialization_events`, starting at version 1."""
     first, *others = events
     state = from_snapshot(first["payload"])
     for event in others:
@@ -20,7 +20,7 @@ def folded(events: Iterable[Json]) -> Initialization:
 
 
 def as_json(state: Initialization) -> Json:
-    """A folded state, without the one field that not every event tells."""
+    """Return a state as JSON, without `updated_at`, which not every event contains."""
     project = {k: v for k, v in state.project.items() if k != "updated_at"}
     return {
         "project": project,
@@ -32,7 +32,7 @@ def as_json(state: Initialization) -> Json:
 
 
 def snapshot_as_json(snapshot: Json) -> Json:
-    """What Postgres says of an initialization, in the same form; its steps keep their order."""
+    """Return a snapshot of Postgres in the form of `as_json`, with its steps in their order."""
     project = {k: v for k, v in snapshot["project"].items() if k != "updated_at"}
     ended = project["initialization_completed_at"] is not None
     return {**snapshot, "project": project, "ended": ended}

@@ -1,4 +1,4 @@
-"""The previous version of Stepway, from this repository's history, in an environment of its own."""
+"""Installs the previous version of Stepway, from the Git history, into a virtual environment."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ INSTALL_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Version:
-    """A version's console script, and the environment and folder that its processes run in."""
+    """An installed version: its console script, and the environment and folder of its processes."""
 
     program: Path
     environment: Mapping[str, str]
     folder: Path
 
     async def run(self, *arguments: str) -> tuple[int, str]:
-        """Run a command to its end: its exit status and all it printed."""
+        """Run a command; return its exit status and output."""
         return await _run(
             [self.program, *arguments], self.folder, self.environment, patience=PATIENCE
         )
@@ -39,7 +39,7 @@ class Version:
     async def running(
         self, *arguments: str
     ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-        """A role's process, and the line that it prints once it serves; killed at the end."""
+        """Start a role; yields its process and its ready line. Kills it at the end."""
         with (self.folder / f"{arguments[0]}.log").open("a") as log:
             process = await asyncio.create_subprocess_exec(
                 self.program,
@@ -61,13 +61,13 @@ class Version:
 
 
 def this_version(folder: Path, settings: Mapping[str, str]) -> Version:
-    """The version under test."""
+    """Return the version under test."""
     program = Path(sys.executable).with_name("stepway")
     return Version(program, {**plain_environment(), **settings}, folder)
 
 
 async def previous_version(folder: Path, settings: Mapping[str, str]) -> Version:
-    """Install the previous version below a folder; skips the test where git does not have it."""
+    """Install the previous version into a folder; skip the test in a shallow clone."""
     git = ["git", "-C", str(ROOT)]
     status, _ = await _run([*git, "cat-file", "-e", f"{PREVIOUS}^{{commit}}"], folder, os.environ)
     if status:
@@ -85,13 +85,13 @@ async def previous_version(folder: Path, settings: Mapping[str, str]) -> Version
 
 
 def plain_environment() -> dict[str, str]:
-    """This process' environment without Stepway's settings and without its Python's."""
+    """Return this process's environment without settings of Stepway and Python."""
     dropped = ("STEPWAY_", "PYTHONPATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
     return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
 
 
 def uv() -> str:
-    """The uv that the scripts use."""
+    """Return the path of the uv that the scripts use."""
     found = shutil.which("uv") or ROOT / ".tools" / "uv" / "bin" / "uv"
     assert Path(found).exists(), "uv is needed: `scripts/test` installs it"
     return str(found)

@@ -1,4 +1,4 @@
-"""Processes that tests start, gone when the test is over, however it ends."""
+"""Starts processes and makes sure that they end with the test."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
-"""Seconds that a process has to end."""
+"""Seconds that a process gets to end."""
 
 
 @asynccontextmanager
 async def running(*command: str | Path, **options: Any) -> AsyncIterator[Process]:
-    """The process of a command; it is asked to end, and then killed, when the block is left."""
+    """Start a command; yields its process and ends it when the block is left."""
     process = await asyncio.create_subprocess_exec(*command, **options)
     try:
         yield process
@@ -24,7 +24,7 @@ async def running(*command: str | Path, **options: Any) -> AsyncIterator[Process
 
 
 async def end(process: Process, patience: float = PATIENCE) -> None:
-    """Ask a process to end where it still runs; kill it after `patience` seconds."""
+    """Terminate a process that still runs; kill it after `patience` seconds."""
     if process.returncode is not None:
         return
     process.terminate()
@@ -36,7 +36,7 @@ async def end(process: Process, patience: float = PATIENCE) -> None:
 
 
 async def run(*command: str | Path, patience: float = PATIENCE, **options: Any) -> tuple[int, str]:
-    """Run a command to its end: its exit status, and all it printed. Raises TimeoutError."""
+    """Run a command; return its exit status and output. Raises TimeoutError."""
     async with running(*command, stdout=PIPE, stderr=STDOUT, **options) as process:
         output, _ = await asyncio.wait_for(process.communicate(), patience)
     assert process.returncode is not None

@@ -1,4 +1,4 @@
-"""One project's record in a real Postgres, written as workers and workflows write it."""
+"""A project's record in a real Postgres, with the writes of workers and workflows."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tests.support.folding import as_json, folded, snapshot_as_json
 Json = dict[str, Any]
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""Second 0 of the Temporal server's clock, as these tests count it."""
+"""Second 0 of the Temporal server's clock in these tests."""
 
 
 def at(second: float) -> str:
-    """A moment on the server's clock."""
+    """Return a time on the server's clock, ISO 8601."""
     return (EPOCH + timedelta(seconds=second)).isoformat()
 
 
 class Collected:
-    """A publisher that keeps what it is given."""
+    """A publisher that collects the messages."""
 
     def __init__(self) -> None:
         self.messages: list[Json] = []
@@ -42,7 +42,7 @@ class Collected:
 
 
 def new_initialization(project_id: str, steps: dict[str, int], **more: Any) -> NewInitialization:
-    """A project with steps of these weights."""
+    """Return a new project; `steps` maps names to weights."""
     given: Json = {
         "name": f"p-{uuid4().hex[:12]}",
         "owner": "local",
@@ -57,7 +57,7 @@ def new_initialization(project_id: str, steps: dict[str, int], **more: Any) -> N
 
 @dataclass
 class Record:
-    """A project's record, and its rows as they stand."""
+    """Writes and reads the rows of one project."""
 
     pool: asyncpg.Pool
     project_id: str = field(default_factory=lambda: str(uuid4()))
@@ -67,23 +67,23 @@ class Record:
         self.store = Store(self.pool, self.published)
 
     async def plan(self, **steps: int) -> Record:
-        """Insert the project and its steps; their weights."""
+        """Insert the project and its steps, given as NAME=WEIGHT."""
         await self.store.initialize_steps_in_database(new_initialization(self.project_id, steps))
         return self
 
     def attempt(self, step: str, second: float, number: int = 1, **more: str) -> Attempt:
-        """An attempt at a step that the server scheduled at this second."""
+        """Return an attempt that the server scheduled at this second."""
         return Attempt(self, step, second, number, **more)
 
     async def workflow(self, second: float, *steps: StepChange, **project: Any) -> list[str]:
-        """What a workflow records at this second; what came of each change."""
+        """Record a workflow's changes at this second; return the outcome of each."""
         fenced = [StepChange(**{**vars(step), "fence": at(second)}) for step in steps]
         change = ProjectChange(fence=at(second), **project) if project else None
         outcomes = await self.store.record(Changes(self.project_id, fenced, change))
         return [outcome.said for outcome in outcomes]
 
     async def step(self, step: str) -> Json:
-        """A step's whole row."""
+        """Return a step's row."""
         row = await self.pool.fetchval(
             """SELECT to_jsonb(s) FROM project_initialization_steps s
                WHERE project_id = $1 AND step = $2""",
@@ -93,14 +93,14 @@ class Record:
         return json.loads(row)  # type: ignore[no-any-return]
 
     async def project(self) -> Json:
-        """The project's whole row."""
+        """Return the project's row."""
         row = await self.pool.fetchval(
             "SELECT to_jsonb(p) FROM projects p WHERE id = $1", self.project_id
         )
         return json.loads(row)  # type: ignore[no-any-return]
 
     async def attempts(self, step: str) -> list[Json]:
-        """The rows of a step's attempts, in order."""
+        """Return the rows of a step's attempts, in order."""
         rows = await self.pool.fetch(
             """SELECT to_jsonb(a) AS row FROM project_initialization_attempts a
                WHERE project_id = $1 AND step = $2 ORDER BY round, attempt""",
@@ -110,7 +110,7 @@ class Record:
         return [json.loads(row["row"]) for row in rows]
 
     async def events(self) -> list[Json]:
-        """Every event, in order."""
+        """Return all events, in order."""
         rows = await self.pool.fetch(
             """SELECT to_jsonb(e) AS row FROM project_initialization_events e
                WHERE project_id = $1 ORDER BY version""",
@@ -119,11 +119,11 @@ class Record:
         return [json.loads(row["row"]) for row in rows]
 
     async def actions(self, step: str | None = None) -> list[str]:
-        """What happened, or what happened to one step."""
+        """Return the actions of all events, or of one step's events."""
         return [e["action"] for e in await self.events() if step in (None, e["step"])]
 
     async def check(self) -> None:
-        """Whatever happened: versions have no gap, events fold to the rows, the sums are right."""
+        """Assert the invariants: no gaps in versions, events fold to the rows, sums are correct."""
         events = await self.events()
         snapshot = json.loads(
             await self.pool.fetchval(
@@ -151,7 +151,7 @@ class Record:
 
 @dataclass
 class Attempt:
-    """One attempt as its worker records it."""
+    """Writes one attempt as its worker does."""
 
     record: Record
     step: str
@@ -161,7 +161,7 @@ class Attempt:
     activity: str = "1"
 
     def change(self, action: str, **fields: Any) -> StepChange:
-        """A change that this attempt says of itself."""
+        """Return a change by this attempt."""
         change_id = f"{self.run}/{self.activity}/{self.second}/{self.number}/{action}"
         return StepChange(
             self.step,
@@ -175,21 +175,21 @@ class Attempt:
         )
 
     async def say(self, action: str, **fields: Any) -> str:
-        """Record a change; what came of it."""
+        """Record a change; return its outcome as text."""
         return (await self.outcome(action, **fields)).said
 
     async def outcome(self, action: str, **fields: Any) -> Outcome:
-        """Record a change; all that came of it."""
+        """Record a change; return its outcome."""
         change = self.change(action, **fields)
         return await self.record.store.update_step_status(self.record.project_id, change)
 
     async def progress(self, percent: int, message: str = "", *parts: Json) -> str:
-        """Record how far it is; what came of it."""
+        """Record progress; return the outcome as text."""
         return await self.say(
             "progressed", progress=percent, message=message, sub_steps=list(parts)
         )
 
 
 def part(name: str, percent: int = 0) -> Json:
-    """A part of a step, as the reporter writes it."""
+    """Return a sub-step as the progress reporter writes it."""
     return {"name": name, "display_name": name.title(), "percent": percent}

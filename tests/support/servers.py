@@ -1,4 +1,4 @@
-"""Real servers and the whole of Stepway on them, for tests."""
+"""Runs Stepway on real servers, with an HTTP client for tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ Json = dict[str, Any]
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]], patience: float = PATIENCE) -> Any:
-    """The condition's first true answer. Raises AssertionError after `patience` seconds."""
+    """Wait until the condition returns a true value; return it.
+
+    Raises AssertionError after `patience` seconds.
+    """
     end = asyncio.get_running_loop().time() + patience
     while not (answer := await condition()):
         assert asyncio.get_running_loop().time() < end, f"{condition} did not come true"
@@ -35,7 +38,7 @@ async def eventually(condition: Callable[[], Awaitable[Any]], patience: float = 
 
 
 def write_blueprint(folder: Path, steps: list[Json], name: str | None = None, **more: Any) -> str:
-    """Write a blueprint of these steps; its name. A step without `uses` is a `work`."""
+    """Write a blueprint with these steps; return its name. `uses` defaults to `work`."""
     name = name or f"test-{uuid4().hex[:8]}"
     steps = [{"uses": "work", **step} for step in steps]
     for step in steps:
@@ -47,14 +50,14 @@ def write_blueprint(folder: Path, steps: list[Json], name: str | None = None, **
 
 @dataclass
 class Stepway:
-    """A running Stepway and an HTTP client of it."""
+    """A running Stepway and an HTTP client for it."""
 
     settings: Settings
     folder: Path
     http: httpx.AsyncClient
 
     async def create(self, blueprint: str = "web-service", **parameters: Any) -> str:
-        """Start an initialization under a new name; the project's id."""
+        """Start an initialization with a new name; return the project's ID."""
         body = {
             "name": f"p-{uuid4().hex[:12]}",
             "blueprint": blueprint,
@@ -65,33 +68,33 @@ class Stepway:
         return str(answer.json()["project"]["id"])
 
     async def initialization(self, project: str) -> Json:
-        """The project, its steps, progress and version."""
+        """Return the project with steps, progress and version."""
         answer = await self.http.get(f"/api/projects/{project}/initialization")
         assert answer.status_code == 200, answer.text
         return answer.json()  # type: ignore[no-any-return]
 
     async def steps(self, project: str) -> dict[str, Json]:
-        """The steps by name."""
+        """Return the steps by name."""
         return {step["step"]: step for step in (await self.initialization(project))["steps"]}
 
     async def attempts(self, project: str, step: str) -> list[Json]:
-        """Every attempt at a step."""
+        """Return all attempts of a step."""
         path = f"/api/projects/{project}/initialization/steps/{step}/attempts"
         return (await self.http.get(path)).json()  # type: ignore[no-any-return]
 
     async def history(self, project: str) -> list[Json]:
-        """Every event but those of mere progress."""
+        """Return all events except progress updates."""
         path = f"/api/projects/{project}/initialization/history?limit=1000"
         return (await self.http.get(path)).json()["items"]  # type: ignore[no-any-return]
 
     async def control(self, project: str, path: str, body: Json | None = None) -> httpx.Response:
-        """Post a control, as `steps/x/retry` or `cancel`."""
+        """Post a control; `path` is `steps/x/retry`, `cancel`, …"""
         return await self.http.post(
             f"/api/projects/{project}/initialization/{path}", json=body or {}
         )
 
     async def until(self, project: str, status: str) -> Json:
-        """Wait for the project's status; the initialization then."""
+        """Wait for the project's status; return the initialization."""
 
         async def reached() -> Json | None:
             found = await self.initialization(project)
@@ -100,7 +103,7 @@ class Stepway:
         return await eventually(reached)  # type: ignore[no-any-return]
 
     async def until_step(self, project: str, step: str, status: str) -> Json:
-        """Wait for a step's status; the step then."""
+        """Wait for a step's status; return the step."""
 
         async def reached() -> Json | None:
             found = (await self.steps(project))[step]
@@ -109,7 +112,7 @@ class Stepway:
         return await eventually(reached)  # type: ignore[no-any-return]
 
     async def watch(self, project: str, after: int | None = None) -> list[Json]:
-        """Every event of the stream up to `end`: `{id, event, data}`."""
+        """Return all events of the stream up to its end: `{id, event, data}`."""
         events = []
         headers = {} if after is None else {"Last-Event-ID": str(after)}
         path = f"/api/projects/{project}/initialization/events"
@@ -124,11 +127,11 @@ class Stepway:
         return events
 
     def open_gate(self, name: str) -> None:
-        """Let a `gate` step go on."""
+        """Let a `gate` step complete."""
         (self.folder / f"{name}.open").touch()
 
     def runs(self, name: str) -> int:
-        """How many times a step has really run."""
+        """Return how many times a step's code has run."""
         file = self.folder / f"{name}.runs"
         return len(file.read_text().splitlines()) if file.exists() else 0
 
@@ -142,7 +145,7 @@ async def running_stepway(
     modules: Sequence[str] = ("tests.support.steps",),
     queue: str = "",
 ) -> AsyncIterator[Stepway]:
-    """API and worker in this process, on given servers, with the blueprints in `folder`."""
+    """Run API and worker in this process, on the servers in `settings`."""
     settings = settings.model_copy(
         update={
             "data_dir": folder / "data",

@@ -1,7 +1,7 @@
-"""Steps whose behaviour a test decides; loaded into workers by STEPWAY_STEP_MODULES.
+"""Steps that tests control; workers load them with STEPWAY_STEP_MODULES.
 
-They talk with the test through files in `folder`, so that they also do in a worker of its own
-process: each run appends a line to `<step>.runs`, and `gate` waits for `<name>.open`.
+They communicate with the test through files in `folder`, because the worker may be another process:
+each run appends a line to `<step>.runs`, and `gate` waits for `<name>.open`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_WAIT = 120.0
 
 @dataclass(frozen=True)
 class StepInput:
-    """What every step here takes; each uses what it needs."""
+    """The input of all steps; each uses some of the fields."""
 
     project: ProjectRef
     folder: str = ""
@@ -37,7 +37,7 @@ class StepInput:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What every step here returns."""
+    """The result of all steps."""
 
     name: str
     value: Any = None
@@ -45,12 +45,12 @@ class StepResult:
 
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
-    """All of them."""
+    """Return all activities of this module."""
     return (work, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop)
 
 
 def _ran(given: StepInput) -> int:
-    """Note one more run of a step; how many there have been."""
+    """Count a run of a step; return the number of runs so far."""
     if not given.folder:
         return 0
     file = Path(given.folder) / f"{given.name}.runs"
@@ -67,7 +67,7 @@ async def noop(given: StepInput) -> StepResult:
 
 @activity.defn
 async def work(given: StepInput) -> StepResult:
-    """Complete, after `seconds` of work with progress."""
+    """Report progress for `seconds`, then complete."""
     _ran(given)
     for percent in range(0, 100, 20):
         activity.heartbeat(Progress(percent, f"at {percent}"))
@@ -86,14 +86,14 @@ async def flaky(given: StepInput) -> StepResult:
 
 @activity.defn
 async def broken(given: StepInput) -> StepResult:
-    """Fail at once and for good."""
+    """Fail at once, without retries."""
     _ran(given)
     raise step_error("The host refused the key.", remedy="Add the key to the host.", retry=False)
 
 
 @activity.defn
 async def fixable(given: StepInput) -> StepResult:
-    """Fail for good unless `value` is "good", or the file `<name>.fixed` is there."""
+    """Fail without retries unless `value` is "good" or the file `<name>.fixed` exists."""
     _ran(given)
     if given.value != "good" and not (Path(given.folder) / f"{given.name}.fixed").exists():
         raise step_error(
@@ -104,7 +104,7 @@ async def fixable(given: StepInput) -> StepResult:
 
 @activity.defn
 async def gate(given: StepInput) -> StepResult:
-    """Heartbeat until the file `<name>.open` is there."""
+    """Heartbeat until the file `<name>.open` exists."""
     _ran(given)
     end = time.monotonic() + LONGEST_WAIT
     percent = 0
@@ -119,7 +119,7 @@ async def gate(given: StepInput) -> StepResult:
 
 @activity.defn
 async def silent(given: StepInput) -> StepResult:
-    """Say nothing for `seconds` in the first run; complete at once in later ones."""
+    """Send no heartbeat for `seconds` in the first run; complete at once in later runs."""
     if _ran(given) <= max(given.times, 1):
         await asyncio.sleep(given.seconds)
     return StepResult(given.name)
@@ -127,7 +127,7 @@ async def silent(given: StepInput) -> StepResult:
 
 @activity.defn
 def say(given: StepInput) -> StepResult:
-    """Report parts and progress from a thread."""
+    """Report sub-steps and progress from a thread."""
     _ran(given)
     for part in ("first", "second"):
         for percent in (0, 50, 100):
@@ -139,14 +139,14 @@ def say(given: StepInput) -> StepResult:
 
 @activity.defn
 async def leave(given: StepInput) -> StepResult | Skipped:
-    """Have nothing to do."""
+    """Return Skipped."""
     _ran(given)
     return Skipped("there was nothing to do")
 
 
 @activity.defn
 async def undo(given: StepInput) -> StepResult:
-    """Note that the step was taken back."""
+    """Record that the step was rolled back."""
     with (Path(given.folder) / "undone").open("a") as undone:
         undone.write(f"{given.name}\n")
     return StepResult(given.name)
@@ -154,5 +154,5 @@ async def undo(given: StepInput) -> StepResult:
 
 @activity.defn
 async def stubborn_undo(given: StepInput) -> StepResult:
-    """Refuse to take the step back."""
+    """Refuse to roll the step back."""
     raise step_error("Somebody has changed it since.", remedy="Remove it by hand.", retry=False)

@@ -1,4 +1,4 @@
-"""A workflow of one tracked step, and workers that run it on real servers."""
+"""A workflow with one tracked step, and workers that run it on real servers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ with workflow.unsafe.imports_passed_through():
     from tests.support.record import Record
 
 STEP = "build"
-"""The step, and the type of its activity."""
+"""Name of the step and of its activity type."""
 
 GATE = "gate"
-"""The type of an activity that is no step and runs before the step, where asked for."""
+"""Type of an untracked activity that can run before the step."""
 
 THROTTLE = timedelta(seconds=0.2)
-"""Heartbeats go to Temporal this often, so that a cancel is heard soon."""
+"""Interval of heartbeats to Temporal; short, so that a cancel arrives soon."""
 
 
 @dataclass
 class TrackedRun:
-    """How the step is run; times in seconds."""
+    """Options of the step; times in seconds."""
 
     project_id: str
     gate: bool = False
@@ -59,7 +59,7 @@ class RunTrackedStep:
 
     @workflow.run
     async def run(self, given: TrackedRun) -> Any:
-        """What the step returned."""
+        """Return the result of the step."""
         info = workflow.info()
         await WorkflowRecord(given.project_id).plan(
             NewInitialization(
@@ -102,7 +102,7 @@ def _seconds(seconds: float | None) -> timedelta | None:
 
 @dataclass
 class Tracker:
-    """Starts runs of one task queue, and workers for them."""
+    """Starts workflows and workers on one task queue."""
 
     client: Client
     pool: asyncpg.Pool
@@ -113,7 +113,7 @@ class Tracker:
     async def worker(
         self, *steps: Callable[..., Any], outside: Sequence[Interceptor] = (), grace: float = 0
     ) -> AsyncIterator[Worker]:
-        """A worker with these activities; `outside` are interceptors around the tracking one."""
+        """Run a worker; `outside` are interceptors around the tracking one."""
         store = Store(self.pool, self.publisher)
         own: dict[str, Any] = {"plugins": [TrackingPlugin(store)], "activities": steps}
         if outside:
@@ -134,7 +134,7 @@ class Tracker:
                 yield worker
 
     async def start(self, **options: Any) -> tuple[WorkflowHandle[Any, Any], Record]:
-        """Start a run of the step."""
+        """Start the workflow; return its handle and record."""
         record = Record(self.pool)
         handle = await self.client.start_workflow(
             RunTrackedStep.run,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.database.create_environments import USUAL, EnvironmentSpec
+from stepway.activities.database.create_environments import DEFAULT_ENVIRONMENTS, EnvironmentSpec
 from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
 from stepway.activities.project import ProjectRef
 from stepway_tracking.record.progress import Skipped
@@ -22,7 +22,7 @@ def project() -> ProjectRef:
     return ProjectRef(str(uuid4()), "shop", "local")
 
 
-def setup(worker, project, environments=USUAL, **more):
+def setup(worker, project, environments=DEFAULT_ENVIRONMENTS, **more):
     given = SetupGitopsInput(project, URL, list(environments), **more)
     return worker.run("setup_gitops", given)
 
@@ -51,7 +51,7 @@ def test_flux_gets_a_namespace_a_repository_and_a_kustomization_an_environment(
     repository = bodies["git-repository.yaml"]
     assert repository["apiVersion"] == "source.toolkit.fluxcd.io/v1"
     assert repository["spec"]["url"] == f"ssh://git@git.example.org{URL}"
-    for spec in USUAL:
+    for spec in DEFAULT_ENVIRONMENTS:
         kustomization = bodies[f"environment-{spec.name}.yaml"]
         assert kustomization["apiVersion"] == "kustomize.toolkit.fluxcd.io/v1"
         assert kustomization["spec"]["path"] == f"./deploy/overlays/{spec.name}"

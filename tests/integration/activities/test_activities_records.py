@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.database.create_db_records import CreateDbRecordsInput, DeleteDbRecordsInput
 from stepway.activities.database.create_environments import (
-    USUAL,
+    DEFAULT_ENVIRONMENTS,
     CreateEnvironmentsInput,
     DeleteEnvironmentsInput,
     EnvironmentSpec,
@@ -21,7 +21,11 @@ from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.models import Environment, Repository
 from stepway_tracking.record.progress import Skipped
 
-MADE = {"environments": [{"name": spec.name, "approvals": spec.approvals} for spec in USUAL]}
+MADE = {
+    "environments": [
+        {"name": spec.name, "approvals": spec.approvals} for spec in DEFAULT_ENVIRONMENTS
+    ]
+}
 
 
 async def rows_of(engine, project, table):
@@ -37,7 +41,7 @@ async def execute(engine, statement):
 
 async def test_the_usual_environments_need_0_1_and_2_approvals(worker, engine, project):
     made = await worker.run("create_environments", CreateEnvironmentsInput(project))
-    assert made.environments == list(USUAL)
+    assert made.environments == list(DEFAULT_ENVIRONMENTS)
     rows = await rows_of(engine, project, Environment)
     assert {row.name: row.approvals for row in rows} == {
         "development": 0,
@@ -131,7 +135,7 @@ async def finished(worker, project) -> FinalizeInput:
     await worker.run("create_environments", CreateEnvironmentsInput(project))
     record = CreateDbRecordsInput(project, repository.name, repository.url, commit=commit)
     await worker.run("create_db_records", record)
-    return FinalizeInput(project, repository.name, commit, list(USUAL))
+    return FinalizeInput(project, repository.name, commit, list(DEFAULT_ENVIRONMENTS))
 
 
 async def test_finalize_verifies_what_is_there(worker, finished):

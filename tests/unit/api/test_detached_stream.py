@@ -1,4 +1,4 @@
-"""What a stream leaves to be sent goes on after all layers, or is given up with them."""
+"""The rest of a detached response is sent after all middleware, or closed if that fails."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from stepway.api.middleware.detached_stream import GOES_ON, Application
+from stepway.api.middleware.detached_stream import DETACHED, Application
 
 
 class Rest:
-    """The rest of a response, which notes what became of it."""
+    """The rest of a response; records whether it was sent or closed."""
 
-    def __init__(self, events: list[str], needs_request: bool = False) -> None:
+    def __init__(self, events: list[str], keeps_scope: bool = False) -> None:
         self._events = events
-        self.needs_request = needs_request
+        self.keeps_scope = keeps_scope
 
     async def __call__(self, receive: Receive, send: Send) -> None:
         self._events.append("sent")
@@ -32,13 +32,18 @@ async def send(message: Message) -> None:
     pass
 
 
-async def serve(rest: Rest, events: list[str], error: Exception | None = None) -> Scope:
-    """Serve a request whose innermost layer leaves `rest`; the scope afterwards."""
+async def serve(
+    rest: Rest, events: list[str], error: Exception | None = None
+) -> tuple[Scope, Scope]:
+    """Serve a request that detaches `rest`; return the server's scope and the middleware's."""
+    inner: Scope = {}
 
     async def innermost(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[GOES_ON] = rest
+        scope[DETACHED] = rest
         scope["state"]["asked by"] = "somebody"
-        events.append("layers done")
+        nonlocal inner
+        inner = scope
+        events.append("middleware done")
         if error:
             raise error
 
@@ -46,25 +51,27 @@ async def serve(rest: Rest, events: list[str], error: Exception | None = None) -
     app.middleware_stack = innermost
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "state": {}}
     await app(scope, receive, send)
-    return scope
+    return scope, inner
 
 
-async def test_rest_is_sent_after_the_layers_and_keeps_nothing_of_theirs() -> None:
+async def test_rest_is_sent_after_the_middleware_and_keeps_nothing_of_its_scope() -> None:
     events: list[str] = []
-    scope = await serve(Rest(events), events)
-    assert events == ["layers done", "sent"]
+    scope, inner = await serve(Rest(events), events)
+    assert events == ["middleware done", "sent"]
     assert scope == {"type": "http", "method": "GET", "path": "/", "state": {}}
+    assert inner == {}
 
 
-async def test_rest_that_needs_its_request_finds_it() -> None:
+async def test_rest_that_keeps_the_scope_finds_it_unchanged() -> None:
     events: list[str] = []
-    scope = await serve(Rest(events, needs_request=True), events)
-    assert events == ["layers done", "sent"]
-    assert scope["state"] == {"asked by": "somebody"}
+    scope, inner = await serve(Rest(events, keeps_scope=True), events)
+    assert events == ["middleware done", "sent"]
+    assert inner["state"] == {"asked by": "somebody"}
+    assert scope["state"] == {}
 
 
-async def test_rest_is_given_up_when_a_layer_fails() -> None:
+async def test_rest_is_closed_when_the_middleware_fails() -> None:
     events: list[str] = []
     with pytest.raises(RuntimeError, match="no luck"):
         await serve(Rest(events), events, RuntimeError("no luck"))
-    assert events == ["layers done", "closed"]
+    assert events == ["middleware done", "closed"]

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stepway.cli.run.signals import heard_interrupts
+from stepway.cli.run.signals import persistent_interrupts
 
 PATIENCE = 30.0
 
@@ -24,7 +24,7 @@ class InterruptedWhenFreed:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupt_in_a_destructor_is_raised_again() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
-    with pytest.raises(KeyboardInterrupt), heard_interrupts():
+    with pytest.raises(KeyboardInterrupt), persistent_interrupts():
         freed = InterruptedWhenFreed()
         del freed
         gc.collect()

@@ -13,13 +13,13 @@ export interface paths {
         };
         /**
          * List Projects
-         * @description The projects that one may read, newest first.
+         * @description The projects that the caller may read, newest first.
          */
         get: operations["list_projects_api_projects_get"];
         put?: never;
         /**
          * Create Project
-         * @description Start an initialization; the same key and body again answer 200 with the same project.
+         * @description Start an initialization. A repeated key and body return 200 with the same project.
          */
         post: operations["create_project_api_projects_post"];
         delete?: never;
@@ -57,7 +57,7 @@ export interface paths {
         };
         /**
          * Get Initialization
-         * @description The project, its steps and its progress, all at one version.
+         * @description The project, its steps and its progress, at one version.
          */
         get: operations["get_initialization_api_projects__project_id__initialization_get"];
         put?: never;
@@ -77,7 +77,7 @@ export interface paths {
         };
         /**
          * Get Initialization Steps
-         * @description The steps in order, each part behind its parent.
+         * @description The steps in order, each sub-step after its parent.
          */
         get: operations["get_initialization_steps_api_projects__project_id__initialization_steps_get"];
         put?: never;
@@ -117,7 +117,7 @@ export interface paths {
         };
         /**
          * Get History
-         * @description What happened after a version: who did what, when.
+         * @description The events after a version, with action, actor and time.
          */
         get: operations["get_history_api_projects__project_id__initialization_history_get"];
         put?: never;
@@ -137,13 +137,13 @@ export interface paths {
         };
         /**
          * Preview Retry
-         * @description What a retry would do; nothing happens.
+         * @description Preview a retry without running it.
          */
         get: operations["preview_retry_api_projects__project_id__initialization_steps__step__retry_get"];
         put?: never;
         /**
          * Retry Step
-         * @description Run a failed step again, and after it what needs it.
+         * @description Retry a failed step and the steps that depend on it.
          */
         post: operations["retry_step_api_projects__project_id__initialization_steps__step__retry_post"];
         delete?: never;
@@ -163,7 +163,7 @@ export interface paths {
         put?: never;
         /**
          * Retry Initialization
-         * @description Run again what has failed; after an end without success, all that is not completed.
+         * @description Retry all failed steps; after a failed or cancelled end, all steps that are not completed.
          */
         post: operations["retry_initialization_api_projects__project_id__initialization_retry_post"];
         delete?: never;
@@ -183,7 +183,7 @@ export interface paths {
         put?: never;
         /**
          * Skip Step
-         * @description Leave a failed step out, where its blueprint allows it.
+         * @description Skip a failed step that its blueprint marks as optional.
          */
         post: operations["skip_step_api_projects__project_id__initialization_steps__step__skip_post"];
         delete?: never;
@@ -203,7 +203,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel Initialization
-         * @description Stop; with `undo`, what finished steps made is taken back.
+         * @description Cancel the initialization; with `undo`, roll completed steps back.
          */
         post: operations["cancel_initialization_api_projects__project_id__initialization_cancel_post"];
         delete?: never;
@@ -221,7 +221,7 @@ export interface paths {
         };
         /**
          * Get Estimate
-         * @description How much time is left while steps run; nothing while it waits for a person or has ended.
+         * @description Estimate the remaining time; null unless the project is initializing.
          */
         get: operations["get_estimate_api_projects__project_id__initialization_estimate_get"];
         put?: never;
@@ -241,7 +241,7 @@ export interface paths {
         };
         /**
          * On Init Progress
-         * @description Every change from `Last-Event-ID` on, live, until the initialization has ended.
+         * @description Stream every change after `Last-Event-ID`, live, until the initialization has ended.
          */
         get: operations["on_init_progress_api_projects__project_id__initialization_events_get"];
         put?: never;
@@ -321,7 +321,7 @@ export interface paths {
         };
         /**
          * Alive
-         * @description The process answers.
+         * @description Check that the process is alive.
          */
         get: operations["alive_healthz_get"];
         put?: never;
@@ -341,9 +341,9 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Whether Postgres, with a schema that fits this version, and Temporal answer.
+         * @description Check that Postgres and Temporal respond and that the schema fits this version.
          *
-         *     Without Redis events are later, but nothing is lost.
+         *     Without Redis, events arrive later, but none is lost.
          */
         get: operations["ready_readyz_get"];
         put?: never;
@@ -363,18 +363,18 @@ export interface paths {
         };
         /**
          * Get Session
-         * @description Who I am, what I may do, and whether I have to sign in at all.
+         * @description The caller's name, groups and scopes, and whether sign-in is required.
          */
         get: operations["get_session_api_session_get"];
         put?: never;
         /**
          * Create Session
-         * @description Sign a browser in with the bearer token that the request carries.
+         * @description Sign a browser in with the request's bearer token.
          */
         post: operations["create_session_api_session_post"];
         /**
          * Delete Session
-         * @description Sign the browser out; the cookie's value is worth nothing from now on.
+         * @description Sign the browser out and end its session.
          */
         delete: operations["delete_session_api_session_delete"];
         options?: never;
@@ -393,7 +393,7 @@ export interface paths {
         put?: never;
         /**
          * Decode
-         * @description The payloads in plain; 503 names the key that one of them needs and that is missing.
+         * @description Decrypt payloads. 503 names the key if one is missing.
          */
         post: operations["decode_api_codec_decode_post"];
         delete?: never;
@@ -413,7 +413,7 @@ export interface paths {
         put?: never;
         /**
          * Encode
-         * @description The payloads encrypted with the newest key, where there is one.
+         * @description Encrypt payloads with the newest key; return them unchanged if there is no key.
          */
         post: operations["encode_api_codec_encode_post"];
         delete?: never;
@@ -464,7 +464,7 @@ export interface components {
         };
         /**
          * Blueprint
-         * @description A type of project; `parameters` is the JSON Schema of what it takes.
+         * @description A type of project; `parameters` is a JSON Schema.
          */
         Blueprint: {
             /** Name */
@@ -488,7 +488,7 @@ export interface components {
         };
         /**
          * BlueprintStep
-         * @description A step as its blueprint describes it.
+         * @description A step of a blueprint.
          */
         BlueprintStep: {
             /** Step */
@@ -512,7 +512,7 @@ export interface components {
         };
         /**
          * CancelInitialization
-         * @description Whether what was made is taken back.
+         * @description With `undo`, completed steps are rolled back.
          */
         CancelInitialization: {
             /**
@@ -523,9 +523,9 @@ export interface components {
         };
         /**
          * CreateProject
-         * @description What a project is made of; `parameters` as the blueprint's JSON Schema has them.
+         * @description A new project; `parameters` must match the blueprint's JSON Schema.
          *
-         *     `owner` is one's own name, if it is not given, or that of a group that one belongs to.
+         *     `owner` is the caller's name (the default) or that of one of their groups.
          */
         CreateProject: {
             /**
@@ -547,9 +547,9 @@ export interface components {
         };
         /**
          * Estimate
-         * @description Milliseconds left, from the median to the p95; null where too few have gone before.
+         * @description Remaining milliseconds, as median and p95; null if there are too few earlier runs.
          *
-         *     `samples` is the number of completed runs of the step that was run least.
+         *     `samples` is the lowest number of completed runs among the remaining steps.
          */
         Estimate: {
             /** P50 Ms */
@@ -561,7 +561,7 @@ export interface components {
         };
         /**
          * ExistingObject
-         * @description Something that a step has made and that is still there: `what` as the step told it.
+         * @description An object that a step created and that still exists; `what` is the step's own metadata.
          */
         ExistingObject: {
             /** Step */
@@ -587,7 +587,7 @@ export interface components {
         };
         /**
          * HistoryEvent
-         * @description What happened, when, and by whom.
+         * @description An event: its action, time and actor.
          */
         HistoryEvent: {
             /**
@@ -620,7 +620,7 @@ export interface components {
         };
         /**
          * HistoryPage
-         * @description Events in order; `next_after` is null when none follow.
+         * @description Events in order; `next_after` is null on the last page.
          */
         HistoryPage: {
             /** Items */
@@ -630,7 +630,7 @@ export interface components {
         };
         /**
          * Initialization
-         * @description A project, its steps in order and its progress, all at one version.
+         * @description A project, its steps in order and its progress, at one version.
          */
         Initialization: {
             project: components["schemas"]["Project"];
@@ -643,7 +643,7 @@ export interface components {
         };
         /**
          * Payload
-         * @description A payload as Temporal's JSON has it.
+         * @description A payload in Temporal's JSON format.
          */
         Payload: {
             /** Metadata */
@@ -659,7 +659,7 @@ export interface components {
         };
         /**
          * Payloads
-         * @description Some payloads, in order.
+         * @description A list of payloads; the response keeps its order.
          */
         Payloads: {
             /** Payloads */
@@ -667,7 +667,7 @@ export interface components {
         };
         /**
          * Project
-         * @description A project and how far its initialization is.
+         * @description A project and the progress of its initialization.
          */
         Project: {
             /**
@@ -719,7 +719,7 @@ export interface components {
         };
         /**
          * ProjectPage
-         * @description Projects, newest first; `next_cursor` leads to the older ones.
+         * @description Projects, newest first; pass `next_cursor` as `cursor` to get the next page.
          */
         ProjectPage: {
             /** Items */
@@ -729,7 +729,7 @@ export interface components {
         };
         /**
          * Readiness
-         * @description Whether the process can serve; what is `degraded` costs latency only.
+         * @description Whether the process can serve requests; without a `degraded` server, events arrive later.
          */
         Readiness: {
             /**
@@ -744,7 +744,7 @@ export interface components {
         };
         /**
          * RetryPreview
-         * @description What a retry would run, which completed steps it would keep, and what exists already.
+         * @description The steps that a retry would run or keep, and the objects that already exist.
          */
         RetryPreview: {
             /** Runs */
@@ -756,7 +756,7 @@ export interface components {
         };
         /**
          * RetryStep
-         * @description Parameters to change before the step runs again, where the blueprint allows it.
+         * @description Parameters to change before the step runs again, if the blueprint allows it.
          */
         RetryStep: {
             /** Parameters */
@@ -772,7 +772,7 @@ export interface components {
         Scope: "read" | "create" | "control" | "admin";
         /**
          * SessionState
-         * @description Who one is. Where sign-in is not `required` everybody is the person `local`.
+         * @description The caller. If sign-in is not `required`, every caller is the person `local`.
          */
         SessionState: {
             /** Required */
@@ -796,7 +796,7 @@ export interface components {
         };
         /**
          * SkipStep
-         * @description Why the step is left out.
+         * @description The reason for the skip, for the history.
          */
         SkipStep: {
             /** Reason */
@@ -804,7 +804,7 @@ export interface components {
         };
         /**
          * Step
-         * @description A step, or a part of one, of an initialization.
+         * @description A step or sub-step of an initialization.
          */
         Step: {
             /**
@@ -873,7 +873,7 @@ export interface components {
         };
         /**
          * StepStatistics
-         * @description How long a step takes, in milliseconds; null where none has completed.
+         * @description Durations of a step in milliseconds; null if no run has completed.
          */
         StepStatistics: {
             /** Step */
@@ -897,10 +897,10 @@ export interface components {
         };
         /**
          * InvalidPart
-         * @description One part of the input that was not accepted; `pointer` is a JSON pointer into it.
+         * @description One invalid part of the input; `pointer` is a JSON pointer to it.
          *
-         *     For a parameter, `code` is the keyword of the JSON Schema that refused it, `fixed` where it
-         *     cannot be changed any more, or `secret`; `expected` is the keyword's value.
+         *     For a parameter, `code` is the JSON Schema keyword that failed, `fixed` if the parameter can no
+         *     longer be changed, or `secret`; `expected` is the value of that keyword.
          */
         InvalidPart: {
             /** Name */
@@ -922,7 +922,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description An error, RFC 9457.
+         * @description An error (RFC 9457).
          */
         Problem: {
             /**

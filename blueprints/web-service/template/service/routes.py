@@ -1,4 +1,4 @@
-"""What the service answers: pure functions from a query to a status and a JSON body."""
+"""The routes of the service: pure functions from a query to a status and a JSON body."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ ROUTES: dict[str, Callable[[Query], Answer]] = {
 
 
 def answer(path: str, query: Query) -> Answer:
-    """The answer to a GET of `path`; 404 where there is nothing."""
+    """Return the response to a GET of `path`; 404 for an unknown path."""
     route = ROUTES.get(path)
     if route is None:
         return HTTPStatus.NOT_FOUND, {"error": f"there is nothing at {path}"}

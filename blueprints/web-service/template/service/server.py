@@ -1,4 +1,4 @@
-"""HTTP around the routes, from the standard library."""
+"""The HTTP server, from the standard library."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,5 +34,5 @@ class Server(ThreadingHTTPServer):
 
 
 def make_server(host: str, port: int) -> Server:
-    """A server that listens on host and port, 0 for any free one; call its serve_forever()."""
+    """Return a server that listens on host and port; port 0 selects a free one."""
     return Server((host, port), Handler)
