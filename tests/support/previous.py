@@ -75,7 +75,8 @@ async def previous_version(folder: Path, settings: Mapping[str, str]) -> Version
     source, archive, environment = folder / "source", folder / "source.tar", folder / "venv"
     source.mkdir()
     await _succeed([*git, "archive", f"--output={archive}", PREVIOUS], folder, os.environ)
-    shutil.unpack_archive(archive, source, filter="data")
+    # Python before 3.11.4 has no filter; the archive is our own.
+    shutil.unpack_archive(archive, source)
     await _succeed(
         [uv(), "sync", "--quiet", "--frozen", "--no-dev"],
         source,
