@@ -191,9 +191,9 @@ class LateSubscriber(Hub):
 
     meanwhile: Callable[[], Any]
 
-    async def _subscribed(self, feed: Any) -> None:
+    async def _wait_for_subscription(self, feed: Any) -> None:
         await self.meanwhile()
-        await super()._subscribed(feed)
+        await super()._wait_for_subscription(feed)
 
 
 async def watch_from_the_middle(
