@@ -26,7 +26,7 @@ Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 def run(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command against the session's database; errors that people mend are raised."""
+    """Run a command on the session's database. Raises ClientError."""
     monkeypatch.setenv("STEPWAY_DATABASE_URL", servers.database_url)
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", new_key("ops"))
 

@@ -1,4 +1,4 @@
-"""Whatever fits the OpenAPI, or nearly: no answer is a fault of ours, or one that is not in it."""
+"""Generated requests, valid or nearly: each response is documented in OpenAPI and no 500."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = 12
 
 
 def strict_schema() -> dict[str, Any]:
-    """The API's schema without its `default` answers, which any status would fit."""
+    """Return the API's schema without `default` responses, which match any status."""
     schema = create_app(Settings()).openapi()
     for operations in schema["paths"].values():
         for operation in operations.values():

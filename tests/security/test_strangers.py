@@ -1,4 +1,4 @@
-"""Who guesses tokens, and who comes by where nobody signs in."""
+"""Guessed tokens, and requests from elsewhere to a Stepway without sign-in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRONG = {"Authorization": "Bearer stepway_" + "y" * 43}
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that tests advance."""
 
     now = 0.0
 
