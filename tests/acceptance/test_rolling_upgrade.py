@@ -31,7 +31,7 @@ CHAIN = 60
 LINE = 'echo line >>"$0/$1.$2'
 SCRIPTS = {
     "quick": f'{LINE}.starts"; [ -e "$0/hurry" ] || sleep 1; {LINE}.ends"',
-    # Where a test failed nobody opens the gate, and its folder goes.
+    # If a test fails, nothing opens the gate, and its folder is deleted.
     "gated": (
         f'{LINE}.starts"; while [ -d "$0" ] && [ ! -e "$0/gate" ]; do sleep 0.05; done; '
         f'{LINE}.ends"'
@@ -65,7 +65,7 @@ class Watcher:
             assert source.response.status_code == 200, source.response
             self.connections.append(self.urls[-1])
             async for event in source.aiter_sse():
-                # httpx-sse also gives an event without data for each comment of the server.
+                # httpx-sse yields an event without data for each comment.
                 if event.data:
                     self.seen.append({"id": int(event.id), "event": event.event})
 
@@ -202,7 +202,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         await eventually(retry_is_waited_for)
         await until_more_completed(stepway, chain)
 
-        # The new schema, under old processes.
+        # Apply the new schema while old processes run.
         status, output = await new.run("migrate")
         assert status == 0 and "applied stepway-tracking 0003_pre" in output
         assert "0004_post" in output, "it says what is left"
@@ -211,7 +211,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         late = await start("short")
         await until_more_completed(stepway, late)
 
-        # New processes beside old ones.
+        # Start new processes in addition to the old ones.
         new_worker, _ = await stack.enter_async_context(new.running("worker"))
         _, new_api_line = await stack.enter_async_context(new.running("api", "--port", "0"))
         urls.append(new_api_line.removeprefix("ready "))
@@ -220,7 +220,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         newest = await start("short")
         await until_more_completed(stepway, newest)
 
-        # Old processes leave; the step that one of them runs ends in the time it has left.
+        # Stop the old processes; a running step ends within the worker's grace period.
         assert lines(folder, long, "held", "starts") == 1
         leaving = asyncio.gather(leave(old_api), leave(old_worker))
         await asyncio.sleep(0.5)
@@ -240,7 +240,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         for watcher in watchers:
             await stepway.until(watcher.project, "active")
         assert new_worker.returncode is None
-        # The group waits for the watchers, each of which has had the `end`.
+        # The task group waits until each watcher has received `end`.
         await check_projects(database, folder, watchers)
         assert [watcher.connections for watcher in watchers[:4]] == [urls] * 4
         attempts = await stepway.attempts(long, "held")

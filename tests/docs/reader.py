@@ -17,7 +17,7 @@ ADDRESS = "http://127.0.0.1:8000"
 """Address of Stepway in the pages."""
 
 _ROLE = re.compile(r"^\.venv/bin/stepway (?P<arguments>(?:up|api|worker)\b.*?)(?: +#.*)?$")
-# Commands that find no Stepway of their own, so that one must run already.
+# Commands that need a running Stepway.
 _NEEDS_STEPWAY = re.compile(rf"bin/stepway|{ADDRESS}")
 _EXPECTED = re.compile(r"^(?P<command>.*?) +# exits (?P<status>\d+)$", re.M)
 

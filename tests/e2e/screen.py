@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
-# All that stands still while nothing happens: no clocks, no versions.
+# The elements that change only with events: no clocks, no versions.
 _PICTURE = """panel => ({
   status: panel.dataset.status,
   headline: panel.querySelector('h2').textContent,

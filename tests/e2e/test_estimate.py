@@ -37,7 +37,7 @@ async def test_an_estimate_appears_after_three_runs_and_not_before(
 
     await take_a_minute_each(stepway)
     project = await stepway.create("steady")
-    # One that has not kept what it read before the runs.
+    # A new API, which has not cached the earlier durations.
     async with RestartingApi(stepway.settings) as api:
         await page.goto(f"{api.url}/projects/{project}")
         await see_step(page, "steady", "running")

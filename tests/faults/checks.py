@@ -82,7 +82,7 @@ def state_faults(state: Initialization, record: Record) -> list[str]:
     for name, row in rows.items():
         if differing := _differing(state.steps.get(name, {}), row):
             faults.append(f"the client's {name} differs from its row in {differing}")
-    # Not every event tells when the project changed.
+    # Not every event contains `updated_at`.
     row = {k: v for k, v in record.project.items() if k != "updated_at"}
     if differing := _differing(state.project, row):
         faults.append(f"the client's project differs from its row in {differing}")

@@ -34,7 +34,7 @@ async def recoveries(cluster: Cluster, times: int) -> list[float]:
     async with httpx.AsyncClient(base_url=cluster.url, timeout=30) as http:
         for _ in range(times):
             await cluster.until_serving()
-            # Else what is measured is how long the only other worker takes to start.
+            # Otherwise the start of the only other worker would be measured.
             await cluster.until_polling()
             measured.append(await _recovery(cluster, http))
     return measured

@@ -21,7 +21,7 @@ async def running_rounds(
     """Start the cluster and the watchers."""
     with TemporaryDirectory(prefix="stepway-faults-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        # Postgres runs as another user where this is root, and has to pass through.
+        # If this process is root, Postgres runs as another user, who needs access.
         await asyncio.to_thread(place.chmod, 0o711)
         write_faulty_blueprint(place)
         write_one_step_blueprint(place)

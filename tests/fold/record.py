@@ -263,7 +263,7 @@ def _expected(events: Events, snapshots: Mapping[int, Json]) -> tuple[list[int],
         if version not in snapshots:
             continue
         state = snapshot_as_json(snapshots[version])
-        # Only these two tell of an end.
+        # Only these two contain an end.
         ended = state["ended"] and (ended or kind in ("snapshot", "end"))
         state["ended"] = ended
         if kind != "step":

@@ -121,7 +121,7 @@ class Terminal:
 
     def _read(self) -> bool:
         part = b""
-        # Linux says EIO where the other side of a terminal is closed.
+        # Linux returns EIO once the other side of a terminal is closed.
         with suppress(OSError):
             part = os.read(self._screen, 65536)
         self._raw += part.decode(errors="replace")

@@ -181,7 +181,7 @@ async def test_a_database_of_the_first_history_is_adopted_as_it_is(
     assert f"{revision}_pre" not in {step.revision for step in steps}
     assert await functions(empty) >= BEFORE_VERSIONS, "processes of version 0.1 call them"
     async with connected(empty) as connection:
-        # What `stepway migrate` of version 0.1 reads, which finds nothing new to do.
+        # `stepway migrate` of version 0.1 reads this table and finds nothing to do.
         assert await connection.fetchval("SELECT version_num FROM alembic_version") == revision
         assert await server_schema_problem(connection) is None
 

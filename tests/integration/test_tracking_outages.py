@@ -122,7 +122,7 @@ async def test_a_step_that_finishes_during_an_outage_is_run_once_and_recorded_af
         await postgres.kill()
         try:
             finish()
-            # Longer than Temporal waits for a heartbeat: only those of the waiting write are left.
+            # Longer than the heartbeat timeout: only the waiting write sends heartbeats.
             with suppress(TimeoutError):
                 await asyncio.wait_for(handle.result(), HEARTBEAT * 1.5)
             pending = (await handle.describe()).raw_description.pending_activities

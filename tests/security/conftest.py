@@ -110,7 +110,7 @@ async def secured(
     broken = write_blueprint(folder, [{"step": "doomed", "uses": "broken", "optional": True}])
     works = write_blueprint(folder, [{"step": "fine"}])
     modules = ["tests.support.steps", "tests.security.steps"]
-    # All of these tests come from one address, and many of them sign in wrongly.
+    # All tests use one address, and many of their sign-ins fail.
     patient = pytest.MonkeyPatch()
     patient.setattr("stepway.api.auth.limits.FAILURES", 10_000)
     async with running_stepway(secured_settings, folder, modules=modules) as stepway:

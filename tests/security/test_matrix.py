@@ -23,7 +23,7 @@ SCOPES = {
     "controller": {Scope.READ, Scope.CREATE, Scope.CONTROL},
     "admin": set(Scope),
 }
-# Neither is in the schema: one is Prometheus', the other has its own test below.
+# Not in the schema: one is for Prometheus, the other has its own test below.
 UNLISTED = {("GET", "/metrics")}
 
 
@@ -59,7 +59,7 @@ async def test_route_lets_in_and_turns_away_as_its_rule_says(
 ) -> None:
     method, path = operation
     filled = path.format(project_id=secured.project, step="doomed", name=secured.blueprint)
-    # No control is carried out: the guard comes first, and then this body is refused.
+    # No control has an effect: after the guard, this body is refused.
     body = {"json": {"surplus": True}} if method == "POST" else {}
     async with (
         secured.client() as client,

@@ -32,7 +32,7 @@ def run(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     async def invoke(*words: str, input: str | None = None) -> Result:
         invoked = partial(CliRunner().invoke, load_command(words[0]), words[1:], input)
-        # A loop of its own, as on a command line.
+        # In a new event loop, as on the command line.
         result = await asyncio.to_thread(invoked)
         if isinstance(result.exception, ClientError):
             raise result.exception

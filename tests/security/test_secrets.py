@@ -74,7 +74,7 @@ async def everything_in(pool: asyncpg.Pool) -> str:
 
 async def raw_history(temporal: Client, project: str) -> str:
     """Return the data of a project in Temporal, as stored."""
-    # A client without a key: nothing is decrypted on the way.
+    # Use a client without a key, so that nothing is decrypted.
     handle = temporal.get_workflow_handle(f"initialize-{project}")
     events = [event async for event in handle.fetch_history_events()]
     raw = b"".join(event.SerializeToString() for event in events).decode(errors="replace")
@@ -185,7 +185,7 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         "the command line": shown,
     }.items():
         assert_silent(where, text)
-    # Nor does Temporal hold what the steps said otherwise: it is all encrypted.
+    # The other output of the steps is not readable in Temporal either: it is encrypted.
     assert "cannot push" not in history
 
 

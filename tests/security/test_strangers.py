@@ -38,7 +38,7 @@ async def test_guessing_is_stopped_and_those_who_were_let_in_before_go_on(
         refused = await stepway.http.get("/api/projects", headers=WRONG)
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) >= 1
-        # A right token that was not seen before waits too: else an answer would tell it apart.
+        # A valid but new token waits too; otherwise the response would reveal it.
         assert (await stepway.http.get("/api/projects", headers=late)).status_code == 429
         assert (await stepway.http.get("/api/projects", headers=good)).status_code == 200
 

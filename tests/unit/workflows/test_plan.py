@@ -31,7 +31,7 @@ class Node:
     after: list[str] = field(default_factory=list)
 
 
-#      a ── needs ──> b ── needs ──> d        e comes after b, f stands alone
+#      a ── needs ──> b ── needs ──> d        e comes after b, f has no edges
 #      └─── needs ──> c ── needs ──> d
 DIAMOND = Graph(
     [
