@@ -42,7 +42,7 @@ async def servers() -> AsyncIterator[Settings]:
 
 @pytest.fixture(scope="session")
 async def pool(servers: Settings) -> AsyncIterator[asyncpg.Pool]:
-    """The record's pool."""
+    """A pool of connections to the record."""
     pool = await open_pool(servers.database_url)
     yield pool
     await pool.close()

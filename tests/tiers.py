@@ -1,6 +1,6 @@
 """Which tier each test belongs to, by its place.
 
-A tier needs what the tiers before it need, and more: see scripts/test, which calls this.
+Each tier has the requirements of the tiers before it and more. scripts/test calls this:
 
     python tests/tiers.py [ARGUMENT…]              the tier that pytest with these arguments needs
     python tests/tiers.py --places TIER [ARGUMENT…]   where pytest finds the tests of a tier, a line
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 TIERS = {
     "unit": "needs Python only",
     "servers": "needs Postgres, Valkey and Temporal, which it starts",
-    "browser": "needs the built page, Node or Chromium besides",
+    "browser": "also needs the built page, Node or Chromium",
 }
 
 PLACES = {

@@ -58,7 +58,8 @@ class Application(FastAPI):
             raise
         rest: DetachedResponse | None = inner.pop(DETACHED, None)
         if rest is not None and not rest.keeps_scope:
-            # The scope refers to the request and the request to the scope. Without this, both stay
-            # until the garbage collector runs, which is rare in this process.
+            # The request and its state refer to each other. Without this, they stay in memory until
+            # the garbage collector runs, which is rare in this process.
+            inner["state"].clear()
             inner.clear()
         return rest

@@ -1,4 +1,4 @@
-"""A whole Stepway for each test: API, worker, blueprints and data of its own."""
+"""Fixtures that run a complete Stepway for each test: API, worker, blueprints and data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers import Stepway, running_stepway
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """Where the test's blueprints are, and the files its steps talk through."""
+    """Folder of the test's blueprints and of the files that its steps use."""
     return tmp_path
 
 

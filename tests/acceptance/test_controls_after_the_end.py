@@ -1,4 +1,4 @@
-"""Retry of what has ended: the same workflow id starts again from the rows."""
+"""Retry after the end: a workflow with the same ID continues from the rows."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ async def test_terminated_after_its_last_step_is_brought_to_its_end_by_a_retry(
         assert stepway.runs("first") == 1
 
 
-async def test_refused_retry_of_what_has_ended_starts_no_run(
+async def test_refused_retry_after_the_end_starts_no_run(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
     blueprint = write_blueprint(folder, CHAIN, time_limit=1.5)

@@ -1,4 +1,4 @@
-"""Cancel: what runs is stopped, the rest left out, and with undo what was made taken back."""
+"""Cancel stops running steps, skips pending ones and, with undo, rolls completed ones back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STUBBORN: Json = {"undo": {"uses": "stubborn_undo"}}
 
 
 def living(marker: str) -> list[int]:
-    """The processes that have this among their arguments."""
+    """Return the processes with this argument."""
     return [
         process.pid
         for process in psutil.process_iter(["cmdline", "status"])
@@ -215,7 +215,7 @@ async def _records(pool: asyncpg.Pool, project: str) -> int:
 
 
 async def _manifests(data_dir: Path) -> str:
-    """The paths of everything in the gitops repository."""
+    """Return the paths of all files in the GitOps repository."""
     process = await asyncio.create_subprocess_exec(
         *("git", "--git-dir", str(data_dir / "gitops.git"), "ls-tree", "-r", "--name-only", "HEAD"),
         stdout=asyncio.subprocess.PIPE,

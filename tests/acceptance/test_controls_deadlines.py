@@ -1,4 +1,4 @@
-"""A step that is slow past its own usual time is marked so, and not failed."""
+"""A step that takes longer than usual is marked as slow and does not fail."""
 
 from __future__ import annotations
 

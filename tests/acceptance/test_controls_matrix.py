@@ -1,4 +1,4 @@
-"""Each control at each status of step and project: refused ones say why, and change nothing."""
+"""Each control at each status of step and project: a refusal says why and changes nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUNNING = {
 
 
 async def refuse_all(stepway: Stepway, project: str, said: dict[str, str]) -> None:
-    """Every control of these paths is 409 and says this, and history has nothing of it."""
+    """Assert that these controls are refused with 409 and this text, without an event."""
     before = await stepway.history(project)
     for path, words in said.items():
         body = {"reason": "because"} if path.endswith("skip") else {}
@@ -47,7 +47,7 @@ async def refuse_all(stepway: Stepway, project: str, said: dict[str, str]) -> No
 
 @asynccontextmanager
 async def history_untouched(temporal: Client, project: str) -> AsyncIterator[None]:
-    """Neither another run nor another event of a control."""
+    """Assert that there is no new run and no event of a control."""
     before = await run_and_events(temporal, project), await runs_of(temporal, project)
     yield
     assert (await run_and_events(temporal, project), await runs_of(temporal, project)) == before
@@ -141,7 +141,7 @@ async def test_while_it_waits_only_the_failed_step_takes_a_control(
             )
 
 
-async def test_what_is_active_takes_no_control(
+async def test_active_project_refuses_every_control(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
     blueprint = write_blueprint(folder, [{"step": "done"}])
@@ -157,7 +157,7 @@ async def test_what_is_active_takes_no_control(
             assert (await stepway.http.get(preview)).status_code == 409
 
 
-async def test_what_was_cancelled_takes_a_retry_and_nothing_else(
+async def test_cancelled_project_accepts_only_a_retry(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
     async with halfway(start_stepway, folder) as (stepway, project):
@@ -180,7 +180,7 @@ async def test_what_was_cancelled_takes_a_retry_and_nothing_else(
             )
 
 
-async def test_what_ended_as_failed_takes_a_retry_and_nothing_else(
+async def test_project_that_ended_as_failed_accepts_only_a_retry(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
     blueprint = write_blueprint(folder, STEPS, time_limit=2.0)

@@ -1,4 +1,4 @@
-"""What operators see and do in Temporal's own tools, and what the record says of it."""
+"""Operators' actions in Temporal's tools, and their effect on the record."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support.servers import Json, Stepway, eventually, write_blueprint
 
 
 async def listed(client: Client, query: str) -> list[str]:
-    """The ids of the workflows that a list query finds."""
+    """Return the IDs of the workflows that a list query finds."""
     return [found.id async for found in client.list_workflows(query)]
 
 
 async def until_listed(client: Client, project: str, query: str) -> None:
-    """Visibility follows within a moment."""
+    """Wait for Temporal's visibility, which is eventually consistent."""
 
     async def found() -> bool:
         return f"initialize-{project}" in await listed(client, query)
@@ -37,14 +37,14 @@ async def until_listed(client: Client, project: str, query: str) -> None:
 
 
 async def the_activity(client: Client, project: str) -> tuple[str, ...]:
-    """The one that runs, as Temporal's command line takes it."""
+    """Return the arguments that select the current run in the Temporal CLI."""
     found = await workflow_of(client, project).describe()
     [running] = found.raw_description.pending_activities
     return ("--workflow-id", found.id, "--activity-id", running.activity_id)
 
 
 async def until_it(stepway: Stepway, project: str, step: str, test: Callable[[Json], bool]) -> Json:
-    """Wait until a step's row passes the test."""
+    """Wait until a step's row satisfies the condition."""
 
     async def passed() -> Json | None:
         row = (await stepway.steps(project))[step]

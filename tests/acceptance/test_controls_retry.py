@@ -1,4 +1,4 @@
-"""Retry: what failed and what follows runs again, and nothing that completed."""
+"""Retry runs failed steps and their dependents, and no completed step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUE = {"type": "object", "properties": {"value": {"type": "string", "default":
 
 
 def chain(**fixable: Json) -> list[Json]:
-    """A step that works, one that can be fixed, and one that follows."""
+    """Steps: one succeeds, one fails until it is fixed, one depends on that."""
     return [
         {"step": "first"},
         {"step": "doomed", "uses": "fixable", **fixable},

@@ -1,4 +1,4 @@
-"""Skip: a failed step is left out with a reason, where the blueprint allows it."""
+"""Skip a failed step with a reason, if the blueprint allows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's blueprint, and `stepway demo` as people run it: in a terminal's folder of its own."""
+"""The demo's blueprint, and `stepway demo` as people run it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUICK = 0.05
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that the user whom Postgres runs as can reach, too."""
+    """A folder that Postgres' user can access."""
     with TemporaryDirectory(prefix="stepway-demo-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -101,7 +101,7 @@ async def test_its_printed_commands_work_as_printed(place: Path) -> None:
 
 
 async def in_shell(line: str, folder: Path, place: Path) -> int:
-    """Run a command as a person would who copies it; its exit status."""
+    """Run a printed command in a shell; return its exit status."""
     status, _ = await processes.run("sh", "-c", line, cwd=folder, env=environment(place))
     return status
 

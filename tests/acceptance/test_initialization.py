@@ -1,4 +1,4 @@
-"""The main job, from the API through Temporal to the rows and the stream."""
+"""Initializations, from the API through Temporal to the rows and the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From version 0.1 to this one while initializations run: nothing lost, no step run twice."""
+"""Upgrade from version 0.1 during initializations: nothing is lost, no step runs twice."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.support.record import Record
 from tests.support.servers import PATIENCE, Json, Stepway, eventually
 
 CHAIN = 60
-"""Steps of the initialization that is between two steps all the time, until `hurry` is there."""
+"""Number of short steps in the initialization that runs until the file `hurry` exists."""
 LINE = 'echo line >>"$0/$1.$2'
 SCRIPTS = {
     "quick": f'{LINE}.starts"; [ -e "$0/hurry" ] || sleep 1; {LINE}.ends"',
-    # Where a test failed nobody opens the gate, and its folder goes.
+    # If a test fails, nothing opens the gate, and its folder is deleted.
     "gated": (
         f'{LINE}.starts"; while [ -d "$0" ] && [ ! -e "$0/gate" ]; do sleep 0.05; done; '
         f'{LINE}.ends"'
@@ -42,7 +42,7 @@ SCRIPTS = {
 
 @dataclass
 class Watcher:
-    """Follows a project's stream to its end, connecting again wherever it serves."""
+    """Follows a project's stream to its end; reconnects to the API that serves."""
 
     project: str
     urls: list[str]
@@ -65,12 +65,12 @@ class Watcher:
             assert source.response.status_code == 200, source.response
             self.connections.append(self.urls[-1])
             async for event in source.aiter_sse():
-                # httpx-sse also gives an event without data for each comment of the server.
+                # httpx-sse yields an event without data for each comment.
                 if event.data:
                     self.seen.append({"id": int(event.id), "event": event.event})
 
     def check(self, version: int) -> None:
-        """A snapshot first, then every version once, the last of them the project's."""
+        """Assert that it received a snapshot, then every version once, up to the project's."""
         kinds = [event["event"] for event in self.seen]
         assert kinds[0] == "snapshot" and "snapshot" not in kinds[1:]
         first = self.seen[0]["id"]
@@ -79,7 +79,7 @@ class Watcher:
 
 @pytest.fixture
 def folder() -> Any:
-    """Where the previous version, the data, and the files of the steps are."""
+    """Folder of the previous version, the data, and the files of the steps."""
     with TemporaryDirectory(prefix="stepway-upgrade-", ignore_cleanup_errors=True) as place:
         yield Path(place)
 
@@ -107,7 +107,7 @@ def settings(servers: Settings, database: str, folder: Path) -> dict[str, str]:
 
 
 def write_blueprints(folder: Path) -> None:
-    """A long chain, a short one, and each other kind of step between two quick ones."""
+    """A long chain, a short chain, and one step of each other kind between two quick ones."""
     once = {"maximum_attempts": 1}
     often = {"maximum_attempts": 0, "initial_interval": 2, "backoff_coefficient": 1}
     for name, steps in {
@@ -140,13 +140,13 @@ def command(folder: Path, step: str, kind: str = "quick", retry: Json | None = N
 
 
 def lines(folder: Path, project: str, step: str, kind: str) -> int:
-    """How many times a step has started, or ended."""
+    """Return how many times a step has started or ended."""
     file = folder / f"{project}.{step}.{kind}"
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
 async def completed(stepway: Stepway, project: str) -> int:
-    """How many steps are completed."""
+    """Return the number of completed steps."""
     return [step["status"] for step in (await stepway.steps(project)).values()].count("completed")
 
 
@@ -160,7 +160,7 @@ async def until_more_completed(stepway: Stepway, project: str, more: int = 2) ->
 
 
 async def leave(process: asyncio.subprocess.Process) -> None:
-    """End a process as an upgrade does."""
+    """Stop a process as in an upgrade."""
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
@@ -202,7 +202,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         await eventually(retry_is_waited_for)
         await until_more_completed(stepway, chain)
 
-        # The new schema, under old processes.
+        # Apply the new schema while old processes run.
         status, output = await new.run("migrate")
         assert status == 0 and "applied stepway-tracking 0003_pre" in output
         assert "0004_post" in output, "it says what is left"
@@ -211,7 +211,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         late = await start("short")
         await until_more_completed(stepway, late)
 
-        # New processes beside old ones.
+        # Start new processes in addition to the old ones.
         new_worker, _ = await stack.enter_async_context(new.running("worker"))
         _, new_api_line = await stack.enter_async_context(new.running("api", "--port", "0"))
         urls.append(new_api_line.removeprefix("ready "))
@@ -220,7 +220,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         newest = await start("short")
         await until_more_completed(stepway, newest)
 
-        # Old processes leave; the step that one of them runs ends in the time it has left.
+        # Stop the old processes; a running step ends within the worker's grace period.
         assert lines(folder, long, "held", "starts") == 1
         leaving = asyncio.gather(leave(old_api), leave(old_worker))
         await asyncio.sleep(0.5)
@@ -240,7 +240,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         for watcher in watchers:
             await stepway.until(watcher.project, "active")
         assert new_worker.returncode is None
-        # The group waits for the watchers, each of which has had the `end`.
+        # The task group waits until each watcher has received `end`.
         await check_projects(database, folder, watchers)
         assert [watcher.connections for watcher in watchers[:4]] == [urls] * 4
         attempts = await stepway.attempts(long, "held")
@@ -255,7 +255,7 @@ async def old_migrate_does_no_harm(old: Version, database: str) -> None:
 
 
 async def check_projects(database: str, folder: Path, watchers: list[Watcher]) -> None:
-    """What each project's rows, its steps' own files, and its watcher say agrees."""
+    """Assert that the rows of each project, the files of its steps and its watcher agree."""
     async with await open_pool(database) as pool:
         for watcher in watchers:
             record = Record(pool, watcher.project)

@@ -1,4 +1,4 @@
-"""`stepway up` as its users run it: a process of its own, on a data folder."""
+"""`stepway up` as a separate process with a data folder, as people run it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROGRAM = Path(sys.executable).with_name("stepway")
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that the user whom Postgres runs as can reach, too."""
+    """A folder that Postgres' user can access."""
     with TemporaryDirectory(prefix="stepway-up-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -43,7 +43,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 async def run(*arguments: str, folder: Path, **more: str) -> tuple[int, str]:
-    """Run a command to its end: its exit status and all it printed."""
+    """Run a command; return its exit status and output."""
     return await processes.run(PROGRAM, *arguments, cwd=folder, env=environment(folder, **more))
 
 
@@ -51,7 +51,7 @@ async def run(*arguments: str, folder: Path, **more: str) -> tuple[int, str]:
 async def up(
     folder: Path, **more: str
 ) -> AsyncIterator[tuple[Stepway, asyncio.subprocess.Process]]:
-    """`stepway up` on a free port, stopped at the end if the test has not done so."""
+    """Run `stepway up` on a free port; stops it at the end."""
     async with processes.running(
         PROGRAM,
         "up",

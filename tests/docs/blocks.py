@@ -17,7 +17,7 @@ _FILE = re.compile(r"# (?P<name>[\w./-]+\.(?:py|yaml))\n")
 
 @dataclass(frozen=True)
 class Block:
-    """One block. `name` is `PAGE: HEADING`, with a number where a heading has several."""
+    """One block. `name` is `PAGE: HEADING`, with a number if the heading has several blocks."""
 
     name: str
     language: str
@@ -25,7 +25,7 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The file that the block's first line names, as `# acme_steps.py`."""
+        """The file name in the block's first line, as `# acme_steps.py`."""
         found = _FILE.match(self.code)
         return found["name"] if found else None
 

@@ -1,4 +1,4 @@
-"""A reader who follows a page: saves its files and runs its commands, from top to bottom."""
+"""Follows a page like a reader: saves its files and runs its commands from top to bottom."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from tests.docs.blocks import ROOT, Block
 
 PATIENCE = 120.0
-"""Seconds that one command may take."""
+"""Timeout of one command in seconds."""
 
 ADDRESS = "http://127.0.0.1:8000"
-"""Where the pages say that Stepway is."""
+"""Address of Stepway in the pages."""
 
 _ROLE = re.compile(r"^\.venv/bin/stepway (?P<arguments>(?:up|api|worker)\b.*?)(?: +#.*)?$")
-# Commands that find no Stepway of their own, so that one must run already.
+# Commands that need a running Stepway.
 _NEEDS_STEPWAY = re.compile(rf"bin/stepway|{ADDRESS}")
 _EXPECTED = re.compile(r"^(?P<command>.*?) +# exits (?P<status>\d+)$", re.M)
 
@@ -32,7 +32,7 @@ load(Path(sys.argv[1]), known_steps(load_settings()))
 
 
 class Reader:
-    """Works in a folder that looks like a clone after `scripts/demo`."""
+    """A reader with a folder that looks like a clone after `scripts/demo`."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Reader:
         (folder / "docs").symlink_to(ROOT / "docs")
 
     async def follow(self, block: Block) -> None:
-        """Do what the block says. Raises AssertionError where that fails."""
+        """Run or save the block. Raises AssertionError if that fails."""
         if block.file:
             file = self.folder / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class Reader:
         return output.decode()
 
     async def start(self, arguments: str) -> None:
-        """Start a role in a terminal of its own, after stopping it where it runs; wait for it."""
+        """Start or restart a role in its own terminal; wait until it is ready."""
         role = arguments.split(maxsplit=1)[0]
         await self.stop(role)
         if role != "worker":
@@ -140,7 +140,7 @@ class Reader:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process' environment without Stepway's settings, and with `more`."""
+    """Return this process's environment without Stepway's settings, plus `more`."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STEPWAY_", "TEMPORAL_"))}
     programs = Path(sys.executable).parent
     return {**kept, "PATH": f"{programs}{os.pathsep}{kept.get('PATH', os.defpath)}", **more}

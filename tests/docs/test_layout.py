@@ -1,4 +1,4 @@
-"""CONTRIBUTING names files and folders that exist, and documentation files that readers find."""
+"""The files, folders and documents that CONTRIBUTING names exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site's navigation leads to every page."""
+"""The site's navigation contains every page."""
 
 from __future__ import annotations
 

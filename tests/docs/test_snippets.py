@@ -28,7 +28,7 @@ NOT_RUN = {
     "docs/how-to/change-a-workflow.md: Patch #2": "records histories again",
     "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packaging installs the library",
 }
-"""Blocks that are not run, and why."""
+"""Blocks that are not run, with the reason."""
 
 SHOWN = {"", "text", "ini", "nginx", "css"}
 """Languages of blocks that are only read: output, and settings of other programs."""
@@ -43,7 +43,7 @@ BEFORE = {
         done; true
     """,
 }
-"""What has happened before a page is read."""
+"""Preparation before a page is followed."""
 
 COMMANDS = [
     page
@@ -58,13 +58,13 @@ def of_language(*languages: str) -> list[Block]:
 
 
 def page_name(page: Path) -> str:
-    """The page, as the repository's root sees it."""
+    """Return the page's path relative to the repository."""
     return str(page.relative_to(ROOT))
 
 
 @pytest.fixture
 async def reader(servers: Settings) -> AsyncIterator[Reader]:
-    """A reader with a database and a task queue of their own."""
+    """A reader with a separate database and task queue."""
     name = f"docs_{uuid4().hex[:8]}"
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute(f"CREATE DATABASE {name}")

@@ -1,4 +1,4 @@
-"""What axe finds on a page: broken rules of WCAG 2.2 A and AA, and of best practice."""
+"""Runs axe on a page: the rules of WCAG 2.2 A and AA, and best practices."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def _source() -> str:
 
 
 async def violations(page: Page) -> list[str]:
-    """Each broken rule, with where it is broken."""
+    """Return the violated rules with their elements."""
     await page.evaluate(_source())
     return await page.evaluate(_RUN)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The blueprints of the browser tests. A gate belongs to one project, by the project's name."""
+"""The blueprints of the browser tests. The name of a gate contains the project's name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def gate(name: str, **more: Any) -> dict[str, Any]:
 
 
 def gate_of(name: str) -> str:
-    """The gate's name in a blueprint."""
+    """Return the reference to the gate's name for a blueprint."""
     return "${{ project.name }}-" + name
 
 
 def write_blueprints(folder: Path) -> None:
-    """Write all of them, as files that the catalog loads."""
+    """Write all blueprints as files that the catalog loads."""
     for name, steps in BLUEPRINTS.items():
         for undo in (step["undo"] for step in steps if "undo" in step):
             undo["with"] = {"folder": str(folder), **undo.get("with", {})}

@@ -1,4 +1,4 @@
-"""One browser and one whole Stepway for all browser tests; a page of its own for each."""
+"""Fixtures: one browser and one Stepway for all browser tests, a new page for each test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLICY = "Content Security Policy"
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium: Playwright's own is not downloaded."""
+    """A browser: Debian's Chromium."""
     require_chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -46,7 +46,7 @@ NewContext = Callable[..., Coroutine[Any, Any, BrowserContext]]
 
 @pytest.fixture
 async def new_context(browser: Browser, stepway: Stepway) -> AsyncIterator[NewContext]:
-    """Opens a browser's profile: cookies, storage and tabs of its own."""
+    """Opens a browser profile, with separate cookies, storage and tabs."""
     opened: list[BrowserContext] = []
 
     async def new(**options: Any) -> BrowserContext:
@@ -62,7 +62,7 @@ async def new_context(browser: Browser, stepway: Stepway) -> AsyncIterator[NewCo
 
 @pytest.fixture
 async def page(new_context: NewContext) -> AsyncIterator[Page]:
-    """A page in a profile of its own, which must not raise an error nor break the policy."""
+    """A page in a new profile; asserts that it causes no error and no CSP violation."""
     page = await (await new_context()).new_page()
     raised: list[str] = []
     page.on("pageerror", lambda error: raised.append(str(error)))

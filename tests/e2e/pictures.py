@@ -1,4 +1,4 @@
-"""Take the documentation's pictures: the page of real projects, from their start to their end."""
+"""Takes the pictures of the documentation: the page of real projects, from start to end."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ steps:
 
 
 async def take_all(target: Path) -> None:
-    """Take every picture, on servers of their own."""
+    """Start servers and take all pictures."""
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "shop.yaml").write_text(BLUEPRINT)

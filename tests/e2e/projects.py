@@ -1,4 +1,4 @@
-"""What a test knows and does of a project besides the page."""
+"""Helpers for projects that do not use the page."""
 
 from __future__ import annotations
 

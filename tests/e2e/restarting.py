@@ -1,4 +1,4 @@
-"""An API that is stopped and started under a page, on one port."""
+"""An API that tests stop and start on the same port while a page is open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stepway.runtime.settings import Settings
 
 
 class RestartingApi:
-    """An API of its own on servers that others use too. Start and stop it in one task."""
+    """An API on shared servers. Start and stop it in the same task."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -20,14 +20,14 @@ class RestartingApi:
         self.url = ""
 
     async def start(self) -> str:
-        """Serve, on the port of the last time; the URL."""
+        """Serve on the same port as before; return the URL."""
         serving = running_api(self._settings, "127.0.0.1", self._port)
         self.url = await self._running.enter_async_context(serving)
         self._port = httpx.URL(self.url).port or 0
         return self.url
 
     async def stop(self) -> None:
-        """Stop serving; the port answers nothing."""
+        """Stop serving; the port refuses connections."""
         await self._running.aclose()
 
     async def __aenter__(self) -> RestartingApi:

@@ -1,4 +1,4 @@
-"""What a person sees on a page, and what they do there."""
+"""Reads and operates a page as a person does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
-# All that stands still while nothing happens: no clocks, no versions.
+# The elements that change only with events: no clocks, no versions.
 _PICTURE = """panel => ({
   status: panel.dataset.status,
   headline: panel.querySelector('h2').textContent,
@@ -24,7 +24,7 @@ _PICTURE = """panel => ({
 
 
 def panel(page: Page) -> Locator:
-    """All that is shown of an initialization."""
+    """The locator of the whole initialization."""
     return page.locator("[data-version]")
 
 
@@ -44,24 +44,24 @@ async def see_step(page: Page, name: str, status: str) -> None:
 
 
 async def see_failure(page: Page, kind: str) -> None:
-    """Wait for the state that stands in place of a picture."""
+    """Wait for a state such as loading, error or empty."""
     await expect(page.locator(f'[data-failure="{kind}"]')).to_be_visible()
 
 
 async def picture(page: Page) -> dict[str, Any]:
-    """What is shown now, without clocks."""
+    """Return the visible state, without clocks."""
     return await panel(page).evaluate(_PICTURE)  # type: ignore[no-any-return]
 
 
 async def answer(page: Page, button: str) -> None:
-    """Press a button of the open dialog, and wait until it has closed."""
+    """Press a button of the open dialog; wait until the dialog has closed."""
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name=button, exact=True).click()
     await expect(dialog).to_have_count(0)
 
 
 async def tab_to(page: Page, wanted: Locator) -> None:
-    """Press Tab until the focus is on it. Raises AssertionError where Tab never gets there."""
+    """Press Tab until the element has the focus. Raises AssertionError if that never happens."""
     for _ in range(80):
         if await wanted.evaluate_all("found => found.includes(document.activeElement)"):
             return

@@ -1,4 +1,4 @@
-"""Makes a picture of the page in each of its states: light and dark, narrow and wide."""
+"""Takes screenshots of the page in each of its states: light and dark, narrow and wide."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEIGHT = 800
 
 
 async def take_all(target: Path, wanted: set[str]) -> None:
-    """Take the wanted states, or all, on servers of their own."""
+    """Start servers and take the given states, or all."""
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_blueprints(folder)

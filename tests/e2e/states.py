@@ -87,7 +87,7 @@ async def show_cancel(page: Page, stepway: Stepway) -> None:
 
 
 async def show_cancelled(page: Page, stepway: Stepway) -> None:
-    """What was taken back, and what was not."""
+    """Steps that were rolled back, and one that was not."""
     project = await stepway.create("undoable")
     await stepway.until_step(project, "long", "running")
     await open_gate(stepway, project, "undo")
@@ -111,7 +111,7 @@ async def show_offline(page: Page, stepway: Stepway) -> None:
 
 
 async def show_history(page: Page, stepway: Stepway) -> None:
-    """Who did what."""
+    """The history."""
     await page.goto(f"/projects/{await stepway.create('skippable')}/history")
     await expect(page.locator("[data-action]").first).to_be_visible()
 
@@ -146,7 +146,7 @@ async def show_parts(page: Page, stepway: Stepway) -> None:
 
 
 async def show_undoing(page: Page, stepway: Stepway) -> None:
-    """Steps that are being taken back."""
+    """Steps that are being rolled back."""
     project = await stepway.create("undoable")
     await stepway.until_step(project, "long", "running")
     await stepway.control(project, "cancel", {"undo": True})
@@ -155,7 +155,7 @@ async def show_undoing(page: Page, stepway: Stepway) -> None:
 
 
 async def show_skipped(page: Page, stepway: Stepway) -> None:
-    """A step that somebody skipped."""
+    """A skipped step."""
     project = await stepway.create("skippable")
     await stepway.until(project, "failed")
     await stepway.control(project, "steps/docs/skip", {"reason": "They are written by hand."})
@@ -176,7 +176,7 @@ async def show_many(page: Page, stepway: Stepway) -> None:
 
 
 async def show_sign_in(page: Page, stepway: Stepway) -> None:
-    """What is asked of who is not signed in."""
+    """The sign-in form."""
 
     async def nobody(route: Route) -> None:
         await route.fulfill(json={"required": True, "signed_in": False, "groups": [], "scopes": []})

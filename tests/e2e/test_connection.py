@@ -1,4 +1,4 @@
-"""Networks and servers that come and go under a page."""
+"""The network or the server goes away while a page is open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVENTS = "**/initialization/events*"
 
 
 def notice(page: Page, state: str) -> str:
-    """Where a state of the connection is shown."""
+    """The locator of a connection's state."""
     return f'[data-connection="{state}"]'
 
 
@@ -161,7 +161,7 @@ async def test_a_project_deleted_while_watched_stays_in_sight_and_says_so(
 
 
 async def delete(pool: asyncpg.Pool, project: str) -> None:
-    """Remove a project and all that is known of it."""
+    """Delete a project with all its rows."""
     tables = await pool.fetch(
         "SELECT conrelid::regclass::text FROM pg_constraint"
         " WHERE contype = 'f' AND confrelid = 'projects'::regclass"

@@ -1,4 +1,4 @@
-"""What a person does to an initialization from its page."""
+"""The controls on an initialization's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The custom element in somebody else's page: the one that the docs show."""
+"""The custom element on another site's page, with the documentation's example."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.support.servers import Stepway
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 WRITTEN_URL = "http://127.0.0.1:8000"
-"""Where the example says that Stepway is."""
+"""Address of Stepway in the example."""
 
 
 class Portal(SimpleHTTPRequestHandler):
     """Serves the examples of the docs, and writes no log."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @contextmanager
 def serving_portal() -> Iterator[str]:
-    """A site of its own; its origin."""
+    """Serve another site; yields its origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Portal, directory=EXAMPLES)) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -43,7 +43,7 @@ def serving_portal() -> Iterator[str]:
 
 @asynccontextmanager
 async def embedding(page: Page, stepway: Stepway, *, let_in: bool) -> AsyncIterator[str]:
-    """The docs' page on an origin of its own, with a new project; the origin."""
+    """Serve the documentation's page with a new project; yields its origin."""
     with serving_portal() as site:
         settings = stepway.settings.model_copy(update={"cors_origins": [site] if let_in else []})
         async with RestartingApi(settings) as api:
@@ -59,7 +59,7 @@ async def embedding(page: Page, stepway: Stepway, *, let_in: bool) -> AsyncItera
 
 @pytest.fixture
 async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
-    """The docs' page on its own origin, which the API lets in."""
+    """The documentation's page, on an origin that the API allows."""
     async with embedding(page, stepway, let_in=True):
         yield page
 

@@ -1,4 +1,4 @@
-"""The time left, once there is something to judge it by."""
+"""The remaining time, after enough earlier runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES = 3
 
 
 async def take_a_minute_each(stepway: Stepway) -> None:
-    """Let the runs so far have been long: past what is usual nothing is said any more."""
+    """Set the duration of earlier runs to one minute: no estimate is shown for overdue steps."""
     connection = await asyncpg.connect(stepway.settings.database_url)
     await connection.execute(
         "UPDATE project_initialization_steps SET duration = 60000 WHERE step = 'steady'"
@@ -37,7 +37,7 @@ async def test_an_estimate_appears_after_three_runs_and_not_before(
 
     await take_a_minute_each(stepway)
     project = await stepway.create("steady")
-    # One that has not kept what it read before the runs.
+    # A new API, which has not cached the earlier durations.
     async with RestartingApi(stepway.settings) as api:
         await page.goto(f"{api.url}/projects/{project}")
         await see_step(page, "steady", "running")

@@ -1,4 +1,4 @@
-"""Chinese and English, keys alone, and whatever axe finds."""
+"""Languages, operation by keyboard, and accessibility (axe)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of an initialization before any script has run, and after."""
+"""An initialization's page before and after its scripts have run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.screen import panel, see_step, step
 from tests.support.servers import Stepway
 
 LEAST_MOVE = 2.0
-"""Pixels by which a row may move when the scripts take over."""
+"""Maximum pixels by which a row may move when the scripts run."""
 
 
 async def top_of(page: Page, name: str) -> float:

@@ -1,4 +1,4 @@
-"""A page of an API where people sign in."""
+"""The page of an API with sign-in."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAY_ALL = [Scope.READ, Scope.CREATE, Scope.CONTROL]
 
 @pytest.fixture(scope="module")
 async def tokens(pool: asyncpg.Pool) -> Tokens:
-    """Makes tokens and revokes them."""
+    """Creates and revokes tokens."""
     return Tokens(pool)
 
 
 @pytest.fixture
 async def guarded(stepway: Stepway) -> AsyncIterator[str]:
-    """The URL of an API on the same servers that asks who one is."""
+    """The URL of an API with sign-in on the same servers."""
     settings = stepway.settings.model_copy(update={"sign_in": ["tokens"]})
     api = RestartingApi(settings)
     yield await api.start()
@@ -33,7 +33,7 @@ async def guarded(stepway: Stepway) -> AsyncIterator[str]:
 
 
 async def sign_in(page: Page, token: str) -> None:
-    """Give a token."""
+    """Sign in with a token."""
     await page.get_by_label("Access token").fill(token)
     await page.get_by_role("button", name="Sign in").click()
 
@@ -60,7 +60,7 @@ async def test_a_token_opens_the_page_and_signing_out_closes_it(
     await expect(page.get_by_text("of-ada")).to_have_count(0)
 
 
-async def test_somebody_elses_project_is_not_there(
+async def test_another_persons_project_is_not_found(
     page: Page, guarded: str, tokens: Tokens, stepway: Stepway
 ) -> None:
     project = await stepway.create("skippable")
@@ -69,7 +69,7 @@ async def test_somebody_elses_project_is_not_there(
     await see_failure(page, "not_found")
 
 
-async def test_who_may_only_read_sees_no_stack_and_is_told_why_a_retry_is_refused(
+async def test_reader_sees_no_stack_and_learns_why_a_retry_is_refused(
     page: Page, guarded: str, tokens: Tokens, stepway: Stepway
 ) -> None:
     project = await stepway.create("skippable")

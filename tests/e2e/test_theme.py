@@ -1,4 +1,4 @@
-"""The component's colours in a page of somebody else: light and dark, and those the docs change."""
+"""The component's colours on another site's page: light, dark, and customized as documented."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ COLOURS = """() => {
 
 @pytest.fixture(params=SCHEMES)
 def system(request: pytest.FixtureRequest) -> Scheme:
-    """What the person's system is set to."""
+    """The colour scheme of the system."""
     scheme: Scheme = request.param
     return scheme
 
@@ -68,7 +68,7 @@ async def portal(browser: Browser, system: Scheme) -> AsyncIterator[Page]:
 
 
 async def show(page: Page, attributes: str, css: str = "") -> dict[str, str]:
-    """Open a page with the element; its colours."""
+    """Open a page with the element; return its colours."""
 
     async def answer(route: Route) -> None:
         if route.request.url.endswith(".js"):

@@ -1,4 +1,4 @@
-"""Whatever is missing, huge or hostile has a state of its own."""
+"""Missing, huge or hostile data has its own state on the page."""
 
 from __future__ import annotations
 

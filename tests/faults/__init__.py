@@ -1,1 +1,1 @@
-"""Real processes, real faults, and a check from outside of what everybody saw."""
+"""Fault tests: real processes, real faults, and external checks of what all watchers received."""

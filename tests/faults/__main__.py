@@ -15,11 +15,11 @@ from tests.faults.running import running_rounds
 from tests.faults.summary import Summary
 
 KILLS = 10
-"""How many times the recovery of a step is measured."""
+"""Number of measured recoveries."""
 
 
 async def run(rounds: int, seed: int, keep: Path | None) -> Summary:
-    """Rounds on a cluster of their own, then the recoveries."""
+    """Run the rounds on a cluster, then measure the recoveries."""
     async with running_rounds(seed, keep) as (cluster, driver):
         await driver.run(rounds)
         driver.summary.recoveries = await recoveries(cluster, KILLS)
@@ -27,7 +27,7 @@ async def run(rounds: int, seed: int, keep: Path | None) -> Summary:
 
 
 def main() -> int:
-    """Run as the arguments say; 0 only if nothing was lost and no step stood still for too long."""
+    """Run as the arguments say; return 0 if nothing was lost and all recoveries were in time."""
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))

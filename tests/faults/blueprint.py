@@ -13,7 +13,7 @@ QUICK = {"maximum_attempts": 0, "initial_interval": 0.2, "maximum_interval": 1}
 
 
 def write_faulty_blueprint(folder: Path) -> None:
-    """A project type with everything in it: parallel, slow, flaky, parts, skipped, failing."""
+    """A project type with parallel, slow, flaky, skipped and failing steps, and with sub-steps."""
     step = {"heartbeat": HEARTBEAT, "timeout": 30, "retry": QUICK}
     steps: list[Json] = [
         {"step": "quick", "needs": [], "with": {"seconds": 0.3}},
@@ -38,7 +38,7 @@ def write_faulty_blueprint(folder: Path) -> None:
 
 
 def write_one_step_blueprint(folder: Path) -> None:
-    """A project type of one step, which works for as many seconds as asked for."""
+    """A project type with one step that works for the given number of seconds."""
     step: Json = {"step": "only", "heartbeat": HEARTBEAT, "retry": QUICK}
     step["with"] = {"seconds": "${{ parameters.seconds }}"}
     parameters = {"type": "object", "properties": {"seconds": {"type": "number"}}}

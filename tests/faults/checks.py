@@ -1,4 +1,4 @@
-"""What must hold after a round, judged from outside, on what was collected."""
+"""The invariants after a round, checked on collected data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """One event as a watcher got it."""
+    """One event as a watcher received it."""
 
     id: int
     type: str
@@ -23,7 +23,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Completion:
-    """An activity that Temporal has as completed, in each run whose history says so."""
+    """A completed activity, with the runs whose histories contain its completion."""
 
     activity: str
     runs: set[str]
@@ -31,7 +31,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Record:
-    """A project as Postgres and Temporal have it at the end."""
+    """A project's final data in Postgres and Temporal."""
 
     project: Json
     steps: list[Json]
@@ -42,7 +42,7 @@ class Record:
 
 
 def watcher_faults(seen: list[Seen], final: int) -> list[str]:
-    """Versions that a watcher missed, got twice or out of order, and an ending it never saw."""
+    """Return missed, duplicate and misordered versions of a watcher, and a missed end."""
     faults = []
     version: int | None = None
     for event in seen:
@@ -62,7 +62,7 @@ def watcher_faults(seen: list[Seen], final: int) -> list[str]:
 
 
 def record_faults(record: Record) -> list[str]:
-    """Everything in a record that contradicts itself, its events, or Temporal's history."""
+    """Return contradictions within a record, with its events and with Temporal's history."""
     return [
         *_version_faults(record),
         *_progress_faults(record.events),
@@ -74,7 +74,7 @@ def record_faults(record: Record) -> list[str]:
 
 
 def state_faults(state: Initialization, record: Record) -> list[str]:
-    """What a client has folded its events to, against the rows."""
+    """Return differences between a client's folded state and the rows."""
     rows = {step["step"]: step for step in record.steps}
     faults = [
         f"the client has a step {name} that is none" for name in state.steps if name not in rows
@@ -82,7 +82,7 @@ def state_faults(state: Initialization, record: Record) -> list[str]:
     for name, row in rows.items():
         if differing := _differing(state.steps.get(name, {}), row):
             faults.append(f"the client's {name} differs from its row in {differing}")
-    # Not every event tells when the project changed.
+    # Not every event contains `updated_at`.
     row = {k: v for k, v in record.project.items() if k != "updated_at"}
     if differing := _differing(state.project, row):
         faults.append(f"the client's project differs from its row in {differing}")
@@ -90,7 +90,7 @@ def state_faults(state: Initialization, record: Record) -> list[str]:
 
 
 def _differing(told: Mapping[str, Any], row: Json) -> list[str]:
-    """The columns that a client has otherwise; the API may tell more than the row."""
+    """Return the columns that differ; the client may have additional fields."""
     return [name for name, value in row.items() if name not in told or told[name] != value]
 
 

@@ -1,4 +1,4 @@
-"""Servers, two workers and an API, each a process of its own, with a proxy between each pair."""
+"""Servers, two workers and an API as separate processes, with a proxy between each pair."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ START_PATIENCE = 90.0
 
 
 class Cluster:
-    """Start it, hurt it, stop it."""
+    """A cluster that tests start, disturb and stop."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Where watchers find the API: behind the proxy."""
+        """The API's address for watchers, behind the proxy."""
         return f"http://{HOST}:{self.proxies['watcher-api'].port}"
 
     async def start(self) -> None:
@@ -111,7 +111,7 @@ class Cluster:
         self.processes[name].send_signal(signal.SIGCONT)
 
     async def until_serving(self) -> None:
-        """Wait until the API answers, and what ended by itself is started again."""
+        """Wait until the API responds; restart processes that ended by themselves."""
 
         async def serves() -> bool:
             await self.relaunch_ended()
@@ -141,13 +141,13 @@ class Cluster:
         await eventually(poll, START_PATIENCE)
 
     async def relaunch_ended(self) -> None:
-        """As a supervisor would: a role that could not start is started again."""
+        """Restart roles that have ended, as a supervisor does."""
         for name, process in tuple(self.processes.items()):
             if process.returncode is not None:
                 await self.launch(name)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of Postgres itself, past every proxy."""
+        """Return rows from Postgres, without the proxies."""
         connection = await asyncpg.connect(self.settings.database_url, timeout=10)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)

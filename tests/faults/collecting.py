@@ -1,4 +1,4 @@
-"""Everything that Postgres and Temporal know of a project, read past the API."""
+"""Collects a project's data from Postgres and Temporal, without the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 async def collect(cluster: Cluster, project: str) -> Record:
-    """A project's rows, and the completed activities of all its runs."""
+    """Return a project's rows and the completed activities of all its runs."""
     [row] = await cluster.fetch(
         """
         SELECT stepway_project_json_v2(p)::text AS project,
@@ -48,7 +48,7 @@ async def collect(cluster: Cluster, project: str) -> Record:
 
 
 async def _completions(client: Client, workflow: str, runs: set[str]) -> list[Completion]:
-    """A reset run begins with a copy of the other's history: one completion in both runs."""
+    """Merge completions: a reset run starts with a copy of the original's history."""
     found: dict[tuple[str, int], set[str]] = defaultdict(set)
     for run in runs:
         for key in await _completed(client, workflow, run):
@@ -57,7 +57,7 @@ async def _completions(client: Client, workflow: str, runs: set[str]) -> list[Co
 
 
 async def _completed(client: Client, workflow: str, run: str) -> list[tuple[str, int]]:
-    """The completed activities of one run: their ids, and when in ns."""
+    """Return the completed activities of one run: their IDs and times in nanoseconds."""
     handle = client.get_workflow_handle(workflow, run_id=run)
     try:
         events = (await handle.fetch_history()).events

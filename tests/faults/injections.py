@@ -1,4 +1,4 @@
-"""The faults, each by its name; all end by themselves, and everything runs again afterwards."""
+"""The faults by name. Each ends by itself, and then everything runs again."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.faults.watchers import Node, Plain
 from tests.support.servers import eventually
 
 HEARTBEAT = 2.0
-"""Seconds that a step of the harness may be silent."""
+"""Heartbeat timeout of the harness's steps in seconds."""
 
 RETRIED_BY = HEARTBEAT * 5
-"""Seconds in which a stopped worker's steps are surely tried elsewhere, if anywhere."""
+"""Seconds after which a stopped worker's steps have been retried on another worker."""
 
 Fault = Callable[[str], Awaitable[bool]]
-"""Does it, given its name; whether it has met anybody by now."""
+"""Injects the fault of this name; returns whether it has already had an effect."""
 
 LATER = False
-"""What is set to happen has met nobody yet; it counts itself when it does."""
+"""The fault is armed; it counts itself once it has an effect."""
 
 
 @dataclass
 class Injector:
-    """Hurts a cluster and its projects, by chance from `dice`; `counts` has what met somebody."""
+    """Injects random faults, drawn from `dice`; `counts` holds the ones that had an effect."""
 
     cluster: Cluster
     dice: random.Random
@@ -42,7 +42,7 @@ class Injector:
     _going_on: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def inject(self) -> str:
-        """One fault; its name. Those that stop no process go on while the next ones come."""
+        """Inject one fault; return its name. It may overlap with the next one."""
         kinds = self._kinds()
         [name] = self.dice.choices(list(kinds), [weight for weight, _ in kinds.values()])
         fault = asyncio.create_task(self._run(name, kinds[name][1]))
@@ -52,7 +52,7 @@ class Injector:
         return name
 
     async def finish(self) -> None:
-        """Wait until nothing is hurt any more. Raises what a fault itself has raised."""
+        """Wait until all faults have ended. Raises the exceptions of faults."""
         going_on, self._going_on = self._going_on, []
         await asyncio.gather(*going_on)
         for proxy in self.cluster.proxies.values():
@@ -67,7 +67,7 @@ class Injector:
             self.counts[name] += 1
 
     def _kinds(self) -> dict[str, tuple[int, Fault]]:
-        """Every kind of fault, with how likely it is."""
+        """Return all kinds of faults with their weights."""
         operator = Operator(self.cluster.temporal, self.dice, self.projects)
         return {
             "kill worker": (4, self._kill_worker),
@@ -131,7 +131,7 @@ class Injector:
         return True
 
     async def _zombie(self, name: str) -> bool:
-        """Stop a worker until its steps were tried elsewhere, and let it go on."""
+        """Suspend a worker until its steps were retried elsewhere, then resume it."""
         worker = self.dice.choice(WORKERS)
         process = self.cluster.processes[worker]
         if process.returncode is not None:  # It ended by itself, and is started again after this.
@@ -153,7 +153,7 @@ class Injector:
         return True
 
     async def _holds(self, pid: int) -> bool:
-        """Whether an attempt of this process is open; the next attempt closes it."""
+        """Whether the record has an open attempt of this process; the next attempt closes it."""
         rows = await self.cluster.fetch(
             "SELECT FROM project_initialization_attempts"
             " WHERE ended_at IS NULL AND worker LIKE $1 || '@%'",

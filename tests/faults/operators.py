@@ -1,4 +1,4 @@
-"""What an operator does to workflows through Temporal's own tools."""
+"""Operators' actions on workflows with Temporal's tools."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stepway.workflows.model.messages import workflow_id
 
 
 class Operator:
-    """Each call does it to some project, and says whether there was anything to do it to.
+    """Each call acts on a random project and returns whether it found something to act on.
 
-    Raises RPCError when the workflow has closed, or Temporal is away.
+    Raises RPCError if the workflow is closed or Temporal is unavailable.
     """
 
     def __init__(self, temporal: Client, dice: random.Random, projects: list[str]) -> None:
@@ -26,7 +26,7 @@ class Operator:
         self._projects = projects
 
     async def reset_workflow(self, name: str) -> bool:
-        """Back to the end of one of its workflow tasks."""
+        """Reset the workflow to one of its completed workflow tasks."""
         handle = self._any()
         history = await handle.fetch_history()
         tasks = [
@@ -48,7 +48,7 @@ class Operator:
         return True
 
     async def reset_activity(self, name: str) -> bool:
-        """One that is pending starts anew."""
+        """Reset a pending activity."""
         handle = self._any()
         found = await handle.describe()
         pending = [one.activity_id for one in found.raw_description.pending_activities]
@@ -64,12 +64,12 @@ class Operator:
         return True
 
     async def terminate(self, name: str) -> bool:
-        """Stop it without a word to it."""
+        """Terminate the workflow."""
         await self._any().terminate("fault")
         return True
 
     async def cancel(self, name: str) -> bool:
-        """Ask it to stop."""
+        """Request cancellation of the workflow."""
         await self._any().cancel()
         return True
 

@@ -1,4 +1,4 @@
-"""A TCP proxy between two processes, which a fault can cut, slow down, silence or make forget."""
+"""A TCP proxy that can cut, delay, silence or drop data between two processes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ HOST = "127.0.0.1"
 CHUNK = 65536
 
 Hit = Callable[[], None]
-"""Called when something that was set to happen has happened."""
+"""Called when an armed fault has had its effect."""
 
 
 class Proxy:
-    """Forwards to `target`; clients use `port`, which stays the same."""
+    """Forwards to `target`; `port` stays the same across restarts."""
 
     def __init__(self, name: str, target: int) -> None:
         self.name = name
@@ -30,19 +30,19 @@ class Proxy:
         self._messages_to_drop: list[tuple[bytes, Hit]] = []
 
     async def start(self) -> None:
-        """Listen, on the port it had before."""
+        """Listen, on the same port as before."""
         self._server = await asyncio.start_server(self._serve, HOST, self.port or None)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Refuse clients, and cut those there are."""
+        """Refuse new clients and cut existing connections."""
         if self._server:
             self._server.close()
             self._server = None
         self.cut()
 
     def cut(self) -> bool:
-        """Break every connection, both ways; whether there was any."""
+        """Break all connections in both directions; return whether there were any."""
         broken = tuple(self._open)
         for writer in broken:
             with suppress(RuntimeError):
@@ -50,34 +50,34 @@ class Proxy:
         return bool(broken)
 
     async def away(self, seconds: float) -> None:
-        """Be gone for a while: connections break, and none is taken."""
+        """Stop for some seconds: break all connections and refuse new ones."""
         async with self._away:
             await self.stop()
             await asyncio.sleep(seconds)
             await self.start()
 
     async def slow(self, seconds: float, delay: float) -> None:
-        """Hold every piece back for a while."""
+        """Delay all data for some seconds."""
         self._delay = delay
         await asyncio.sleep(seconds)
         self._delay = 0.0
 
     async def silent(self, seconds: float) -> None:
-        """Let nothing through for a while, as a network that loses packets: no side can tell."""
+        """Forward nothing for some seconds, like a network that loses packets."""
         self._passing.clear()
         await asyncio.sleep(seconds)
         self._passing.set()
 
     def lose_answer_to(self, marker: bytes, hit: Hit) -> None:
-        """Once: forward what holds `marker`, then break the connection instead of answering."""
+        """Once: forward data that contains `marker`, then break the connection."""
         self._answers_to_lose.append((marker, hit))
 
     def drop_next(self, marker: bytes, hit: Hit) -> None:
-        """Once: swallow what the server sends with `marker` in it."""
+        """Once: drop data from the server that contains `marker`."""
         self._messages_to_drop.append((marker, hit))
 
     def disarm(self) -> None:
-        """Take back what has not happened yet."""
+        """Disarm faults that have not had an effect."""
         self._answers_to_lose.clear()
         self._messages_to_drop.clear()
 

@@ -1,4 +1,4 @@
-"""How long a step stands still when its worker is killed."""
+"""Measures how long a step is interrupted when its worker is killed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ POLL = 0.01
 
 
 def write_held_blueprint(folder: Path) -> None:
-    """A project type of one step, which runs until it is let go."""
+    """A project type with one step that runs until its gate opens."""
     step = {"step": "held", "uses": "gate", "heartbeat": HEARTBEAT}
     retry = {"initial_interval": BACKOFF, "maximum_attempts": 0}
     write_blueprint(folder, [{**step, "retry": retry}], "held")
 
 
 async def recoveries(cluster: Cluster, times: int) -> list[float]:
-    """Seconds from kill -9 of a step's worker to the step running in another, that many times."""
+    """Return, for `times` runs, the seconds from kill -9 to the step running on another worker."""
     measured = []
     async with httpx.AsyncClient(base_url=cluster.url, timeout=30) as http:
         for _ in range(times):
             await cluster.until_serving()
-            # Else what is measured is how long the only other worker takes to start.
+            # Otherwise the start of the only other worker would be measured.
             await cluster.until_polling()
             measured.append(await _recovery(cluster, http))
     return measured

@@ -1,4 +1,4 @@
-"""docs/explanation/reliability.md's figures, written from a run."""
+"""Writes the figures of a run to docs/explanation/reliability.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def write_report(summary: Summary) -> None:
-    """Put the figures of a run between the page's marks."""
+    """Write the figures between the markers in the page."""
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -19,7 +19,7 @@ def write_report(summary: Summary) -> None:
 
 
 def figures(summary: Summary) -> str:
-    """The figures as Markdown."""
+    """Return the figures as Markdown."""
     found = summary.found
     rows = {
         "rounds": summary.rounds,

@@ -1,4 +1,4 @@
-"""Rounds of faults: projects are started, watched and hurt until they end, then all is checked."""
+"""Rounds of faults: start projects, watch them, inject faults until they end, check everything."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class Rounds:
         self._injector = Injector(cluster, self._dice, self._plain, self._node)
 
     async def start(self) -> None:
-        """Bring the watchers up."""
+        """Start the watchers."""
         for watcher in self._watchers:
             await watcher.start(self._cluster.url)
 
     async def stop(self) -> None:
-        """Send the watchers home."""
+        """Stop the watchers."""
         for watcher in self._watchers:
             await watcher.stop()
 
     async def run(self, rounds: int) -> Summary:
-        """Run rounds; stops at none, and keeps every violation."""
+        """Run the rounds; continues after violations and collects them."""
         began = time.monotonic()
         summary = self.summary
         for number in range(1, rounds + 1):
@@ -72,14 +72,14 @@ class Rounds:
         return summary
 
     async def watch_one(self, name: str, **parameters: object) -> str:
-        """Start a project of a blueprint and watch it; its id."""
+        """Start a project and watch it; return its ID."""
         project = await self._create(name, parameters)
         for watcher in self._watchers:
             await watcher.watch(project)
         return project
 
     async def until_ended(self, projects: list[str]) -> None:
-        """Wait until they are active or cancelled; what is not by then breaks a promise."""
+        """Wait until the projects are active or cancelled; a timeout is a violation."""
 
         async def ended() -> bool:
             rows = await self._cluster.fetch(
@@ -93,7 +93,7 @@ class Rounds:
             await eventually(ended, END_PATIENCE)
 
     async def check(self, project: str) -> None:
-        """Judge the record and what each watcher saw, and let the watchers go."""
+        """Check the record and every watcher's events; stop watching the projects."""
         record = await collect(self._cluster, project)
         found = record_faults(record)
         final = record.project["version"]
@@ -131,7 +131,7 @@ class Rounds:
         return names
 
     async def start_faulty(self) -> str:
-        """Start and watch a project with everything in it; its id."""
+        """Start and watch a project with all kinds of steps; return its ID."""
         folder = self._cluster.folder / uuid4().hex
         folder.mkdir()
         return await self.watch_one(blueprint.NAME, folder=str(folder))
@@ -152,7 +152,7 @@ class Rounds:
         return str(await eventually(created, END_PATIENCE))
 
     async def _retry_what_fails(self, projects: list[str]) -> None:
-        """A person who retries whatever has failed, until all of it is done."""
+        """Retry failed steps, as a person does, until the projects have ended."""
         async with httpx.AsyncClient(base_url=self._cluster.url, timeout=30) as http:
             while True:
                 for project in projects:

@@ -1,4 +1,4 @@
-"""A cluster with its watchers, in a folder of its own, which is gone afterwards."""
+"""A running cluster with its watchers, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.faults.rounds import Rounds
 async def running_rounds(
     seed: int, keep: Path | None = None
 ) -> AsyncIterator[tuple[Cluster, Rounds]]:
-    """Everything up and watched."""
+    """Start the cluster and the watchers."""
     with TemporaryDirectory(prefix="stepway-faults-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        # Postgres runs as another user where this is root, and has to pass through.
+        # If this process is root, Postgres runs as another user, who needs access.
         await asyncio.to_thread(place.chmod, 0o711)
         write_faulty_blueprint(place)
         write_one_step_blueprint(place)

@@ -1,4 +1,4 @@
-"""What a run came to, in numbers and in one line."""
+"""The result of a run, in numbers and in one line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KINDS = (
 )
 
 TOLERANCE = 1.2
-"""How many times the heartbeat timeout and back-off a step may stand still."""
+"""Factor on heartbeat timeout and back-off that limits a recovery."""
 
 
 @dataclass
 class Summary:
-    """Counts of a run; `recoveries` are seconds, to be held against `recovery_limit`."""
+    """Counts of a run; `recoveries` and `recovery_limit` are seconds."""
 
     seed: int
     recovery_limit: float
@@ -35,17 +35,17 @@ class Summary:
 
     @property
     def found(self) -> Counter[str]:
-        """How many violations there are of each kind."""
+        """Return the number of violations of each kind."""
         return Counter(kind_of(violation) for violation in self.violations)
 
     @property
     def is_slow(self) -> bool:
-        """Whether a step stood still for longer than it may."""
+        """Whether a recovery took longer than the limit."""
         return max(self.recoveries, default=0.0) > self.recovery_limit * TOLERANCE
 
     @property
     def recovery(self) -> str:
-        """Kill -9 of a worker to its step running again, in words."""
+        """Return the recovery times as text."""
         if not self.recoveries:
             return "no recovery measured"
         longest = max(self.recoveries)
@@ -57,7 +57,7 @@ class Summary:
         )
 
     def line(self) -> str:
-        """All of it in one line."""
+        """Return the result in one line."""
         found = self.found
         by_kind = ", ".join(f"{name} {count}" for name, count in self.faults.most_common())
         return (
@@ -72,5 +72,5 @@ class Summary:
 
 
 def kind_of(violation: str) -> str:
-    """Which of the promises it breaks."""
+    """Return the kind of a violation."""
     return next((kind for kind, words in KINDS if any(w in violation for w in words)), "other")

@@ -26,26 +26,26 @@ from tests.faults.checks import Record as Collected
 from tests.support.record import Record, at
 
 RUN = "run-1"
-"""The run that `tests.support.record` gives its attempts."""
+"""The run ID of attempts in `tests.support.record`."""
 
 LATER = 5.0
-"""Seconds in which the position check, every 2 s, has surely come by."""
+"""Seconds after which the position check, every 2 s, has surely run."""
 
 
 class Blind(Store):
-    """A store whose changes have lost one field, and with it one guard."""
+    """A store that removes one field from changes and thereby disables one guard."""
 
     field = ""
 
     async def record(self, changes: Changes) -> list[Outcome]:
-        """Record without the field."""
+        """Record the changes without the field."""
         blank: dict[str, Any] = {self.field: None} if self.field else {}
         steps = [replace(step, **blank) for step in changes.steps]
         return await super().record(replace(changes, steps=steps))
 
 
 async def without(field: str, pool: asyncpg.Pool) -> Record:
-    """A record of two steps, written without a guard; with all of them for ""."""
+    """A record of two steps, written without one guard; with all guards for ""."""
     record = await Record(pool).plan(a=1, b=1)
     store = Blind(pool, record.published)
     store.field = field
@@ -54,7 +54,7 @@ async def without(field: str, pool: asyncpg.Pool) -> Record:
 
 
 async def faults(record: Record, completed: set[str]) -> list[str]:
-    """What the checks of the fault run find."""
+    """Return the violations that the checks of the fault run find."""
     events = await record.events()
     attempts = [*await record.attempts("a"), *await record.attempts("b")]
     steps = [await record.step(step) for step in ("a", "b")]
@@ -80,7 +80,7 @@ async def end(record: Record, second: float) -> None:
 
 
 async def late_start_of_a_zombie(record: Record) -> list[str]:
-    """A worker was frozen before its first write; it wakes when all is long over."""
+    """A worker is suspended before its first write and resumes after the end."""
     await complete(record, "b", 1, "b1")
     zombie = record.attempt("a", 2, activity="a1")
     await record.store.update_step_status(
@@ -96,7 +96,7 @@ async def late_start_of_a_zombie(record: Record) -> list[str]:
 
 
 async def delivery_after_the_commit(record: Record) -> list[str]:
-    """The worker died between our commit and Temporal's acknowledgement: the step comes again."""
+    """The worker dies between our commit and Temporal's acknowledgement; the step is repeated."""
     await complete(record, "b", 1, "b1")
     await complete(record, "a", 2, "a1")
     again = record.attempt("a", 3, 2, activity="a1")
@@ -107,7 +107,7 @@ async def delivery_after_the_commit(record: Record) -> list[str]:
 
 
 async def lost_answer_of_a_start(record: Record) -> list[str]:
-    """The start was committed, its answer lost, and the write is repeated."""
+    """The start is committed, the response is lost, and the write is repeated."""
     await complete(record, "b", 1, "b1")
     attempt = record.attempt("a", 2, activity="a1")
     await attempt.say("started")
@@ -139,20 +139,20 @@ async def test_writing_without_a_guard_goes_wrong_and_with_it_does_not(
 
 
 class Forgetful:
-    """A publisher whose last message gets lost on its way."""
+    """A publisher that loses the last message."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
     async def publish(self, project_id: str, messages: list[str]) -> None:
-        """Publish all but the end."""
+        """Publish all messages except the end."""
         await self._publisher.publish(project_id, [m for m in messages if '"end"' not in m])
 
 
 async def watch_an_end_that_redis_lost(
     servers: Settings, pool: asyncpg.Pool, options: HubOptions
 ) -> list[str]:
-    """What a watcher missed, some seconds after an end whose message was lost."""
+    """Return the versions that a watcher missed, some seconds after a lost end."""
     redis = open_redis(servers.redis_url)
     record = Record(pool)
     record.store = Store(pool, Forgetful(Publisher(redis)))
@@ -187,7 +187,7 @@ async def test_without_the_position_check_a_lost_end_stays_lost(
 
 
 class LateSubscriber(Hub):
-    """A hub in which a change happens just before Redis is asked for the project's messages."""
+    """A hub in which a change happens just before it subscribes to the project's messages."""
 
     meanwhile: Callable[[], Any]
 
@@ -199,7 +199,7 @@ class LateSubscriber(Hub):
 async def watch_from_the_middle(
     servers: Settings, pool: asyncpg.Pool, options: HubOptions
 ) -> list[str]:
-    """What a watcher missed that connected while something happened."""
+    """Return the versions that a watcher missed when it connected during a change."""
     redis = open_redis(servers.redis_url)
     record = Record(pool)
     record.store = Store(pool, Publisher(redis))
@@ -237,7 +237,7 @@ async def test_subscribing_only_after_reading_leaves_a_gap(
 
 
 def frames(chunk: bytes) -> list[Seen]:
-    """The events in a piece of the stream."""
+    """Return the events in a chunk of the stream."""
     seen = []
     for frame in chunk.decode().split("\n\n"):
         lines = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line)

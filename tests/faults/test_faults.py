@@ -23,7 +23,7 @@ from tests.support.servers import eventually
 SEED = 20261
 ROUNDS = 2
 OUTAGE = 8.0
-"""Seconds without Postgres: more than a step may be silent, so that heartbeats must go on."""
+"""Seconds without Postgres: longer than the heartbeat timeout, so heartbeats must continue."""
 
 Harness = tuple[Cluster, Rounds]
 
@@ -35,7 +35,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def runs(cluster: Cluster, project: str, step: str) -> int:
-    """How many attempts at a step there are."""
+    """Return the number of attempts of a step."""
     [row] = await cluster.fetch(
         "SELECT count(*) AS runs FROM project_initialization_attempts"
         " WHERE project_id = $1 AND step = $2",
@@ -46,7 +46,7 @@ async def runs(cluster: Cluster, project: str, step: str) -> int:
 
 
 async def is_at(cluster: Cluster, project: str, status: str) -> bool:
-    """Whether a project has come to a status."""
+    """Whether a project has a status."""
     [row] = await cluster.fetch("SELECT status FROM projects WHERE id = $1", project)
     return bool(row["status"] == status)
 

@@ -1,4 +1,4 @@
-"""Who watches: our own client, a plain one, Node's EventSource and Chromium's."""
+"""Watchers: our client, a client on httpx-sse, and the EventSources of Node and Chromium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 NODE_PACKAGES = HERE.parents[1] / ".tools" / "faults"
 EVENTSOURCE = "eventsource@5.1.5"
 AGAIN = 0.3
-"""Seconds before a watcher that was closed connects again."""
+"""Seconds before a disconnected watcher reconnects."""
 
 
 class Watcher(Protocol):
@@ -37,23 +37,23 @@ class Watcher(Protocol):
     name: str
 
     async def start(self, url: str) -> None:
-        """Get ready to watch an API."""
+        """Prepare to watch an API."""
 
     async def watch(self, project: str) -> None:
-        """Begin to watch a project."""
+        """Start watching a project."""
 
     async def seen(self, project: str) -> list[Seen]:
-        """What it has seen of a project so far."""
+        """Return the events of a project so far."""
 
     async def forget(self, project: str) -> None:
-        """Watch a project no longer."""
+        """Stop watching a project."""
 
     async def stop(self) -> None:
-        """Leave."""
+        """Stop the watcher."""
 
 
 class Plain:
-    """httpx-sse with `Last-Event-ID`, as anybody would write it. Freezes when told to."""
+    """A simple client on httpx-sse with `Last-Event-ID`. Tests can freeze it."""
 
     name = "httpx-sse"
 
@@ -83,11 +83,11 @@ class Plain:
         await self._http.aclose()
 
     def freeze(self) -> None:
-        """Take nothing from the streams any more."""
+        """Stop reading from the streams."""
         self._awake.clear()
 
     def thaw(self) -> None:
-        """Go on."""
+        """Continue reading."""
         self._awake.set()
 
     async def _watch(self, project: str) -> None:
@@ -112,7 +112,7 @@ class Plain:
 
 
 class Own:
-    """The command line's client, a thread a project; `states` is what its fold has come to."""
+    """The CLI's client, a thread per project; `states` holds the folded states."""
 
     name = "stepway"
 
@@ -166,7 +166,7 @@ class Own:
 
 
 class _Left(Exception):
-    """The watcher was told to leave."""
+    """The watcher was stopped."""
 
 
 class Node:
@@ -223,7 +223,7 @@ class Node:
 
 
 class Chromium:
-    """A browser's own EventSource, in a page of the API's origin."""
+    """Chromium's EventSource, on a page of the API's origin."""
 
     name = "chromium"
 

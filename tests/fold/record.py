@@ -50,26 +50,26 @@ Events = list[Json]
 
 @dataclass(frozen=True)
 class Recorded:
-    """A project's whole stream, and its snapshots by version."""
+    """A project's complete stream, and its snapshots by version."""
 
     events: Events
     snapshots: Mapping[int, Json]
 
     def place(self, version: int) -> int:
-        """The index of the event of a version."""
+        """Return the index of the event with a version."""
         return [version_of(event) for event in self.events].index(version)
 
     def snapshot(self, version: int) -> Json:
-        """The event that tells the whole state at a version."""
+        """Return the snapshot event of a version."""
         return {"type": "snapshot", "data": self.snapshots[version]}
 
     def committed(self, least: int) -> int:
-        """The first version from `least` on with which a transaction ended."""
+        """Return the first version, at least `least`, at which a transaction ended."""
         return min(version for version in self.snapshots if version >= least)
 
 
 def version_of(event: Json) -> int:
-    """The version that an event leads to."""
+    """Return the version after an event."""
     return int(event["data"]["version"])
 
 
@@ -106,14 +106,14 @@ async def reopen_unseen(stepway: Stepway, project: str) -> Events:
 
 
 async def watch(stepway: Stepway, project: str, after: int = 0) -> Events:
-    """The stream after a version, until its end."""
+    """Read the stream after a version until its end."""
     events = await stepway.watch(project, after)
     return [{"type": event["event"], "data": event["data"]} for event in events]
 
 
 @dataclass(frozen=True)
 class Story:
-    """A blueprint's steps, and what people do."""
+    """A blueprint's steps and the controls that people use."""
 
     play: Callable[[Stepway, str], Awaitable[Events]]
     steps: list[Json]
@@ -188,7 +188,7 @@ DERIVED: dict[Callable[[Recorded], Events], str] = {
 
 
 async def record() -> None:
-    """Bring up real servers, act each story out, and write all files."""
+    """Start real servers, run each story and write all files."""
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as name:
         folder = blueprints(Path(name))
         async with EmbeddedServers(Settings(data_dir=Path(name, "data"))) as found:
@@ -215,7 +215,7 @@ async def _record(stepway: Stepway, pool: asyncpg.Pool) -> None:
 
 
 async def act(name: str, stepway: Stepway, pool: asyncpg.Pool) -> Recorded:
-    """Act a story out; all that a client saw of it, and the snapshots that were kept."""
+    """Run a story; return a client's events and the recorded snapshots."""
     project = await stepway.create(name)
     events = await STORIES[name].play(stepway, project)
     rows = await pool.fetch("SELECT version, body FROM snapshots WHERE project_id = $1", project)
@@ -224,7 +224,7 @@ async def act(name: str, stepway: Stepway, pool: asyncpg.Pool) -> Recorded:
 
 
 def _anonymous(tree: Any) -> Any:
-    """Without the stacks, which name the folders of the machine that recorded them."""
+    """Remove error stacks, which contain folders of the recording machine."""
     if isinstance(tree, list):
         return [_anonymous(item) for item in tree]
     if isinstance(tree, dict):
@@ -236,7 +236,7 @@ def _anonymous(tree: Any) -> Any:
 
 
 def _write(name: str, about: str | None, events: Events, recorded: Recorded) -> None:
-    """One event and one state a line."""
+    """Format JSON with one event or state per line."""
     gaps, states = _expected(events, recorded.snapshots)
     lines = ",\n".join(map(_line, events))
     told = ",\n".join(f'"{index}": {_line(state)}' for index, state in states.items())
@@ -248,7 +248,7 @@ def _write(name: str, about: str | None, events: Events, recorded: Recorded) -> 
 
 
 def _expected(events: Events, snapshots: Mapping[int, Json]) -> tuple[list[int], dict[int, Json]]:
-    """Which events come too early, and the states at versions that Postgres has a snapshot of."""
+    """Return the indices of premature events, and the states at versions with a snapshot."""
     gaps: list[int] = []
     states: dict[int, Json] = {}
     state: Json = {}
@@ -263,7 +263,7 @@ def _expected(events: Events, snapshots: Mapping[int, Json]) -> tuple[list[int],
         if version not in snapshots:
             continue
         state = snapshot_as_json(snapshots[version])
-        # Only these two tell of an end.
+        # Only these two contain an end.
         ended = state["ended"] and (ended or kind in ("snapshot", "end"))
         state["ended"] = ended
         if kind != "step":

@@ -1,4 +1,4 @@
-"""The command line's fold of the recorded streams; web/src folds the same files with its own."""
+"""The CLI's fold of the recorded streams; the tests in web/src fold the same files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_stream_folds_to_what_postgres_said(name: str) -> None:
 
 
 def test_the_streams_hold_what_is_hard_to_fold() -> None:
-    """Sub-steps that are new, reset and run again; ends, overtaken or not; gaps and repeats."""
+    """Cases: new, reset and repeated sub-steps; current and superseded ends; gaps and repeats."""
 
     def kinds(name: str) -> list[str]:
         return [event["type"] for event in STREAMS[name]["events"]]
@@ -58,7 +58,7 @@ def test_the_streams_hold_what_is_hard_to_fold() -> None:
 
 
 def test_steps_that_an_event_leaves_out_stay_the_same_objects() -> None:
-    """Views tell by identity what has changed."""
+    """Views detect changes by identity."""
     stream = STREAMS["progressed"]["events"]
     before: Initialization = from_snapshot(stream[0]["data"])
     after = fold(before, stream[1]["type"], stream[1]["data"])

@@ -1,4 +1,4 @@
-"""What clients fold is what Postgres holds: after each transaction of real initializations."""
+"""The folded state equals the state in Postgres after each transaction of real initializations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.servers import Stepway, running_stepway
 
 @pytest.fixture
 async def kept(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Pool]:
-    """The record, in which each version's snapshot is kept."""
+    """A pool on a record that keeps each version's snapshot."""
     await pool.execute(KEEP_SNAPSHOTS)
     yield pool
     await pool.execute("DROP FUNCTION keep_snapshot CASCADE; DROP TABLE snapshots")
@@ -42,7 +42,7 @@ async def test_events_fold_to_the_snapshot_of_every_version(
 
 
 def check(recorded: Recorded) -> None:
-    """Compare wherever Postgres has a snapshot; a client may not have heard of the end yet."""
+    """Compare the states at all versions with a snapshot; the client may not have the end yet."""
     first, *events = recorded.events
     state, compared = from_snapshot(first["data"]), 0
     for event in events:

@@ -1,4 +1,4 @@
-"""The benchmark suite takes turns, says when it is noisy, and writes what it measured."""
+"""The benchmark suite alternates sides, reports noise and writes its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = [name for name in BENCHES if not name.startswith("peers") and name != "s
 """Not the peers, whose packages other registries hold, and not the simulation of a whole day."""
 
 APART = ["recovery", "page"]
-"""What goes on a second stage, meanwhile: the first of them must be alone with its workers."""
+"""Benches for a second stage in parallel; the first of them must be alone with its workers."""
 
 
 async def test_each_bench_runs_small() -> None:
@@ -46,7 +46,7 @@ async def run_on_one_stage(names: list[str], migrating: asyncio.Lock) -> None:
 
 
 async def run_small(name: str, stage: Stage) -> None:
-    """Run a bench, which must have something to tell."""
+    """Run a bench; asserts that it has results."""
     module = importlib.import_module(f"benchmarks.benches.{name.replace('-', '_')}")
     found = await module.run(stage)
     assert found, name

@@ -1,4 +1,4 @@
-"""The client commands against `stepway up`, as a person and as a script use them."""
+"""The client commands against `stepway up`, in a terminal and in scripts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ steps:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What the commands need to reach a running Stepway."""
+    """The environment in which commands reach a running Stepway."""
     blueprints = tmp_path_factory.mktemp("blueprints")
     (blueprints / "rough.yaml").write_text(ROUGH)
     own = {k: v for k, v in os.environ.items() if not k.startswith("STEPWAY_")}
@@ -95,23 +95,23 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """All that was written so far, without what steers the terminal."""
+        """The output so far, without terminal control."""
         return STEERING.sub("", self._raw)
 
     @property
     def left_standing(self) -> str:
-        """What was written after the last line was taken back."""
+        """The output after the last erased line."""
         return STEERING.sub("", self._raw.rpartition("\x1b[2K")[2])
 
     def wait_for(self, text: str) -> None:
-        """Read until the text was shown. Fails when the command ends without it."""
+        """Read until the output contains the text. Fails if the command ends without it."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
             assert time.monotonic() < deadline, f"{text!r} never came:\n{self.shown}"
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
 
     def end(self) -> int:
-        """Read to the end; the exit status."""
+        """Read to the end; return the exit status."""
         while self._read():
             continue
         return self.process.wait(PATIENCE)
@@ -121,7 +121,7 @@ class Terminal:
 
     def _read(self) -> bool:
         part = b""
-        # Linux says EIO where the other side of a terminal is closed.
+        # Linux returns EIO once the other side of a terminal is closed.
         with suppress(OSError):
             part = os.read(self._screen, 65536)
         self._raw += part.decode(errors="replace")

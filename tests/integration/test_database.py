@@ -1,4 +1,4 @@
-"""The pool gets rid of a connection whose server died unnoticed."""
+"""The pool discards a connection whose server has disappeared without closing it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 30.0
 
 
 class HalfOpen:
-    """Passes bytes between a client and Postgres, and keeps it from the client when that closes."""
+    """A proxy to Postgres that does not tell the client when Postgres closes the connection."""
 
     def __init__(self, host: str, port: int) -> None:
         self.closed = asyncio.Event()
@@ -41,7 +41,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @pytest.fixture
 async def half_open(servers: Settings) -> AsyncIterator[tuple[HalfOpen, str]]:
-    """The network, and the URL of Postgres behind it."""
+    """The proxy, and the URL of Postgres behind it."""
     url = urlsplit(servers.database_url)
     network = HalfOpen(url.hostname or "127.0.0.1", url.port or 5432)
     async with await asyncio.start_server(network.serve, "127.0.0.1") as server:

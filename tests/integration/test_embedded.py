@@ -1,4 +1,4 @@
-"""The embedded servers, started for real on folders of their own."""
+"""The embedded servers, started in temporary folders."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ELSEWHERE: dict[str, Any] = {
     "redis_url": "redis://:hunter2@127.0.0.1:1/0",
     "temporal_address": "127.0.0.1:1",
 }
-"""Addresses where nothing listens."""
+"""Settings with addresses where nothing listens."""
 
 PARENT = """
 import asyncio, json, sys
@@ -53,7 +53,7 @@ async def main():
 
 uvloop.run(main())
 """
-"""On uvloop, as `stepway up` is."""
+"""Run on uvloop, as `stepway up` does."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def folder() -> Iterator[Path]:
 
 
 def only(folder: Path, *embedded: str) -> Settings:
-    """Settings that leave just the named addresses to embedded servers."""
+    """Return settings in which only the named servers are embedded."""
     given = {name: url for name, url in ELSEWHERE.items() if name not in embedded}
     return Settings(data_dir=folder, **given)
 
@@ -80,7 +80,7 @@ async def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
 
 
 async def start_parent(folder: Path, binding: str) -> tuple[asyncio.subprocess.Process, list[int]]:
-    """A process of its own that starts all servers, and the ids of their processes."""
+    """Start all servers in a separate process; yields the IDs of their processes."""
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(folder), binding),
         cwd=ROOT,

@@ -19,7 +19,7 @@ Functions = dict[str, str]
 
 @pytest.fixture
 async def functions(pool: asyncpg.Pool) -> Functions:
-    """The body of each function by its name without version; of several versions the newest."""
+    """Return the newest version of each function's body, by name without version."""
     rows = await pool.fetch(
         "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
     )

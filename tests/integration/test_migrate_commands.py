@@ -46,7 +46,7 @@ def environment(servers: Settings, empty: str, tmp_path: Path) -> dict[str, str]
 
 
 async def run(command: list[str], environment: dict[str, str]) -> tuple[int | None, str]:
-    """Run a command to its end: its exit status and all it printed."""
+    """Run a command; return its exit status and output."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The schema as the migrations make it, on a real Postgres."""
+"""The migrations, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def empty(servers: Settings, pool: asyncpg.Pool) -> AsyncIterator[str]:
 
 
 async def make_old_database(url: str, revision: str) -> None:
-    """The database of version 0.1 at a revision of its only history, with a project in it."""
+    """A database of version 0.1 at one of its revisions, with a project."""
     for history in HISTORIES:
         await upgrade_to(url, history, f"{revision}_pre")
     async with connected(url) as connection:
@@ -74,7 +74,7 @@ async def make_old_database(url: str, revision: str) -> None:
 
 
 async def rows(url: str) -> list[str]:
-    """Every row of every table that existed in version 0.1, as text."""
+    """Return all rows of the tables of version 0.1, as text."""
     tables = [*library_tables(), "environments", "repositories"]
     async with connected(url) as connection:
         return [
@@ -126,7 +126,7 @@ async def migrate_in_a_process_of_its_own(url: str) -> None:
     assert process.returncode == 0, errors.decode()
 
 
-async def test_several_who_start_at_once_on_an_empty_database_are_safe(empty: str) -> None:
+async def test_concurrent_migrations_of_an_empty_database_are_safe(empty: str) -> None:
     await asyncio.gather(*(migrate_in_a_process_of_its_own(empty) for _ in range(4)))
     for history in HISTORIES:
         assert await applied(empty, history) == heads(history)
@@ -157,7 +157,7 @@ async def test_the_models_say_what_the_migrations_make(empty: str) -> None:
 
 
 async def test_the_checks_of_the_models_are_in_the_database(empty: str) -> None:
-    """Alembic compares no check constraints."""
+    """Checked here, because Alembic does not compare check constraints."""
     await upgrade_database(empty)
     wanted = {
         (table.name, str(constraint.name))
@@ -181,7 +181,7 @@ async def test_a_database_of_the_first_history_is_adopted_as_it_is(
     assert f"{revision}_pre" not in {step.revision for step in steps}
     assert await functions(empty) >= BEFORE_VERSIONS, "processes of version 0.1 call them"
     async with connected(empty) as connection:
-        # What `stepway migrate` of version 0.1 reads, which finds nothing new to do.
+        # `stepway migrate` of version 0.1 reads this table and finds nothing to do.
         assert await connection.fetchval("SELECT version_num FROM alembic_version") == revision
         assert await server_schema_problem(connection) is None
 

@@ -1,4 +1,4 @@
-"""docs/reference/data-model.md says what there is."""
+"""docs/reference/data-model.md matches the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may write a step, and when a step that comes again does not run again."""
+"""Which writers may change a step, and when a repeated delivery does not run again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_zombie_that_finishes_before_the_next_attempt_starts_has_done_th
     assert len(await record.attempts("build")) == 1
 
 
-async def test_what_the_workflow_gave_up_stays_failed_whatever_a_zombie_says(
+async def test_step_that_the_workflow_failed_stays_failed_despite_late_writes(
     record: Record,
 ) -> None:
     zombie = record.attempt("build", 1)
@@ -149,7 +149,7 @@ async def test_the_project_has_a_fence_of_its_own(record: Record) -> None:
     assert (await record.project())["initialization_error"] is None
 
 
-async def test_what_was_concluded_from_an_older_version_is_not_written(record: Record) -> None:
+async def test_change_based_on_an_older_version_is_not_written(record: Record) -> None:
     seen = (await record.project())["version"]
     await record.attempt("build", 1).say("started")
     steps = [StepChange("build", "failed", fence=at(9), version=seen)]

@@ -1,4 +1,4 @@
-"""Texts, names and ids that nobody expected."""
+"""Unusual texts, names and IDs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ async def test_steps_may_have_any_name(pool: asyncpg.Pool) -> None:
     await record.check()
 
 
-async def test_what_jsonb_refuses_is_replaced_and_the_change_is_written(pool: asyncpg.Pool) -> None:
+async def test_values_that_jsonb_refuses_are_replaced_and_the_change_is_written(
+    pool: asyncpg.Pool,
+) -> None:
     record = await Record(pool).plan(build=1)
     attempt = record.attempt("build", 1)
     await attempt.say("started")

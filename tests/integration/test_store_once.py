@@ -1,4 +1,4 @@
-"""Each change is applied once and in order, whoever else writes at the same moment."""
+"""Each change is applied once and in order, also with concurrent writers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_batch_repeated_after_a_lost_answer_changes_nothing(record: Reco
 
 
 async def test_many_writers_neither_deadlock_nor_leave_a_gap(pool: asyncpg.Pool) -> None:
-    """Raises DeadlockDetectedError (40P01) where the order of locks is not kept."""
+    """Raises DeadlockDetectedError (40P01) if locks are not taken in order."""
     weights = {f"s{number}": number + 1 for number in range(WRITERS)}
     record = await Record(pool).plan(**weights)
 
@@ -102,7 +102,7 @@ async def test_many_writers_neither_deadlock_nor_leave_a_gap(pool: asyncpg.Pool)
             await attempt.say("attempt_failed" if number < 3 else "completed", error="no luck")
 
     async def decide() -> None:
-        """A workflow that writes several steps in an order of its own, and the project."""
+        """A workflow that writes several steps in random order, and the project."""
         for second in range(4, 24):
             steps = [StepChange(step, "undo_started") for step in reversed(weights)]
             resumed = ProjectChange("resumed", fence=at(second))

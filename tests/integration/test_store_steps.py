@@ -1,4 +1,4 @@
-"""What each change makes of a step, its parts and the project; every record is checked whole."""
+"""The effect of each change on a step, its sub-steps and the project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.record import Record, part
 
 @pytest.fixture
 async def record(pool: asyncpg.Pool) -> AsyncIterator[Record]:
-    """A record of three steps that weigh 10, 30 and 60, checked at the end."""
+    """A record of three steps with weights 10, 30 and 60; its invariants are checked at the end."""
     record = await Record(pool).plan(build=10, push=30, deploy=60)
     yield record
     await record.check()

@@ -1,4 +1,4 @@
-"""How each attempt at a step ends up in the record, with real workers on a real Temporal."""
+"""Attempts in the record, with real workers on a real Temporal."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
 
 LONG = 50.0
-"""Seconds that no step is left to wait for."""
+"""Upper limit of waits in seconds; no test reaches it."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the step returns."""
+    """The result of the step."""
 
     image: str
     layers: int = 3
@@ -46,7 +46,7 @@ def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
 
 
 def step(run: Callable[[], Any]) -> Callable[..., Any]:
-    """The test's step: `run` is called at each attempt, in the event loop."""
+    """The test's step: each attempt calls `run` in the event loop."""
 
     @activity.defn(name=STEP)
     async def build() -> Any:
@@ -57,7 +57,7 @@ def step(run: Callable[[], Any]) -> Callable[..., Any]:
 
 
 async def until(record: Record, **wanted: Any) -> Json:
-    """The step's row, once it has these fields; a field that is a function judges the row's."""
+    """Wait until the step's row has these values, or satisfies them if they are functions."""
 
     async def reached() -> Json | None:
         try:
@@ -83,7 +83,7 @@ async def heartbeat_on() -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_step_is_recorded_from_start_to_end_and_never_knows(tracker: Tracker) -> None:
+async def test_a_step_is_recorded_from_start_to_end(tracker: Tracker) -> None:
     async with tracker.worker(step(lambda: Built("app:1"))):
         handle, record = await tracker.start()
         assert await handle.result() == {"image": "app:1", "layers": 3}
@@ -361,7 +361,7 @@ async def test_a_reset_by_an_operator_is_a_new_round(
 
 
 class DiesBeforeTheAck(Interceptor):
-    """The first time, a worker that committed the end of a step and then never told Temporal."""
+    """In the first call, the worker commits the end of the step but never tells Temporal."""
 
     def __init__(self) -> None:
         self.deaths = 0

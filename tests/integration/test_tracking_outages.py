@@ -1,4 +1,4 @@
-"""Postgres goes away in the middle of a step; what the step did is told when it is back."""
+"""Outages of Postgres during a step: the changes are recorded when it is back."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
 
 HEARTBEAT = 3.0
-"""Seconds of silence that a step here is allowed; outages last longer."""
+"""Heartbeat timeout in seconds; outages last longer."""
 
 
 @pytest.fixture(scope="module")
 async def away(servers: Settings) -> AsyncIterator[tuple[Server, asyncpg.Pool]]:
-    """A Postgres of this module's own, which may be killed and started again, and its pool."""
+    """A Postgres that the tests of this module may kill and restart, and its pool."""
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
         given = servers.model_copy(update={"data_dir": Path(folder) / "data", "database_url": ""})
         embedded = EmbeddedServers(given)
@@ -55,7 +55,7 @@ def tracker(temporal: Client, away: tuple[Server, asyncpg.Pool]) -> Tracker:
 
 
 class HearsCancel(Interceptor):
-    """Knows when the worker has heard that the step is to stop."""
+    """Notes when the worker has received the cancellation."""
 
     def __init__(self) -> None:
         self.heard = asyncio.Event()
@@ -85,7 +85,7 @@ Finish = Callable[[], None]
 
 
 def in_the_loop() -> tuple[Callable[..., Any], Finish, list[int]]:
-    """A step on the event loop, what lets it finish, and its runs."""
+    """Return a step on the event loop, a function that lets it finish, and its runs."""
     finish, runs = asyncio.Event(), list[int]()
 
     async def build() -> str:
@@ -122,7 +122,7 @@ async def test_a_step_that_finishes_during_an_outage_is_run_once_and_recorded_af
         await postgres.kill()
         try:
             finish()
-            # Longer than Temporal waits for a heartbeat: only those of the waiting write are left.
+            # Longer than the heartbeat timeout: only the waiting write sends heartbeats.
             with suppress(TimeoutError):
                 await asyncio.wait_for(handle.result(), HEARTBEAT * 1.5)
             pending = (await handle.describe()).raw_description.pending_activities

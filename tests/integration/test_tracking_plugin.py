@@ -1,4 +1,4 @@
-"""The library's plugin on workers that are set up in unusual ways."""
+"""The library's plugin on workers with unusual configurations."""
 
 from __future__ import annotations
 

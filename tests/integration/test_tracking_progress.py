@@ -21,7 +21,7 @@ from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
 
 SOON = 2.0
-"""Seconds; half a second is meant, and a busy machine may take longer."""
+"""Seconds; the goal is half a second, but a busy machine may take longer."""
 
 
 @pytest.fixture

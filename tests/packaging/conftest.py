@@ -16,12 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 
 OWN_MODULES = ("activities", "api", "cli", "tracking", "worker", "workflows")
-"""Modules that people have in projects of theirs, named as our folders are."""
+"""Names of modules in users' projects that equal names of our folders."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with modules of these names, which nothing of ours may import."""
+    """A folder with modules of these names, which our code must not import."""
     for name in OWN_MODULES:
         (tmp_path / f"{name}.py").write_text(f"raise AssertionError('{name} was imported')\n")
     return tmp_path
@@ -36,7 +36,7 @@ def tracked_files(*folders: str) -> set[str]:
 
 
 def find_uv() -> str:
-    """uv on the PATH, else the one that the scripts have installed."""
+    """Return the path of uv: from PATH, or the one that the scripts have installed."""
     return shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
 
 
@@ -79,7 +79,7 @@ def library_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with one wheel and what that depends on."""
+    """A virtual environment with one wheel and its dependencies."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""The wheel of the library, on its own, in somebody's Temporal project."""
+"""The wheel of the library, without the server, in a user's Temporal project."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ from tests.support.servers import Stepway, running_stepway
 HISTORIES = Path(__file__).parent / "histories"
 
 PROCESS = re.compile(r"\d+@\S+")
-"""A process and its host, as Temporal calls workers and their own queues."""
+"""A process ID and host name in Temporal's names of workers and sticky queues."""
 
 
 async def record(names: list[str]) -> None:
-    """Bring up real servers, act each shape out, and keep its newest run's history."""
+    """Start real servers, run each shape and save the history of its newest run."""
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
         blueprints = _written(Path(folder, "blueprints"), names)
         async with EmbeddedServers(Settings(data_dir=Path(folder, "data"))) as found:
@@ -62,7 +62,7 @@ async def _record(name: str, stepway: Stepway, client: Client) -> None:
 
 
 def _anonymous(tree: Any) -> Any:
-    """The history without what it says of the machine it was recorded on."""
+    """Return the history without details of the recording machine."""
     if isinstance(tree, list):
         return [_anonymous(item) for item in tree]
     if isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""The shapes that an initialization's history can have, each as a blueprint and what people do."""
+"""The shapes of an initialization's history: each a blueprint and the controls that people use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shape:
     more: Json = field(default_factory=dict)
 
     def blueprint(self, name: str) -> Json:
-        """The blueprint as YAML spells it."""
+        """Return the blueprint in the form of the YAML file."""
         steps = [{"step": step, **given} for step, given in self.steps.items()]
         return {"name": name, "steps": steps, **self.more}
 

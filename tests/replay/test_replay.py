@@ -1,4 +1,4 @@
-"""Recorded histories of every shape replay with the workflow of today."""
+"""Recorded histories of every shape replay with the current workflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HISTORIES = {
 
 
 async def replay(name: str) -> None:
-    """Raises NondeterminismError where today's workflow would have done something else."""
+    """Raises NondeterminismError if the current workflow would issue other commands."""
     replayer = Replayer(workflows=[InitializeProject], workflow_runner=RUNNER)
     await replayer.replay_workflow(WorkflowHistory.from_json(f"initialize-{name}", HISTORIES[name]))
 

@@ -1,4 +1,4 @@
-"""A Stepway where people sign in: four of them, one of their projects, and an OpenID provider."""
+"""Fixtures: a Stepway with sign-in, people with tokens, projects, and an OpenID provider."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ, CREATE, CONTROL, ADMIN = Scope
 
 @dataclass
 class Secured:
-    """A running Stepway with sign-in; `project` is alice's, failed, `done` hers too, active."""
+    """A running Stepway with sign-in. Alice owns `project` (failed) and `done` (active)."""
 
     stepway: Stepway
     tokens: dict[str, str]
@@ -34,21 +34,21 @@ class Secured:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """A client that carries no token."""
+        """A client without a token."""
         return self.stepway.http
 
     @property
     def events(self) -> str:
-        """Where the events of alice's project are."""
+        """The path of the event stream of alice's project."""
         return f"/api/projects/{self.project}/initialization/events"
 
     def headers(self, who: str) -> dict[str, str]:
-        """How that person signs in."""
+        """Return the headers with that person's token."""
         token = self.tokens.get(who)
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def client(self, who: str = "") -> httpx.AsyncClient:
-        """A client of that person's, to be closed."""
+        """Return a client with that person's token; the caller closes it."""
         return httpx.AsyncClient(
             base_url=self.http.base_url, headers=self.headers(who), timeout=30, trust_env=False
         )
@@ -84,7 +84,7 @@ async def tokens(pool: asyncpg.Pool) -> Tokens:
 
 @pytest.fixture(scope="session")
 async def people(tokens: Tokens) -> dict[str, str]:
-    """Their tokens, by how the tests call them."""
+    """Create the tokens; return them by name."""
     past = datetime.now(UTC) - timedelta(minutes=1)
     everything = (READ, CREATE, CONTROL)
     return {
@@ -110,7 +110,7 @@ async def secured(
     broken = write_blueprint(folder, [{"step": "doomed", "uses": "broken", "optional": True}])
     works = write_blueprint(folder, [{"step": "fine"}])
     modules = ["tests.support.steps", "tests.security.steps"]
-    # All of these tests come from one address, and many of them sign in wrongly.
+    # All tests use one address, and many of their sign-ins fail.
     patient = pytest.MonkeyPatch()
     patient.setattr("stepway.api.auth.limits.FAILURES", 10_000)
     async with running_stepway(secured_settings, folder, modules=modules) as stepway:

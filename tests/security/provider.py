@@ -1,4 +1,4 @@
-"""An OpenID provider of our own: discovery, keys, and JWTs that it has signed."""
+"""An OpenID provider for tests: discovery, keys and signed JWTs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ AUDIENCE = "stepway"
 
 @dataclass
 class Provider:
-    """Signs with the newest of its keys; `asked` counts how often the keys were fetched."""
+    """Signs with its newest key; `asked` counts the requests for the keys."""
 
     issuer: str = "https://login.example"
     keys: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
 
     def rotate(self, key_id: str) -> None:
-        """Sign with a new key from now on; the one before stays published."""
+        """Sign with a new key from now on; the previous one stays published."""
         self.keys = {key_id: generate_private_key(SECP256R1()), **self.keys}
 
     def token(self, key_id: str | None = None, **claims: Any) -> str:
-        """A JWT that is good for five minutes, but for the claims that are given."""
+        """Return a JWT, valid for five minutes; `claims` override the defaults."""
         now = int(time.time())
         usual = {
             "iss": self.issuer,
@@ -45,7 +45,7 @@ class Provider:
         return jwt.encode(given, self.keys[key_id], "ES256", {"kid": key_id})
 
     def answer(self, path: str) -> dict[str, Any] | None:
-        """What stands at a path."""
+        """Return the response for a path."""
         if path == "/.well-known/openid-configuration":
             return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
         if path != "/keys":
@@ -75,7 +75,7 @@ def serving_provider() -> Iterator[Provider]:
             self.wfile.write(json.dumps(found).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Be quiet."""
+            """Write no log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         provider.issuer = f"http://127.0.0.1:{server.server_port}"

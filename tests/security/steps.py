@@ -1,4 +1,4 @@
-"""Steps that are careless with a secret; loaded into the worker by STEPWAY_STEP_MODULES."""
+"""Steps that leak a secret; the worker loads them with STEPWAY_STEP_MODULES."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stepway_tracking.record.progress import Progress, SubStep
 
 @dataclass(frozen=True)
 class CarelessInput:
-    """Which credential to be careless with."""
+    """The credential to leak."""
 
     project: ProjectRef
     credential: str
@@ -24,13 +24,13 @@ class CarelessInput:
 
 @dataclass(frozen=True)
 class CarelessResult:
-    """What the step made; it should not hold a secret, and does."""
+    """A result that contains the secret, which it should not."""
 
     url: str
 
 
 class CarelessSteps:
-    """Say a secret everywhere a step can say anything."""
+    """The steps; they leak a secret through every channel."""
 
     def __init__(self, resources: Resources) -> None:
         self._credentials = resources.credentials
@@ -45,7 +45,7 @@ class CarelessSteps:
 
     @activity.defn
     async def choke(self, given: CarelessInput) -> CarelessResult:
-        """Fail for good, with the secret in the error, its cause and its stack."""
+        """Fail without retries, with the secret in the error, its cause and its stack."""
         secret = (await self._credentials.open(given.credential, given.project)).value
         try:
             raise ValueError(f"refused {secret}")
@@ -54,6 +54,6 @@ class CarelessSteps:
 
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
-    """Both of them."""
+    """Return both activities."""
     careless = CarelessSteps(resources)
     return (careless.blurt, careless.choke)

@@ -51,7 +51,7 @@ async def test_key_that_is_missing_is_named(secured: Secured) -> None:
     [{"data": "no base64!"}, {"data": 7}, {"metadata": {"encoding": None}}, "text", None],
     ids=str,
 )
-async def test_what_is_no_payload_is_refused(secured: Secured, payload: Any) -> None:
+async def test_invalid_payload_is_refused(secured: Secured, payload: Any) -> None:
     async with secured.client("admin") as client:
         answer = await client.post("/api/codec/decode", json={"payloads": [payload]})
     assert answer.status_code == 422

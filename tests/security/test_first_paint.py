@@ -1,4 +1,4 @@
-"""The page of an initialization holds its steps for those only who may read them."""
+"""The page of an initialization contains its steps only for people who may read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def built() -> None:
 
 
 @pytest.mark.parametrize("who", ["controller", "reader"])
-async def test_who_may_read_it_gets_it_with_the_page(secured: Secured, who: str) -> None:
+async def test_reader_gets_the_steps_with_the_page(secured: Secured, who: str) -> None:
     async with secured.client(who) as http:
         answer = await http.get(f"/projects/{secured.project}")
     assert STEP in answer.text
@@ -25,7 +25,7 @@ async def test_who_may_read_it_gets_it_with_the_page(secured: Secured, who: str)
 
 
 @pytest.mark.parametrize("who", ["", "wrong", "expired", "other", "creator", "neighbour"])
-async def test_who_may_not_gets_the_empty_page(secured: Secured, who: str) -> None:
+async def test_others_get_the_empty_page(secured: Secured, who: str) -> None:
     async with secured.client(who) as http:
         answer = await http.get(f"/projects/{secured.project}")
         unknown = await http.get("/projects/0193a5c2-0000-7000-8000-000000000000")

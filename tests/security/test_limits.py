@@ -1,4 +1,4 @@
-"""How much one may send, start and watch."""
+"""Limits on requests, starts and streams."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_body_that_makes_no_sense_is_refused(secured: Secured, content: by
 async def limited(
     secured_settings: Settings, tmp_path: Path
 ) -> AsyncIterator[tuple[Stepway, dict[str, Any]]]:
-    """A Stepway with narrow limits, and what its blueprint's start is asked with."""
+    """A Stepway with low limits, and the body that starts its blueprint."""
     narrow = {"starts_per_minute": 3, "unfinished_per_owner": 2, "streams_per_owner": 2}
     settings = secured_settings.model_copy(update=narrow)
     blueprint = write_blueprint(tmp_path, [{"step": "waits", "uses": "broken"}])
@@ -78,7 +78,7 @@ async def limited(
 
 
 def assert_later(answer: httpx.Response, seconds: range) -> None:
-    """The answer says when to come back."""
+    """Assert that the response has Retry-After."""
     assert answer.status_code == 429, answer.text
     assert int(answer.headers["Retry-After"]) in seconds
 

@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI and everyone who may come by: a new route without a rule fails."""
+"""All routes in OpenAPI with all kinds of callers: a new route without a rule fails."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SCOPES = {
     "controller": {Scope.READ, Scope.CREATE, Scope.CONTROL},
     "admin": set(Scope),
 }
-# Neither is in the schema: one is Prometheus', the other has its own test below.
+# Not in the schema: one is for Prometheus, the other has its own test below.
 UNLISTED = {("GET", "/metrics")}
 
 
 def operations() -> list[tuple[str, str]]:
-    """Every method and path that the schema documents."""
+    """Return all methods and paths in the schema."""
     paths = create_app(Settings()).openapi()["paths"]
     return [(method.upper(), path) for path, found in paths.items() for method in found]
 
@@ -37,7 +37,7 @@ CASES = list(product(sorted({*operations(), *UNLISTED}), (*OUT, *SCOPES)))
 
 
 def expected(rule: Rule, who: str) -> int | None:
-    """The status that turns them away; None for whom it does not."""
+    """Return the status of the refusal; None if the caller is allowed."""
     if rule.scope is None:
         return None
     if who in OUT:
@@ -59,7 +59,7 @@ async def test_route_lets_in_and_turns_away_as_its_rule_says(
 ) -> None:
     method, path = operation
     filled = path.format(project_id=secured.project, step="doomed", name=secured.blueprint)
-    # No control is carried out: the guard comes first, and then this body is refused.
+    # No control has an effect: after the guard, this body is refused.
     body = {"json": {"surplus": True}} if method == "POST" else {}
     async with (
         secured.client() as client,
@@ -92,7 +92,7 @@ async def test_resumed_stream_is_guarded_as_the_new_one_is(
         assert answer.status_code == (status or 200)
 
 
-async def test_what_one_may_not_see_looks_as_if_it_were_not_there(secured: Secured) -> None:
+async def test_unreadable_project_looks_like_a_missing_one(secured: Secured) -> None:
     nothing = "00000000-0000-4000-8000-000000000000"
     async with secured.client("other") as bob:
         foreign = await bob.get(f"/api/projects/{secured.project}")
@@ -101,7 +101,7 @@ async def test_what_one_may_not_see_looks_as_if_it_were_not_there(secured: Secur
     assert foreign.text.replace(secured.project, nothing) == absent.text
 
 
-async def test_list_and_analytics_hold_only_what_one_may_see(secured: Secured) -> None:
+async def test_list_and_analytics_contain_only_readable_projects(secured: Secured) -> None:
     async with secured.client("other") as bob, secured.client("admin") as root:
         assert (await bob.get("/api/projects")).json()["items"] == []
         assert (await bob.get("/api/analytics/steps")).json() == []

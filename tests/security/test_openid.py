@@ -1,4 +1,4 @@
-"""JWTs of an OpenID provider: which are believed, and what if its keys are out of reach."""
+"""JWTs of an OpenID provider: valid and invalid ones, and unreachable keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.security.test_strangers import Clock
 
 
 class Wire:
-    """A provider, the way to it, which can be cut, and who reads its tokens."""
+    """A provider, a connection to it that tests can cut, and the verifier of its tokens."""
 
     def __init__(self, **settings: Any) -> None:
         self.provider = Provider()
@@ -93,7 +93,7 @@ async def test_clocks_may_differ_a_little(wire: Wire) -> None:
 
 
 def _signed_with_hmac(token: str, key: bytes) -> str:
-    """The token's claims, signed with a key that everybody knows: the provider's public one."""
+    """Sign the token's claims with the provider's public key as an HMAC secret."""
     header = urlsafe_b64encode(b'{"alg": "HS256", "typ": "JWT", "kid": "first"}').rstrip(b"=")
     signed = header + b"." + token.split(".")[1].encode()
     signature = urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")

@@ -26,13 +26,13 @@ Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 def run(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command against the session's database; errors that people mend are raised."""
+    """Run a command on the session's database. Raises ClientError."""
     monkeypatch.setenv("STEPWAY_DATABASE_URL", servers.database_url)
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", new_key("ops"))
 
     async def invoke(*words: str, input: str | None = None) -> Result:
         invoked = partial(CliRunner().invoke, load_command(words[0]), words[1:], input)
-        # A loop of its own, as on a command line.
+        # In a new event loop, as on the command line.
         result = await asyncio.to_thread(invoked)
         if isinstance(result.exception, ClientError):
             raise result.exception

@@ -1,4 +1,4 @@
-"""Whatever fits the OpenAPI, or nearly: no answer is a fault of ours, or one that is not in it."""
+"""Generated requests, valid or nearly: each response is documented in OpenAPI and no 500."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = 12
 
 
 def strict_schema() -> dict[str, Any]:
-    """The API's schema without its `default` answers, which any status would fit."""
+    """Return the API's schema without `default` responses, which match any status."""
     schema = create_app(Settings()).openapi()
     for operations in schema["paths"].values():
         for operation in operations.values():
@@ -50,7 +50,7 @@ async def test_answers_are_those_of_the_schema(secured: Secured, name: str) -> N
     operation = OPERATIONS[name]
     base_url = str(secured.http.base_url).rstrip("/")
     headers = secured.headers("admin")
-    # Of a stream the schema says only that it is text.
+    # For a stream, the schema says only that it is text.
     checks = CHECKS[:-1] if name.endswith("/events") else CHECKS
 
     @settings(
@@ -64,7 +64,7 @@ async def test_answers_are_those_of_the_schema(secured: Secured, name: str) -> N
     @given(case=operation.as_strategy(), known=st.booleans())
     def answers(case: schemathesis.Case, known: bool) -> None:
         if known and "project_id" in (case.path_parameters or {}):
-            # Of an active project: its stream ends, and no control changes it.
+            # Use an active project: its stream ends, and no control changes it.
             case.path_parameters["project_id"] = secured.done
             if "step" in case.path_parameters:
                 case.path_parameters["step"] = "fine"
@@ -75,5 +75,5 @@ async def test_answers_are_those_of_the_schema(secured: Secured, name: str) -> N
             timeout=30,
         )
 
-    # The server runs in this process: the caller must not hold its loop.
+    # The server runs in this process: the caller must not block its event loop.
     await asyncio.to_thread(answers)

@@ -1,4 +1,4 @@
-"""A canary: a secret that careless steps say everywhere, and that is found nowhere."""
+"""A canary: steps leak a secret through every channel, and it must not be found anywhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SPELLINGS = (CANARY, json.dumps(CANARY)[1:-1], b64encode(CANARY.encode()).decode
 
 
 def assert_silent(where: str, text: str) -> None:
-    """The text holds something, and no canary."""
+    """Assert that the text is not empty and does not contain the canary."""
     assert text, f"nothing was read from {where}"
     for spelling in SPELLINGS:
         assert spelling not in text, f"{where} tells the secret"
@@ -61,7 +61,7 @@ async def vault(engine: AsyncEngine, secured_settings: Settings) -> Vault:
 
 
 async def everything_in(pool: asyncpg.Pool) -> str:
-    """Every row of every table as text, as a dump would have it; bytes as they are."""
+    """Return all rows of all tables as text, as in a dump; bytes are decoded."""
     tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     rows = [await pool.fetch(f'SELECT * FROM "{table[0]}"') for table in tables]
     return "\n".join(
@@ -73,8 +73,8 @@ async def everything_in(pool: asyncpg.Pool) -> str:
 
 
 async def raw_history(temporal: Client, project: str) -> str:
-    """Everything that Temporal keeps of a project, in the bytes that it keeps."""
-    # A client without a key: nothing is decrypted on the way.
+    """Return the data of a project in Temporal, as stored."""
+    # Use a client without a key, so that nothing is decrypted.
     handle = temporal.get_workflow_handle(f"initialize-{project}")
     events = [event async for event in handle.fetch_history_events()]
     raw = b"".join(event.SerializeToString() for event in events).decode(errors="replace")
@@ -83,7 +83,7 @@ async def raw_history(temporal: Client, project: str) -> str:
 
 @asynccontextmanager
 async def overheard(settings: Settings) -> AsyncIterator[list[str]]:
-    """Whatever is said to Valkey meanwhile."""
+    """Collect all commands that Valkey receives in the block."""
     heard: list[str] = []
     async with Redis.from_url(settings.redis_url) as redis, redis.monitor() as monitor:
 
@@ -99,7 +99,7 @@ async def overheard(settings: Settings) -> AsyncIterator[list[str]]:
 
 @asynccontextmanager
 async def logged() -> AsyncIterator[StringIO]:
-    """Every log line of every level, formatted as the roles format it."""
+    """Collect log lines of all levels, formatted as by the roles."""
     text = StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
@@ -185,12 +185,12 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         "the command line": shown,
     }.items():
         assert_silent(where, text)
-    # Nor does Temporal hold what the steps said otherwise: it is all encrypted.
+    # The other output of the steps is not readable in Temporal either: it is encrypted.
     assert "cannot push" not in history
 
 
 async def first_events(stepway: Stepway, project: str) -> str:
-    """What a stream from the beginning says, up to the failure."""
+    """Read a stream from the beginning up to the failure."""
     url = f"/api/projects/{project}/initialization/events?after=0"
     text = ""
     async with asyncio.timeout(30), stepway.http.stream("GET", url) as stream:
@@ -202,7 +202,7 @@ async def first_events(stepway: Stepway, project: str) -> str:
 
 
 async def on_the_command_line(stepway: Stepway, token: str, project: str) -> str:
-    """What every listing prints."""
+    """Return the output of all read commands."""
     environment = {"STEPWAY_API_URL": str(stepway.http.base_url), "STEPWAY_API_TOKEN": token}
     shown = ""
     for command in (

@@ -1,4 +1,4 @@
-"""A browser's session: its cookie, who may use it, and how long it lasts."""
+"""Browser sessions: cookie, permissions and lifetime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SESSION = "/api/session"
 
 @asynccontextmanager
 async def signed_in(secured: Secured, who: str = "controller") -> AsyncIterator[httpx.AsyncClient]:
-    """A client that has that person's cookie and no token."""
+    """Return a client with that person's cookie and without a token."""
     async with secured.client() as client:
         answer = await client.post(SESSION, headers=secured.headers(who))
         assert answer.status_code == 201

@@ -1,4 +1,4 @@
-"""Who guesses tokens, and who comes by where nobody signs in."""
+"""Guessed tokens, and requests from elsewhere to a Stepway without sign-in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRONG = {"Authorization": "Bearer stepway_" + "y" * 43}
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that tests advance."""
 
     now = 0.0
 
@@ -38,7 +38,7 @@ async def test_guessing_is_stopped_and_those_who_were_let_in_before_go_on(
         refused = await stepway.http.get("/api/projects", headers=WRONG)
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) >= 1
-        # A right token that was not seen before waits too: else an answer would tell it apart.
+        # A valid but new token waits too; otherwise the response would reveal it.
         assert (await stepway.http.get("/api/projects", headers=late)).status_code == 429
         assert (await stepway.http.get("/api/projects", headers=good)).status_code == 200
 

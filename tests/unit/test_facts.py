@@ -1,4 +1,4 @@
-"""What is written from the facts is up to date, and what speaks of them knows them all."""
+"""Generated files are up to date, and code that handles the facts covers all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports point down, and nothing that talks to a server gets into the workflows' sandbox."""
+"""Imports point down, and workflow code loads nothing that talks to a server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SANDBOXED = {
 """The parts of the library that workflow code may use."""
 
 OUTSIDE = {"alembic", "asyncpg", "fastapi", "httpx", "psutil", "redis", "sqlalchemy", "uvicorn"}
-"""What talks to servers and must not be loaded by workflow code."""
+"""Packages that talk to servers; workflow code must not load them."""
 
 
 def room_files(room: str) -> list[Path]:
@@ -89,7 +89,7 @@ def imports(file: Path, *, at_load: bool = False) -> Iterator[str]:
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """What runs when the module is loaded."""
+    """Yield the nodes that run when the module is loaded."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield child
@@ -131,7 +131,7 @@ def test_every_folder_has_its_rule() -> None:
 
 
 def test_our_own_modules_have_one_name_only() -> None:
-    """A bare `import api` would load a second copy of what `stepway.api` is."""
+    """A bare `import api` would load a second copy of `stepway.api`."""
     rooms = set(ALLOWED) - {LIBRARY}
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"

@@ -1,4 +1,4 @@
-"""A migration that has landed never changes: databases have run it as it was."""
+"""A released migration must not change: databases have already applied it."""
 
 from __future__ import annotations
 

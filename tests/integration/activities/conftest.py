@@ -1,4 +1,4 @@
-"""Steps run on a real Postgres and real folders, as Temporal would run them."""
+"""Fixtures that run steps as Temporal does, on a real Postgres and real folders."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @dataclass
 class Worker:
-    """Runs a step by its type, and keeps what it said meanwhile."""
+    """Runs a step by its activity type and collects its heartbeats."""
 
     data_dir: Path
     steps: dict[str, Callable[..., Any]]
@@ -59,7 +59,7 @@ class Worker:
         return environment
 
     def run(self, step: str, given: Any) -> Any:
-        """Run the step to its end; of an async one, await what is returned."""
+        """Run the step; for an async step, await the return value."""
         return self.environment().run(self.steps[step], given)
 
 
@@ -100,7 +100,7 @@ async def project(new_project: Callable[[], Awaitable[ProjectRef]]) -> ProjectRe
 
 @pytest.fixture
 def git() -> Callable[..., str]:
-    """Runs the real git and returns what it prints."""
+    """Runs git and returns its output."""
     settings = {
         "user.name": "Ada",
         "user.email": "ada@example.org",
@@ -119,7 +119,7 @@ def git() -> Callable[..., str]:
 
 @pytest.fixture
 def refusal() -> Callable[[ApplicationError], str]:
-    """The text of an error, once it is sure that it is not retried and has a remedy."""
+    """Return the text of an error; asserts that it is not retried and has a remedy."""
 
     def text(error: ApplicationError) -> str:
         assert error.non_retryable

@@ -1,4 +1,4 @@
-"""The built-in blueprint: its steps in order as a workflow would run them, then their undo."""
+"""The built-in blueprint: runs its steps in order, then their undo activities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stepway_tracking.record.progress import Skipped
 
 
 class Initialization:
-    """Hands arguments over as Temporal does: one JSON object, then the activity's dataclass."""
+    """Converts arguments as Temporal does: JSON to the activity's dataclass."""
 
     def __init__(self, worker, project, plan: Plan) -> None:
         self._worker = worker

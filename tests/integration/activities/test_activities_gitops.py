@@ -1,4 +1,4 @@
-"""setup_gitops and its undo, with many projects at once and with people beside them."""
+"""setup_gitops and its undo, with concurrent projects and commits by people."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ async def test_undo_leaves_a_record_that_a_person_changed(worker, engine, projec
 
 @pytest.fixture
 async def finished(worker, project) -> FinalizeInput:
-    """What finalize is given once all steps have done their work."""
+    """The input of finalize after all steps have completed."""
     repository = worker.run("create_repository", CreateRepositoryInput(project))
     commit = worker.run("push_template", PushTemplateInput(project, "web-service")).commit
     await worker.run("create_environments", CreateEnvironmentsInput(project))

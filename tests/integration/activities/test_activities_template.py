@@ -1,4 +1,4 @@
-"""push_template with the built-in template and with the operator's own."""
+"""push_template with the built-in template and with operators' templates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(worker) -> ProjectRef:
 
 @pytest.fixture
 def operators(worker, resources, tmp_path) -> Path:
-    """The operator's folder of blueprints; the worker knows it."""
+    """The operator's folder of blueprints, which the worker uses."""
     folder = tmp_path / "blueprints"
     folder.mkdir()
     settings = Settings(data_dir=worker.data_dir, blueprints=str(folder))

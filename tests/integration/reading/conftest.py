@@ -51,15 +51,15 @@ class Site:
 
 
 class Deaf:
-    """Publishes nothing: each nudge is lost."""
+    """A publisher that loses every message."""
 
     async def publish(self, project_id: str, messages: list[str]) -> None:
-        """Lose them."""
+        """Publish nothing."""
 
 
 @dataclass
 class Writer:
-    """Makes projects and changes them, as a worker would."""
+    """Creates and changes projects as a worker does."""
 
     store: Store
     deaf: Store
@@ -147,7 +147,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Site]]
 
 @pytest.fixture(scope="session")
 def serve(settings: Settings) -> Serve:
-    """Serves the application, with hub options and settings of one's own."""
+    """Serves the application with the given hub options and settings."""
 
     @asynccontextmanager
     async def run(options: HubOptions | None = None, **changed: Any) -> AsyncIterator[Site]:

@@ -88,7 +88,7 @@ async def test_list_is_filtered_by_status(http: httpx.AsyncClient, writer: Write
 
 
 @pytest.mark.parametrize("cursor", ["x", "eA==", "", "\u00e9", "AAAA", "MjAyNi0wMS0wMXx4"])
-async def test_cursor_of_nobody_is_refused(http: httpx.AsyncClient, cursor: str) -> None:
+async def test_invalid_cursor_is_refused(http: httpx.AsyncClient, cursor: str) -> None:
     found = problem(await http.get("/api/projects", params={"cursor": cursor}), 400)
     assert "cursor" in found["detail"]
 

@@ -1,4 +1,4 @@
-"""What surrounds the API: health, metrics, errors, OpenAPI and the page."""
+"""Health, metrics, errors, OpenAPI and the page."""
 
 from __future__ import annotations
 

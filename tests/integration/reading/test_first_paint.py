@@ -1,4 +1,4 @@
-"""The page of an initialization already shows where it is, before any script has run."""
+"""The page of an initialization contains its steps before any script has run."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_names_are_in_the_language_asked_for_and_sub_steps_are_left_out() -> Non
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A built page of which the test may change the templates."""
+    """A built page whose templates the test may change."""
     shutil.copytree(pages.BUILT / first_paint.FOLDER, tmp_path / first_paint.FOLDER)
     return tmp_path
 

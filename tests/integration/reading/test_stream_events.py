@@ -1,4 +1,4 @@
-"""The event stream over HTTP: what a client gets, whatever is lost on the way."""
+"""The event stream over HTTP, also when messages or connections are lost."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Watcher:
             return await anext(self.events)
 
     async def until(self, version: int) -> list[int]:
-        """The ids up to this version."""
+        """Read up to this version; return the IDs."""
         ids: list[int] = []
         while not ids or ids[-1] < version:
             ids.append(int((await self.next()).id))
         return ids
 
     async def rest(self) -> list[ServerSentEvent]:
-        """All that still comes before the server closes."""
+        """Read until the server closes the stream."""
         async with asyncio.timeout(PATIENCE):
             return [event async for event in self.events]
 

@@ -1,4 +1,4 @@
-"""The manifests: pure, so told from their values alone."""
+"""The manifests of a project."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_plain_path_is_reached_by_ssh_and_a_url_stays(url, expected):
 @pytest.mark.parametrize(
     "text", [b"", b"[]", b"a: [", b"metadata: 1", b"metadata: {labels: [1]}", b"\xff"]
 )
-def test_a_manifest_that_names_no_project_is_nobodys(text):
+def test_a_manifest_without_a_project_has_no_owner(text):
     assert owner_of(text) is None
 
 

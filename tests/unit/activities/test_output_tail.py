@@ -1,4 +1,4 @@
-"""The end of an output, kept in bounded memory."""
+"""The tail of an output, in bounded memory."""
 
 from __future__ import annotations
 

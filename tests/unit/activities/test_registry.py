@@ -1,4 +1,4 @@
-"""The registry of steps: what it finds, and what it refuses."""
+"""The registry of steps: valid and invalid modules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BUILT_IN = {
 
 @pytest.fixture(autouse=True)
 def search_path(monkeypatch, tmp_path) -> None:
-    """Each test has a current folder and a Python path of its own."""
+    """Give each test a separate current folder and Python path."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
 

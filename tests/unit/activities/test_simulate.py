@@ -1,4 +1,4 @@
-"""simulate: it takes its time, says where it is, and fails as it is told to."""
+"""simulate: duration, progress and failures."""
 
 from __future__ import annotations
 

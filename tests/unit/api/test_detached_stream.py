@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from stepway.api.middleware.detached_stream import DETACHED, Application
@@ -60,6 +63,25 @@ async def test_rest_is_sent_after_the_middleware_and_keeps_nothing_of_its_scope(
     assert events == ["middleware done", "sent"]
     assert scope == {"type": "http", "method": "GET", "path": "/", "state": {}}
     assert inner == {}
+
+
+async def test_rest_keeps_no_request_even_without_a_garbage_collection() -> None:
+    requests: list[weakref.ref[Request]] = []
+
+    async def innermost(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        request.state.admission = lambda: request
+        requests.append(weakref.ref(request))
+        scope[DETACHED] = Rest([])
+
+    app = Application()
+    app.middleware_stack = innermost
+    gc.disable()
+    try:
+        await app({"type": "http", "method": "GET", "path": "/"}, receive, send)
+        assert requests[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_rest_that_keeps_the_scope_finds_it_unchanged() -> None:

@@ -1,4 +1,4 @@
-"""What is left of an initialization."""
+"""The estimated remaining time of an initialization."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_steps_side_by_side_take_as_long_as_the_longest_way_through() -> None:
     assert (left.p50_ms, left.p95_ms, left.samples) == (510, 920, 5)
 
 
-def test_what_a_step_has_run_already_is_not_left() -> None:
+def test_elapsed_time_of_a_step_is_subtracted() -> None:
     steps = [record("a", "completed"), record("b", "running", 300), record("c", "pending")]
     left = time_left(GRAPH, steps, USUAL, NOW)
     assert (left.p50_ms, left.p95_ms) == (210, 620)

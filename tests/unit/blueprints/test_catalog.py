@@ -1,4 +1,4 @@
-"""The catalog: folders in order, one blueprint a name, clear refusals."""
+"""The catalog: order of folders, unique names, clear errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ steps:
 
 @pytest.fixture(autouse=True)
 def built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A built-in folder of the test's own."""
+    """Replace the built-in folder by a temporary one."""
     folder = tmp_path / "built-in"
     folder.mkdir()
     (folder / "first.yaml").write_text(TEXT.format("first"))

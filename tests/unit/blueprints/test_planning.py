@@ -150,7 +150,7 @@ def nested(depth: int) -> Any:
         ({"a": "\ud800"}, ParameterError("", "", "must be valid Unicode")),
     ],
 )
-def test_what_no_database_takes_is_refused_before_anything_else(
+def test_unstorable_values_are_refused_first(
     blueprint: Blueprint, given: dict[str, Any], expected: ParameterError
 ) -> None:
     (told,) = errors(blueprint, given)

@@ -1,4 +1,4 @@
-"""The client commands as programs see them, against a server that speaks the contract."""
+"""The client commands in scripts, against a fake API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AT = "2025-03-01T12:00:00+00:00"
 
 
 class Server(ThreadingHTTPServer):
-    """Gives the answers it was told, and remembers what it was asked.
+    """Returns prepared responses and records the requests.
 
     An answer is (status, JSON); a stream's is (200, text), which is sent and then cut off.
     A list of answers is given out one by one, its last again and again.
@@ -228,7 +228,7 @@ def test_created_and_watched_leaves_with_the_status_of_the_watch(server: Server)
         ("cancelled", 2, "shop was cancelled"),
     ],
 )
-def test_watch_of_what_has_ended_leaves_with_how_it_ended(
+def test_watch_after_the_end_exits_with_the_status(
     server: Server, status: str, code: int, said: str
 ) -> None:
     ended = initialization(step("push"), status=status, initialization_completed_at=AT)
@@ -403,7 +403,7 @@ def test_cancel_says_what_it_stops_and_whether_it_takes_back(server: Server, und
     assert "Will stop:      three" in result.stdout
 
 
-def test_cancel_of_what_has_ended_is_refused_without_a_question(
+def test_cancel_after_the_end_is_refused_without_a_question(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""The time left in the terminal: when it is asked for, and when nothing is said."""
+"""The remaining time in the terminal: when it is requested, and when it is not shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 class Answers:
-    """An API that answers all calls alike, and counts them."""
+    """An API that gives the same response to all calls and counts them."""
 
     def __init__(self, status: int = 200, **estimate: Any) -> None:
         self.asked = 0

@@ -1,4 +1,4 @@
-"""An interrupt stops the block, also where Python loses the first one."""
+"""An interrupt ends the block, even if Python loses the first one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that are printed to be run work in the shell that they are for."""
+"""Printed commands work when copied into the shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stepway.runtime.settings import Settings
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The program of an environment that the shell's PATH does not name."""
+    """A program in a virtual environment that is not on the PATH."""
     folder = tmp_path / "my project" / ".venv" / "bin"
     folder.mkdir(parents=True)
     for name in ("python", "stepway"):

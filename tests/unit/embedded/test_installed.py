@@ -1,4 +1,4 @@
-"""A machine without the extra `embedded`: what works, and what the error says."""
+"""A machine without the extra `embedded`: working commands and clear errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(arguments, environment):
 
 print(json.dumps([run(*command) for command in json.loads(sys.argv[1])]))
 """
-"""All commands in one process: each of its own would take a second to start."""
+"""Runs all commands in one process: starting one for each would take a second."""
 
 ROLES = ("worker", "api", "migrate")
 HELPS = ("up", "demo", *ROLES)
@@ -47,7 +47,7 @@ INSTALL = "run `pip install 'stepway[embedded]'` or `uv tool install 'stepway[em
 
 @dataclass
 class Ran:
-    """How a command ended, and the lines of its errors."""
+    """A command's exit status and the lines of its errors."""
 
     status: int
     errors: list[str]
@@ -55,7 +55,7 @@ class Ran:
 
 @dataclass
 class Machine:
-    """What the commands did on a machine without the extra, and the folder they ran in."""
+    """The outcomes of the commands on a machine without the extra, and their folder."""
 
     folder: Path
     up: Ran

@@ -1,4 +1,4 @@
-"""Each check finds the very damage that it is for, and nothing in a record that is true."""
+"""Each check finds its kind of violation, and none in a correct record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every bad setting stops the start with one line that names its variable."""
+"""An invalid setting stops the start with one line that names its variable."""
 
 from __future__ import annotations
 

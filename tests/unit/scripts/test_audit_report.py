@@ -1,4 +1,4 @@
-"""What scripts/audit says of the reports of pip-audit and npm."""
+"""The output of scripts/audit for reports of pip-audit and npm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOLED_NODE = {
 
 
 def judged(kind: str, report: Any, folder: Path) -> tuple[int, str]:
-    """The script's status, and all that it says."""
+    """Return the script's exit status and output."""
     file = folder / "report.json"
     if report is not None:
         file.write_text(json.dumps(report))

@@ -1,4 +1,4 @@
-"""Names from outside: none leads out of the folders that they name."""
+"""Names from users: none leads out of its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken out of texts, wherever the secret stands and however it is spelt."""
+"""Secrets are removed from texts in all positions and spellings."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_no_text_takes_long(text: str) -> None:
 
 @dataclass
 class Made:
-    """Something a step returns."""
+    """A result of a step."""
 
     url: str
     more: list[dict[str, str]]

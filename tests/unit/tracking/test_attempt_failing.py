@@ -1,4 +1,4 @@
-"""What an attempt's failure says, and whether the server tries again: retry.go's rules."""
+"""An attempt's error text, and whether the server retries: the rules of Temporal's retry.go."""
 
 from __future__ import annotations
 

@@ -129,14 +129,14 @@ def test_overtaken_end_with_nothing_before_it_asks_for_a_snapshot() -> None:
     assert read_all(log, 2) == [3]
 
 
-def test_what_came_before_is_put_in_front() -> None:
+def test_earlier_events_are_prepended() -> None:
     log = started(5)
     log.append(step(6))
     log.prepend([step(version) for version in range(2, 6)])
     assert read_all(log, 1) == [2, 3, 4, 5, 6]
 
 
-def test_hole_in_what_came_before_is_not_bridged() -> None:
+def test_gap_in_earlier_events_is_not_bridged() -> None:
     log = started(5)
     log.prepend([step(1), step(2), step(4), step(5)])
     assert read_all(log, 3) == [4, 5]
@@ -145,7 +145,7 @@ def test_hole_in_what_came_before_is_not_bridged() -> None:
     assert read_all(log, 3) == [4, 5]
 
 
-def test_end_that_stood_before_the_log_began_still_stands() -> None:
+def test_end_before_the_start_of_the_log_is_kept() -> None:
     log = EventLog(10, 10**6)
     log.start(3, ended=True)
     log.prepend([step(1), step(2), step(3)])

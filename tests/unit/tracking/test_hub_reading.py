@@ -1,4 +1,4 @@
-"""Reading without a gap, on a record in memory and without Redis: nudges are given by hand."""
+"""Reading without gaps, on a record in memory; tests deliver Redis' messages themselves."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Record:
 
 
 class Client:
-    """Reads a place in the stream to its end, and keeps what it got."""
+    """Reads a subscription to its end and collects the chunks."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -479,7 +479,7 @@ async def test_message_that_is_no_event_is_ignored(record: Record, message: byte
 
 
 async def test_every_client_gets_every_version_under_a_storm(record: Record) -> None:
-    """Lost, doubled and late nudges, and clients that come back at random."""
+    """Lost, duplicate and late messages, and clients that reconnect at random."""
     chance = random.Random(7)
 
     async def come_and_go(hub: Hub) -> list[int]:

@@ -1,4 +1,4 @@
-"""JSON for Postgres, from anything that a step may say."""
+"""JSON for Postgres, from arbitrary values of steps."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_no_text_or_number_that_jsonb_refuses_is_left(value: Any) -> None:
     assert "\\u0000" not in told or "\\\\u0000" in told
 
 
-def test_what_jsonb_takes_is_left_as_it_is() -> None:
+def test_values_that_jsonb_accepts_stay_unchanged() -> None:
     value = {"a": [1, 2.5, True, None, "😀 ü \\u0000"]}
     assert json.loads(to_jsonb(value)) == value
 
 
-def test_what_it_refuses_is_replaced_at_any_depth() -> None:
+def test_values_that_jsonb_refuses_are_replaced_at_any_depth() -> None:
     told = json.loads(to_jsonb({"\x00": [("\udcff", float("nan"))]}))
     assert told == {"\N{REPLACEMENT CHARACTER}": [["\N{REPLACEMENT CHARACTER}", None]]}

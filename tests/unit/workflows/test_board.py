@@ -1,4 +1,4 @@
-"""Where each step stands, in the workflow's memory."""
+"""The board: the state of each step in the workflow's memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAN = Plan("test", {"en": "Test"}, STEPS, 60.0)
 
 
 def board(**resumed: Any) -> Board:
-    """A new board, or one of an initialization that is taken up again."""
+    """Return a board of a new or resumed initialization."""
     given = {"states": {}, "results": {}, "errors": {}, **resumed} if resumed else None
     return Board(PLAN, Resumed(**given) if given else None, lambda: NOON)
 
@@ -78,14 +78,14 @@ def test_resumed_board_stands_as_the_rows_do() -> None:
     assert (it.results, it.errors, it.finished) == ({"a": 7}, {"b": "no"}, ["a"])
 
 
-def test_retry_begins_the_rows_of_what_had_an_end_anew_and_of_nothing_else() -> None:
+def test_retry_resets_the_rows_of_ended_steps_only() -> None:
     it = board()
     it.complete("a", 1)
     it.fail("b", "no")
     assert it.runs_again(["b"]) == (["b", "c"], ["b"])
 
 
-def test_retry_after_an_undo_begins_the_rows_of_undone_steps_anew() -> None:
+def test_retry_after_an_undo_resets_the_rows_of_undone_steps() -> None:
     it = board(states={"a": "pending", "b": "failed", "c": "pending"}, reopened=["a", "c"])
     assert it.runs_again(["b"]) == (["a", "b", "c"], ["a", "b", "c"])
     for step in ("a", "b", "c"):

@@ -1,4 +1,4 @@
-"""The graph of a plan: what may start, what is skipped, what waits, what a retry runs."""
+"""The graph of a plan: steps that are ready, skipped or waiting, and steps that a retry runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Node:
     after: list[str] = field(default_factory=list)
 
 
-#      a ── needs ──> b ── needs ──> d        e comes after b, f stands alone
+#      a ── needs ──> b ── needs ──> d        e comes after b, f has no edges
 #      └─── needs ──> c ── needs ──> d
 DIAMOND = Graph(
     [

@@ -1,4 +1,4 @@
-"""References in arguments: replaced once, by type or as text, and never read again."""
+"""References in arguments: replaced once, typed or as text, and not evaluated again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which control makes sense when, and what a refusal says."""
+"""Which controls are possible in which state, and the texts of refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators see in Temporal's own tools."""
+"""Search attributes and details in Temporal's tools."""
 
 from __future__ import annotations
 

@@ -41,5 +41,5 @@ def answer(path: str, query: Query) -> Answer:
     """Return the response to a GET of `path`; 404 for an unknown path."""
     route = ROUTES.get(path)
     if route is None:
-        return HTTPStatus.NOT_FOUND, {"error": f"there is nothing at {path}"}
+        return HTTPStatus.NOT_FOUND, {"error": f"not found: {path}"}
     return route(query)
