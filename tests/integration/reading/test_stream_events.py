@@ -18,6 +18,7 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 from redis.asyncio import Redis
 
+from stepway.api.serving import GRACE
 from stepway.embedded.servers import EmbeddedServers
 from stepway.runtime.settings import Settings
 from stepway_tracking.stream.options import HubOptions
@@ -355,15 +356,18 @@ async def test_stopping_ends_streams_at_once(serve: Serve, writer: Writer) -> No
     project_id = await writer.project()
     loop = asyncio.get_running_loop()
     async with serve() as site:
-        clients = [asyncio.create_task(_drain(site, project_id)) for _ in range(10)]
-        await until(lambda: site.hub.streams == 10)
+        live: list[str] = []
+        clients = [asyncio.create_task(_drain(site, project_id, live)) for _ in range(10)]
+        await until(lambda: live == ["snapshot"] * 10)
         stopping = loop.time()
-    assert loop.time() - stopping < 2
-    assert await asyncio.gather(*clients) == [["snapshot"]] * 10
+    assert loop.time() - stopping < GRACE
+    assert await asyncio.gather(*clients) == [[]] * 10
 
 
-async def _drain(site: Site, project_id: UUID) -> list[str]:
+async def _drain(site: Site, project_id: UUID, live: list[str]) -> list[str]:
+    """Add the first event to `live`; return the events that follow it."""
     async with watch(site, project_id) as watcher:
+        live.append((await watcher.next()).event)
         return [event.event for event in await watcher.rest()]
 
 
