@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -68,13 +71,11 @@ def _look_in(*folders: Path) -> None:
 
 
 def _steps_of(module: str, resources: Resources) -> Iterator[tuple[str, StepActivity]]:
-    try:
-        found = import_module(module)
-    except (Exception, SystemExit) as error:
+    found = _imported(module, resources.settings)
+    if not hasattr(found, "step_activities"):
         raise SettingsError(
-            f"{_SETTING}: {module} cannot be imported: {_reason(error)}; "
-            f"looked in {_searched(resources.settings)}, then among the installed packages"
-        ) from error
+            f"{_SETTING}: {module} ({found.__file__}) must define step_activities(resources)"
+        )
     try:
         offered = found.step_activities(resources)
     except Exception as error:
@@ -86,6 +87,36 @@ def _steps_of(module: str, resources: Resources) -> Iterator[tuple[str, StepActi
         if definition is None or definition.name is None:
             raise SettingsError(f"{_SETTING}: {module} offers {step!r}, which is not an activity")
         yield definition.name, step
+
+
+def _imported(module: str, settings: WorkerSettings) -> ModuleType:
+    try:
+        return import_module(module)
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"{_SETTING}: {_import_problem(module, error, settings)}") from error
+
+
+def _import_problem(module: str, error: BaseException, settings: WorkerSettings) -> str:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and f"{module}.".startswith(f"{missing}."):
+        return (
+            f"{module} cannot be imported: {_reason(error)}; "
+            f"looked in {_searched(settings)}, then among the installed packages"
+        )
+    named = f"{module} ({_file_of(module)})"
+    if missing:
+        return f"{named} imports the module {missing}, which is not installed"
+    return f"{named} cannot be imported: {_reason(error)}"
+
+
+def _file_of(module: str) -> str | None:
+    # The lookup imports the parent packages, which may be what failed.
+    package = module.partition(".")[0]
+    for name in (module, package):
+        with suppress(Exception, SystemExit):
+            if (spec := find_spec(name)) and spec.origin:
+                return spec.origin
+    return None
 
 
 def _reason(error: BaseException) -> str:
