@@ -55,6 +55,7 @@ SERVER = History(
     "stepway_version",
     _adopt,
     _mark_first_history,
+    tables=sorted(FIRST_TABLES | SECOND_TABLES),
 )
 
 HISTORIES = (LIBRARY, SERVER)

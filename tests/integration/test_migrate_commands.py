@@ -76,6 +76,7 @@ async def test_stepway_migrate(empty: str, environment: dict[str, str]) -> None:
     assert status == 1
     assert "stepway-tracking 0001_pre: The tables of the record" in output
     assert "stepway 0002_pre: Tokens, sessions and credentials." in output
+    assert "older versions have stopped" not in output
     assert await schema(empty) == set()
 
     status, output = await run([*STEPWAY, "migrate"], environment)
@@ -87,7 +88,7 @@ async def test_stepway_migrate(empty: str, environment: dict[str, str]) -> None:
 
     await forget_post(empty)
     status, output = await run([*STEPWAY, "migrate"], environment)
-    assert status == 0 and "To do with --post" in output
+    assert status == 0 and "everything that this version needs.\nTo do with --post" in output
     status, output = await run([*STEPWAY, "migrate", "--check"], environment)
     assert status == 1 and "stepway-tracking 0004_post" in output
     status, output = await run([*STEPWAY, "migrate", "--post"], environment)
@@ -108,6 +109,24 @@ async def test_the_librarys_command(empty: str) -> None:
     status, output = await run([*LIBRARY, empty, "--post"], environment)
     assert status == 0 and "0004_post" in output
     assert "stepway_record" not in await functions(empty)
+
+
+@pytest.mark.parametrize(
+    ("drop", "lacks"),
+    [
+        ("DROP FUNCTION stepway_plan_v2", "the function stepway_plan_v2"),
+        ("DROP TABLE sessions", "the table sessions"),
+    ],
+)
+async def test_a_missing_table_or_function_is_named(
+    empty: str, environment: dict[str, str], drop: str, lacks: str
+) -> None:
+    await upgrade_database(empty)
+    async with connected(empty) as connection:
+        await connection.execute(drop)
+    for command in (["migrate", "--check"], ["worker"]):
+        status, output = await run([*STEPWAY, *command], environment)
+        assert status == 1 and lacks in output, output
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from stepway_tracking.migrations.history import LIBRARY
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import SchemaError
 
+DONE = "The database has everything that this version needs."
 POST_TITLE = "To do with --post, after all processes of older versions have stopped:"
 
 
@@ -62,10 +63,11 @@ def report(left: Sequence[Migration]) -> list[str]:
     """The pending migrations as lines of text."""
     if not left:
         return ["The database is up to date."]
-    lines = []
-    for title, kind in (("To do:", "pre"), (POST_TITLE, "post")):
-        found = [f"  {migration}" for migration in left if migration.kind == kind]
-        lines += [title, *found] if found else []
+    now = [f"  {migration}" for migration in left if not migration.waits]
+    later = [f"  {migration}" for migration in left if migration.waits]
+    lines = ["To do:", *now] if now else [DONE]
+    if later:
+        lines += [POST_TITLE, *later]
     return lines
 
 

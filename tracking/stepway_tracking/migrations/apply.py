@@ -15,7 +15,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from stepway_tracking.migrations.history import KINDS, History, Kind, tables_of
+from stepway_tracking.migrations.history import (
+    KINDS,
+    History,
+    Kind,
+    damage,
+    missing_query,
+    tables_of,
+)
 from stepway_tracking.record.errors import SchemaError
 
 T = TypeVar("T")
@@ -26,12 +33,16 @@ LOCK = 0x5745_5057
 
 @dataclass(frozen=True)
 class Migration:
-    """One migration; `title` is the first line of its docstring."""
+    """One migration; `title` is the first line of its docstring.
+
+    `waits` says that it must wait until all processes of older versions have stopped.
+    """
 
     distribution: str
     revision: str
     kind: Kind
     title: str
+    waits: bool = False
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.revision}: {self.title}"
@@ -52,7 +63,8 @@ async def migrate(
 async def pending(database_url: str, histories: Sequence[History]) -> list[Migration]:
     """The pending migrations, `pre` before `post`; changes nothing.
 
-    Raises SchemaError as `migrate` does.
+    Raises SchemaError as `migrate` does, and if a table or function is missing that the version
+    table says was created.
     """
     return await _locked(database_url, partial(_pending, histories=histories))
 
@@ -101,7 +113,12 @@ def _migrate(connection: Connection, histories: Sequence[History], post: bool) -
 def _pending(connection: Connection, histories: Sequence[History]) -> list[Migration]:
     states = [_state(connection, history) for history in histories]
     _require_known(states, post=False)
-    return [step for _, step in _steps(states)]
+    steps = [step for _, step in _steps(states)]
+    if not any(step.kind == "pre" for step in steps):
+        missing = connection.exec_driver_sql(missing_query(histories)).scalars().all()
+        if problem := damage(missing):
+            raise SchemaError(problem)
+    return steps
 
 
 @dataclass(frozen=True)
@@ -130,7 +147,7 @@ def _state(connection: Connection, history: History) -> _State:
 
 def _steps(states: Sequence[_State]) -> list[tuple[_State, Migration]]:
     return [
-        (state, _migration(state.history, revision, kind))
+        (state, _migration(state, revision, kind))
         for kind in KINDS
         for state in states
         if not state.history.unknown(state.applied)
@@ -138,9 +155,11 @@ def _steps(states: Sequence[_State]) -> list[tuple[_State, Migration]]:
     ]
 
 
-def _migration(history: History, revision: str, kind: Kind) -> Migration:
+def _migration(state: _State, revision: str, kind: Kind) -> Migration:
+    history = state.history
     script = ScriptDirectory.from_config(alembic_config(history)).get_revision(revision)
-    return Migration(history.distribution, revision, kind, script.doc)
+    waits = kind == "post" and not state.empty
+    return Migration(history.distribution, revision, kind, script.doc, waits)
 
 
 def _require_known(states: Sequence[_State], post: bool) -> None:

@@ -7,7 +7,13 @@ from typing import Protocol
 
 import asyncpg
 
-from stepway_tracking.migrations.history import LIBRARY, History, mismatch
+from stepway_tracking.migrations.history import (
+    LIBRARY,
+    History,
+    damage,
+    mismatch,
+    missing_query,
+)
 
 COMMAND = "python -m stepway_tracking.migrate DATABASE_URL"
 
@@ -30,7 +36,9 @@ async def schema_problem(
     applied.
     """
     states = [(history, await _applied(database, history)) for history in histories]
-    return mismatch(states, command)
+    if problem := mismatch(states, command):
+        return problem
+    return damage([row["missing"] for row in await database.fetch(missing_query(histories))])
 
 
 async def _applied(database: Connection, history: History) -> list[str]:

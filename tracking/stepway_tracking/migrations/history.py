@@ -30,7 +30,8 @@ class History:
     """Migrations in the folder `versions`; `version_table` has the state of a database.
 
     `adopt` returns the revision of tables that are older than the version table, None if there are
-    none. `on_adopt` runs once, after that revision was inserted into the version table.
+    none. `on_adopt` runs once, after that revision was inserted into the version table. `tables`
+    and `functions` are those that the code of this version uses.
     """
 
     distribution: str
@@ -38,6 +39,8 @@ class History:
     version_table: str
     adopt: Callable[[Connection], str | None]
     on_adopt: Callable[[Connection], None] = lambda connection: None
+    tables: Sequence[str] = ()
+    functions: Sequence[str] = ()
 
     def revisions(self, kind: Kind) -> list[str]:
         """All revisions of a kind, in order."""
@@ -91,6 +94,30 @@ def mismatch(states: Sequence[tuple[History, Collection[str]]], command: str) ->
     return None
 
 
+def missing_query(histories: Sequence[History]) -> str:
+    """The SQL that returns the missing tables and functions of histories, as `missing`."""
+    used = [
+        f"('{kind} {name}', to_reg{catalog}('{name}') IS NULL)"
+        for history in histories
+        for kind, catalog, names in (
+            ("table", "class", history.tables),
+            ("function", "proc", history.functions),
+        )
+        for name in names
+    ]
+    return f"SELECT missing FROM (VALUES {', '.join(used)}) AS used (missing, gone) WHERE gone"
+
+
+def damage(missing: Sequence[str]) -> str | None:
+    """Why a database cannot be used that lacks these tables and functions, in one line."""
+    if not missing:
+        return None
+    return (
+        f"the database is damaged: its version table says that it is up to date, but it lacks the "
+        f"{', the '.join(missing)}: restore the database from a backup"
+    )
+
+
 TABLES = (
     "projects",
     "project_initialization_steps",
@@ -126,6 +153,19 @@ def _adopt(connection: Connection) -> str | None:
     return "0001_pre" if index is None else "0002_pre"
 
 
+FUNCTIONS = (
+    "stepway_plan_v2",
+    "stepway_record_v2",
+    "stepway_initialization_json_v2",
+    "stepway_project_json_v2",
+    "stepway_steps_json_v2",
+)
+
 LIBRARY = History(
-    "stepway-tracking", Path(__file__).parent / "versions", "stepway_tracking_version", _adopt
+    "stepway-tracking",
+    Path(__file__).parent / "versions",
+    "stepway_tracking_version",
+    _adopt,
+    tables=TABLES,
+    functions=FUNCTIONS,
 )
