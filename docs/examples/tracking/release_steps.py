@@ -41,9 +41,11 @@ async def run_tests(release: Release) -> None:
 @activity.defn
 async def build_image(release: Release) -> Image:
     """Report parts of a step."""
-    for part in ("fetch", "compile", "pack"):
+    parts = ("fetch", "compile", "pack")
+    for done, part in enumerate(parts):
         for percent in (0, 50, 100):
-            activity.heartbeat(Progress(percent, part, SubStep(part, part.title(), percent)))
+            whole = (100 * done + percent) // len(parts)
+            activity.heartbeat(Progress(whole, part, SubStep(part, part.title(), percent)))
             await asyncio.sleep(0.1)
     return Image(f"{release.service}:{release.version}", layers=3)
 
