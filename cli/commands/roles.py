@@ -14,6 +14,7 @@ import typer
 from stepway.blueprints.errors import BlueprintError
 from stepway.cli.client.errors import ClientError
 from stepway.cli.run.gc import tune_garbage_collector
+from stepway.cli.run.logs import LogFormatter
 from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import (
     migrate_all,
@@ -26,12 +27,9 @@ from stepway.cli.run.roles import (
 )
 from stepway.embedded.servers import ServerError, check_reachable
 from stepway.runtime.settings import Settings, load_settings
-from stepway.vault.redaction import RedactingFormatter
 from stepway.worker import running_worker
 from stepway_tracking.migrate import report
 from stepway_tracking.record.errors import SchemaError
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 picks a free one.")]
@@ -105,7 +103,7 @@ def run(role: Coroutine[Any, Any, None]) -> None:
 
 def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
     """Write warnings and errors to this handler; `alone` removes the other handlers."""
-    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
+    handler.setFormatter(LogFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 

@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from temporalio.exceptions import ApplicationError
 
+STEP_FAILED = "StepFailed"
+"""Type of the error that `step_error` makes."""
+
 
 class StepwayError(Exception):
     """Base class of Stepway's own errors."""
@@ -70,4 +73,4 @@ def step_error(message: str, *, remedy: str = "", retry: bool = True) -> Applica
     With `retry=False` the step fails without further attempts.
     """
     details = [{"remedy": remedy}] if remedy else []
-    return ApplicationError(message, *details, type="StepFailed", non_retryable=not retry)
+    return ApplicationError(message, *details, type=STEP_FAILED, non_retryable=not retry)
