@@ -64,6 +64,17 @@ describe('What is wrong with the configuration', () => {
     expect(said[0]).toContain(ELSEWHERE)
   })
 
+  test('an API that does not answer to a page opened as a file: says to serve the page', async () => {
+    vi.stubGlobal('location', { ...location, origin: 'null', protocol: 'file:' })
+    const view = await show({ projectId: PROJECT, apiUrl: ELSEWHERE }, ({ url }) =>
+      url === `${ELSEWHERE}/stepway-progress.js` ? new Response() : blocked(),
+    )
+    const advice = 'Serve this page over HTTP'
+    expect(view.get('[data-failure=origin_refused]').text()).toContain(advice)
+    expect(said[0]).toContain(advice)
+    expect(said[0]).not.toContain('STEPWAY_CORS_ORIGINS')
+  })
+
   test.each([ELSEWHERE, ''])('an API that does not answer at all (%s) is out of reach', async (apiUrl) => {
     const view = await show({ projectId: PROJECT, apiUrl })
     expect(view.find('[data-failure=unreachable]').exists()).toBe(true)

@@ -166,6 +166,8 @@ export const en = {
       title: 'This page is not allowed to read from Stepway',
       text: 'Stepway responds, but does not allow pages of {origin} to read its responses. Add {origin} to STEPWAY_CORS_ORIGINS and restart the API.',
     },
+    fileOrigin:
+      'The page was opened as a file, and browsers do not let files read from Stepway. Serve this page over HTTP, for example with `python3 -m http.server`.',
     cookieElsewhere:
       'Browsers do not send the sign-in cookie of {api} from pages of {origin}. Serve the API under {origin}, for example with a reverse proxy for /api.',
     not_found: {

@@ -167,6 +167,8 @@ export const zh: Messages = {
       title: '此页面无权读取 Stepway',
       text: 'Stepway 有响应，但不允许 {origin} 的页面读取。请将 {origin} 加入 STEPWAY_CORS_ORIGINS，然后重启 API。',
     },
+    fileOrigin:
+      '此页面是以文件方式打开的，浏览器不允许文件读取 Stepway。请通过 HTTP 提供此页面，例如运行 `python3 -m http.server`。',
     cookieElsewhere:
       '浏览器不会从 {origin} 的页面发送 {api} 的登录 cookie。请在 {origin} 下提供 API，例如为 /api 设置反向代理。',
     not_found: { title: '项目不存在', text: '地址可能有误，或项目已被删除。' },
