@@ -10,13 +10,11 @@ from stepway.cli.client.errors import AnswerLost, ClientError
 from stepway.cli.client.http import Api, Json, connect, step_path
 from stepway.cli.client.parameters import Parameters, parse_parameters
 from stepway.cli.view.invocation import command
-from stepway.cli.view.output import can_ask, confirmed, say
+from stepway.cli.view.output import confirmed, say
 
 Project: TypeAlias = Annotated[str, typer.Argument(help="Project ID or name.")]
 Step: TypeAlias = Annotated[str, typer.Argument(help="Step name, as in `stepway steps --json`.")]
-Yes: TypeAlias = Annotated[
-    bool, typer.Option("--yes", "-y", help="Skip the confirmation; required without a terminal.")
-]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
 def retry(
@@ -31,7 +29,6 @@ def retry(
     changed = parse_parameters(param)
     if changed and step is None:
         raise typer.BadParameter("requires a STEP", param_hint="--param")
-    _require_answer(yes)
     api = connect()
     project_id = api.find(project)
     if step is None:
@@ -53,7 +50,6 @@ def skip(
     yes: Yes = False,
 ) -> None:
     """Skip a failed step that the blueprint marks as optional."""
-    _require_answer(yes)
     api = connect()
     path = step_path(api.find(project), step, "skip")
     _ask(f"Skip {step} of {project}?", yes)
@@ -67,7 +63,6 @@ def cancel(
     yes: Yes = False,
 ) -> None:
     """Cancel an initialization."""
-    _require_answer(yes)
     api = connect()
     project_id = api.find(project)
     found = api.initialization(project_id)
@@ -89,11 +84,6 @@ def _control(api: Api, project: str, path: str, body: Json) -> None:
 
 def _watch(project: str) -> str:
     return f"Follow progress: {command('watch', project)}"
-
-
-def _require_answer(yes: bool) -> None:
-    if not yes and not can_ask():
-        raise ClientError("there is no terminal to ask for confirmation: add --yes")
 
 
 def _ask(question: str, yes: bool) -> None:

@@ -63,14 +63,11 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     console().print(table)
 
 
-def can_ask() -> bool:
-    """Whether there is a terminal to answer a question; it is asked on standard error."""
-    return sys.stdin.isatty()
-
-
 def confirmed(question: str, yes: bool) -> bool:
-    """Ask for confirmation on standard error, unless `yes` is set."""
-    return yes or typer.confirm(question, err=True)
+    """Ask for confirmation; return True without asking if `yes` is set or there is no terminal."""
+    if yes or not (sys.stdin.isatty() and is_terminal()):
+        return True
+    return typer.confirm(question)
 
 
 def _cell(value: object) -> Text:

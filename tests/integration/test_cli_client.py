@@ -186,14 +186,14 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     assert "mended failed" in failed.stdout
     assert "stepway retry mended passage" in failed.stdout
     flag.touch()
-    retried = stepway(environment, "retry", "mended", "passage", "--yes")
+    retried = stepway(environment, "retry", "mended", "passage")
     assert retried.returncode == 0, retried.stderr
     assert "Will run: passage, rest" in retried.stdout
     assert stepway(environment, "watch", "mended", "--follow").returncode == 0
     attempts = listed(environment, "attempts", "mended", "passage")
     assert [attempt["outcome"] for attempt in attempts] == ["failed", "completed"]
     assert [attempt["round"] for attempt in attempts] == [1, 2]
-    again = stepway(environment, "retry", "mended", "passage", "--yes")
+    again = stepway(environment, "retry", "mended", "passage")
     assert again.returncode == 1
     assert "the project is active" in again.stderr
 

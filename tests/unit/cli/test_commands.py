@@ -371,7 +371,7 @@ def test_retry_of_a_step_shows_what_would_run_and_sends_changed_parameters(serve
     path = f"{INITIALIZATION}/steps/push/retry"
     server.answers[f"GET {path}"] = (200, {"runs": ["push", "finalize"], "keeps": ["create"]})
     server.answers[f"POST {path}"] = (202, {})
-    result = run("retry", ID, "push", "--param", "port=80", "--yes")
+    result = run("retry", ID, "push", "--param", "port=80")
     assert result.exit_code == 0, result.output
     assert "push, finalize" in result.stdout
     assert server.bodies(f"POST {path}") == [{"parameters": {"port": 80}}]
@@ -379,7 +379,7 @@ def test_retry_of_a_step_shows_what_would_run_and_sends_changed_parameters(serve
 
 def test_retry_without_a_step_is_of_all_that_failed(server: Server) -> None:
     server.answers[f"POST {INITIALIZATION}/retry"] = (202, {})
-    assert run("retry", ID, "--yes").exit_code == 0
+    assert run("retry", ID).exit_code == 0
     assert run("retry", ID, "--param", "port=80").exit_code == 2
 
 
@@ -387,7 +387,7 @@ def test_skip_needs_a_reason_and_sends_it(server: Server) -> None:
     path = f"{INITIALIZATION}/steps/push/skip"
     server.answers[f"POST {path}"] = (202, {})
     assert run("skip", ID, "push").exit_code == 2
-    assert run("skip", ID, "push", "--reason", "not needed", "--yes").exit_code == 0
+    assert run("skip", ID, "push", "--reason", "not needed").exit_code == 0
     assert server.bodies(f"POST {path}") == [{"reason": "not needed"}]
 
 
@@ -396,7 +396,7 @@ def test_cancel_says_what_it_stops_and_whether_it_takes_back(server: Server, und
     rows = [step("one", "completed"), step("two", "completed"), step("three", "running")]
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(*rows, step("four")))
     server.answers[f"POST {INITIALIZATION}/cancel"] = (202, {})
-    result = run("cancel", ID, "--yes", *(["--undo"] if undo else []))
+    result = run("cancel", ID, *(["--undo"] if undo else []))
     assert result.exit_code == 0, result.output
     assert server.bodies(f"POST {INITIALIZATION}/cancel") == [{"undo": undo}]
     assert ("Will roll back: two, one" in result.stdout) == undo
@@ -412,38 +412,27 @@ def test_cancel_after_the_end_is_refused_without_a_question(
     ended = initialization(step("one", "completed"), initialization_completed_at=AT)
     server.answers[f"GET {INITIALIZATION}"] = (200, ended)
     server.answers[f"POST {INITIALIZATION}/cancel"] = (409, {"detail": "it has ended"})
-    assert str(run("cancel", ID, "--yes").exception) == "it has ended"
+    assert str(run("cancel", ID).exception) == "it has ended"
 
 
 def test_refused_control_says_why(server: Server) -> None:
     path = f"{INITIALIZATION}/steps/push/skip"
     server.answers[f"POST {path}"] = (409, {"detail": "push is running"})
-    result = run("skip", ID, "push", "--reason", "x", "--yes")
+    result = run("skip", ID, "push", "--reason", "x")
     assert str(result.exception) == "push is running"
 
 
-@pytest.mark.parametrize(
-    "control",
-    [("retry", ID), ("retry", ID, "push"), ("skip", ID, "push", "--reason", "x"), ("cancel", ID)],
-)
-def test_control_without_a_terminal_requires_yes(server: Server, control: tuple[str, ...]) -> None:
-    error = run(*control).exception
-    assert isinstance(error, ClientError)
-    assert str(error) == "there is no terminal to ask for confirmation: add --yes"
-    assert server.asked == []
-
-
-@pytest.mark.parametrize(("answer", "calls"), [("n", 0), ("y", 1)])
-def test_person_at_a_terminal_is_asked_first_on_stderr(
-    server: Server, monkeypatch: pytest.MonkeyPatch, answer: str, calls: int
+@pytest.mark.parametrize(("answer", "calls"), [(False, 0), (True, 1)])
+def test_person_at_a_terminal_is_asked_first(
+    server: Server, monkeypatch: pytest.MonkeyPatch, answer: bool, calls: int
 ) -> None:
-    monkeypatch.setattr("stepway.cli.commands.controls.can_ask", lambda: True)
+    monkeypatch.setattr(
+        "stepway.cli.commands.controls.confirmed", lambda question, yes: yes or answer
+    )
     server.answers[f"POST {INITIALIZATION}/retry"] = (202, {})
-    asked = CliRunner().invoke(app, ["retry", ID], input=f"{answer}\n")
-    assert asked.exit_code == 1 - calls
-    assert "Retry all failed steps" in asked.stderr
-    assert "Retry all failed steps" not in asked.stdout
+    assert run("retry", ID).exit_code == (0 if answer else 1)
     assert len(server.bodies(f"POST {INITIALIZATION}/retry")) == calls
+    assert run("retry", ID, "--yes").exit_code == 0
 
 
 # the program as a whole
