@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.project import ProjectRef, working_tree_path
 
 PATIENCE = 20.0
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -208,3 +210,44 @@ async def test_variables_that_a_process_cannot_have_are_refused(run, refusal, en
     with pytest.raises(ApplicationError) as caught:
         await run("env", environment=environment)
     assert "`environment`" in refusal(caught.value)
+
+
+INHERITING = '''
+import os, sys
+from pathlib import Path
+import uvloop
+from stepway.activities.command.process import OutputTail, run_in_group
+
+read, write = os.pipe()
+os.set_inheritable(read, True)  # as one is that a shell has left open
+output = OutputTail()
+
+async def main():
+    code = """
+import os
+from contextlib import suppress
+own = {os.readlink(f'/dev/fd/{n}') for n in range(3)}
+for fd in os.listdir('/dev/fd'):
+    with suppress(OSError):  # the listing's own is closed by now
+        if os.readlink(f'/dev/fd/{fd}') not in own:
+            print('inherited', fd)
+"""
+    await run_in_group(
+        [sys.executable, "-c", code], directory=Path("/"), environment={}, output=output
+    )
+
+uvloop.run(main())
+print(output.text)
+'''
+
+
+def test_a_command_inherits_no_descriptor_but_the_standard_ones() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", INHERITING],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout.strip() == ""

@@ -10,6 +10,8 @@ StepwayError
 ├── SchemaError         the database schema does not match this version
 ├── Refused             the request is not possible in the present state
 ├── WorkflowClosed      the project has no running workflow
+├── TooLarge            Temporal does not accept a request of this size
+├── TemporalRefuses     Temporal does not permit or understand the request
 └── NotConfirmed        no answer in time
 
 Steps raise plain Temporal errors; `step_error` makes one with a remedy that people see.
@@ -50,6 +52,14 @@ class Refused(StepwayError):
 
 class NotConfirmed(StepwayError):
     """Temporal, Postgres or the workers did not answer in time."""
+
+
+class TooLarge(StepwayError):
+    """Temporal does not accept a request of this size."""
+
+
+class TemporalRefuses(StepwayError):
+    """Temporal does not permit or understand the request; the text has its reason."""
 
 
 class StartExpired(StepwayError):

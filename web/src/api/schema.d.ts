@@ -341,9 +341,11 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Check that Postgres and Temporal respond and that the schema fits this version.
+         * @description Check that an initialization could be started and recorded.
          *
-         *     Without Redis, events arrive later, but none is lost.
+         *     Postgres must respond, have a schema that fits this version, and accept writes. Temporal must
+         *     respond, and the workers must be able to continue its workflows. Without Redis, events arrive
+         *     later, but none is lost.
          */
         get: operations["ready_readyz_get"];
         put?: never;
