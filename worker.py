@@ -14,8 +14,12 @@ from stepway.activities.registry import Resources, load_steps
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.runtime.worker_settings import WorkerSettings
+from stepway.vault.keyring import open_keyring
 from stepway.vault.redacting_interceptor import RedactingInterceptor
 from stepway.vault.redaction import redact_value
+from stepway.vault.references import References
+from stepway.vault.sealing import SealedParameters
+from stepway.vault.vault import Vault
 from stepway.workflows.engine.sandbox import ContextFreeSandbox
 from stepway.workflows.initialize_project import InitializeProject
 from stepway.workflows.reconcile import ReconcileInitializations
@@ -51,7 +55,11 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         threads = stack.enter_context(ThreadPoolExecutor(STEPS_AT_ONCE, "step"))
-        store = Store(pool, Publisher(redis), redact_value)
+        publisher = Publisher(redis)
+        stack.push_async_callback(publisher.close)
+        keyring = open_keyring(settings.keys)
+        store = Store(pool, publisher, redact_value, SealedParameters(keyring).conceal)
+        references = References(keyring, Vault(engine, keyring).find)
         steps = load_steps(Resources(settings, engine))
         worker = Worker(
             client,
@@ -66,7 +74,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
             plugins=[TrackingPlugin(store)],
-            interceptors=[RedactingInterceptor()],
+            interceptors=[RedactingInterceptor(references)],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )

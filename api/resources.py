@@ -21,6 +21,7 @@ from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.vault.keyring import open_keyring
+from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
 from stepway_tracking.postgres import open_pool
 from stepway_tracking.queries.projects import Listing
@@ -72,6 +73,7 @@ async def open_resources(
         temporal = await connect_temporal(settings, lazy=True)
         reader = Reader(pool)
         records = Records(pool, temporal.data_converter)
+        keyring = open_keyring(settings.keys)
         durations = Durations(pool)
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
@@ -93,11 +95,12 @@ async def open_resources(
                 records,
                 durations,
                 catalog,
+                SealedParameters(keyring),
                 settings.temporal_task_queue,
                 settings.public_url,
             ),
             sign_in=SignIn(settings, pool),
             rules=Rules.of(settings),
             limits=Limits(settings, pool),
-            vault=Vault(engine, open_keyring(settings.keys)),
+            vault=Vault(engine, keyring),
         )
