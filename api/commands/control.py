@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.api.commands.previews import preview
 from stepway.api.commands.records import ProjectRecord, Records, resumed_state
-from stepway.api.commands.updates import Updates, deadline, raise_typed
+from stepway.api.commands.updates import ParametersChanged, Updates, deadline, raise_typed
 from stepway.api.schemas import RetryPreview
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.models import Blueprint
@@ -46,6 +46,9 @@ KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
 
 SLOW_AT_LEAST = 500
 """Minimum milliseconds before a step counts as slow, whatever its p95 is."""
+
+MOST_MERGES = 10
+"""Times that changed parameters are merged into what others have just changed."""
 
 CLOSED = (
     "The workflow of this initialization was closed outside Stepway. The record is updated within "
@@ -130,8 +133,16 @@ class Commands:
         """
         project = await self._records.project(project_id)
         await self._require_step(project_id, step)
-        retry = _with_changes(Retry(actor, deadline(), step), project, parameters or {})
-        await self._retry(project, messages.RETRY_STEP, retry)
+        request = Retry(actor, deadline(), step)
+        base = project.parameters
+        for _ in range(MOST_MERGES):
+            retry = _with_changes(request, project, base, parameters or {})
+            try:
+                return await self._retry(project, messages.RETRY_STEP, retry)
+            except ParametersChanged as changed:
+                base = changed.parameters
+                project = await self._records.project(project_id)
+        raise Refused("Other requests keep changing the parameters. Check them and try again.")
 
     async def retry_initialization(self, project_id: UUID, actor: str) -> None:
         """Retry all failed steps; after the initialization has ended, all uncompleted steps.
@@ -256,20 +267,28 @@ def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any] | None = None
     return make_plan(Blueprint.model_validate(project.definition), reference, given)
 
 
-def _with_changes(retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]) -> Retry:
-    """Return the retry with the changed parameters and plan. Raises ParametersInvalid."""
+def _with_changes(
+    retry: Retry,
+    project: ProjectRecord,
+    before: dict[str, Any],
+    parameters: Mapping[str, Any],
+) -> Retry:
+    """Return the retry with the changed parameters and plan. Raises ParametersInvalid.
+
+    `before` are the parameters to change: the project's, or newer ones of its workflow.
+    """
     if not parameters:
         return retry
     blueprint = Blueprint.model_validate(project.definition)
-    changed = changed_parameters(blueprint, project.parameters, parameters)
-    before = project.parameters
+    changed = changed_parameters(blueprint, before, parameters)
     changes = {
         name: {"from": before.get(name), "to": value}
         for name, value in changed.items()
         if value != before.get(name)
     }
     plan = _plan_of(project, changed)
-    return replace(retry, parameters=changed, plan=plan, changes=changes)
+    based_on = messages.digest(before)
+    return replace(retry, parameters=changed, plan=plan, changes=changes, based_on=based_on)
 
 
 def _require_failed(board: Board, step: str, *, ended: bool) -> None:

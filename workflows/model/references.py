@@ -89,6 +89,16 @@ def resolve(arguments: Any, results: Mapping[str, Any]) -> Any:
     return _map_texts(arguments, lambda text: _resolve_text(text, values))
 
 
+def steps_named(arguments: Any) -> set[str]:
+    """The steps whose results `resolve` would look for. Raises ReferenceInvalid."""
+    return {
+        part.path[1]
+        for _, text in texts(arguments)
+        for part in parse(text)
+        if isinstance(part, Reference) and part.path[0] == "steps" and len(part.path) > 1
+    }
+
+
 def quote(tree: Any) -> Any:
     """The tree spelled so that `resolve` gives back just this tree."""
     return _map_texts(tree, _quote_text)

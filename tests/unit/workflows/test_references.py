@@ -15,6 +15,7 @@ from stepway.workflows.model.references import (
     parse,
     quote,
     resolve,
+    steps_named,
     texts,
 )
 
@@ -138,3 +139,14 @@ def test_binding_first_and_resolving_later_is_the_same_as_one_pass(
     parts = parse(template)
     if parts == [Reference(("parameters", "x"))]:
         assert resolve(once, {}) == parameter
+
+
+def test_steps_that_arguments_refer_to() -> None:
+    given = {
+        "x": "${{ steps.a.result.y }}",
+        "list": ["in ${{steps.b.result}} and ${{ steps.c.result.y }}", 7],
+        "text": '${{ "${{ steps.d.result }}" }}',
+        "other": "${{ parameters.steps }}",
+    }
+    assert steps_named(given) == {"a", "b", "c"}
+    assert steps_named({}) == set()

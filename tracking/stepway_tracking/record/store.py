@@ -35,8 +35,8 @@ class Outcome:
     """The outcome of a change.
 
     `said` is `applied`, `repeat` (applied before), `unchanged` (nothing to change), `superseded`
-    (a newer attempt owns the step), `kept` (this activity has completed before; `result` is its
-    result in base64) or `unknown` (no such project or step).
+    (a newer attempt owns the step), `kept` (this activity, or the step reported as failed, has
+    completed before; `result` is its result in base64) or `unknown` (no such project or step).
     """
 
     said: str
@@ -88,6 +88,25 @@ class Store:
         )
         await self._publisher.publish(changes.project_id, row["messages"])
         return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
+
+    async def kept(self, project_id: str, step: str) -> tuple[str, bytes | None]:
+        """Return a step's status and its result in the current round, as a serialized payload.
+
+        The status of an unknown step is empty.
+        """
+        row = await self._pool.fetchrow(
+            """
+            SELECT s.status, (
+              SELECT a.result FROM project_initialization_attempts a
+              WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round
+                AND a.result IS NOT NULL
+              ORDER BY a.attempt DESC LIMIT 1)
+            FROM project_initialization_steps s WHERE s.project_id = $1 AND s.step = $2
+            """,
+            UUID(project_id),
+            step,
+        )
+        return (row[0], row[1]) if row else ("", None)
 
     async def update_step_status(self, project_id: str, change: StepChange) -> Outcome:
         """Make one change of a step: `started`, `completed`, `skipped`, `retried`, ..."""

@@ -364,6 +364,7 @@ DECLARE
   s project_initialization_steps;
   v_action text := c->>'action';
   v_fence timestamptz := (c->>'fence')::timestamptz;
+  kept bytea;
 BEGIN
   IF v_action <> ALL (stepway_step_actions_v2()) THEN
     RAISE invalid_parameter_value USING MESSAGE = format('unknown action of a step: %L', v_action);
@@ -390,6 +391,18 @@ BEGIN
   IF v_action = 'progressed' THEN
     RETURN jsonb_build_object(
       'said', CASE WHEN stepway_progress_v2(s, c, p_now) THEN 'applied' ELSE 'unchanged' END);
+  END IF;
+  -- A completed step stays completed: a workflow that takes it for failed missed only the answer.
+  -- It is told so, with what the step returned in this round. The same holds for a step that found
+  -- nothing to do; one that a person or the workflow skipped has returned nothing.
+  IF v_action = 'failed' AND s.status IN ('completed', 'skipped') THEN
+    SELECT a.result INTO kept FROM project_initialization_attempts a
+    WHERE a.project_id = p_project AND a.step = s.step AND a.round = s.round
+      AND a.result IS NOT NULL
+    ORDER BY a.attempt DESC LIMIT 1;
+    IF s.status = 'completed' OR kept IS NOT NULL THEN
+      RETURN jsonb_build_object('said', 'kept', 'result', encode(kept, 'base64'));
+    END IF;
   END IF;
   IF v_action = s.status
      OR v_action = 'undo_failed' AND s.metadata->'undo'->>'status' = 'failed' THEN
