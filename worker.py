@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from stepway.activities.registry import Resources, load_steps
 from stepway.runtime.postgres import open_engine
+from stepway.runtime.supervision import depending_on
 from stepway.runtime.temporal import connect_temporal
 from stepway.runtime.worker_settings import WorkerSettings
 from stepway.vault.redacting_interceptor import RedactingInterceptor
@@ -19,17 +22,22 @@ from stepway.vault.redaction import redact_value
 from stepway.workflows.engine.sandbox import ContextFreeSandbox
 from stepway.workflows.initialize_project import InitializeProject
 from stepway.workflows.reconcile import ReconcileInitializations
-from stepway_tracking.postgres import open_pool
+from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.reconcile.reconciler import Reconciler
 from stepway_tracking.record.store import Store
 from stepway_tracking.stream.publisher import Publisher, open_redis
 from stepway_tracking.worker.plugin import TrackingPlugin
+
+logger = logging.getLogger(__name__)
 
 STEPS_AT_ONCE = 50
 """Maximum number of steps that a worker runs in parallel."""
 
 GRACE = timedelta(seconds=10)
 """Time that running steps have to finish at shutdown."""
+
+CANCELLING = timedelta(seconds=3)
+"""How long cancelled steps, and writes that wait for Postgres, may take after that."""
 
 HEARTBEATS = timedelta(seconds=1)
 """Minimum time between two heartbeats of a step to Temporal; each also delivers a cancellation."""
@@ -45,12 +53,14 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     async with AsyncExitStack() as stack:
         client = await connect_temporal(settings)
         pool = await open_pool(settings.database_url, max_size=20)
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool)
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        threads = stack.enter_context(ThreadPoolExecutor(STEPS_AT_ONCE, "step"))
+        threads = ThreadPoolExecutor(STEPS_AT_ONCE, "step")
+        # Not waited for: a step may ignore that it was cancelled.
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         store = Store(pool, Publisher(redis), redact_value)
         steps = load_steps(Resources(settings, engine))
         worker = Worker(
@@ -70,8 +80,21 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )
-        await stack.enter_async_context(worker)
-        yield worker
+        running = asyncio.create_task(worker.run())
+        stack.push_async_callback(_shut_down, worker, running)
+        async with depending_on(running, "The worker"):
+            yield worker
+
+
+async def _shut_down(worker: Worker, running: asyncio.Task[None]) -> None:
+    """Stop the worker; abandon steps and writes that take too long. Temporal repeats them."""
+    asking = asyncio.create_task(worker.shutdown())
+    await asyncio.wait([running], timeout=(GRACE + CANCELLING).total_seconds())
+    asking.cancel()
+    if not running.done():
+        logger.warning("The worker's steps and writes did not stop in time; they are left behind")
+    elif not running.cancelled() and (error := running.exception()):
+        logger.warning("The worker ended with an error: %r", error)
 
 
 if __name__ == "__main__":

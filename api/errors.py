@@ -18,7 +18,7 @@ from temporalio.service import RPCStatusCode
 from stepway.api.auth.refusals import Refusal
 from stepway.api.middleware.requests import correlation_id
 from stepway.blueprints.errors import BlueprintUnknown, ParameterError, ParametersInvalid
-from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import (
     KeyReused,
@@ -28,6 +28,8 @@ from stepway_tracking.record.errors import (
     Refused,
     StartExpired,
     StepUnknown,
+    TemporalRefuses,
+    TooLarge,
 )
 from stepway_tracking.stream.hub import TooManyStreams
 
@@ -46,6 +48,9 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     KeyMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     Undecipherable: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    TemporalRefuses: HTTPStatus.BAD_GATEWAY,
+    Unsigned: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Statuses of the errors whose message becomes the `detail` of the response."""
 

@@ -21,8 +21,9 @@ from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.vault.keyring import open_keyring
+from stepway.vault.payload_codec import data_converter
 from stepway.vault.vault import Vault
-from stepway_tracking.postgres import open_pool
+from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.queries.projects import Listing
 from stepway_tracking.queries.reader import Reader
 from stepway_tracking.queries.statistics import Analytics, Durations
@@ -66,12 +67,13 @@ async def open_resources(
     catalog = Catalog.load(settings.blueprints, known_steps)
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url)
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool)
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
         temporal = await connect_temporal(settings, lazy=True)
         reader = Reader(pool)
-        records = Records(pool, temporal.data_converter)
+        # Postgres asks for a password: results need no signature there.
+        records = Records(pool, data_converter(open_keyring(settings.keys)))
         durations = Durations(pool)
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()

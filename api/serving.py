@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from stepway.runtime.supervision import depending_on
+
 # Seconds that open requests get to finish at shutdown; streams are closed first.
 GRACE = 5
 # Seconds that an idle connection is kept open. Longer than usual in clients and load balancers, so
@@ -55,7 +57,8 @@ class Server(uvicorn.Server):
 async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
     """Serve while the context is open; yields the server's task.
 
-    Raises the exceptions of the application's startup.
+    Raises the exceptions of the application's startup, and ServerError if the server ends by
+    itself.
     """
     # With its own lifespan handling, uvicorn would only log why the application did not start.
     async with app.router.lifespan_context(app):
@@ -67,7 +70,8 @@ async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asynci
                 await task
                 return
         try:
-            yield task
+            async with depending_on(task, "The HTTP server"):
+                yield task
         finally:
             server.should_exit = True
             await task

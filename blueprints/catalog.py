@@ -31,8 +31,9 @@ class Catalog:
         Raises BlueprintError for the first invalid file, duplicate name or missing folder.
         """
         catalog = cls({}, {})
-        for file in (file for folder in (BUILT_IN, *folders) for file in _files(folder)):
-            catalog._add(load(file, known_steps), file)
+        places = (BUILT_IN, *folders)
+        for file in (file for folder in places for file in _files(folder)):
+            catalog._add(load(file, known_steps, places), file)
         return catalog
 
     def get(self, name: str) -> Blueprint:

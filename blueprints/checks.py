@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from graphlib import CycleError
 
 from stepway.blueprints.arguments import KnownSteps, accepted_arguments, argument_problems
+from stepway.blueprints.bounds import bound_problems
 from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
 from stepway.blueprints.suggestions import suggestion
-from stepway.workflows.model.plan import Graph
+from stepway.workflows.model.plan import LEFT_OUT, Graph
 from stepway.workflows.model.references import Reference, ReferenceInvalid, parse, texts
 
 PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
-STEP_SUPPLIED = frozenset({"project"})
-UNDO_SUPPLIED = frozenset({"project", "result"})
+STEP_SUPPLIED = frozenset({"project", LEFT_OUT})
+UNDO_SUPPLIED = frozenset({"project", "result", LEFT_OUT})
 
 
 def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[Problem]:
@@ -27,6 +28,7 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
     """
     for place, reason in schema_problems(blueprint.parameters):
         yield ("parameters", *place), reason
+    yield from bound_problems(blueprint)
     yield from _editable(blueprint)
     yield from _names(blueprint)
     if sum(step.weight for step in blueprint.steps) == 0:

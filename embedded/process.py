@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from stepway.runtime.setting_types import PREFIX
+
 PR_SET_PDEATHSIG = 1
 CLOCK_TOLERANCE = 2.0
 """Seconds by which two readings of a process's creation time may differ."""
@@ -65,7 +67,7 @@ class ChildProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
-                env={**os.environ, **(environment or {})},
+                env={**_inherited(), **(environment or {})},
                 start_new_session=True,
                 preexec_fn=ends_with_parent(self._stop_signal),
                 **as_user(user),
@@ -140,6 +142,11 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
+
+
+def _inherited() -> dict[str, str]:
+    """The environment without Stepway's settings, which hold secrets."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def _recorded(record: Path) -> psutil.Process | None:

@@ -7,12 +7,11 @@ import importlib.util
 import logging
 import secrets
 import signal
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stepway.embedded.ports import Ports
 from stepway.embedded.process import ChildProcess
@@ -105,12 +104,16 @@ class Server(ABC):
         """Send a request to the server. Raises one of `not_ready` until it answers."""
 
     @abstractmethod
-    def addresses(self) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, Any]:
         """The settings that point to the server."""
 
     def user(self) -> str | None:
         """The system user to run as; None for the current user."""
         return None
+
+    def working_folder(self) -> Path:
+        """The working folder of the process. Paths relative to it need no quoting."""
+        return self.data_dir
 
     def environment(self) -> Mapping[str, str]:
         """Additional environment variables."""
@@ -128,7 +131,10 @@ class Server(ABC):
 
     def _run(self) -> None:
         self._process.start(
-            self.command(), cwd=self.data_dir, environment=self.environment(), user=self.user()
+            self.command(),
+            cwd=self.working_folder(),
+            environment=self.environment(),
+            user=self.user(),
         )
 
     async def _wait_until_ready(self) -> bool:
@@ -150,8 +156,8 @@ class Server(ABC):
 
 
 def program_in(folder: Path, name: str) -> Path:
-    """The path of a program in `folder`, with `.exe` on Windows."""
-    return folder / (f"{name}.exe" if sys.platform == "win32" else name)
+    """The path of a program in `folder`."""
+    return folder / name
 
 
 def package_folders(name: str) -> list[Path]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,10 +22,13 @@ from stepway.embedded.valkey import Valkey
 from stepway.runtime.errors import ServerError
 from stepway.runtime.reachable import check_reachable
 from stepway.runtime.settings import Settings
+from stepway.runtime.supervision import depending_on
 
 __all__ = ["EmbeddedServers", "ServerError", "check_reachable"]
 
 WATCH_SECONDS = 1.0
+RESTART_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+"""Seconds between the attempts to restart a server that exited."""
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +87,19 @@ class EmbeddedServers:
         await self[name].stop()
         await self[name].start()
 
-    async def watch(self) -> None:
-        """Restart servers that crash, until cancelled. Raises ServerError if a restart fails."""
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Restart servers that crash, while the context is open.
+
+        Failed restarts are repeated after the delays in RESTART_DELAYS. If the last one fails, the
+        block is cancelled and ServerError is raised.
+        """
+        async with AsyncExitStack() as stack:
             for server in self._servers.values():
-                if server.crashed:
-                    logger.warning("%s exited; restarting it", server.title)
-                    await server.start()
+                watching = asyncio.create_task(_keep_running(server))
+                stack.push_async_callback(_cancel, watching)
+                await stack.enter_async_context(depending_on(watching, server.title))
+            yield
 
     async def __aenter__(self) -> Settings:
         return await self.start()
@@ -131,12 +141,38 @@ class EmbeddedServers:
             ) from error
 
     def _with_addresses(self) -> Settings:
-        addresses: dict[str, str] = {}
+        addresses: dict[str, Any] = {}
         for server in self._servers.values():
             addresses.update(server.addresses())
         if self._settings.temporal_ui_url:
             addresses.pop("temporal_ui_url", None)
         return self._settings.model_copy(update=addresses)
+
+
+async def _keep_running(server: Server) -> None:
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if server.crashed:
+            logger.warning("%s exited; restarting it", server.title)
+            await _restart(server)
+
+
+async def _restart(server: Server) -> None:
+    for delay in (*RESTART_DELAYS, None):
+        try:
+            await server.start()
+        except Exception as error:
+            if delay is None:
+                raise ServerError(f"{server.title} exited and does not start: {error}") from error
+            logger.warning("%s; the next attempt is in %g s", error, delay)
+            await asyncio.sleep(delay)
+        else:
+            return
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 KINDS: tuple[type[Server], ...] = (Postgres, Valkey, Temporal)
@@ -149,3 +185,12 @@ def _make_folders(folder: Path) -> None:
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     if not os.access(folder / "run", os.W_OK):
         raise PermissionError(13, "it belongs to another user")
+    for path in folder.iterdir():
+        _close_to_others(path)
+
+
+def _close_to_others(path: Path) -> None:
+    """Remove the permissions of other users, which earlier versions granted."""
+    status = path.lstat()
+    if status.st_uid == os.geteuid() and not path.is_symlink() and status.st_mode & 0o077:
+        path.chmod(status.st_mode & 0o700)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
@@ -12,14 +14,20 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError
 
 from stepway.embedded.ports import HOST, Ports
-from stepway.embedded.server import Server, program_in
+from stepway.embedded.server import Server, password, program_in
 from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES, STATUS
+
+logger = logging.getLogger(__name__)
 
 TYPES = {
     SearchAttributeIndexedValueType.KEYWORD: "Keyword",
     SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
 }
 """Names of the types of search attributes on the server's command line."""
+
+
+DATABASE = "temporal.db"
+"""The database's file in the server's folder."""
 
 
 class Temporal(Server):
@@ -41,7 +49,16 @@ class Temporal(Server):
         return program if program.is_file() else None
 
     async def prepare(self) -> None:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        if not self.folder.exists():
+            password(self._signing_key)
+            self.folder.mkdir(mode=0o700)
+        elif not self._signing_key.exists():
+            # Made by a version that signed nothing: its waiting workflows could not go on.
+            logger.warning(
+                "%s was made by an older version, so its Temporal takes work from every user of "
+                "this machine; use a new data folder when its projects have ended",
+                self.data_dir,
+            )
 
     def command(self) -> list[str]:
         attributes = [
@@ -56,7 +73,8 @@ class Temporal(Server):
             f"--ui-port={self.ports['temporal_ui']}",
             "--ui-disable-news-fetch",
             f"--namespace={self.namespace}",
-            f"--db-filename={self.folder / 'temporal.db'}",
+            # Relative: it becomes part of a URI, where `#`, `?` and `%` of a folder are syntax.
+            f"--db-filename={DATABASE}",
             # A write-ahead log allows 2.6 times as many activities a second.
             "--sqlite-pragma=journal_mode=WAL",
             "--sqlite-pragma=synchronous=NORMAL",
@@ -68,6 +86,9 @@ class Temporal(Server):
             *("--disable-config-file", "--disable-config-env"),
             *attributes,
         ]
+
+    def working_folder(self) -> Path:
+        return self.folder
 
     def environment(self) -> Mapping[str, str]:
         return {"TEMPORAL_VERSION_CHECK_DISABLED": "1"}
@@ -85,8 +106,14 @@ class Temporal(Server):
     def address(self) -> str:
         return f"{HOST}:{self.port}"
 
-    def addresses(self) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, Any]:
+        key = self._signing_key if self._signing_key.exists() else None
         return {
             "temporal_address": self.address,
             "temporal_ui_url": f"http://{HOST}:{self.ports['temporal_ui']}",
+            "temporal_signing_key_file": key,
         }
+
+    @property
+    def _signing_key(self) -> Path:
+        return self.data_dir / "temporal.key"

@@ -41,10 +41,14 @@ class Valkey(Server):
     def command(self) -> list[str]:
         return [
             str(self.program()),
-            str(self._configuration),
+            # Relative to the working folder: no name of a folder needs to be quoted.
+            self._configuration.name,
             *("--port", str(self.port)),
-            *("--dir", str(self.folder)),
+            *("--dir", "."),
         ]
+
+    def working_folder(self) -> Path:
+        return self.folder
 
     async def probe(self) -> None:
         async with Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2) as client:

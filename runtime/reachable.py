@@ -15,11 +15,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.runtime.errors import ServerError
 from stepway.runtime.server_settings import ServerSettings
+from stepway_tracking.record.writable import ENCODING
 
 TIME_LIMIT = 5.0
 """Seconds for each server."""
 
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
+
+
+class _Unusable(ServerError):
+    """The server answers, but cannot be used."""
 
 
 async def check_reachable(settings: ServerSettings) -> None:
@@ -59,7 +64,8 @@ async def _problem(
             await use(url)
     except (OSError, ServerError) as error:
         place = f" at {host}:{port}" if host else ""
-        return f"{variable}: cannot connect to {title}{place} ({_reason(error)})"
+        verb = "use" if isinstance(error, _Unusable) else "connect to"
+        return f"{variable}: cannot {verb} {title}{place} ({_reason(error)})"
     return None
 
 
@@ -72,7 +78,10 @@ async def _connect(host: str, port: int) -> None:
 async def _postgres(url: str) -> None:
     try:
         connection = await asyncpg.connect(url, timeout=TIME_LIMIT)
+        encoding = await connection.fetchval("SHOW server_encoding")
         await connection.close()
+        if encoding != ENCODING:
+            raise _Unusable(f"the database's encoding is {encoding}, it must be {ENCODING}")
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise ServerError(str(error)) from error
     except ValueError as error:

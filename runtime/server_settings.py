@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from stepway.runtime.setting_types import RoleSettings, read_file, with_scheme
-from stepway.vault.keys import parse_keys
+from stepway.vault.keys import parse_keys, parse_signing_key
 
 
 class ServerSettings(RoleSettings):
@@ -33,6 +33,13 @@ class ServerSettings(RoleSettings):
     )
     temporal_task_queue: str = Field(
         default="stepway", description="Temporal's task queue; the same for API and workers."
+    )
+    temporal_signing_key_file: Path | None = Field(
+        default=None,
+        description=(
+            "A file with a key that signs everything sent to Temporal; what is not signed is "
+            "refused. `stepway up` makes one for the Temporal that it embeds."
+        ),
     )
     temporal_ui_url: str = Field(
         default="",
@@ -66,6 +73,13 @@ class ServerSettings(RoleSettings):
             raise ValueError(f"{value} contains no key")
         return value
 
+    @field_validator("temporal_signing_key_file")
+    @classmethod
+    def _readable_signing_key(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            parse_signing_key(read_file(value))
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _postgres(cls, value: str) -> str:
@@ -93,6 +107,12 @@ class ServerSettings(RoleSettings):
     def sqlalchemy_url(self) -> str:
         """The database's URL for SQLAlchemy's asyncpg dialect."""
         return "postgresql+asyncpg://" + self.database_url.split("://", 1)[-1]
+
+    @property
+    def signing_key(self) -> bytes | None:
+        """The key that signs what goes to Temporal, if there is one."""
+        file = self.temporal_signing_key_file
+        return parse_signing_key(read_file(file)) if file else None
 
     @property
     def keys(self) -> Mapping[str, bytes]:

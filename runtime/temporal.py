@@ -12,11 +12,11 @@ from stepway.vault.payload_codec import data_converter
 async def connect_temporal(settings: ServerSettings, *, lazy: bool = False) -> Client:
     """A client for the configured namespace; with `lazy` it connects at its first call.
 
-    If the settings have encryption keys, all payloads are encrypted.
+    If the settings have keys, all payloads are encrypted and signed with them.
     """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=data_converter(open_keyring(settings.keys)),
+        data_converter=data_converter(open_keyring(settings.keys), settings.signing_key),
         lazy=lazy,
     )

@@ -2,7 +2,8 @@
 
 StepwayError
 ├── KeyMissing          the key is not among the settings; the text names it
-└── Undecipherable      damaged, or moved from where it was encrypted
+├── Undecipherable      damaged, or moved from where it was encrypted
+└── Unsigned            not sent with our signing key
 """
 
 from __future__ import annotations
@@ -16,3 +17,7 @@ class KeyMissing(StepwayError):
 
 class Undecipherable(StepwayError):
     """The ciphertext is damaged, or is not in the place that it was encrypted for."""
+
+
+class Unsigned(StepwayError):
+    """The payload was not signed with this deployment's key."""

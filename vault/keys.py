@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 
 KEY_BYTES = 32
+SIGNING_KEY_LENGTH = 32
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
@@ -26,6 +27,14 @@ def parse_keys(text: str) -> Mapping[str, bytes]:
             raise ValueError(f"duplicate key ID {key_id!r}")
         keys[key_id] = _decoded(key_id, encoded)
     return keys
+
+
+def parse_signing_key(text: str) -> bytes:
+    """The signing key in a file's text. Raises ValueError if it is too short."""
+    key = text.strip().encode()
+    if len(key) < SIGNING_KEY_LENGTH:
+        raise ValueError(f"the key must have at least {SIGNING_KEY_LENGTH} characters")
+    return key
 
 
 def new_key(key_id: str) -> str:

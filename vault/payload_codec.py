@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from temporalio.api.common.v1 import Payload
@@ -12,6 +13,7 @@ from temporalio.converter import (
 )
 
 from stepway.vault.keyring import Encrypted, Keyring
+from stepway.vault.payload_signing import SigningCodec
 
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
@@ -44,11 +46,14 @@ class EncryptionCodec(PayloadCodec):
         return Payload.FromString(self._keyring.decrypt(sealed, _CONTEXT))
 
 
-def data_converter(keyring: Keyring | None) -> DataConverter:
-    """Temporal's usual converter, which encrypts where there is a key."""
+def data_converter(keyring: Keyring | None, signing_key: bytes | None = None) -> DataConverter:
+    """Temporal's usual converter, which encrypts and signs where there is a key for that."""
+    codec: PayloadCodec | None = EncryptionCodec(keyring) if keyring else None
+    if signing_key:
+        codec = SigningCodec(signing_key, codec)
     if keyring is None:
-        return DataConverter.default
+        return dataclasses.replace(DataConverter.default, payload_codec=codec)
     return DataConverter(
-        payload_codec=EncryptionCodec(keyring),
+        payload_codec=codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

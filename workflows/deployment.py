@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -14,10 +15,14 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleDescription,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -26,23 +31,37 @@ from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES
 
 SWEEP_SCHEDULE = "stepway-reconcile"
 SWEEP_INTERVAL = timedelta(seconds=20)
+SWEEP_LIMIT = timedelta(minutes=10)
+"""How long a sweep may wait for a worker: none comes to a task queue that was given up."""
+
+NOTE = "deployment "
+"""Begins the schedule's note, which says whose it is."""
 
 
-async def prepare_temporal(client: Client, task_queue: str) -> None:
-    """Make what is missing; safe to repeat."""
+async def prepare_temporal(client: Client, task_queue: str, deployment: str = "") -> None:
+    """Make what is missing, and bring the sweep's schedule to this version; safe to repeat.
+
+    `deployment` tells the deployments of one namespace apart: each has a schedule of its own.
+    """
     await _register_search_attributes(client)
-    await _schedule_the_sweep(client, task_queue)
+    await _schedule_the_sweep(client, task_queue, deployment)
 
 
-async def missing_in_temporal(client: Client) -> list[str]:
-    """What `prepare_temporal` would make, in words; changes nothing."""
+async def missing_in_temporal(
+    client: Client, task_queue: str = "", deployment: str = ""
+) -> list[str]:
+    """What `prepare_temporal` would make or change, in words; changes nothing."""
     missing = [f"the search attribute {name}" for name in await _missing_attributes(client)]
-    try:
-        await client.get_schedule_handle(SWEEP_SCHEDULE).describe()
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        missing.append(f"the schedule {SWEEP_SCHEDULE}")
+    for name in _schedule_ids(deployment):
+        found = await _described(client, name)
+        if found is None:
+            return [*missing, f"the schedule {name}"]
+        if _is_ours(found.schedule, deployment):
+            action = found.schedule.action
+            assert isinstance(action, ScheduleActionStartWorkflow)
+            if task_queue and action.task_queue != task_queue:
+                missing.append(f"the task queue {task_queue} in the schedule {name}")
+            break
     return missing
 
 
@@ -65,17 +84,64 @@ async def _register_search_attributes(client: Client) -> None:
         )
 
 
-async def _schedule_the_sweep(client: Client, task_queue: str) -> None:
-    sweep = Schedule(
+async def _schedule_the_sweep(client: Client, task_queue: str, deployment: str) -> None:
+    for name in _schedule_ids(deployment):
+        sweep = _sweep(name, task_queue, deployment)
+        try:
+            await client.create_schedule(name, sweep)
+        except ScheduleAlreadyRunningError:
+            if await _update(client, name, sweep, deployment):
+                return
+        else:
+            return
+
+
+def _schedule_ids(deployment: str) -> list[str]:
+    """The first deployment of a namespace has the plain id, as it always had."""
+    return [SWEEP_SCHEDULE, *([f"{SWEEP_SCHEDULE}-{deployment}"] if deployment else [])]
+
+
+def _sweep(name: str, task_queue: str, deployment: str) -> Schedule:
+    return Schedule(
         action=ScheduleActionStartWorkflow(
-            reconcile.NAME, id="stepway-reconcile", task_queue=task_queue
+            reconcile.NAME, id=name, task_queue=task_queue, execution_timeout=SWEEP_LIMIT
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_INTERVAL)]),
         policy=SchedulePolicy(
             overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=10)
         ),
+        state=ScheduleState(note=deployment and NOTE + deployment),
     )
+
+
+def _is_ours(schedule: Schedule, deployment: str) -> bool:
+    """Whether the schedule is this deployment's, or is from before they were told apart."""
+    note = schedule.state.note or ""
+    return not deployment or not note.startswith(NOTE) or note == NOTE + deployment
+
+
+async def _update(client: Client, name: str, sweep: Schedule, deployment: str) -> bool:
+    """Change an existing schedule to `sweep`, unless it is another deployment's; whether it was."""
+    ours = False
+
+    def change(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        nonlocal ours
+        before = given.description.schedule
+        ours = _is_ours(before, deployment)
+        if not ours:
+            return None
+        # An operator may have paused it.
+        state = dataclasses.replace(before.state, note=sweep.state.note or before.state.note)
+        return ScheduleUpdate(dataclasses.replace(sweep, state=state))
+
+    await client.get_schedule_handle(name).update(change)
+    return ours
+
+
+async def _described(client: Client, name: str) -> ScheduleDescription | None:
     try:
-        await client.create_schedule(SWEEP_SCHEDULE, sweep)
-    except ScheduleAlreadyRunningError:
-        return
+        return await client.get_schedule_handle(name).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None

@@ -23,6 +23,7 @@ TERM_GRACE = 5.0
 DRAIN = 1.0
 """Seconds to read the rest of the output after the process has ended."""
 
+STANDARD_ERROR = 2
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -68,6 +69,7 @@ async def run_in_group(
     cannot be started.
     """
     async with _output_pipe() as (reader, write_end):
+        keep_descriptors()
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -88,6 +90,18 @@ async def run_in_group(
         finally:
             reading.cancel()
     return status
+
+
+def keep_descriptors() -> None:
+    """Keep child processes from inheriting file descriptors other than the standard ones.
+
+    Descriptors that were open when this process started can be inherited, and uvloop does not
+    close them in a child.
+    """
+    for path in Path("/dev/fd").iterdir():
+        with suppress(OSError):  # the listing's own is closed by now
+            if int(path.name) > STANDARD_ERROR:
+                os.set_inheritable(int(path.name), False)
 
 
 async def _wait_and_end_group(process: asyncio.subprocess.Process) -> int:

@@ -18,13 +18,15 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.command.process import OutputTail, run_in_group
 from stepway.activities.credentials.resolve_credentials import Credentials
-from stepway.activities.git.working_tree import prepare_working_tree
+from stepway.activities.git.working_tree import working_tree
 from stepway.activities.project import ProjectRef
 from stepway.vault.redaction import redact
+from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
 
 HEARTBEAT_INTERVAL = 1.0
+WAITING = "Waiting for another command to leave the working tree"
 COMMAND_LENGTH = 200
 """Maximum characters of the command in an error."""
 
@@ -38,13 +40,16 @@ _PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
 class RunCommandInput:
     """`command` is [program, argument, …]; `directory` is relative to the working tree.
 
-    A variable with the value `{"credential": NAME}` gets that credential's secret.
+    Values become text by `text_of`; a variable that is None is not set. A variable with the value
+    `{"credential": NAME}` gets that credential's secret. Stepway sets `absent_references`, which
+    names the arguments without a value.
     """
 
     project: ProjectRef
     command: list[Any]
     directory: str = "."
     environment: dict[str, Any] = field(default_factory=dict)
+    absent_references: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,18 +70,15 @@ class CommandSteps:
     @activity.defn
     async def run_command(self, given: RunCommandInput) -> CommandRun:
         """Run the command. Raises step_error with the end of its output if it fails."""
+        _refuse_absent(given.absent_references)
         command = _words(given.command)
         environment = _environment(await self._with_secrets(given))
-        tree = await asyncio.to_thread(prepare_working_tree, self._data_dir, given.project)
-        directory = _inside(tree, given.directory)
-        output = OutputTail()
-        beating = asyncio.create_task(_beat(output))
+        output, waiting = OutputTail(), asyncio.Event()
+        beating = asyncio.create_task(_beat(output, waiting))
         try:
-            status = await run_in_group(
-                command, directory=directory, environment=environment, output=output
-            )
-        except OSError as error:
-            raise _not_started(command[0], error) from error
+            async with working_tree(self._data_dir, given.project, waiting) as tree:
+                directory = _inside(tree, given.directory)
+                status = await _run(command, directory, environment, output)
         finally:
             beating.cancel()
         if status != 0:
@@ -92,34 +94,58 @@ class CommandSteps:
         return environment
 
 
-async def _beat(output: OutputTail) -> None:
+async def _run(
+    command: list[str], directory: Path, environment: Mapping[str, str], output: OutputTail
+) -> int:
+    try:
+        return await run_in_group(
+            command, directory=directory, environment=environment, output=output
+        )
+    except OSError as error:
+        raise _not_started(command[0], error) from error
+
+
+async def _beat(output: OutputTail, waiting: asyncio.Event) -> None:
     # Temporal reports a cancel only in response to a heartbeat.
     while True:
-        activity.heartbeat(Progress(0, output.last_line))
+        activity.heartbeat(Progress(0, WAITING if waiting.is_set() else output.last_line))
         await asyncio.sleep(HEARTBEAT_INTERVAL)
 
 
+def _refuse_absent(references: Mapping[str, str]) -> None:
+    # Without the argument, the arguments after it would move to its place.
+    missing = [name for place, name in references.items() if place.startswith("command.")]
+    if missing:
+        raise step_error(
+            f"`command` refers to {', '.join(missing)}, which has no value",
+            remedy="Give it a value or, in the blueprint, a default; then retry.",
+            retry=False,
+        )
+
+
 def _words(command: list[Any]) -> list[str]:
-    words = [str(word) for word in command if isinstance(word, str | int | float)]
-    if not words or not words[0] or len(words) < len(command) or "\x00" in "".join(words):
+    words = [text_of(word) for word in command]
+    is_program = bool(command) and isinstance(command[0], str) and bool(words[0])
+    if not is_program or None in command or "\x00" in "".join(words):
         raise step_error(
             "`command` must be a list of a program and its arguments",
-            remedy="Correct it in the blueprint: each item is text or a number, without NUL.",
+            remedy="Correct it in the blueprint: the program is text; no item is null or has NUL.",
             retry=False,
         )
     return words
 
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
-    for name, value in given.items():
-        if not _VARIABLE.fullmatch(name) or "\x00" in str(value):
+    texts = {name: text_of(value) for name, value in given.items() if value is not None}
+    for name, value in texts.items():
+        if not _VARIABLE.fullmatch(name) or "\x00" in value:
             raise step_error(
                 f"{name!r} in `environment` is not a valid environment variable",
                 remedy="Use letters, digits and underscores in the name, and no NUL in the value.",
                 retry=False,
             )
     inherited = {name: os.environ.get(name, usual) for name, usual in _INHERITED.items()}
-    return inherited | {name: str(value) for name, value in given.items()}
+    return inherited | texts
 
 
 def _inside(tree: Path, directory: str) -> Path:

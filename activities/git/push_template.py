@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Any
 
-from copier import run_copy
-from copier.errors import CopierError
 from dulwich.objects import ObjectID
 from dulwich.repo import Repo
-from jinja2 import TemplateError
-from plumbum import local
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway.activities.git.checkout import LINK, check_out_clean, normalized, refuse_unusable
+from stepway.activities.git.rendering import find_template, render
 from stepway.activities.git.repositories import (
     Change,
+    add_commit,
     add_files,
     changed_tree,
-    commit_to_main,
     created_at,
     head_of,
     history,
     is_made_for,
     locked,
+    move_main,
     project_of,
 )
 from stepway.activities.project import ProjectRef, repository_path
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, SubStep
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
-_EXECUTABLE, _PLAIN, _LINK = 0o100755, 0o100644, 0o120000
-_RENDERING = Lock()
+_EXECUTABLE, _PLAIN = 0o100755, 0o100644
 
 
 @dataclass(frozen=True)
@@ -76,35 +71,28 @@ class TemplateSteps:
         """Render the template and commit it, or reuse the commit of an earlier attempt."""
         activity.heartbeat(_progress(0, "prepare_vars", "Prepare variables"))
         template = find_template(self._blueprints, given.template)
-        answers = _answers(given)
         path = _own_repository(self._data_dir, given.project)
-        with TemporaryDirectory(prefix="stepway-") as folder, locked(path), Repo(str(path)) as repo:
-            activity.heartbeat(_progress(20, "render_template", "Render template"))
-            render(template, Path(folder), answers)
+        with TemporaryDirectory(prefix="stepway-") as name:
+            folder = Path(name)
+            _beat_rendering()
+            render(template, folder, _answers(given), _beat_rendering)
             activity.heartbeat(_progress(50, "push_files", "Push files"))
-            changes = add_files(repo, _heartbeating(list(_files(Path(folder)))))
-            commit = _commit(repo, changes, given)
+            with locked(path), Repo(str(path)) as repo:
+                changes = add_files(repo, _heartbeating(_files(folder)))
+                commit = _commit(repo, changes, given)
         return PushedTemplate(len(changes), commit.decode(), str(path), given.template)
+
+
+def _beat_rendering() -> None:
+    activity.heartbeat(_progress(20, "render_template", "Render template"))
+
+
+def _beat_pushing() -> None:
+    activity.heartbeat(_progress(99, "push_files", "Push files", 99))
 
 
 def _progress(percent: int, name: str, display_name: str, part: int = 0) -> Progress:
     return Progress(percent, display_name, sub_step=SubStep(name, display_name, part))
-
-
-def find_template(blueprints: Sequence[Path], name: str) -> Path:
-    """Return the template's folder, from the first of `blueprints` that contains it.
-
-    Raises step_error if none contains it or the name leads out of the folder.
-    """
-    for folder in blueprints if _NAME.fullmatch(name) else ():
-        found = (folder / name).resolve()
-        if found.is_dir() and found.is_relative_to(folder.resolve()):
-            return found
-    raise step_error(
-        f"Template {name!r} not found beside the blueprints",
-        remedy="Correct `template` in the blueprint: use the name of a folder beside its file.",
-        retry=False,
-    )
 
 
 def _answers(given: PushTemplateInput) -> dict[str, Any]:
@@ -126,36 +114,37 @@ def _own_repository(data_dir: Path, project: ProjectRef) -> Path:
     return path
 
 
-def render(template: Path, folder: Path, answers: dict[str, Any]) -> None:
-    """Render `template` into `folder`. Raises step_error for an invalid template."""
-    try:
-        # If Copier finds git, it changes the working directory of the whole process to call it. An
-        # empty PATH hides git; the templates are plain folders and do not need it.
-        with _RENDERING, local.env(PATH=""):
-            run_copy(str(template), folder, data=answers, defaults=True, overwrite=True, quiet=True)
-    except (CopierError, TemplateError, ValueError) as error:
-        raise step_error(
-            f"Cannot render the template {template.name!r}: {error}",
-            remedy="Correct the template or its values in the blueprint, then retry.",
-            retry=False,
-        ) from error
-
-
-def _files(folder: Path) -> Iterator[tuple[str, bytes, int]]:
+def _files(folder: Path) -> list[tuple[Path, str, int]]:
+    """Return every file with its name and mode. Raises step_error for a name git cannot hold."""
+    found = []
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            yield name, os.fsencode(path.readlink()), _LINK
-        elif path.is_file():
-            executable = path.stat().st_mode & stat.S_IXUSR
-            yield name, path.read_bytes(), _EXECUTABLE if executable else _PLAIN
+        if path.is_symlink() or path.is_file():
+            found.append((path, path.relative_to(folder).as_posix(), _mode(path)))
+    refuse_unusable({name: mode for _, name, mode in found})
+    return found
 
 
-def _heartbeating(files: list[tuple[str, bytes, int]]) -> Iterator[tuple[str, bytes, int]]:
-    for done, file in enumerate(files):
+def _mode(path: Path) -> int:
+    if path.is_symlink():
+        return LINK
+    return _EXECUTABLE if path.stat().st_mode & stat.S_IXUSR else _PLAIN
+
+
+def _heartbeating(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, int]]:
+    attributes = {
+        name: path.read_bytes()
+        for path, name, mode in files
+        if path.name == ".gitattributes" and mode != LINK
+    }
+    for done, file in enumerate(normalized(_contents(files), attributes)):
         part = 100 * done // len(files)
         activity.heartbeat(_progress(50 + part // 2, "push_files", "Push files", part))
         yield file
+
+
+def _contents(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, int]]:
+    for path, name, mode in files:
+        yield name, os.fsencode(path.readlink()) if mode == LINK else path.read_bytes(), mode
 
 
 def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> ObjectID:
@@ -167,7 +156,7 @@ def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> Obje
     tree = changed_tree(repo, None, changes)
     if made and head and (made.tree == tree or made.id != head.id):
         return made.id
-    commit = commit_to_main(
+    commit = add_commit(
         repo,
         tree,
         head,
@@ -175,7 +164,8 @@ def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> Obje
         project_id=given.project.id,
         at=created_at(repo),
     )
-    if commit is None:
+    check_out_clean(Path(repo.path), commit.decode(), _beat_pushing)
+    if not move_main(repo, head, commit):
         raise _pushed_by_somebody()
     return commit
 

@@ -6,6 +6,7 @@ a trailer of each of its commits. A repeated step recognizes its earlier work by
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -18,11 +19,14 @@ from dulwich.object_store import commit_tree_changes
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
-from filelock import FileLock
+
+from stepway.activities.git.locks import try_lock, unlock
+from stepway_tracking.record.errors import step_error
 
 MAIN = Ref(b"refs/heads/main")
 FILE_MODE = 0o100644
 LOCK_TIMEOUT = 15.0
+LOCK_POLL = (0.02, 0.1)
 _IDENTITY = b"Stepway <stepway@localhost>"
 _TRAILER = b"Stepway-Project: "
 
@@ -34,11 +38,22 @@ Change = tuple[bytes, int | None, ObjectID | None]
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of the repository at `path` against other threads and processes.
 
-    Raises filelock.Timeout if it is not free within LOCK_TIMEOUT seconds.
+    Raises step_error if it is not free within LOCK_TIMEOUT seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_TIMEOUT):
+    file = path.parent / f".{path.name}.lock"
+    end = time.monotonic() + LOCK_TIMEOUT
+    while (descriptor := try_lock(file, exclusive=True)) is None:
+        if time.monotonic() > end:
+            raise step_error(
+                f"The repository {path.name} stayed locked for {LOCK_TIMEOUT:.0f} s",
+                remedy="Another step works on it; retry when that has ended.",
+            )
+        time.sleep(random.uniform(*LOCK_POLL))
+    try:
         yield
+    finally:
+        unlock(file, descriptor)
 
 
 def create_bare(path: Path, project_id: str) -> None:
@@ -151,6 +166,14 @@ def commit_to_main(
 
     The same arguments create the same commit. Returns None if main no longer is at `parent`.
     """
+    commit = add_commit(repo, tree, parent, message=message, project_id=project_id, at=at)
+    return commit if move_main(repo, parent, commit) else None
+
+
+def add_commit(
+    repo: Repo, tree: ObjectID, parent: Commit | None, *, message: str, project_id: str, at: int
+) -> ObjectID:
+    """Store a commit without a branch. The same arguments create the same commit."""
     commit = Commit()
     commit.tree = tree
     commit.parents = [parent.id] if parent is not None else []
@@ -160,12 +183,14 @@ def commit_to_main(
     commit.encoding = b"UTF-8"
     commit.message = message.encode() + b"\n\n" + _TRAILER + project_id.encode() + b"\n"
     repo.object_store.add_object(commit)
+    return commit.id
+
+
+def move_main(repo: Repo, parent: Commit | None, commit: ObjectID) -> bool:
+    """Move main from `parent` to the commit. Returns False if main no longer is at `parent`."""
     try:
-        moved = (
-            repo.refs.add_if_new(MAIN, commit.id, message=b"stepway")
-            if parent is None
-            else repo.refs.set_if_equals(MAIN, parent.id, commit.id, message=b"stepway")
-        )
+        if parent is None:
+            return repo.refs.add_if_new(MAIN, commit, message=b"stepway")
+        return repo.refs.set_if_equals(MAIN, parent.id, commit, message=b"stepway")
     except FileLocked:  # another process is moving main
-        return None
-    return commit.id if moved else None
+        return False

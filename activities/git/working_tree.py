@@ -2,28 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dulwich.diff_tree import tree_changes
 from dulwich.index import update_working_tree
 from dulwich.repo import Repo
 
-from stepway.activities.git.repositories import MAIN, head_of, locked, project_of
+from stepway.activities.git.locks import try_lock, unlock
+from stepway.activities.git.repositories import LOCK_POLL, MAIN, head_of, project_of
 from stepway.activities.project import ProjectRef, repository_path, working_tree_path
 
 
-def prepare_working_tree(data_dir: Path, project: ProjectRef) -> Path:
-    """Create the working tree or update it to main's newest commit; return its folder.
+@asynccontextmanager
+async def working_tree(
+    data_dir: Path, project: ProjectRef, waiting: asyncio.Event
+) -> AsyncIterator[Path]:
+    """Create the working tree or update it to main's newest commit; yield its folder.
 
     Untracked files of earlier commands stay. The folder is empty while main has no commit.
+    Commands share the folder; it is updated only while no command runs in it. `waiting` is set
+    while another command prevents an update.
     """
     folder = working_tree_path(data_dir, project)
     repository = repository_path(data_dir, project)
     folder.mkdir(parents=True, exist_ok=True)
-    if project_of(repository) == project.id:
-        with locked(folder):
-            _check_out(repository, folder)
-    return folder.resolve()
+    lock = folder.parent / f".{folder.name}.lock"
+    while (shared := await _shared_if_current(lock, repository, folder, project)) is None:
+        exclusive = try_lock(lock, exclusive=True)
+        if exclusive is None:
+            waiting.set()
+            await asyncio.sleep(random.uniform(*LOCK_POLL))
+        else:
+            # A cancel does not stop the thread, which must keep the lock until it ends.
+            update = asyncio.to_thread(_update, repository, folder, lock, exclusive)
+            await asyncio.shield(update)
+    waiting.clear()
+    try:
+        yield folder.resolve()
+    finally:
+        unlock(lock, shared)
+
+
+async def _shared_if_current(
+    lock: Path, repository: Path, folder: Path, project: ProjectRef
+) -> int | None:
+    """Return the shared lock if the folder is current and nobody updates it."""
+    shared = try_lock(lock, exclusive=False)
+    if shared is None:
+        return None
+    try:
+        if await asyncio.to_thread(_is_current, repository, folder, project):
+            return shared
+    except BaseException:
+        unlock(lock, shared)
+        raise
+    unlock(lock, shared)
+    return None
+
+
+def _is_current(repository: Path, folder: Path, project: ProjectRef) -> bool:
+    if project_of(repository) != project.id:
+        return True
+    with Repo(str(repository)) as source:
+        head = head_of(source)
+    if head is None:
+        return True
+    if not (folder / ".git").is_dir():
+        return False
+    with Repo(str(folder)) as clone:
+        before = head_of(clone)
+    return before is not None and before.id == head.id
+
+
+def _update(repository: Path, folder: Path, lock: Path, exclusive: int) -> None:
+    try:
+        _check_out(repository, folder)
+    finally:
+        unlock(lock, exclusive)
 
 
 def _check_out(repository: Path, folder: Path) -> None:

@@ -24,6 +24,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.workflows.engine.board import default_text
 from stepway.workflows.engine.search_attributes import cell
+from stepway.workflows.engine.summaries import summary
+from stepway.workflows.health import why_unanswered
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import InitializationInput
 from stepway_tracking.record.errors import (
@@ -32,6 +34,8 @@ from stepway_tracking.record.errors import (
     Refused,
     StartExpired,
     StepUnknown,
+    TemporalRefuses,
+    TooLarge,
     WorkflowClosed,
 )
 from stepway_tracking.record.facts import ProjectStatus
@@ -39,6 +43,22 @@ from stepway_tracking.workflow import search_attributes
 
 PATIENCE = 10.0
 """Seconds that a caller waits for Temporal and a worker."""
+
+REASON_PATIENCE = 2.0
+"""Seconds that finding out why there was no answer may take."""
+
+_SIZE_PARTS = ("size exceeds", "exceeds size limit", "larger than max", "exceeded size limit")
+"""Parts of the messages with which Temporal refuses what is too large, in lower case."""
+
+_REFUSING = {
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.UNIMPLEMENTED,
+    RPCStatusCode.OUT_OF_RANGE,
+}
+"""Answers that the same request would get again."""
 
 DEADLINE = timedelta(seconds=8)
 """A workflow ignores an update that arrives later than this after the request. The rest of PATIENCE
@@ -71,7 +91,7 @@ class Updates:
     async def send(self, workflow_id: str, name: str, argument: Any) -> None:
         """Send to the running workflow. Raises WorkflowClosed if none is running."""
         handle = self._client.get_workflow_handle(workflow_id)
-        await _answered(handle.execute_update(name, argument))
+        await self._answered(workflow_id, handle.execute_update(name, argument))
 
     async def send_with_start(
         self,
@@ -86,15 +106,38 @@ class Updates:
         operation = self._start_operation(workflow_id, given, reuse, status)
         arguments = [] if argument is None else [argument]
         try:
-            await _answered(
+            await self._answered(
+                workflow_id,
                 self._client.execute_update_with_start_workflow(
                     name, args=arguments, start_workflow_operation=operation
-                )
+                ),
             )
         except BaseException:
             # The start fails too. Awaited, so that asyncio does not log an unretrieved exception.
             await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
             raise
+
+    async def _answered(self, workflow_id: str, call: Awaitable[Any]) -> Any:
+        """The answer of an update, or a typed error."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await call
+        except WorkflowUpdateFailedError as error:
+            raise_typed(error.cause, error)
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            reason = await self._why_unanswered(workflow_id)
+            raise NotConfirmed(reason or UNCONFIRMED) from error
+        except WorkflowAlreadyStartedError as error:
+            raise Refused("The initialization for this key has already ended.") from error
+        except RPCError as error:
+            raise _rpc_error(error) from error
+
+    async def _why_unanswered(self, workflow_id: str) -> str | None:
+        try:
+            async with asyncio.timeout(REASON_PATIENCE):
+                return await why_unanswered(self._client, workflow_id)
+        except (TimeoutError, RPCError, RuntimeError):
+            return None
 
     def _start_operation(
         self,
@@ -117,7 +160,7 @@ class Updates:
                     SearchAttributePair(search_attributes.STATUS, status),
                 ]
             ),
-            static_summary=f"{given.name} ({default_text(given.plan.title)})",
+            static_summary=summary(f"{given.name} ({default_text(given.plan.title)})"),
             static_details=self._details(given),
         )
 
@@ -137,21 +180,16 @@ def deadline() -> str:
     return (datetime.now(UTC) + DEADLINE).isoformat()
 
 
-async def _answered(call: Awaitable[Any]) -> Any:
-    """Return the result of an update, or raise a typed error."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await call
-    except WorkflowUpdateFailedError as error:
-        raise_typed(error.cause, error)
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-        raise NotConfirmed(UNCONFIRMED) from error
-    except WorkflowAlreadyStartedError as error:
-        raise Refused("The initialization for this key has already ended.") from error
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise WorkflowClosed("No workflow is running for this project.") from error
-        raise NotConfirmed(UNCONFIRMED) from error
+def _rpc_error(error: RPCError) -> Exception:
+    """What an error of Temporal's means for whoever asked."""
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return WorkflowClosed("No workflow is running for this project.")
+    if any(part in error.message.lower() for part in _SIZE_PARTS):
+        return TooLarge(f"The request is larger than Temporal accepts: {error.message}")
+    if error.status in _REFUSING:
+        reason = error.message or error.status.name
+        return TemporalRefuses(f"Temporal refused the request: {reason}")
+    return NotConfirmed(UNCONFIRMED)
 
 
 def raise_typed(cause: BaseException | None, error: Exception | None = None) -> NoReturn:

@@ -24,7 +24,7 @@ class Cors:
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-                expose_headers=["Location", "Retry-After"],
+                expose_headers=["Link", "Location", "Retry-After"],
             )
         if temporal_ui := origin_of(settings.temporal_ui_url):
             self._codec = CORSMiddleware(

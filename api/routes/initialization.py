@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from stepway.api import schemas
@@ -25,6 +26,8 @@ router = APIRouter(
     route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
 )
 
+MAX_ATTEMPTS = 2**31 - 1
+
 READS = problems(404, 422, 503)
 
 
@@ -44,12 +47,27 @@ async def get_initialization_steps(project_id: ProjectId, given: Resources) -> R
 
 
 @router.get("/steps/{step}/attempts", response_model=list[schemas.Attempt], responses=READS)
-async def get_attempts(project_id: ProjectId, step: StepName, given: Resources) -> Response:
-    """Every attempt at a step, oldest first, with error and stack."""
-    attempts = await given.reader.attempts(project_id, step)
+async def get_attempts(
+    project_id: ProjectId,
+    step: StepName,
+    given: Resources,
+    request: Request,
+    after: Annotated[int, Query(ge=0, le=MAX_ATTEMPTS, description="Attempts to leave out.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The attempts at a step, oldest first, with error and stack.
+
+    If there are more, the header `Link` has the address of the next page (`rel="next"`). A page of
+    long errors may have fewer attempts than `limit`.
+    """
+    attempts, following = await given.reader.attempts(project_id, step, after, limit)
     if attempts == b"[]":
         await require_step(project_id, step, given)
-    return json_response(attempts)
+    response = json_response(attempts)
+    if following is not None:
+        query = f"?after={following}&limit={limit}"
+        response.headers["Link"] = f'<{request.url.path}{query}>; rel="next"'
+    return response
 
 
 @router.get("/history", response_model=schemas.HistoryPage, responses=READS)

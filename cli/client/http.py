@@ -29,6 +29,7 @@ _TIMEOUT = httpx.Timeout(60, connect=5)
 # The stream sends at least a comment every 15 s.
 _STREAM_TIMEOUT = httpx.Timeout(45, connect=5)
 _PAGE = 100
+_LARGEST_PAGE = 1000
 
 
 class Api:
@@ -49,9 +50,24 @@ class Api:
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON at `path`. Raises ApiUnreachable, ApiRefused."""
+        return _answer(self._got(path, params))
+
+    def attempts(self, project_id: str, step: str) -> Iterator[Json]:
+        """Yield the attempts at a step, oldest first, page by page."""
+        path, params = step_path(project_id, step, "attempts"), {"limit": _LARGEST_PAGE}
+        while True:
+            response = self._got(path, params)
+            page = _answer(response)
+            yield from page
+            if "next" not in response.links or not page:
+                return
+            query = httpx.URL(response.links["next"]["url"]).params
+            params = {"limit": _LARGEST_PAGE, "after": query.get("after")}
+
+    def _got(self, path: str, params: Json) -> httpx.Response:
         given = {name: value for name, value in params.items() if value is not None}
         try:
-            return _answer(self._http.get(path, params=given))
+            return self._http.get(path, params=given)
         except httpx.TransportError as error:
             raise ApiUnreachable(self.url) from error
 

@@ -8,7 +8,7 @@ import typer
 
 from stepway.cli.client.errors import AnswerLost, ClientError
 from stepway.cli.client.http import Api, Json, connect, step_path
-from stepway.cli.client.parameters import Parameters, parse_parameters
+from stepway.cli.client.parameters import Parameters, parse_pairs, schema_of, typed
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import confirmed, say
 
@@ -26,8 +26,8 @@ def retry(
     yes: Yes = False,
 ) -> None:
     """Retry a failed step and the steps that depend on it, or all failed steps."""
-    changed = parse_parameters(param)
-    if changed and step is None:
+    pairs = parse_pairs(param)
+    if pairs and step is None:
         raise typer.BadParameter("requires a STEP", param_hint="--param")
     api = connect()
     project_id = api.find(project)
@@ -36,6 +36,7 @@ def retry(
         _control(api, project, f"/projects/{project_id}/initialization/retry", {})
         say(f"Retrying {project}. {_watch(project)}")
         return
+    changed = typed(pairs, _schema(api, project_id)) if pairs else {}
     path = step_path(project_id, step, "retry")
     _show_preview(api.get(path))
     _ask(f"Retry {step} of {project}?", yes)
@@ -72,6 +73,10 @@ def cancel(
         _ask(f"Cancel the initialization of {project}?", yes)
     _control(api, project, f"/projects/{project_id}/initialization/cancel", {"undo": undo})
     say(f"Cancelling {project}. {_watch(project)}")
+
+
+def _schema(api: Api, project_id: str) -> Json:
+    return schema_of(api, api.get(f"/projects/{project_id}")["blueprint"])
 
 
 def _control(api: Api, project: str, path: str, body: Json) -> None:

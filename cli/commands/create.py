@@ -10,11 +10,14 @@ import typer
 
 from stepway.cli.client.errors import AnswerLost, ApiRefused, ClientError
 from stepway.cli.client.http import Api, Json, connect
-from stepway.cli.client.parameters import Parameters, parse_parameters
+from stepway.cli.client.parameters import Parameters, parse_pairs, schema_of, typed
 from stepway.cli.commands.watch import watch_project
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import print_json, say
 from stepway.cli.view.text import counted
+
+BUILT_IN = "web-service"
+"""The API's blueprint for projects that name none."""
 
 
 def create(
@@ -33,10 +36,12 @@ def create(
     """Create a project and start its initialization."""
     if watch and as_json:
         raise typer.BadParameter("--watch and --json cannot be combined")
-    body: Json = {"name": name, "parameters": parse_parameters(param)}
+    pairs = parse_pairs(param)
+    api = connect()
+    schema = schema_of(api, blueprint or BUILT_IN) if pairs else {}
+    body: Json = {"name": name, "parameters": typed(pairs, schema)}
     if blueprint is not None:
         body["blueprint"] = blueprint
-    api = connect()
     started = _start(api, body, idempotency_key or str(uuid4()))
     project = started["project"]
     if as_json:

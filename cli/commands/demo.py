@@ -21,7 +21,8 @@ from stepway.cli.client.http import Api
 from stepway.cli.commands.roles import log_to, run
 from stepway.cli.commands.watch import INTERRUPTED
 from stepway.cli.run.places import client_command, places, row
-from stepway.cli.run.roles import running_everything, until_stopped
+from stepway.cli.run.roles import running_everything
+from stepway.cli.run.stopping import Stop
 from stepway.cli.view.output import is_terminal
 from stepway.runtime.settings import Settings, load_settings
 
@@ -72,17 +73,18 @@ def demo(
     settings = settings.model_copy(update={"blueprints": [*settings.blueprints, BLUEPRINTS]})
     shown = ("web-service", {}) if once else (BLUEPRINT, {"pace": pace})
     statuses: list[int] = []
-    run(_demo(Demo(settings, *shown, called_from or Path.cwd(), not once), statuses))
+    stop = Stop()
+    run(_demo(Demo(settings, *shown, called_from or Path.cwd(), not once), statuses, stop), stop)
     raise typer.Exit(statuses[0] if once and statuses else 0)
 
 
-async def _demo(demo: Demo, statuses: list[int]) -> None:
+async def _demo(demo: Demo, statuses: list[int], stop: Stop) -> None:
     typer.echo("Starting Postgres, Valkey, Temporal, a worker and the API ...")
     async with running_everything(demo.settings, HOST, _port()) as serving:
         typer.echo("\n".join(places(serving)))
         if is_terminal():
             _log_to_file(serving)
-        stopped = asyncio.create_task(until_stopped())
+        stopped = asyncio.create_task(stop.wait())
         watching = asyncio.create_task(_create_and_watch(demo, serving))
         await asyncio.wait([stopped, watching], return_when=asyncio.FIRST_COMPLETED)
         if watching.done():

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from stepway.cli.client.fold import from_snapshot, in_order
-from stepway.cli.client.http import Api, Json, connect, step_path
+from stepway.cli.client.http import Api, Json, connect
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
@@ -62,7 +62,7 @@ def attempts(
 ) -> None:
     """List the attempts of a step, with their errors."""
     api = connect()
-    found = api.get(step_path(api.find(project), step, "attempts"))
+    found = list(api.attempts(api.find(project), step))
     if as_json:
         print_json(found)
         return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uvloop
 
 from stepway.blueprints.errors import BlueprintError
 from stepway.cli.client.errors import ClientError
@@ -23,8 +23,8 @@ from stepway.cli.run.roles import (
     running_api,
     running_everything,
     to_migrate,
-    until_stopped,
 )
+from stepway.cli.run.stopping import Stop
 from stepway.embedded.servers import ServerError, check_reachable
 from stepway.runtime.settings import Settings, load_settings
 from stepway.worker import running_worker
@@ -64,12 +64,14 @@ def up(
     require_loopback(host, settings)
     if data_dir:
         settings = settings.model_copy(update={"data_dir": data_dir.expanduser().absolute()})
-    run(_up(settings, host, port))
+    stop = Stop()
+    run(_up(settings, host, port, stop), stop)
 
 
 def worker() -> None:
     """Run a worker."""
-    run(_worker(load_settings()))
+    stop = Stop()
+    run(_worker(load_settings(), stop), stop)
 
 
 def api(
@@ -79,7 +81,8 @@ def api(
     settings = load_settings()
     if not allow_unauthenticated:
         require_loopback(host, settings)
-    run(_api(settings, host, port))
+    stop = Stop()
+    run(_api(settings, host, port, stop), stop)
 
 
 def migrate(post: Post = False, check: Check = False) -> None:
@@ -91,12 +94,14 @@ def migrate(post: Post = False, check: Check = False) -> None:
     run(_check(load_settings()) if check else _migrate(load_settings(), post=post))
 
 
-def run(role: Coroutine[Any, Any, None]) -> None:
-    """Run a role. Raises ClientError for errors that an operator can fix."""
+def run(role: Coroutine[Any, Any, None], stop: Stop | None = None) -> None:
+    """Run a role until it ends or is stopped by a signal.
+
+    Raises ClientError for errors that an operator can fix.
+    """
     log_to(logging.StreamHandler())
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(role)
+        (stop or Stop()).run(role, loop_factory())
     except (ServerError, BlueprintError, SchemaError) as error:
         raise ClientError(str(error)) from error
 
@@ -107,21 +112,17 @@ def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's factory; None on Windows, which has no uvloop."""
-    if sys.platform == "win32":
-        return None
-    import uvloop  # noqa: PLC0415 - not available on Windows
-
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return uvloop's factory of event loops."""
     return uvloop.new_event_loop
 
 
-async def _up(settings: Settings, host: str, port: int) -> None:
+async def _up(settings: Settings, host: str, port: int, stop: Stop) -> None:
     async with running_everything(settings, host, port) as serving:
         tune_garbage_collector()
         # One write: a reader may close the pipe after the first line.
         typer.echo("\n".join((f"ready {serving.api_url}", *_hints(settings, serving))))
-        await until_stopped()
+        await stop.wait()
 
 
 def _hints(settings: Settings, serving: Settings) -> list[str]:
@@ -132,21 +133,21 @@ def _hints(settings: Settings, serving: Settings) -> list[str]:
     ]
 
 
-async def _worker(settings: Settings) -> None:
+async def _worker(settings: Settings, stop: Stop) -> None:
     await check_reachable(settings)
     await require_schema(settings)
     async with running_worker(settings):
         typer.echo("worker ready")
-        await until_stopped()
+        await stop.wait()
 
 
-async def _api(settings: Settings, host: str, port: int) -> None:
+async def _api(settings: Settings, host: str, port: int, stop: Stop) -> None:
     await check_reachable(settings)
     await require_schema(settings)
     async with running_api(settings, host, port) as url:
         tune_garbage_collector()
         typer.echo(f"ready {url}")
-        await until_stopped()
+        await stop.wait()
 
 
 async def _migrate(settings: Settings, *, post: bool) -> None:

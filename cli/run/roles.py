@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import NAMESPACE_OID, uuid5
 
 from stepway.activities.registry import Resources, load_steps
 from stepway.api.app import create_app
@@ -23,6 +22,7 @@ from stepway.worker import running_worker
 from stepway.workflows.deployment import missing_in_temporal, prepare_temporal
 from stepway_tracking.migrations.apply import Migration
 from stepway_tracking.postgres import open_pool
+from stepway_tracking.record.writable import write_problem
 
 
 @asynccontextmanager
@@ -51,12 +51,12 @@ async def running_everything(settings: Settings, host: str, port: int) -> AsyncI
         await check_reachable(found)
         # No older process uses an embedded Postgres: its folder is locked.
         await migrate_all(found, post="postgres" in servers.names)
-        async with running_worker(found), running_api(found, host, port) as url:
-            watching = asyncio.create_task(servers.watch())
-            try:
-                yield found.model_copy(update={"api_url": url})
-            finally:
-                watching.cancel()
+        async with (
+            servers.watched(),
+            running_worker(found),
+            running_api(found, host, port) as url,
+        ):
+            yield found.model_copy(update={"api_url": url})
 
 
 async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migration]:
@@ -67,20 +67,32 @@ async def migrate_all(settings: Settings, *, post: bool = False) -> list[Migrati
     """
     applied = await upgrade_database(settings.database_url, post=post)
     client = await connect_temporal(settings)
-    await prepare_temporal(client, settings.temporal_task_queue)
+    await prepare_temporal(client, settings.temporal_task_queue, await deployment_of(settings))
     return applied
 
 
 async def to_migrate(settings: Settings) -> tuple[list[Migration], list[str]]:
     """Return the pending migrations of the database, and what Temporal lacks."""
     client = await connect_temporal(settings)
-    return await pending_migrations(settings.database_url), await missing_in_temporal(client)
+    missing = await missing_in_temporal(
+        client, settings.temporal_task_queue, await deployment_of(settings)
+    )
+    return await pending_migrations(settings.database_url), missing
+
+
+async def deployment_of(settings: Settings) -> str:
+    """An id of the deployment, made from its database: the same after a migration."""
+    async with await open_pool(settings.database_url, max_size=1) as pool:
+        found = await pool.fetchrow(
+            "SELECT system_identifier, current_database() AS name FROM pg_control_system()"
+        )
+    return str(uuid5(NAMESPACE_OID, f"{found['system_identifier']}/{found['name']}"))
 
 
 async def require_schema(settings: Settings) -> None:
-    """Raise ClientError, which says what to run, if the schema does not fit this version."""
+    """Raise ClientError, which says what to do, if the database cannot be used or written."""
     async with await open_pool(settings.database_url, max_size=1) as pool:
-        problem = await server_schema_problem(pool)
+        problem = await server_schema_problem(pool) or await write_problem(pool)
     if problem:
         raise ClientError(problem)
 
@@ -89,15 +101,6 @@ def known_steps(settings: Settings) -> KnownSteps:
     """Return the input types of all steps, to check blueprints. Connects to no server."""
     resources = Resources(settings, open_engine(settings.sqlalchemy_url))
     return input_types(load_steps(resources))
-
-
-async def until_stopped() -> None:
-    """Wait for SIGTERM, SIGINT (Ctrl-C) or SIGHUP."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
 
 
 def require_loopback(host: str, settings: Settings) -> None:

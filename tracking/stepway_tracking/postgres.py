@@ -52,6 +52,15 @@ class StatelessConnection(asyncpg.Connection):  # type: ignore[misc]
             self.terminate()
 
 
+async def close_pool(pool: asyncpg.Pool, patience: float = 2.0) -> None:
+    """Close a pool; connections that are still in use after `patience` seconds are cut off."""
+    try:
+        async with asyncio.timeout(patience):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
 async def open_pool(url: str, *, max_size: int = 10) -> asyncpg.Pool:
     """A pool for a `postgresql://` URL; it opens each connection when it is first needed."""
     return await asyncpg.create_pool(

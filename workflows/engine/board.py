@@ -33,6 +33,7 @@ class Board:
     def replace_plan(self, plan: Plan) -> None:
         """Take changed arguments; the steps and their order stay."""
         self.steps = {step.step: step for step in plan.steps}
+        self.omits_absent = plan.absent == "omitted"
 
     def start(self, step: str) -> None:
         """The step runs, for one more round."""

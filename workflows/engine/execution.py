@@ -9,9 +9,10 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from stepway.workflows.engine.board import Board
+from stepway.workflows.engine.summaries import summary
 from stepway.workflows.model.messages import InitializationInput
-from stepway.workflows.model.plan import PlannedStep, RetryPlan
-from stepway.workflows.model.references import resolve
+from stepway.workflows.model.plan import LEFT_OUT, PlannedStep, RetryPlan
+from stepway.workflows.model.references import resolve, resolve_present
 from stepway_tracking.workflow.marks import tracked
 
 WORKER_SILENCE = 15.0
@@ -58,7 +59,7 @@ class Execution:
         more: dict[str, Any],
         prefix: str,
     ) -> workflow.ActivityHandle[Any]:
-        given = {**resolve(arguments, self._board.results), **more, "project": self._project}
+        given = {**self._resolved(arguments), **more, "project": self._project}
         return workflow.start_activity(
             uses,
             given,
@@ -66,8 +67,14 @@ class Execution:
             heartbeat_timeout=timedelta(seconds=step.heartbeat or WORKER_SILENCE),
             retry_policy=retry_policy(step.retry),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=prefix + self._board.title(step.step),
+            summary=summary(prefix + self._board.title(step.step)),
         )
+
+    def _resolved(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if not self._board.omits_absent:
+            return dict(resolve(arguments, self._board.results))
+        given, left_out = resolve_present(arguments, self._board.results)
+        return {**given, LEFT_OUT: left_out} if left_out else dict(given)
 
 
 def retry_policy(retry: RetryPlan) -> RetryPolicy:

@@ -13,6 +13,9 @@ from temporalio.exceptions import (
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.record.facts import AttemptOutcome
 
+# The SDK's message where the arguments do not fit the activity's input.
+_NOT_DECODED = "Failed decoding arguments"
+
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
     """One or two sentences on what went wrong."""
@@ -20,7 +23,7 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
     if isinstance(cause, TimeoutError):
         return _timeout_text(cause, step)
     if isinstance(cause, ApplicationError):
-        return cause.message
+        return _arguments_text(cause) if cause.message == _NOT_DECODED else cause.message
     if isinstance(cause, CancelledError):
         return "The step was cancelled."
     return str(cause or error)
@@ -31,6 +34,13 @@ def failure_outcome(error: ActivityError) -> AttemptOutcome:
     if isinstance(error.cause, TimeoutError):
         return "timed_out"
     return "cancelled" if isinstance(error.cause, CancelledError) else "failed"
+
+
+def _arguments_text(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    detail = error.message if isinstance(error, ApplicationError) else str(error)
+    return f"The arguments in `with` do not fit the step's input: {detail}"
 
 
 def _timeout_text(cause: TimeoutError, step: PlannedStep) -> str:

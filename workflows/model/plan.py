@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from stepway_tracking.record.facts import DONE_STATUSES, StepStatus
 
+LEFT_OUT = "absent_references"
+"""The argument that names what was left out of lists: `{"command.2": "parameters.tag"}`."""
+
 States = Mapping[str, StepStatus]
 _UNFINISHED = ("pending", "failed", "skipped")
 
@@ -55,12 +58,17 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an initialization will do; `time_limit` is seconds for the whole of it."""
+    """All that an initialization will do; `time_limit` is seconds for the whole of it.
+
+    `absent` says what becomes of an argument that refers to no value: it is left out (`omitted`),
+    or None (`null`) in plans that were made before there was this field.
+    """
 
     blueprint: str
     title: dict[str, str]
     steps: list[PlannedStep]
     time_limit: float
+    absent: str = "null"
 
 
 class Node(Protocol):

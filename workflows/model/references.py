@@ -1,7 +1,9 @@
 """References in a blueprint's arguments: `${{ parameters.x }}`, `${{ steps.a.result.y }}`.
 
 A string that is one reference and nothing else stands for the value with its type; references
-among other text stand for the value's text. `${{ "text" }}` stands for the text itself, whatever
+among other text stand for the value's text, as `text_of` makes it. Where there is no value (a
+parameter that nobody gave, the result of a skipped step), the argument or list item is left out,
+and other text gets none. `${{ "text" }}` stands for the text itself, whatever
 it holds: so `bind` can put foreign text into arguments that `resolve` reads again, and no value
 is ever taken for a reference.
 """
@@ -23,6 +25,10 @@ _EXPRESSION = re.compile(
     r'\$\{\{\s*(?:(?P<path>[a-z_]\w*(?:\.[\w-]+)*)|(?P<quoted>"(?:[^"\\]|\\.)*"))\s*\}\}',
     re.ASCII | re.DOTALL | re.IGNORECASE,
 )
+
+
+# What a reference stands for where there is no value; JSON's null is a value.
+_ABSENT = object()
 
 
 class ReferenceInvalid(ValueError):
@@ -74,24 +80,58 @@ def texts(tree: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
 def bind(tree: Any, values: Mapping[str, Any]) -> Any:
     """The tree with references to what `values` holds replaced, and all others left to `resolve`.
 
-    Raises ReferenceInvalid.
+    An absent item of a list is left to `resolve` too, which can name it. Raises ReferenceInvalid.
     """
-    return _map_texts(tree, lambda text: _bind_text(text, values))
+    return _present(_map_texts(tree, lambda text, place: _bind_text(text, place, values)))
 
 
 def resolve(arguments: Any, results: Mapping[str, Any]) -> Any:
     """The arguments with the references to steps replaced by values from their results.
 
-    `results` maps a step to its result. What is missing (the step was skipped) is None, or no
-    text among other text. Raises ReferenceInvalid.
+    `results` maps a step to its result. What is absent is None: the rule of plans whose `absent`
+    is `null`. Raises ReferenceInvalid.
     """
-    values = {"steps": {step: {"result": result} for step, result in results.items()}}
-    return _map_texts(arguments, lambda text: _resolve_text(text, values))
+    values = _of_steps(results)
+    return _map_texts(arguments, lambda text, _: _present(_resolve_text(text, values)))
+
+
+def resolve_present(arguments: Any, results: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+    """As `resolve`, with what is absent left out, and the items that were left out of lists.
+
+    These are given by place: `{"command.2": "parameters.tag"}`. Raises ReferenceInvalid.
+    """
+    values = _of_steps(results)
+    left_out: dict[str, str] = {}
+
+    def change(text: str, place: Place) -> Any:
+        value = _resolve_text(text, values)
+        if value is _ABSENT and place and isinstance(place[-1], int):
+            (reference,) = parse(text)
+            assert isinstance(reference, Reference)
+            left_out[".".join(map(str, place))] = ".".join(reference.path)
+        return value
+
+    return _present(_map_texts(arguments, change)), left_out
+
+
+def text_of(value: Any) -> str:
+    """A value as text, wherever it becomes text: JSON for all but strings, "" for None."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def quote(tree: Any) -> Any:
     """The tree spelled so that `resolve` gives back just this tree."""
-    return _map_texts(tree, _quote_text)
+    return _map_texts(tree, lambda text, _: _quote_text(text))
+
+
+def _of_steps(results: Mapping[str, Any]) -> dict[str, Any]:
+    return {"steps": {step: {"result": result} for step, result in results.items()}}
+
+
+def _present(value: Any) -> Any:
+    return None if value is _ABSENT else value
 
 
 def _expression(match: re.Match[str]) -> str | Reference:
@@ -110,11 +150,15 @@ def _append(parts: list[str | Reference], part: str | Reference) -> None:
         parts.append(part)
 
 
-def _bind_text(text: str, values: Mapping[str, Any]) -> Any:
+def _bind_text(text: str, place: Place, values: Mapping[str, Any]) -> Any:
     parts = parse(text)
     match parts:
         case [Reference() as only]:
-            return quote(_lookup(values, only)) if only.path[0] in values else text
+            if only.path[0] not in values:
+                return text
+            value = _lookup(values, only)
+            in_list = bool(place) and isinstance(place[-1], int)
+            return text if value is _ABSENT and in_list else quote(value)
     bound: list[str | Reference] = []
     for part in parts:
         known = isinstance(part, Reference) and part.path[0] in values
@@ -137,30 +181,30 @@ def _quote_text(text: str) -> str:
 
 
 def _text(part: str | Reference, values: Mapping[str, Any]) -> str:
-    value = _lookup(values, part) if isinstance(part, Reference) else part
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text_of(_present(_lookup(values, part))) if isinstance(part, Reference) else part
 
 
 def _lookup(values: Any, reference: Reference) -> Any:
     for name in reference.path:
         if isinstance(values, Mapping):
-            values = values.get(name)
+            values = values.get(name, _ABSENT)
         elif isinstance(values, list) and name.isdecimal():
-            values = values[int(name)] if int(name) < len(values) else None
+            values = values[int(name)] if int(name) < len(values) else _ABSENT
         else:
-            return None
+            return _ABSENT
     return values
 
 
-def _map_texts(tree: Any, change: Callable[[str], Any]) -> Any:
+def _map_texts(tree: Any, change: Callable[[str, Place], Any], place: Place = ()) -> Any:
+    """The tree with each text changed; what the change makes absent is left out of it."""
     if isinstance(tree, str):
-        return change(tree)
+        return change(tree, place)
     if isinstance(tree, Mapping):
-        return {key: _map_texts(item, change) for key, item in tree.items()}
+        items = {key: _map_texts(item, change, (*place, key)) for key, item in tree.items()}
+        return {key: item for key, item in items.items() if item is not _ABSENT}
     if isinstance(tree, list):
-        return [_map_texts(item, change) for item in tree]
+        changed = [_map_texts(item, change, (*place, n)) for n, item in enumerate(tree)]
+        return [item for item in changed if item is not _ABSENT]
     return tree
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,12 +15,13 @@ import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.command.run_command import RunCommandInput
+from stepway.activities.command.run_command import WAITING, RunCommandInput
 from stepway.activities.git.create_repository import CreateRepositoryInput
 from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.project import ProjectRef, working_tree_path
 
 PATIENCE = 20.0
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -78,6 +80,55 @@ async def test_a_command_runs_in_a_checkout_of_main(run, worker, project, git, t
     )
 
 
+async def test_nothing_is_checked_out_while_another_command_runs(
+    run, worker, project, git, tmp_path
+):
+    repository = worker.run("create_repository", CreateRepositoryInput(project))
+    worker.run("push_template", PushTemplateInput(project, "web-service"))
+    code = f"""
+import os, pathlib, time
+readme = pathlib.Path("README.md")
+readme.write_text("mine")
+pathlib.Path({str(tmp_path / "runs")!r}).touch()
+while not os.path.exists({str(tmp_path / "go")!r}): time.sleep(0.02)
+print(readme.read_text())
+"""
+    first = asyncio.create_task(run(*python(code)))
+    await until((tmp_path / "runs").exists)
+    assert "README.md" in (await asyncio.wait_for(run("ls"), PATIENCE)).output
+    git("clone", repository.url, tmp_path / "clone")
+    (tmp_path / "clone" / "README.md").write_text("theirs")
+    git("commit", "-am", "New", cwd=tmp_path / "clone")
+    git("push", "origin", "main", cwd=tmp_path / "clone")
+    second = asyncio.create_task(run("cat", "README.md"))
+    await until(lambda: WAITING in [beat.message for beat in worker.heartbeats])
+    (tmp_path / "go").touch()
+    assert (await first).output == "mine"
+    assert (await second).output == "theirs"
+
+
+async def test_commands_run_side_by_side_once_the_working_tree_is_current(
+    run, worker, project, tmp_path
+):
+    worker.run("create_repository", CreateRepositoryInput(project))
+    worker.run("push_template", PushTemplateInput(project, "web-service"))
+    code = f"""
+import os, pathlib, sys, time
+folder = pathlib.Path({str(tmp_path)!r})
+(folder / f"at-{{sys.argv[1]}}").touch()
+while len(list(folder.glob("at-*"))) < 3: time.sleep(0.02)
+"""
+    runs = [run(*python(code), number) for number in range(3)]
+    await asyncio.wait_for(asyncio.gather(*runs), PATIENCE)
+
+
+async def test_no_lock_files_stay(run, worker, project):
+    worker.run("create_repository", CreateRepositoryInput(project))
+    worker.run("push_template", PushTemplateInput(project, "web-service"))
+    await asyncio.gather(*(run("ls") for _ in range(5)))
+    assert [str(path) for path in worker.data_dir.rglob("*.lock")] == []
+
+
 async def test_a_repository_of_somebody_else_is_not_checked_out(run, worker):
     other = ProjectRef(str(uuid4()), "shop", "local")
     worker.run("create_repository", CreateRepositoryInput(other))
@@ -91,6 +142,23 @@ async def test_a_command_gets_a_clean_environment_and_what_is_given(run, monkeyp
     variables = dict(line.split("=", 1) for line in ran.output.splitlines())
     assert (variables["COLOR"], variables["COUNT"]) == ("red", "3")
     assert set(variables) - {"PWD", "SHLVL", "_"} == {"PATH", "HOME", "LANG", "COLOR", "COUNT"}
+
+
+async def test_values_become_text_as_they_do_in_references_among_text(run):
+    values = {"NO": False, "LIST": ["a", "é"], "MAP": {"x": None}, "NONE": None, "HALF": 0.5}
+    ran = await run("env", environment=values)
+    variables = dict(line.split("=", 1) for line in ran.output.splitlines())
+    assert "NONE" not in variables
+    assert variables["NO"] == "false"
+    assert variables["LIST"] == '["a", "é"]'
+    assert variables["MAP"] == '{"x": null}'
+    assert (await run("echo", True, ["a"], 0.5)).output == 'true ["a"] 0.5'
+
+
+async def test_an_argument_that_nobody_gave_is_named(run, refusal):
+    with pytest.raises(ApplicationError) as caught:
+        await run("echo", "--tag", absent_references={"command.2": "parameters.tag"})
+    assert "`command` refers to parameters.tag, which has no value" in refusal(caught.value)
 
 
 async def test_arguments_are_never_read_by_a_shell(run):
@@ -196,7 +264,7 @@ async def test_a_program_that_cannot_be_started_is_not_retried(run, refusal, pro
     assert program in refusal(caught.value)
 
 
-@pytest.mark.parametrize("command", [[], [""], [None], [["a"]], ["a\x00b"]])
+@pytest.mark.parametrize("command", [[], [""], [None], [["a"]], ["a\x00b"], ["a", None]])
 async def test_a_command_that_is_no_list_of_texts_is_refused(run, refusal, command):
     with pytest.raises(ApplicationError) as caught:
         await run(*command)
@@ -208,3 +276,44 @@ async def test_variables_that_a_process_cannot_have_are_refused(run, refusal, en
     with pytest.raises(ApplicationError) as caught:
         await run("env", environment=environment)
     assert "`environment`" in refusal(caught.value)
+
+
+INHERITING = '''
+import os, sys
+from pathlib import Path
+import uvloop
+from stepway.activities.command.process import OutputTail, run_in_group
+
+read, write = os.pipe()
+os.set_inheritable(read, True)  # as one is that a shell has left open
+output = OutputTail()
+
+async def main():
+    code = """
+import os
+from contextlib import suppress
+own = {os.readlink(f'/dev/fd/{n}') for n in range(3)}
+for fd in os.listdir('/dev/fd'):
+    with suppress(OSError):  # the listing's own is closed by now
+        if os.readlink(f'/dev/fd/{fd}') not in own:
+            print('inherited', fd)
+"""
+    await run_in_group(
+        [sys.executable, "-c", code], directory=Path("/"), environment={}, output=output
+    )
+
+uvloop.run(main())
+print(output.text)
+'''
+
+
+def test_a_command_inherits_no_descriptor_but_the_standard_ones() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", INHERITING],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout.strip() == ""

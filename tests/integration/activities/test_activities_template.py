@@ -13,7 +13,8 @@ import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput, find_template
+from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.git.rendering import find_template
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
 from stepway.runtime.settings import Settings
@@ -187,6 +188,31 @@ def test_a_bad_template_is_refused_and_leaves_main_alone(
     assert reason in refusal(caught.value)
     path = worker.data_dir / "repositories" / "local" / "shop.git"
     assert git("for-each-ref", cwd=path) == ""
+
+
+def test_a_nested_repository_is_refused_and_leaves_main_alone(
+    worker, project, operators, git, refusal
+):
+    template(operators, "nested", copier__yml="_subdirectory: files\n")
+    library = operators / "nested" / "files" / "vendor" / "lib"
+    library.mkdir(parents=True)
+    (library / ".git").write_text("gitdir: ../../.git/modules/lib")
+    with pytest.raises(ApplicationError) as caught:
+        push(worker, project, "nested")
+    assert "vendor/lib/.git: git cannot check out" in refusal(caught.value)
+    path = worker.data_dir / "repositories" / "local" / "shop.git"
+    assert git("for-each-ref", cwd=path) == ""
+
+
+def test_a_fresh_clone_is_clean_whatever_the_line_ends(worker, project, operators, git, tmp_path):
+    template(operators, "ends", __gitattributes="* text=auto\n*.bat text eol=crlf\n")
+    (operators / "ends" / "a.txt").write_bytes(b"1\r\n")
+    (operators / "ends" / "b.bat").write_bytes(b"2\r\n")
+    made = push(worker, project, "ends")
+    git("clone", made.url, tmp_path / "clone")
+    assert git("status", "--porcelain", cwd=tmp_path / "clone") == ""
+    assert (tmp_path / "clone" / "b.bat").read_bytes() == b"2\r\n"
+    git("fsck", "--strict", cwd=Path(made.url))
 
 
 def test_the_operators_templates_come_after_the_built_in_ones(worker, operators, project, git):

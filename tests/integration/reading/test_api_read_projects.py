@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from stepway.api.schemas import Attempt
 from tests.integration.reading.conftest import STEPS, Serve, Writer
 
 
@@ -132,6 +133,58 @@ async def test_attempts_tell_each_try(http: httpx.AsyncClient, writer: Writer) -
     assert attempt["error"] == "no"
     assert attempt["error_stack"] == "at a.py"
     assert attempt["outcome"] == "failed"
+
+
+async def all_pages(http: httpx.AsyncClient, path: str) -> list[list[Any]]:
+    """Every page of attempts, as its `Link` headers say."""
+    pages = []
+    following: str | None = path
+    while following:
+        answer = await http.get(following)
+        pages.append(answer.json())
+        following = answer.links.get("next", {}).get("url")
+    return pages
+
+
+async def test_attempts_are_paged(
+    http: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool
+) -> None:
+    project_id = await writer.project()
+    path = at(project_id, "/initialization/steps/finalize/attempts")
+    await pool.execute(
+        """
+        INSERT INTO project_initialization_attempts
+          (project_id, step, round, attempt, started_at, error)
+        SELECT $1, 'finalize', 1 + number / 6000, 1 + number % 6000, now(), 'error ' || number
+        FROM generate_series(0, 9999) number
+        """,
+        project_id,
+    )
+    pages = await all_pages(http, f"{path}?limit=1000")
+    assert [len(page) for page in pages] == [1000] * 10
+    errors = [attempt["error"] for page in pages for attempt in page]
+    assert errors == [f"error {number}" for number in range(10_000)]
+    assert set(pages[0][0]) == set(Attempt.model_fields)
+    assert len((await http.get(path)).json()) == 100
+    assert (await http.get(f"{path}?after=10000")).json() == []
+    assert problem(await http.get(f"{path}?after=-1"), 422)["errors"][0]["name"] == "after"
+
+
+async def test_a_page_of_long_errors_is_shorter(
+    http: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool
+) -> None:
+    project_id = await writer.project()
+    await pool.execute(
+        """
+        INSERT INTO project_initialization_attempts
+          (project_id, step, round, attempt, started_at, error, error_stack)
+        SELECT $1, 'finalize', 1, number, now(), repeat('e', 900000), repeat('s', 900000)
+        FROM generate_series(1, 3) number
+        """,
+        project_id,
+    )
+    path = at(project_id, "/initialization/steps/finalize/attempts")
+    assert [len(page) for page in await all_pages(http, path)] == [1, 1, 1]
 
 
 async def test_unknown_step_is_not_found_and_says_which_exist(

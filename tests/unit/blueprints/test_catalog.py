@@ -109,3 +109,38 @@ def test_description_for_clients_names_steps_and_parameters() -> None:
             },
         ],
     }
+
+
+PUSHES = """\
+name: {0}
+parameters: {{type: object, properties: {{kind: {{type: string}}}}}}
+steps:
+  - step: push
+    uses: push_template
+    with:
+      template: {1}
+"""
+
+
+def test_missing_template_is_found_when_the_blueprint_is_loaded(tmp_path: Path) -> None:
+    more = folder_with(tmp_path / "more", one=PUSHES.format("one", "Mine"))
+    with pytest.raises(BlueprintError) as caught:
+        Catalog.load([more])
+    assert str(caught.value) == (
+        f"{more / 'one.yml'}:7: template 'Mine' not found beside the blueprints"
+    )
+    (more / "Mine").mkdir()
+    assert Catalog.load([more]).get("one")
+
+
+@pytest.mark.parametrize("name", ["../more", "/etc", '""', ".", "link"])
+def test_template_that_leads_out_of_the_folders_is_refused(tmp_path: Path, name: str) -> None:
+    more = folder_with(tmp_path / "more", one=PUSHES.format("one", name))
+    (more / "link").symlink_to("/etc")
+    with pytest.raises(BlueprintError, match=r"one\.yml:7: template .* not found beside"):
+        Catalog.load([more])
+
+
+def test_template_that_a_parameter_names_is_left_to_the_run(tmp_path: Path) -> None:
+    more = folder_with(tmp_path / "more", one=PUSHES.format("one", '"${{ parameters.kind }}"'))
+    assert Catalog.load([more]).get("one")

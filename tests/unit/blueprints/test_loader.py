@@ -178,6 +178,40 @@ def test_bad_fields(tmp_path: Path, text: str, expected: str) -> None:
     assert refusal(tmp_path, text).startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("timeout: 1.0e+15", "must be from 0.001 to 31536000 seconds (a year)"),
+        ("timeout: 0.0001", "must be from 0.001 to 31536000 seconds (a year)"),
+        ("heartbeat: 0.05", "must be from 0.1 to 31536000 seconds (a year)"),
+        ("weight: 1000001", "must be at most 1,000,000"),
+        ("retry: {initial_interval: 4.0e+7}", "must be from 0.001 to 31536000 seconds (a year)"),
+        ("retry: {maximum_interval: 4.0e+7}", "must be from 0.001 to 31536000 seconds (a year)"),
+        ("retry: {maximum_attempts: 2147483648}", "must be at most 1,000,000"),
+        ("retry: {backoff_coefficient: 1.0e+9}", "must be at most 100"),
+    ],
+)
+def test_number_out_of_bounds_is_refused(tmp_path: Path, line: str, expected: str) -> None:
+    text = f"{HEAD}steps:\n  - step: a\n    uses: make\n    {line}\n"
+    found = refusal(tmp_path, text)
+    assert found.startswith("5:") and expected in found
+
+
+def test_time_limit_and_number_of_steps_have_bounds(tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"{HEAD}time_limit: 1.0e+12\n{STEP}").startswith("2:")
+    steps = "".join(f"  - {{step: s{number}, uses: make}}\n" for number in range(1001))
+    assert "1001 steps; at most 1000 are allowed" in refusal(tmp_path, f"{HEAD}steps:\n{steps}")
+
+
+def test_numbers_at_their_bounds_are_allowed(tmp_path: Path) -> None:
+    retry = "{maximum_attempts: 1000000, initial_interval: 0.001, backoff_coefficient: 100}"
+    text = (
+        f"{HEAD}time_limit: 31536000\nsteps:\n  - step: a\n    uses: make\n"
+        f"    timeout: 31536000\n    heartbeat: 0.1\n    weight: 1000000\n    retry: {retry}\n"
+    )
+    assert loaded(tmp_path, text).steps[0].timeout == 31_536_000
+
+
 def test_first_wrong_line_is_told_when_there_are_several(tmp_path: Path) -> None:
     text = HEAD + "time_limit: 0\nsteps:\n  - {step: a, uses: x, weight: -1}\nodd: 1\n"
     assert refusal(tmp_path, text).startswith("2: ")

@@ -371,10 +371,13 @@ def test_retry_of_a_step_shows_what_would_run_and_sends_changed_parameters(serve
     path = f"{INITIALIZATION}/steps/push/retry"
     server.answers[f"GET {path}"] = (200, {"runs": ["push", "finalize"], "keeps": ["create"]})
     server.answers[f"POST {path}"] = (202, {})
-    result = run("retry", ID, "push", "--param", "port=80")
+    server.answers[f"GET /api/projects/{ID}"] = (200, {"blueprint": "typed"})
+    schema = {"properties": {"port": {"type": "integer"}, "version": {"type": "string"}}}
+    server.answers["GET /api/blueprints/typed"] = (200, {"parameters": schema})
+    result = run("retry", ID, "push", "--param", "port=80", "--param", "version=1.10")
     assert result.exit_code == 0, result.output
     assert "push, finalize" in result.stdout
-    assert server.bodies(f"POST {path}") == [{"parameters": {"port": 80}}]
+    assert server.bodies(f"POST {path}") == [{"parameters": {"port": 80, "version": "1.10"}}]
 
 
 def test_retry_without_a_step_is_of_all_that_failed(server: Server) -> None:

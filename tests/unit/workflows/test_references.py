@@ -15,6 +15,8 @@ from stepway.workflows.model.references import (
     parse,
     quote,
     resolve,
+    resolve_present,
+    text_of,
     texts,
 )
 
@@ -35,8 +37,51 @@ TEMPLATE = st.lists(HOLE | PLAIN, max_size=5).map("".join)
 
 def test_reference_that_is_the_whole_text_gives_the_typed_value() -> None:
     values = {"parameters": {"n": 3, "list": [1, {"a": True}], "none": None}}
-    given = {"n": "${{ parameters.n }}", "l": ["${{parameters.list}}"], "o": "${{ parameters.no }}"}
+    given = {
+        "n": "${{ parameters.n }}",
+        "l": ["${{parameters.list}}"],
+        "o": "${{ parameters.none }}",
+    }
     assert bind(given, values) == {"n": 3, "l": [[1, {"a": True}]], "o": None}
+
+
+def test_absent_value_is_left_out_of_arguments_and_null_is_not() -> None:
+    values = {"parameters": {"none": None, "db": {}}}
+    given = {
+        "none": "${{ parameters.none }}",
+        "no": "${{ parameters.no }}",
+        "inner": {"host": "${{ parameters.db.host }}", "first": "${{ parameters.db.0 }}"},
+        "text": "<${{ parameters.no }}>",
+    }
+    assert bind(given, values) == {"none": None, "inner": {}, "text": "<>"}
+
+
+def test_absent_item_is_left_out_of_a_list_and_named() -> None:
+    arguments = {
+        "command": ["echo", "${{ parameters.tag }}", ["${{ steps.a.result.id }}"], "end"],
+        "tag": "${{ parameters.tag }}",
+        "id": "${{ steps.a.result.id }}",
+    }
+    bound = bind(arguments, {"parameters": {}})
+    given, left_out = resolve_present(bound, {})
+    assert given == {"command": ["echo", [], "end"]}
+    assert left_out == {"command.1": "parameters.tag", "command.2.0": "steps.a.result.id"}
+    given, left_out = resolve_present(bound, {"a": {"id": None}})
+    assert given == {"command": ["echo", [None], "end"], "id": None}
+
+
+def test_plan_from_before_absent_values_were_left_out_resolves_as_it_did() -> None:
+    arguments = {"x": "${{ steps.a.result.id }}", "l": ["${{ steps.a.result.id }}"]}
+    assert resolve(arguments, {}) == {"x": None, "l": [None]}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("é", "é"), (False, "false"), (None, ""), (1.5, "1.5"), (["é", 1], '["é", 1]')],
+)
+def test_a_value_as_text_is_json_for_all_but_strings(value: Any, text: str) -> None:
+    assert text_of(value) == text
+    assert bind("<${{ parameters.x }}>", {"parameters": {"x": value}}) == f"<{text}>"
 
 
 def test_reference_among_other_text_gives_text() -> None:

@@ -8,6 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
+LARGEST_PAGE = 2_000_000
+"""Characters of errors and stacks on one page of attempts."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -84,17 +87,40 @@ class Reader:
         )
         return names
 
-    async def attempts(self, project_id: UUID, step: str) -> bytes:
-        """Every attempt at a step, oldest first, as a JSON array."""
-        body = await self._pool.fetchval(
+    async def attempts(
+        self, project_id: UUID, step: str, after: int = 0, limit: int = 1000
+    ) -> tuple[bytes, int | None]:
+        """Up to `limit` attempts at a step, oldest first, without the first `after`, as JSON.
+
+        A page also ends where its errors and stacks exceed LARGEST_PAGE characters. The second
+        value is `after` for the next page, None on the last page.
+        """
+        row = await self._pool.fetchrow(
             """
-            SELECT coalesce(jsonb_agg(to_jsonb(a) - 'result' ORDER BY round, attempt), '[]')::text
-            FROM project_initialization_attempts a WHERE project_id = $1 AND step = $2
+            WITH found AS (
+              SELECT project_id, step, round, attempt, run_id, activity_id, started_at, ended_at,
+                     outcome, error, error_stack, worker
+              FROM project_initialization_attempts WHERE project_id = $1 AND step = $2
+              ORDER BY round, attempt OFFSET $3 LIMIT $4 + 1
+            ), page AS (
+              SELECT found, row_number() OVER in_order AS number,
+                     sum(coalesce(length(error), 0) + coalesce(length(error_stack), 0))
+                       OVER in_order AS size
+              FROM found WINDOW in_order AS (ORDER BY round, attempt)
+            ), shown AS (
+              SELECT * FROM page WHERE number = 1 OR number <= $4 AND size <= $5
+            )
+            SELECT coalesce(jsonb_agg(to_jsonb(found) ORDER BY number), '[]')::text AS items,
+                   count(*) AS number, (SELECT count(*) FROM page) > count(*) AS more
+            FROM shown
             """,
             project_id,
             step,
+            after,
+            limit,
+            LARGEST_PAGE,
         )
-        return str(body).encode()
+        return row["items"].encode(), after + row["number"] if row["more"] else None
 
     async def events_after(
         self, project_id: UUID, version: int, limit: int = 1000

@@ -10,12 +10,16 @@ StepwayError
 ├── SchemaError         the database schema does not match this version
 ├── Refused             the request is not possible in the present state
 ├── WorkflowClosed      the project has no running workflow
+├── TooLarge            Temporal does not accept a request of this size
+├── TemporalRefuses     Temporal does not permit or understand the request
 └── NotConfirmed        no answer in time
 
 Steps raise plain Temporal errors; `step_error` makes one with a remedy that people see.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
@@ -55,6 +59,14 @@ class NotConfirmed(StepwayError):
     """Temporal, Postgres or the workers did not answer in time."""
 
 
+class TooLarge(StepwayError):
+    """Temporal does not accept a request of this size."""
+
+
+class TemporalRefuses(StepwayError):
+    """Temporal does not permit or understand the request; the text has its reason."""
+
+
 class StartExpired(StepwayError):
     """The start arrived after its deadline; no project was created."""
 
@@ -67,10 +79,22 @@ class WorkflowClosed(StepwayError):
     """The project's workflow has ended or was closed from outside."""
 
 
-def step_error(message: str, *, remedy: str = "", retry: bool = True) -> ApplicationError:
+RATE_LIMITED = "RateLimited"
+"""The type of the error of a step that has to wait for a rate limit."""
+
+
+def step_error(
+    message: str, *, remedy: str = "", retry: bool = True, retry_after: float | None = None
+) -> ApplicationError:
     """An error for a step to raise: `message` is the cause, `remedy` what a person can do.
 
-    With `retry=False` the step fails without further attempts.
+    With `retry=False` the step fails without further attempts. `retry_after` says that another
+    system asks to wait so many seconds, as by HTTP's Retry-After: the next attempt starts then, at
+    the latest after the retry's `maximum_interval`, and this one is not among `maximum_attempts`.
+    A round of a step may wait or be interrupted 20 times.
     """
     details = [{"remedy": remedy}] if remedy else []
+    if retry and retry_after is not None:
+        pause = timedelta(seconds=max(0.001, retry_after))
+        return ApplicationError(message, *details, type=RATE_LIMITED, next_retry_delay=pause)
     return ApplicationError(message, *details, type=STEP_FAILED, non_retryable=not retry)

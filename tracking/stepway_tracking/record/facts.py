@@ -125,6 +125,15 @@ LONGEST_TEXT = 100_000
 LONGEST_MESSAGE = 1000
 """Maximum length of a step's message, in characters; a longer text keeps its end."""
 
+LONGEST_PART_NAME = 200
+"""Maximum length of a sub-step's name, in characters; a longer name keeps its beginning."""
+
+LARGEST_SHOWN = 64_000
+"""Maximum bytes of a result's JSON in a step's metadata; the result itself is kept whole."""
+
+MOST_LOSSES = 20
+"""Attempts of a round that may be cut off from outside, or be told to wait, before it fails."""
+
 FEWEST_FOR_ESTIMATE = 3
 """Minimum number of completed runs of each remaining step for an estimate of the time left."""
 

@@ -35,12 +35,16 @@ class Outcome:
     """The outcome of a change.
 
     `said` is `applied`, `repeat` (applied before), `unchanged` (nothing to change), `superseded`
-    (a newer attempt owns the step), `kept` (this activity has completed before; `result` is its
-    result in base64) or `unknown` (no such project or step).
+    (a newer attempt owns the step), `kept` (this activity, or the step that is said to have failed,
+    has completed before; `result` is its result in base64) or `unknown` (no such project
+    or step). Of a start, `failures` counts the earlier attempts of this round in which the step
+    itself failed, `losses` those that were cut off from outside or told to wait.
     """
 
     said: str
     result: str | None = None
+    failures: int = 0
+    losses: int = 0
 
 
 class Store:

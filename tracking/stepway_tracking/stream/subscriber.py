@@ -92,6 +92,9 @@ class RedisSubscriber:
             except CONNECTION_ERRORS as error:
                 if self.connected or delay == self._options.reconnect_delay:
                     logger.warning("Redis is unavailable (%s); events are delayed", error)
+            except Exception:
+                # Whatever it is: without this task no event would come any more.
+                logger.exception("Listening to Redis failed; connecting again")
             if self.connected:
                 delay = self._options.reconnect_delay
             self.connected = False
@@ -125,7 +128,11 @@ class RedisSubscriber:
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
-            self._on_message(message["channel"].decode(), message["data"])
+            try:
+                self._on_message(message["channel"].decode(), message["data"])
+            except Exception:
+                # One bad message must not keep the others away.
+                logger.exception("A message on %r could not be handled", message["channel"])
         elif message["type"] == "subscribe":
             self._confirm(message["channel"].decode())
 

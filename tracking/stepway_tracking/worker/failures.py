@@ -14,6 +14,9 @@ from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.record.facts import LONGEST_TEXT
 
+LONGEST_FAILURE = 5 * LONGEST_TEXT
+"""Characters of an error with its causes and stacks that go to Temporal as they are."""
+
 CALLER_FOLDERS = (
     str(Path(__file__).parent),
     str(Path(temporalio.__file__).parent),
@@ -66,6 +69,25 @@ def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta |
         if datetime.now(UTC) + pause > ends_at:
             return None
     return pause
+
+
+def error_for_temporal(error: BaseException, *, is_last: bool) -> BaseException:
+    """The error itself, or one that Temporal accepts in its place.
+
+    Temporal must not retry the last one, and refuses a failure of megabytes; the record has the
+    stack of a long one.
+    """
+    is_long = len(stack_of(error)) > LONGEST_FAILURE
+    if not (is_last or is_long) or isinstance(error, activity._CompleteAsyncError):
+        return error
+    text = str(error) or type(error).__name__
+    kind, details, final = type(error).__name__, (), is_last
+    if isinstance(error, ApplicationError):
+        text, kind, final = error.message, error.type or kind, is_last or error.non_retryable
+        details = () if is_long else tuple(error.details)
+    told = ApplicationError(truncate(text), *details, type=kind, non_retryable=final)
+    told.__cause__ = None if is_long else error
+    return told
 
 
 def _is_final(error: BaseException, policy: RetryPolicy) -> bool:

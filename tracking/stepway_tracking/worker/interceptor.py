@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -19,8 +23,12 @@ from temporalio.worker import (
 
 from stepway_tracking.record.progress import Progress
 from stepway_tracking.record.store import Store
-from stepway_tracking.worker.attempt import TrackedAttempt, TrackedUndo
+from stepway_tracking.worker.attempt import TrackedAttempt
+from stepway_tracking.worker.limits import StepLimits
+from stepway_tracking.worker.loop_watch import LoopWatch
 from stepway_tracking.worker.progress_reporter import ProgressReporter
+from stepway_tracking.worker.progress_values import ProgressReader
+from stepway_tracking.worker.rollback import TrackedUndo
 from stepway_tracking.workflow.marks import MarkingInterceptor, StepMark
 
 HEARTBEAT_SECONDS = 2.0
@@ -30,15 +38,20 @@ class TrackingInterceptor(Interceptor):
     """Records each step in the worker that runs its activity.
 
     The activity itself is plain Temporal code: it heartbeats `Progress`, returns or raises.
+    With a `client`, a step that blocks the event loop does not cost the other steps of the worker
+    their attempts.
     """
 
-    def __init__(self, store: Store, converter: DataConverter) -> None:
+    def __init__(
+        self, store: Store, converter: DataConverter, client: Client | None = None
+    ) -> None:
         self._store = store
         self._converter = converter
+        self._watch = LoopWatch(client)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Record the attempt."""
-        return _TrackingInbound(next, self._store, self._converter)
+        return _TrackingInbound(next, self._store, self._converter, self._watch)
 
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
@@ -49,11 +62,16 @@ class TrackingInterceptor(Interceptor):
 
 class _TrackingInbound(ActivityInboundInterceptor):
     def __init__(
-        self, next: ActivityInboundInterceptor, store: Store, converter: DataConverter
+        self,
+        next: ActivityInboundInterceptor,
+        store: Store,
+        converter: DataConverter,
+        watch: LoopWatch,
     ) -> None:
         super().__init__(next)
         self._store = store
         self._converter = converter
+        self._watch = watch
 
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
         self._outbound = _ProgressOutbound(outbound)
@@ -63,12 +81,24 @@ class _TrackingInbound(ActivityInboundInterceptor):
         mark = StepMark.of(input.headers)
         if mark is None:
             return await super().execute_activity(input)
-        info, heartbeat = activity.info(), self._outbound.repeat_heartbeat
-        if mark.undo:
-            undo = TrackedUndo(self._store, mark, info, heartbeat)
-            return await undo.run(lambda: self._execute(input, mark))
-        attempt = TrackedAttempt(self._store, self._converter, mark, info, heartbeat)
-        return await attempt.run(lambda: self._execute(input, mark), self._outbound.report_to)
+        outbound = self._outbound
+        outbound.read_progress_of(mark.step)
+        given = (mark, activity.info(), outbound.repeat_heartbeat, self._limits(input, mark))
+        with self._watch.attending(mark.step, outbound.last_heartbeat):
+            if mark.undo:
+                return await TrackedUndo(self._store, *given).run(
+                    lambda: self._execute(input, mark)
+                )
+            attempt = TrackedAttempt(self._store, self._converter, *given)
+            return await attempt.run(lambda: self._execute(input, mark), outbound.report_to)
+
+    def _limits(self, input: ExecuteActivityInput, mark: StepMark) -> StepLimits:
+        if not isinstance(input.executor, ThreadPoolExecutor):
+            return StepLimits(mark, self._outbound.count)
+        # A thread of the pool may not be free yet.
+        begun = threading.Event()
+        input.fn = _noting(begun, input.fn)
+        return StepLimits(mark, self._outbound.count, begun.is_set, lambda: _stop_thread(self.next))
 
     async def _execute(self, input: ExecuteActivityInput, mark: StepMark) -> Any:
         if not mark.beats:
@@ -80,6 +110,24 @@ class _TrackingInbound(ActivityInboundInterceptor):
             heartbeats.cancel()
 
 
+def _noting(begun: threading.Event, run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def noted(*arguments: Any) -> Any:
+        begun.set()
+        return run(*arguments)
+
+    return noted
+
+
+def _stop_thread(inbound: ActivityInboundInterceptor) -> None:
+    """Cancel a step in a thread as Temporal does. The SDK has no public way to do so."""
+    while isinstance(inner := getattr(inbound, "next", None), ActivityInboundInterceptor):
+        inbound = inner
+    running = getattr(inbound, "_running_activity", None)
+    if running is not None:
+        running.cancel()
+
+
 class _ProgressOutbound(ActivityOutboundInterceptor):
     """Receives every heartbeat, including those that the SDK throttles."""
 
@@ -87,14 +135,31 @@ class _ProgressOutbound(ActivityOutboundInterceptor):
         super().__init__(next)
         self._reporter: ProgressReporter | None = None
         self._details: Sequence[Any] = next.info().heartbeat_details
+        self._reader = ProgressReader("")
+        self._count = 0
+
+    def count(self) -> int:
+        """How many heartbeats the step has sent."""
+        return self._count
+
+    def last_heartbeat(self) -> Sequence[Any]:
+        """The details of the last heartbeat."""
+        return self._details
+
+    def read_progress_of(self, step: str) -> None:
+        """Name the step in warnings about its progress."""
+        self._reader = ProgressReader(step)
 
     def report_to(self, reporter: ProgressReporter) -> None:
         self._reporter = reporter
 
     def heartbeat(self, *details: Any) -> None:
+        self._count += 1
+        if details and isinstance(details[0], Progress):
+            details = (self._reader.read(details[0]), *details[1:])
+            if self._reporter:
+                self._reporter.report(details[0])
         self._details = details
-        if self._reporter and details and isinstance(details[0], Progress):
-            self._reporter.report(details[0])
         super().heartbeat(*details)
 
     def repeat_heartbeat(self) -> None:

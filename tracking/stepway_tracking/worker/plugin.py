@@ -47,7 +47,7 @@ class TrackingPlugin(SimplePlugin):
         """Add the interceptor and the activities."""
         config = super().configure_worker(config)
         client = config["client"]
-        interceptor = TrackingInterceptor(self._store, client.data_converter)
+        interceptor = TrackingInterceptor(self._store, client.data_converter, client)
         recorder = Recorder(self._store, client)
         own = config.get("interceptors", [])
         config["interceptors"] = [interceptor, *own]

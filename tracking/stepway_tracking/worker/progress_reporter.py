@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-import asyncpg
-
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.changes import StepChange
 from stepway_tracking.record.facts import LONGEST_MESSAGE
@@ -43,7 +41,7 @@ class ProgressReporter:
         self._task = asyncio.create_task(self._write_loop())
 
     def report(self, progress: Progress) -> None:
-        """Record a step's progress. Safe to call from any thread."""
+        """Record a step's progress, which ProgressReader has read. Safe to call from any thread."""
         self._loop.call_soon_threadsafe(self._take, progress)
 
     async def close(self) -> StepChange | None:
@@ -54,7 +52,7 @@ class ProgressReporter:
         return self._take_change()
 
     def _take(self, progress: Progress) -> None:
-        self._percent = max(self._percent, min(progress.percent, 100))
+        self._percent = max(self._percent, progress.percent)
         self._message = progress.message or self._message
         if progress.sub_step:
             self._parts[progress.sub_step.name] = progress.sub_step
@@ -74,10 +72,12 @@ class ProgressReporter:
             return
         try:
             await self._write(change)
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        except UNREACHABLE as error:
             self._parts = {**parts, **self._parts}
             self._changed.set()
             log.warning("Progress of %s is not written yet: %r", change.step, error)
+        except Exception as error:  # noqa: BLE001 - progress never decides the step's outcome
+            log.warning("Progress of %s was refused and is left out: %r", change.step, error)
 
     def _take_change(self) -> StepChange | None:
         if not self._changed.is_set():

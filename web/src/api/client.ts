@@ -77,8 +77,13 @@ export function createApi(baseUrl = '', signedOut: () => void = () => undefined)
       answer<HistoryPage>(
         http.GET('/api/projects/{project_id}/initialization/history', { params: { path: { project_id: id }, query } }),
       ),
-    attempts: (id: string, step: string) =>
-      answer<Attempt[]>(http.GET('/api/projects/{project_id}/initialization/steps/{step}/attempts', ofStep(id, step))),
+    /** one page, oldest first, without the first `after` */
+    attempts: (id: string, step: string, after = 0) =>
+      answer<Attempt[]>(
+        http.GET('/api/projects/{project_id}/initialization/steps/{step}/attempts', {
+          params: { path: { project_id: id, step }, query: { after } },
+        }),
+      ),
     previewRetry: (id: string, step: string) =>
       answer<RetryPreview>(http.GET('/api/projects/{project_id}/initialization/steps/{step}/retry', ofStep(id, step))),
     retryStep: (id: string, step: string, parameters: Record<string, unknown> = {}) =>

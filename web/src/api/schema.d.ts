@@ -97,7 +97,10 @@ export interface paths {
         };
         /**
          * Get Attempts
-         * @description Every attempt at a step, oldest first, with error and stack.
+         * @description The attempts at a step, oldest first, with error and stack.
+         *
+         *     If there are more, the header `Link` has the address of the next page (`rel="next"`). A page of
+         *     long errors may have fewer attempts than `limit`.
          */
         get: operations["get_attempts_api_projects__project_id__initialization_steps__step__attempts_get"];
         put?: never;
@@ -341,9 +344,11 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Check that Postgres and Temporal respond and that the schema fits this version.
+         * @description Check that an initialization could be started and recorded.
          *
-         *     Without Redis, events arrive later, but none is lost.
+         *     Postgres must respond, have a schema that fits this version, and accept writes. Temporal must
+         *     respond, and the workers must be able to continue its workflows. Without Redis, events arrive
+         *     later, but none is lost.
          */
         get: operations["ready_readyz_get"];
         put?: never;
@@ -1411,7 +1416,11 @@ export interface operations {
     };
     get_attempts_api_projects__project_id__initialization_steps__step__attempts_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Attempts to leave out. */
+                after?: number;
+                limit?: number;
+            };
             header?: never;
             path: {
                 /** @description Project ID. */

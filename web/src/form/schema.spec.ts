@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonSchema } from '@/api/types'
-import { fieldsOf, parse, toRaw, type Field } from './schema'
+import { fieldsOf, parse, textOf, toRaw, type Field } from './schema'
 import { useIdempotencyKey } from '@/create/use-idempotency-key'
 import { fieldOf } from './use-schema-form'
 
@@ -67,6 +67,60 @@ describe('values', () => {
     [{ type: 'object' }, '{', 'form.badJson'],
   ])('%j refuses %s: %s', (schema, raw, key) => {
     expect(parse(field(schema), raw)).toMatchObject({ error: { key } })
+  })
+
+  test.each<[JsonSchema, unknown, unknown]>([
+    [{ type: 'string', default: 'standard' }, 'standard', ''],
+    [{ type: ['string', 'null'], default: 'standard' }, 'standard', null],
+    [{ type: ['integer', 'null'] }, 5, null],
+    [{ type: 'string' }, 'of before', ''],
+    [{ type: 'array', items: { type: 'string' } }, ['of before'], []],
+    [{ type: 'array', items: { enum: [1, 2] } }, [1], []],
+  ])('a cleared %j does not get %j back', (schema, before, value) => {
+    const it = field(schema)
+    expect(parse(it, Array.isArray(value) ? [] : '', before)).toEqual({ value })
+    expect(parse(it, toRaw(it, before), before)).toEqual({ value: before })
+  })
+
+  test.each<[JsonSchema, string]>([
+    [{ type: 'integer', default: 5 }, 'form.cannotBeEmpty'],
+    [{ enum: ['a'], default: 'a' }, 'form.cannotBeEmpty'],
+    [{ type: 'object', default: {} }, 'form.cannotBeEmpty'],
+    [{ type: 'string', default: 'abc', minLength: 3 }, 'form.tooShort'],
+    [{ type: 'string', default: 'abc', pattern: '^a' }, 'form.pattern'],
+  ])('a %j that cannot be without a value says so when it is cleared', (schema, key) => {
+    expect(parse(field(schema), '')).toMatchObject({ error: { key } })
+  })
+
+  test.each<[JsonSchema, string, string]>([
+    [{ type: 'integer' }, '9007199254740993', 'form.tooPrecise'],
+    [{ type: 'number' }, '-9007199254740993', 'form.tooPrecise'],
+    [{ type: 'object' }, '{"id": [9007199254740993]}', 'form.tooPrecise'],
+    [{ type: 'integer' }, '0x10', 'form.badNumber'],
+    [{ type: 'number' }, '1e400', 'form.badNumber'],
+    [{ type: 'number' }, 'Infinity', 'form.badNumber'],
+  ])('%j does not send %s as another number', (schema, raw, key) => {
+    expect(parse(field(schema), raw)).toEqual({ error: { key } })
+  })
+
+  test('numbers that JavaScript holds are sent', () => {
+    expect(parse(field({ type: 'integer' }), '9007199254740991')).toEqual({ value: 9007199254740991 })
+    expect(parse(field({ type: 'number' }), '-1.5e3')).toEqual({ value: -1500 })
+    const json = '{"a 9007199254740993": 0.1234567890123456789, "b": 3}'
+    expect(parse(field({ type: 'object' }), json)).toEqual({ value: JSON.parse(json) as unknown })
+  })
+
+  test('a number that was rounded on its way here and is left alone is not sent', () => {
+    expect(parse(field({ type: 'integer' }), '9007199254740992', 9007199254740992)).toEqual({ value: undefined })
+  })
+
+  test('choices keep their types', () => {
+    const sizes = field({ type: 'array', items: { enum: [1, '1', true] } })
+    expect(parse(sizes, toRaw(sizes, [1, '1', true]))).toEqual({ value: [1, '1', true] })
+  })
+
+  test('text is JSON for all but strings', () => {
+    expect(['a', false, [1], { a: 1 }, null, undefined].map(textOf)).toEqual(['a', 'false', '[1]', '{"a":1}', '', ''])
   })
 
   test('a pattern that only the server understands is left to it', () => {

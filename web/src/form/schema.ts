@@ -64,6 +64,12 @@ function kindOfItems(items: JsonSchema): FieldKind {
   return cells.length > 0 && cells.every(({ kind }) => CELLS.includes(kind)) ? 'rows' : 'json'
 }
 
+/** A value as text, by the rule of blueprints: JSON for all but strings. */
+export function textOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
 /** A new row, with the defaults of its cells. */
 export function newRow({ schema }: Field, value: Record<string, unknown> = {}): RawRow {
   const cells = fieldsOf(schema.items ?? {}).map((cell) => [cell.name, toRaw(cell, value[cell.name])])
@@ -79,45 +85,71 @@ export function toRaw(field: Field, value: unknown = field.schema.default): Raw 
     case 'boolean':
       return value === true
     case 'list':
+      return Array.isArray(value) ? value.map(textOf) : []
     case 'choices':
-      return Array.isArray(value) ? value.map(String) : []
+      return Array.isArray(value) ? value.map((one) => JSON.stringify(one)) : []
     case 'choice':
     case 'json':
       return value === undefined ? '' : JSON.stringify(value, null, kind === 'json' ? 2 : 0)
     default:
-      return value === undefined || value === null ? '' : String(value)
+      return textOf(value)
   }
 }
 
 export type Parsed = { value: unknown } | { error: FieldError }
 
-/** The value that a control stands for; `undefined` for one that was left empty. */
-export function parse(field: Field, raw: Raw): Parsed {
-  const value = read(field, raw)
+/**
+ * The value that a control stands for; `undefined` for one that is to be left out. `before` is what leaving it out
+ * would mean: the value so far, or the default.
+ */
+export function parse(field: Field, raw: Raw, before: unknown = field.schema.default): Parsed {
+  const value = read(field, raw, before)
   if (typeof value === 'object' && value !== null && 'error' in value) return value as Parsed
   const error = check(field, value)
   return error ? { error } : { value }
 }
 
-function read(field: Field, raw: Raw): unknown {
+function read(field: Field, raw: Raw, before: unknown): unknown {
   const { kind, schema, required } = field
   if (typeof raw === 'boolean') return raw
   if (kind === 'rows') return readRows(field, raw as RawRow[])
-  if (Array.isArray(raw)) return readList(raw as string[], schema, required)
-  if (kind === 'text') return raw === '' && !(required && schema.minLength === 0) ? undefined : raw
-  if (raw.trim() === '') return undefined
+  if (Array.isArray(raw)) return readList(field, raw as string[], before)
+  if (kind === 'text' && raw !== '') return raw
+  if (kind === 'text' && required) return schema.minLength === 0 ? '' : undefined
+  if (raw.trim() === '') return emptied(field, before)
   if (kind === 'json' || kind === 'choice') return readJson(raw)
-  const number = Number(raw)
-  if (Number.isNaN(number)) return { error: { key: 'form.badNumber' } }
+  return readNumber(field, raw.trim(), before)
+}
+
+/** What an emptied control stands for. Left out, its value would come back. */
+function emptied({ kind, schema, required }: Field, before: unknown): unknown {
+  if (required || before === undefined || before === null || before === '') return undefined
+  if (Array.isArray(schema.type) && schema.type.includes('null')) return null
+  return kind === 'text' ? '' : { error: { key: 'form.cannotBeEmpty' } }
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
+function readNumber({ kind, required }: Field, text: string, before: unknown): unknown {
+  const number = Number(text)
+  if (!DECIMAL.test(text) || !Number.isFinite(number)) return { error: { key: 'form.badNumber' } }
   if (kind === 'integer' && !Number.isInteger(number)) return { error: { key: 'form.badInteger' } }
-  return number
+  if (isExact(text)) return number
+  // What came in is rounded already; left out, it stays what it is.
+  return text === textOf(before) && !required ? undefined : { error: { key: 'form.tooPrecise' } }
+}
+
+/** Whether a whole number is the same in JavaScript. */
+function isExact(text: string): boolean {
+  return !/^[+-]?\d+$/.test(text) || Number.isSafeInteger(Number(text))
 }
 
 /** An emptied list is sent as such only where leaving it out would mean something else. */
-function readList(raw: string[], { default: standard }: JsonSchema, required: boolean): string[] | undefined {
+function readList({ kind, required }: Field, raw: string[], before: unknown): unknown[] | undefined {
   const entries = raw.map((entry) => entry.trim()).filter((entry) => entry !== '')
-  const meansSomething = required || (Array.isArray(standard) && standard.length > 0)
-  return entries.length > 0 || meansSomething ? entries : undefined
+  const meansSomething = required || (Array.isArray(before) && before.length > 0)
+  if (entries.length === 0 && !meansSomething) return undefined
+  return kind === 'choices' ? entries.map((entry) => JSON.parse(entry) as unknown) : entries
 }
 
 function readRows({ schema }: Field, rows: RawRow[]): unknown {
@@ -135,9 +167,13 @@ function readRows({ schema }: Field, rows: RawRow[]): unknown {
   return read
 }
 
+const STRINGS = /"(?:[^"\\]|\\.)*"/g
+
 function readJson(raw: string): unknown {
   try {
-    return JSON.parse(raw) as unknown
+    const value = JSON.parse(raw) as unknown
+    const numbers = raw.replace(STRINGS, '').match(/[-+.\deE]*\d[-+.\deE]*/g) ?? []
+    return numbers.every(isExact) ? value : { error: { key: 'form.tooPrecise' } }
   } catch {
     return { error: { key: 'form.badJson' } }
   }

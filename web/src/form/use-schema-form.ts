@@ -25,7 +25,12 @@ export function useSchemaForm(
     checked.value = false
   }
 
-  const parsed = computed(() => fields.value.map((field) => ({ field, result: parse(field, raw[field.name] ?? '') })))
+  const parsed = computed(() =>
+    fields.value.map((field) => {
+      const before = toValue(initial)[field.name] ?? field.schema.default
+      return { field, result: parse(field, raw[field.name] ?? '', before) }
+    }),
+  )
 
   const errors = computed(() => {
     const found: Record<string, string> = { ...refused.value }

@@ -96,6 +96,7 @@ export const en = {
     error: 'Error',
     sameError: 'Same error as before',
     empty: 'No attempts yet.',
+    more: 'Show later attempts',
     outcomes: {
       running: 'Running',
       completed: 'Completed',
@@ -237,6 +238,8 @@ export const en = {
     badJson: 'Enter valid JSON.',
     badNumber: 'Enter a number.',
     badInteger: 'Enter a whole number.',
+    cannotBeEmpty: 'Enter a value: without one, the previous value or the default is used.',
+    tooPrecise: 'This number is too long to be sent exactly from a browser. Set it with stepway --param.',
     pattern: 'The format is invalid.',
     tooShort: 'At least {count} character. | At least {count} characters.',
     tooLong: 'At most {count} character. | At most {count} characters.',

@@ -98,6 +98,7 @@ export const zh: Messages = {
     error: '错误',
     sameError: '与上一次错误相同',
     empty: '暂无尝试记录。',
+    more: '显示后面的尝试',
     outcomes: {
       running: '进行中',
       completed: '已完成',
@@ -217,6 +218,8 @@ export const zh: Messages = {
     badJson: '请输入有效的 JSON。',
     badNumber: '请输入数字。',
     badInteger: '请输入整数。',
+    cannotBeEmpty: '请输入值：留空会使用原来的值或默认值。',
+    tooPrecise: '数字太长，浏览器无法精确发送。请用 stepway --param 设置。',
     pattern: '格式不正确。',
     tooShort: '至少 {count} 个字符。',
     tooLong: '最多 {count} 个字符。',

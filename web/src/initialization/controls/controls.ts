@@ -11,7 +11,8 @@ export interface Controls {
   /** once it has ended, it can only be retried */
   ended: Readonly<Ref<boolean>>
   ask(question: Question | null): void
-  attempts(step: string): Promise<Attempt[]>
+  /** one page, without the first `after` */
+  attempts(step: string, after: number): Promise<Attempt[]>
   previewRetry(step: string): Promise<RetryPreview>
   blueprint(name: string): Promise<Blueprint>
   retryStep(step: string, parameters?: Record<string, unknown>): Promise<void>
@@ -47,7 +48,7 @@ export function createControls(
     question,
     ended,
     ask: (asked) => (question.value = asked),
-    attempts: (step) => api.attempts(projectId, step),
+    attempts: (step, after) => api.attempts(projectId, step, after),
     previewRetry: (step) => api.previewRetry(projectId, step),
     blueprint: (name) => api.blueprint(name),
     retryStep: (step, parameters) => done(api.retryStep(projectId, step, parameters)),

@@ -1,0 +1,240 @@
+"""What a step reports or returns never decides what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.facts import LARGEST_SHOWN, LONGEST_PART_NAME, LONGEST_TEXT
+from stepway_tracking.record.progress import Progress, SubStep
+from tests.integration.test_tracking_attempts import outcomes, step
+from tests.support.record import Collected, Json, Record
+from tests.support.tracked import STEP, Tracker
+
+INFINITE = float("inf")
+
+
+class Broken:
+    """A value that cannot be shown, compared or encoded."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no comparison")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.fixture
+def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
+    return Tracker(temporal, pool, Collected())
+
+
+async def reported(tracker: Tracker, *progress: Any) -> Record:
+    """The record of a step that has reported this and completed, in one attempt."""
+
+    async def build() -> str:
+        for each in progress:
+            activity.heartbeat(each)
+            await asyncio.sleep(0)
+        return "made"
+
+    async with tracker.worker(step(build)):
+        handle, record = await tracker.start(attempts=1)
+        assert await handle.result() == "made"
+    assert await outcomes(record) == ["completed"]
+    await record.check()
+    return record
+
+
+async def parts(record: Record) -> dict[str, Json]:
+    rows = await record.pool.fetch(
+        "SELECT step FROM project_initialization_steps WHERE project_id = $1 AND parent_step = $2",
+        record.project_id,
+        STEP,
+    )
+    return {row["step"]: await record.step(row["step"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown"),
+    [
+        (100 * 2 / 7, 28),
+        ("28.571", 28),
+        (Decimal("28.9"), 28),
+        (True, 1),
+        (150, 100),
+        (10**400, 100),
+        (1e300, 100),
+        (float("nan"), 0),
+        (INFINITE, 0),
+        (-INFINITE, 0),
+        (-3, 0),
+        (None, 0),
+        ("half", 0),
+        ([50], 0),
+        (Broken(), 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_any_percentage_is_read_or_ignored(
+    tracker: Tracker, percent: Any, shown: int
+) -> None:
+    record = await reported(
+        tracker, Progress(percent), Progress(percent, "", SubStep("fetch", "Fetch", percent))
+    )
+    told = [e["payload"]["step"] for e in await record.events() if e["action"] == "progressed"]
+    assert [each["progress"] for each in told if each["step"] == STEP] == [shown] * bool(shown)
+    assert (await record.step(f"{STEP}.fetch"))["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"), [(3, "3"), (b"x", "b'x'"), (["a"], "['a']"), (Broken(), "<Broken>")]
+)
+async def test_any_message_is_shown_as_text(tracker: Tracker, message: Any, shown: str) -> None:
+    record = await reported(tracker, Progress(10, message))
+    assert (await record.step(STEP))["message"] == shown
+
+
+async def test_a_sub_step_of_any_name_is_recorded_or_left_out(tracker: Tracker) -> None:
+    record = await reported(
+        tracker,
+        Progress(10, "", SubStep("n" * 5000, "d" * 5000)),
+        Progress(20, "", SubStep("é" * 3000, None)),  # type: ignore[arg-type]
+        Progress(30, "", SubStep(7, 8)),  # type: ignore[arg-type]
+        Progress(40, "", SubStep("", "nameless")),
+        Progress(50, "", "fetch"),  # type: ignore[arg-type]
+    )
+    found = await parts(record)
+    assert len(found) == 3 and found[f"{STEP}.7"]["display_name"] == "8"
+    assert max(map(len, found)) == len(STEP) + 1 + LONGEST_PART_NAME
+    assert {row["status"] for row in found.values()} == {"completed"}
+
+
+async def test_ill_formed_progress_is_warned_of_once(
+    tracker: Tracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "stepway_tracking"):
+        await reported(tracker, Progress(1.5), Progress(2.5), Progress(3))  # type: ignore[arg-type]
+    warnings = [line.getMessage() for line in caplog.records if "changed to fit" in line.msg]
+    assert len(warnings) == 1 and warnings[0].startswith(f"Step {STEP} reported progress")
+
+
+async def test_progress_that_postgres_refuses_fails_no_step(
+    tracker: Tracker, pool: asyncpg.Pool
+) -> None:
+    await pool.execute(
+        """CREATE FUNCTION refuse_progress() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN RAISE data_exception USING MESSAGE = 'refused'; END $$"""
+    )
+    await pool.execute(
+        """CREATE TRIGGER refuse_progress BEFORE INSERT ON project_initialization_events
+           FOR EACH ROW WHEN (NEW.action = 'progressed') EXECUTE FUNCTION refuse_progress()"""
+    )
+    try:
+        record = await reported(tracker, Progress(50, "half"))
+    finally:
+        await pool.execute("DROP FUNCTION refuse_progress CASCADE")
+    assert await record.actions(STEP) == ["started", "completed"]
+
+
+def nested(depth: int) -> Any:
+    value: Any = "deep"
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("depth", [90, 400, 900])
+async def test_a_result_of_any_depth_completes_its_step(tracker: Tracker, depth: int) -> None:
+    async with tracker.worker(step(lambda: json.dumps(nested(depth)) and nested(depth))):
+        handle, record = await tracker.start(attempts=1)
+        await handle.result()
+    assert await outcomes(record) == ["completed"]
+
+
+async def test_of_a_large_result_the_row_shows_the_small_fields_and_all_is_kept(
+    tracker: Tracker,
+) -> None:
+    made = {"url": "https://x", "log": "l" * 1_000_000, "files": ["f"] * 9000, "count": 3}
+    async with tracker.worker(step(lambda: made)):
+        handle, record = await tracker.start(attempts=1)
+        assert await handle.result() == made
+    shown = (await record.step(STEP))["metadata"]
+    assert (shown["url"], shown["count"]) == ("https://x", 3)
+    assert shown["log"].startswith("lll") and shown["log"].endswith("… 999,000 bytes left out")
+    assert shown["files"] == "… 44,998 bytes left out"
+    (attempt,) = await record.attempts(STEP)
+    assert len(attempt["result"]) > 1_000_000
+
+
+async def test_of_a_result_with_very_many_fields_the_row_shows_the_first(tracker: Tracker) -> None:
+    made = {f"field-{number}": number for number in range(20_000)}
+    async with tracker.worker(step(lambda: made)):
+        handle, record = await tracker.start(attempts=1)
+        await handle.result()
+    shown = (await record.step(STEP))["metadata"]
+    assert shown["field-0"] == 0
+    assert shown["…"].endswith("bytes left out")
+    assert len(json.dumps(shown)) < LARGEST_SHOWN + 100
+
+
+async def test_a_result_that_temporal_refuses_fails_the_step_and_says_so(tracker: Tracker) -> None:
+    async with tracker.worker(step(lambda: "r" * 2_500_000)):
+        handle, record = await tracker.start(heartbeat=20)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    row = await record.step(STEP)
+    assert (row["status"], row["attempt"]) == ("failed", 1)
+    assert row["error"].startswith("The step returned 2,500,0")
+
+
+@pytest.mark.parametrize("retry", [True, False])
+async def test_an_error_of_megabytes_with_causes_is_told_to_temporal_in_short(
+    tracker: Tracker, retry: bool
+) -> None:
+    def broken() -> None:
+        try:
+            raise ValueError("c" * 3_000_000)
+        except ValueError as cause:
+            remedy = "r" * 3_000_000
+            raise step_error("e" * 3_000_000, remedy=remedy, retry=retry) from cause
+
+    async with tracker.worker(step(broken)):
+        handle, record = await tracker.start(attempts=2, heartbeat=20)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    cause = failed.value.cause.__cause__
+    assert isinstance(cause, ApplicationError) and cause.type == "StepFailed"
+    assert len(cause.message) == LONGEST_TEXT + 1
+    assert await outcomes(record) == ["failed"] * (1 + retry)
+    await record.check()
+
+
+async def test_an_error_of_a_megabyte_keeps_its_end_and_the_stream_stays_small(
+    tracker: Tracker,
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("e" * 1_000_000 + "the cause")
+
+    async with tracker.worker(step(broken)):
+        handle, record = await tracker.start(attempts=2)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    row = await record.step(STEP)
+    assert row["error"].endswith("the cause") and len(row["error"]) == LONGEST_TEXT + 1
+    largest = max(len(json.dumps(event["payload"])) for event in await record.events())
+    assert largest < 3 * LONGEST_TEXT

@@ -1,0 +1,100 @@
+"""Work that somebody else on the machine puts into the embedded Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from stepway.runtime.settings import Settings
+from stepway.vault.errors import Unsigned
+from stepway.vault.keyring import open_keyring
+from stepway.vault.payload_codec import data_converter
+from stepway.workflows.model.messages import WORKFLOW, workflow_id
+from tests.support.servers import Stepway, eventually, running_stepway
+
+
+def write_command(folder: Path, name: str, marker: Path) -> None:
+    step = {"step": "mark", "uses": "run_command", "with": {"command": ["touch", str(marker)]}}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, "steps": [step]}))
+
+
+async def start_input(stepway: Stepway, temporal: Client, project: str) -> Any:
+    """The input that our own API has started a project's workflow with."""
+    async for event in temporal.get_workflow_handle(workflow_id(project)).fetch_history_events():
+        given = event.workflow_execution_started_event_attributes.input.payloads
+        return (await temporal.data_converter.decode(list(given)))[0]
+    raise AssertionError("no history")
+
+
+async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
+    servers: Settings, temporal: Client, tmp_path: Path
+) -> None:
+    """Somebody who knows all that we send, but not the key, starts a command as us."""
+    marker = tmp_path / "marker"
+    blueprint = f"mark-{uuid4().hex[:8]}"
+    write_command(tmp_path, blueprint, marker)
+    stranger = await Client.connect(servers.temporal_address)
+    async with running_stepway(servers, tmp_path) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "active")
+        assert marker.exists()
+        marker.unlink()
+        copied = json.loads(json.dumps(await start_input(stepway, temporal, project)))
+        copied["deadline"] = "2999-01-01T00:00:00+00:00"
+        copied["project_id"] = str(uuid4())
+        copied["name"] = f"foreign-{uuid4().hex[:8]}"
+        handle = await stranger.start_workflow(
+            WORKFLOW,
+            copied,
+            id=workflow_id(copied["project_id"]),
+            task_queue=stepway.settings.temporal_task_queue,
+        )
+
+        async def refused() -> bool:
+            events = [event async for event in handle.fetch_history_events()]
+            kinds = {event.event_type for event in events}
+            assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in kinds
+            return EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED in kinds
+
+        try:
+            await eventually(refused)
+            assert not marker.exists()
+        finally:
+            await handle.terminate()
+
+
+async def test_what_was_changed_or_not_signed_is_not_read() -> None:
+    ours = data_converter(None, b"k" * 32)
+    [payload] = await ours.encode([{"command": ["true"]}])
+    assert await ours.decode([payload]) == [{"command": ["true"]}]
+    assert json.loads(payload.data) == {"command": ["true"]}  # people still read it in the UI
+    foreign = data_converter(None, b"x" * 32)
+    [other] = await foreign.encode([1])
+    [plain] = await data_converter(None).encode([1])
+    payload.data = b'{"command": ["false"]}'
+    for each in (payload, other, plain):
+        with pytest.raises(Unsigned):
+            await ours.decode([each])
+
+
+async def test_signature_and_encryption_go_together() -> None:
+    both = data_converter(open_keyring({"k": b"1" * 32}), b"k" * 32)
+    sent = await both.encode(["secret"])
+    assert b"secret" not in sent[0].SerializeToString()
+    assert await both.decode(sent) == ["secret"]
+
+
+async def test_a_fresh_data_folder_has_a_key_of_its_own(servers: Settings) -> None:
+    file = servers.temporal_signing_key_file
+    assert file is not None
+    mode = await asyncio.to_thread(file.stat)
+    assert mode.st_mode & 0o777 == 0o600
+    assert servers.signing_key

@@ -1,0 +1,135 @@
+"""Templates are rendered in processes of their own; errors name the file and the line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.git import rendering
+from stepway.activities.git.rendering import find_template, render
+
+SLOW = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+
+
+def rendered(folder: Path, answers: dict[str, Any] | None = None, **files: str) -> Path:
+    template, target = folder / "mine", folder / "target"
+    template.mkdir()
+    for name, text in files.items():
+        file = template / name.replace("__", ".")
+        file.write_text(text)
+    render(template, target, answers or {}, lambda: None)
+    return target
+
+
+def refused(folder: Path, **files: str) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        rendered(folder, **files)
+    assert caught.value.non_retryable
+    assert caught.value.details[0]["remedy"]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"a__txt__jinja": "ok\n{{ open\n"}, "a.txt.jinja:2"),
+        ({"a__txt__jinja": "ok\n\n{{ x.y }}\n"}, "a.txt.jinja:3"),
+        ({"a__txt__jinja": "{% include 'b.inc' %}", "b__inc": "\n{{ x.y }}\n"}, "b.inc:2"),
+        ({"{{ x.y }}": "text"}, "{{ x.y }}"),
+        ({"copier__yml": "a:\n  type: int\n  default: many\n"}, "question 'a'"),
+    ],
+)
+def test_an_error_names_file_and_line(tmp_path, files, place):
+    text = refused(tmp_path, **files).message
+    assert text.startswith("Cannot render the template 'mine'")
+    assert place in text
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "link").symlink_to("nowhere")
+    with pytest.raises(ApplicationError) as caught:
+        render(tmp_path / "mine", tmp_path / "target", {}, lambda: None)
+    assert "link is a link to nowhere, which does not exist" in caught.value.message
+    assert caught.value.non_retryable
+    assert "_preserve_symlinks" in caught.value.details[0]["remedy"]
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt.jinja").write_bytes(b"\xff{{ x }}")
+    with pytest.raises(ApplicationError) as caught:
+        render(tmp_path / "mine", tmp_path / "target", {}, lambda: None)
+    assert "a.txt.jinja: the file is not UTF-8 text" in caught.value.message
+    assert caught.value.non_retryable
+
+
+def test_an_answer_that_is_absent_gets_the_templates_own_default(tmp_path):
+    files = {"copier__yml": "python: {type: str, default: '3.12'}\n", "v__jinja": "{{ python }}"}
+    assert (rendered(tmp_path, **files) / "v").read_text() == "3.12"
+
+
+def test_an_answer_to_a_question_for_text_is_text_as_everywhere(tmp_path):
+    questions = "".join(f"{name}: {{type: str}}\n" for name in "abcd")
+    target = rendered(
+        tmp_path,
+        {"a": False, "b": ["x"], "c": 8080, "d": "é"},
+        copier__yml=questions,
+        v__jinja="{{ a }} {{ b }} {{ c }} {{ d }}",
+    )
+    assert (target / "v").read_text() == 'false ["x"] 8080 é'
+
+
+def test_memory_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "MEMORY", 512 << 20)
+    text = refused(tmp_path, a__txt__jinja="{{ 'x' * 2000000000 }}").message
+    assert "512 MB of memory" in text
+
+
+def test_time_is_bounded_and_the_process_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "SECONDS", 3)
+    with pytest.raises(ApplicationError, match="was not rendered within 3 s"):
+        rendered(tmp_path, a__txt__jinja=SLOW)
+    mine = psutil.Process().children(recursive=True)
+    assert not [p for p in mine if rendering._MODULE in " ".join(p.cmdline())]
+
+
+def test_a_slow_template_holds_up_no_other_and_heartbeats(tmp_path):
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "a.jinja").write_text(SLOW)
+    (tmp_path / "other").mkdir()
+    stop = threading.Event()
+    beats: list[float] = []
+
+    def beat() -> None:
+        beats.append(time.monotonic())
+        if stop.is_set():
+            raise InterruptedError
+
+    def slow() -> None:
+        with pytest.raises(InterruptedError):
+            render(tmp_path / "slow", tmp_path / "one", {}, beat)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    render(tmp_path / "other", tmp_path / "two", {}, lambda: None)
+    assert thread.is_alive()
+    while len(beats) < 2:
+        time.sleep(0.1)
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("name", ["Upper", "two words", "größe", "a/b", "inner"])
+def test_a_template_is_any_folder_beside_the_blueprints(tmp_path, name):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "inner").symlink_to("a")
+    (tmp_path / name).mkdir(exist_ok=True)
+    assert find_template([tmp_path], name) == (tmp_path / name).resolve()

@@ -1,0 +1,77 @@
+"""Checks whether the record can be written."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import asyncpg
+
+from stepway_tracking.postgres import UNREACHABLE
+
+ENCODING = "UTF8"
+
+KEYS = {
+    "projects": "id",
+    "project_initialization_steps": "project_id",
+    "project_initialization_attempts": "project_id",
+    "project_initialization_events": "project_id",
+}
+"""The tables of the record, each with a column of its key."""
+
+
+class Database(Protocol):
+    """An asyncpg connection or pool."""
+
+    async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
+        """Return the first row of a query."""
+
+
+async def write_problem(database: Database) -> str | None:
+    """The reason why the record cannot be written, in one sentence; None if it can.
+
+    Changes nothing. Raises one of UNREACHABLE if Postgres does not respond.
+    """
+    try:
+        # An argument, so that the statement is prepared as those of the record are.
+        found = await database.fetchrow(_SETTINGS, "server_encoding")
+        assert found
+        if found["encoding"] != ENCODING:
+            return (
+                f"The database has the encoding {found['encoding']}: create one with ENCODING "
+                f"'{ENCODING}' and TEMPLATE template0."
+            )
+        await database.fetchrow(_WRITES, False)
+    except asyncpg.ReadOnlySQLTransactionError:
+        return (
+            "The database takes no writes (read-only): it is a standby, or was made read-only, "
+            "for example because its disk is full."
+        )
+    except UNREACHABLE:
+        raise
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        return (
+            "A connection pooler loses prepared statements: use its session mode, or PgBouncer "
+            "1.21 or newer with max_prepared_statements."
+        )
+    except asyncpg.InsufficientPrivilegeError as error:
+        return f"The database user lacks a right: {error}."
+    except asyncpg.PostgresError as error:
+        return f"The database refuses to write: {error}."
+    return None
+
+
+_SETTINGS = "SELECT current_setting($1) AS encoding"
+
+
+def _writes() -> str:
+    """A statement that writes no row: Postgres checks the rights all the same."""
+    parts = [
+        f"""in_{table} AS (INSERT INTO {table} ({column}) SELECT {column} FROM {table}
+                           WHERE $1::boolean),
+            up_{table} AS (UPDATE {table} SET {column} = {column} WHERE $1::boolean)"""
+        for table, column in KEYS.items()
+    ]
+    return f"WITH {', '.join(parts)} SELECT 1"
+
+
+_WRITES = _writes()

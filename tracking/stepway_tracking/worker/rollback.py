@@ -1,0 +1,47 @@
+"""Runs one attempt at rolling a step back and records it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from temporalio import activity
+
+from stepway_tracking.record.facts import StepAction
+from stepway_tracking.record.store import Store
+from stepway_tracking.worker.attempt_writer import AttemptWriter
+from stepway_tracking.worker.failures import error_text, pause_before_retry, truncate
+from stepway_tracking.worker.limits import StepLimits
+from stepway_tracking.workflow.marks import StepMark
+
+
+class TrackedUndo:
+    """Runs a rollback activity. If no worker sees it fail, the workflow records the failure."""
+
+    def __init__(
+        self,
+        store: Store,
+        mark: StepMark,
+        info: activity.Info,
+        heartbeat: Callable[[], None],
+        limits: StepLimits,
+    ) -> None:
+        self._info = info
+        self._limits = limits
+        self._writer = AttemptWriter(store, mark, info, heartbeat, lambda: limits.is_cancelled)
+
+    async def run(self, execute: Callable[[], Awaitable[Any]]) -> Any:
+        """Execute the rollback. Raises its error, or ApplicationError if it was superseded."""
+        await self._write("undo_started", {"status": "running"})
+        try:
+            result = await self._limits.hold(execute)
+        except Exception as error:
+            if pause_before_retry(error, self._info) is None and not self._limits.is_cancelled:
+                undo = {"status": "failed", "error": truncate(error_text(error))}
+                await self._write("undo_failed", undo)
+            raise
+        await self._write("undone", {"status": "completed"})
+        return result
+
+    async def _write(self, action: StepAction, undo: dict[str, str]) -> None:
+        await self._writer.write(self._writer.fenced_change(action, metadata={"undo": undo}))
