@@ -17,6 +17,7 @@ from stepway.runtime.settings import Settings
 from stepway.vault.errors import Unsigned
 from stepway.vault.keyring import open_keyring
 from stepway.vault.payload_codec import data_converter
+from stepway.workflows.health import failing_workflows, why_unanswered
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from tests.support.servers import Stepway, eventually, running_stepway
 
@@ -67,6 +68,13 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
         try:
             await eventually(refused)
             assert not marker.exists()
+            reason = await why_unanswered(temporal, handle.id)
+            assert reason is not None and "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in reason
+            queue = stepway.settings.temporal_task_queue
+            await eventually(lambda: failing_workflows(temporal, queue), patience=180)
+            answer = await stepway.http.get("/readyz")
+            assert answer.status_code == 503
+            assert answer.json()["missing"] == ["workflows"]
         finally:
             await handle.terminate()
 
