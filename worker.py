@@ -17,8 +17,12 @@ from stepway.runtime.postgres import open_engine
 from stepway.runtime.supervision import depending_on
 from stepway.runtime.temporal import connect_temporal
 from stepway.runtime.worker_settings import WorkerSettings
+from stepway.vault.keyring import open_keyring
 from stepway.vault.redacting_interceptor import RedactingInterceptor
 from stepway.vault.redaction import redact_value
+from stepway.vault.references import References
+from stepway.vault.sealing import SealedParameters
+from stepway.vault.vault import Vault
 from stepway.workflows.engine.sandbox import ContextFreeSandbox
 from stepway.workflows.initialize_project import InitializeProject
 from stepway.workflows.reconcile import ReconcileInitializations
@@ -61,7 +65,11 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         threads = ThreadPoolExecutor(STEPS_AT_ONCE, "step")
         # Not waited for: a step may ignore that it was cancelled.
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        store = Store(pool, Publisher(redis), redact_value)
+        publisher = Publisher(redis)
+        stack.push_async_callback(publisher.close)
+        keyring = open_keyring(settings.keys)
+        store = Store(pool, publisher, redact_value, SealedParameters(keyring).conceal)
+        references = References(keyring, Vault(engine, keyring).find)
         steps = load_steps(Resources(settings, engine))
         worker = Worker(
             client,
@@ -76,7 +84,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
             plugins=[TrackingPlugin(store)],
-            interceptors=[RedactingInterceptor()],
+            interceptors=[RedactingInterceptor(references)],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )

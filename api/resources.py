@@ -22,6 +22,7 @@ from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.vault.keyring import open_keyring
 from stepway.vault.payload_codec import data_converter
+from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
 from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.queries.projects import Listing
@@ -72,8 +73,9 @@ async def open_resources(
         stack.push_async_callback(engine.dispose)
         temporal = await connect_temporal(settings, lazy=True)
         reader = Reader(pool)
+        keyring = open_keyring(settings.keys)
         # Postgres asks for a password: results need no signature there.
-        records = Records(pool, data_converter(open_keyring(settings.keys)))
+        records = Records(pool, data_converter(keyring))
         durations = Durations(pool)
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
@@ -95,11 +97,12 @@ async def open_resources(
                 records,
                 durations,
                 catalog,
+                SealedParameters(keyring),
                 settings.temporal_task_queue,
                 settings.public_url,
             ),
             sign_in=SignIn(settings, pool),
             rules=Rules.of(settings),
             limits=Limits(settings, pool),
-            vault=Vault(engine, open_keyring(settings.keys)),
+            vault=Vault(engine, keyring),
         )

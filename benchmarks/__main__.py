@@ -30,6 +30,7 @@ BENCHES = (
     "growth",
     "write",
     "snapshot",
+    "redaction",
     "storm",
     "recovery",
     "page",

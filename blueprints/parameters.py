@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -60,14 +60,20 @@ def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[
 
 
 def changed_parameters(
-    blueprint: Blueprint, current: Mapping[str, Any], changes: Mapping[str, Any]
+    blueprint: Blueprint,
+    current: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    lost: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the parameters for a retry: the current ones with the changes, validated.
+
+    `lost` parameters may be given again even if they are not editable.
 
     Raises ParametersInvalid, also for a parameter that is not editable.
     """
     editable = blueprint.parameter_names if blueprint.editable is None else blueprint.editable
-    fixed = [name for name in changes if name in blueprint.parameter_names and name not in editable]
+    may = {*editable, *lost}
+    fixed = [name for name in changes if name in blueprint.parameter_names and name not in may]
     if fixed:
         detail = "cannot be changed once the initialization has started"
         raise ParametersInvalid([_at([name], detail, "fixed") for name in fixed])

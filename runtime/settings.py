@@ -29,3 +29,29 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {reason}") from None
+
+
+def check_token_source(settings: Settings) -> None:
+    """Raise SettingsError unless the API's address and the token come from one source.
+
+    The environment is the user's own; `.env` belongs to whoever has made the current folder, so
+    its address gets no token but its own, and no value of the environment within.
+    """
+    address, token = f"{PREFIX}API_URL", f"{PREFIX}API_TOKEN"
+    file = {
+        name.upper(): value
+        for name, value in dotenv_values(ENV_FILE, interpolate=False).items()
+        if value
+    }
+    own = {name.upper() for name, value in os.environ.items() if value}
+    if address in own or address not in file:
+        return
+    if "${" in file[address]:
+        raise SettingsError(f"{address}: the one in {ENV_FILE} must not refer to other variables")
+    if settings.api_token and token in own:
+        raise SettingsError(
+            f"{address} is from {ENV_FILE} and {token} from the environment, so the token could "
+            f"go to a foreign server: set {address} in the environment too, or both in {ENV_FILE}"
+        )
+    if "${" in file.get(token, ""):
+        raise SettingsError(f"{token}: the one in {ENV_FILE} must not refer to other variables")

@@ -1,13 +1,20 @@
-"""The worker's interceptor that lets no secret out of an activity.
+"""The worker's interceptor that lets no secret out of an attempt.
 
-It acts where the secret was resolved: no other process could know it.
+It acts where the secret was resolved: no other process could know it. What people read is redacted.
+What the next step or the next attempt gets goes out with references, and comes in without them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from temporalio import activity
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -16,34 +23,94 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from stepway.vault.redaction import redact, redact_value
+from stepway.vault.redaction import LONG, redact, redact_value
+from stepway.vault.references import References
+from stepway_tracking.record.progress import Progress, Skipped
+from stepway_tracking.workflow.marks import StepMark
 
 
 class RedactingInterceptor(Interceptor):
     """Takes secrets out of results, errors and heartbeats; give it last, so that it acts first."""
 
+    def __init__(self, references: References) -> None:
+        self._references = references
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Watch what leaves the activity."""
-        return _RedactingInbound(next)
+        """Watch what enters and leaves the activity."""
+        return _RedactingInbound(next, self._references)
 
 
 class _RedactingInbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, references: References) -> None:
+        super().__init__(next)
+        self._references = references
+
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
-        super().init(_RedactingOutbound(outbound))
+        self._outbound = _RedactingOutbound(outbound, self._references)
+        super().init(self._outbound)
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        mark = StepMark.of(input.headers)
         try:
-            return redact_value(await super().execute_activity(input))
+            if mark is None:
+                return await super().execute_activity(input)
+            input.args = await self._references.resolve(mark.project_id, input.args)
+            await self._outbound.begin(mark.project_id)
+            return await self._outbound.result(await super().execute_activity(input))
         except Exception as error:
-            clean = redacted_error(error)
+            clean = await _redacted_aside(error)
             if clean is error:
                 raise
             raise clean from clean.__cause__
 
 
 class _RedactingOutbound(ActivityOutboundInterceptor):
+    def __init__(self, next: ActivityOutboundInterceptor, references: References) -> None:
+        super().__init__(next)
+        self._references = references
+        self._project_id = ""
+        self._details: Sequence[Any] | None = None
+
+    async def begin(self, project_id: str) -> None:
+        """Resolve what the attempt before has left for this one."""
+        self._project_id = project_id
+        details = super().info().heartbeat_details
+        if details:
+            self._details = await self._references.resolve(project_id, details)
+
+    def info(self) -> activity.Info:
+        info = super().info()
+        return info if self._details is None else replace(info, heartbeat_details=self._details)
+
     def heartbeat(self, *details: Any) -> None:
-        super().heartbeat(*redact_value(details))
+        super().heartbeat(*(self._handed_on(each) for each in details))
+
+    async def result(self, value: Any) -> Any:
+        """What an attempt returned, as it may leave; a long one keeps the event loop free."""
+        if isinstance(value, Skipped):
+            return redact_value(value)
+        payload = activity.payload_converter().to_payload(value)
+        put_into = partial(self._references.put_into, self._project_id, payload)
+        changed = put_into() if len(payload.data) < LONG else await asyncio.to_thread(put_into)
+        return value if changed is payload else RawValue(changed)
+
+    def _handed_on(self, value: Any) -> Any:
+        """What people read without secrets, anything else with references in their place."""
+        if isinstance(value, Progress):
+            return redact_value(value)
+        try:
+            payload = activity.payload_converter().to_payload(value)
+        except (TypeError, ValueError, RuntimeError):
+            # Temporal says itself what it cannot take.
+            return value
+        changed = self._references.put_into(self._project_id, payload)
+        return value if changed is payload else RawValue(changed)
+
+
+async def _redacted_aside(error: Exception) -> BaseException:
+    if len(str(error)) < LONG:
+        return redacted_error(error)
+    return await asyncio.to_thread(redacted_error, error)
 
 
 def redacted_error(error: BaseException) -> BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stepway.vault.errors import KeyMissing, Undecipherable
 from stepway.vault.keyring import Encrypted, Keyring
+from stepway.vault.known import SHORTEST
 from stepway.vault.models import Credential
-from stepway.vault.redaction import SHORTEST
 from stepway_tracking.record.errors import StepwayError
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,15 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"Secret(account={self.account!r})"
+
+
+@dataclass(frozen=True)
+class OpenCredential:
+    """A credential with its value, which repr does not show."""
+
+    owner: str
+    name: str
+    value: str = field(repr=False)
 
 
 class Vault:
@@ -89,24 +98,26 @@ class Vault:
         value = self._opened().decrypt(sealed, _context(row.owner, name))
         return Secret(row.account, value.decode())
 
-    async def found_in(self, owner: str, text: str) -> str | None:
-        """The name of a secret that the owner may use and that this text holds."""
+    async def usable_by(self, owner: str) -> list[OpenCredential]:
+        """All credentials that the owner may use, opened, but those that cannot be."""
         if self._keyring is None:
-            return None
-        for entry in await self.entries():
-            if entry.owner in (owner, EVERYONE):
-                secret = await self._readable(entry)
-                if secret is not None and secret.value in text:
-                    return entry.name
-        return None
-
-    async def _readable(self, entry: CredentialEntry) -> Secret | None:
-        try:
-            return await self.find(entry.owner, entry.name)
-        except (KeyMissing, Undecipherable) as error:
-            # A lost key must not keep everyone from starting anything.
-            log.warning("Cannot compare with the credential %s: %s", entry.name, error)
-            return None
+            return []
+        query = select(
+            Credential.owner, Credential.name, Credential.key_id, Credential.ciphertext
+        ).where(Credential.owner.in_([owner, EVERYONE]))
+        async with self._engine.connect() as connection:
+            rows = list(await connection.execute(query))
+        usable = []
+        for row in rows:
+            sealed = Encrypted(row.key_id, row.ciphertext)
+            try:
+                value = self._keyring.decrypt(sealed, _context(row.owner, row.name))
+            except (KeyMissing, Undecipherable) as error:
+                # A lost key must not keep everyone from starting anything.
+                log.warning("The credential %s cannot be opened: %s", row.name, error)
+                continue
+            usable.append(OpenCredential(row.owner, row.name, value.decode()))
+        return usable
 
     async def entries(self) -> list[CredentialEntry]:
         """All credentials, without their values."""

@@ -11,6 +11,7 @@ from temporalio import activity
 
 from stepway.activities.project import ProjectRef
 from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
 from stepway.vault.vault import CredentialRefused, Secret, Vault
 from stepway_tracking.record.errors import step_error
@@ -53,7 +54,7 @@ class Credentials:
         return ResolvedCredential(account=account, credential=name)
 
     async def open(self, name: str, project: ProjectRef) -> Secret:
-        """Return the secret, for use in this attempt; from now on it is redacted in all output.
+        """Return the secret, for use in this attempt; from now on it is hidden from people.
 
         Raises step_error if the project may not use a credential with that name.
         """
@@ -70,7 +71,7 @@ class Credentials:
                 remedy=f"Use the credential {LOCAL!r}, or ask an operator for the correct name.",
                 retry=False,
             )
-        learn(secret.value)
+        learn(secret.value, SecretName(project.owner, name))
         return secret
 
     def _check_that_repositories_can_be_written(self) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule
 from stepway.api.auth.refusals import Forbidden, Refusal, SignInUnavailable
 from stepway.runtime.scopes import Scope
+from stepway.vault.sealing import hide_seals
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.errors import ProjectUnknown
 
@@ -46,7 +47,10 @@ class Admission:
     recheck: Callable[[], Awaitable[Admission]]
 
     def visible(self, body: bytes) -> bytes:
-        """Return the JSON text, with null for error stacks that this person may not see."""
+        """Return the JSON text as this person may see it: without error stacks, if those are
+        hidden, and without sealed secrets.
+        """
+        body = hide_seals(body)
         return _STACK.sub(b'"error_stack": null', body) if self.hides_stacks else body
 
     async def until_revoked(self) -> None:
@@ -78,9 +82,10 @@ class Guarded(APIRoute):
             admission = request.state.admission = await admit(request)
             response = await handle(request)
             response.headers.setdefault("Cache-Control", "no-store")
-            if admission.hides_stacks and _STACK.search(getattr(response, "body", b"")):
-                response.body = admission.visible(bytes(response.body))
-                response.headers["Content-Length"] = str(len(response.body))
+            body = bytes(getattr(response, "body", b""))
+            if (visible := admission.visible(body)) != body:
+                response.body = visible
+                response.headers["Content-Length"] = str(len(visible))
             return response
 
         return guarded

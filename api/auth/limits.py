@@ -24,6 +24,9 @@ FAILURES = 20
 
 FAILURES_PER_SECOND = 0.2
 
+SECRETS, SECRETS_PER_HOUR = 10, 10
+"""Parameters with one owner's secrets that one person may send: at once, and then an hour."""
+
 MAX_KEYS = 10_000
 
 
@@ -64,6 +67,7 @@ class Limits:
         self._streams = settings.streams_per_owner
         self._starts = Buckets(settings.starts_per_minute / 60, settings.starts_per_minute)
         self._open: Counter[str] = Counter()
+        self._secrets = Buckets(SECRETS_PER_HOUR / 3600, SECRETS)
 
     async def start(self, person: Person, owner: str) -> None:
         """Count one start for `person`; `owner` will own the project. Raises TooMany."""
@@ -85,6 +89,15 @@ class Limits:
                 "finish or cancel some first.",
                 60,
             )
+
+    def check_secrets(self, person: Person, owner: str) -> None:
+        """Raises TooMany for a person whose parameters held too many of this owner's secrets."""
+        if person is not LOCAL and (wait := self._secrets.wait(f"{person.name}\n{owner}")):
+            raise TooMany("Too many of your parameters held secrets.", wait)
+
+    def count_secret(self, person: Person, owner: str) -> None:
+        """A parameter held one."""
+        self._secrets.take(f"{person.name}\n{owner}")
 
     def open_stream(self, person: Person) -> None:
         """Count a stream until `close_stream`. Raises TooMany."""
@@ -120,6 +133,8 @@ def network(address: str) -> str:
         found = ip_address(address)
     except ValueError:
         return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+    if isinstance(found, IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
         return str(ip_network((found, 64), strict=False))
     return str(found)

@@ -54,7 +54,7 @@ class Origins:
         hosts = {request.headers.get("host"), self._public.netloc} - {"", None}
         if parts.netloc in hosts or origin in self._others:
             return True
-        if origin == self._temporal_ui and request.url.path.startswith("/api/codec/"):
+        if origin and origin == self._temporal_ui and request.url.path.startswith("/api/codec/"):
             return True
         return self._without_sign_in and parts.hostname in LOOPBACK
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ import asyncpg
 
 from stepway.api.auth.policy import Person, owner_name
 from stepway.runtime.scopes import Scope
+from stepway_tracking.record.errors import StepwayError
 
 PREFIX = "stepway_"
 """Start of every token, so that people and secret scanners recognize it."""
@@ -39,6 +40,14 @@ class TokenEntry:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+
+
+class SeveralOwners(StepwayError):
+    """Tokens of several owners have that name; the text lists them."""
+
+    def __init__(self, which: str, tokens: Sequence[TokenEntry]) -> None:
+        found = "".join(f"\n  {each.id}  of {each.owner}" for each in tokens)
+        super().__init__(f"several owners have a token {which!r}, give --owner or an id:{found}")
 
 
 class Tokens:
@@ -107,13 +116,20 @@ class Tokens:
         )
         return [TokenEntry(**row) for row in rows]
 
-    async def revoke(self, which: str) -> list[TokenEntry]:
-        """Revoke all tokens with that ID, prefix or name; return the ones that were active."""
+    async def revoke(self, which: str, owner: str | None = None) -> list[TokenEntry]:
+        """Revoke all tokens with that ID, prefix or name; return the ones that were active.
+
+        Raises SeveralOwners if they belong to several owners and `owner` is not given.
+        """
         chosen = [
             entry
             for entry in await self.entries()
-            if which in (str(entry.id), entry.prefix, entry.name) and entry.revoked_at is None
+            if which in (str(entry.id), entry.prefix, entry.name)
+            and entry.revoked_at is None
+            and owner in (None, entry.owner)
         ]
+        if len({entry.owner for entry in chosen}) > 1:
+            raise SeveralOwners(which, chosen)
         ids = [entry.id for entry in chosen]
         await self._pool.execute("UPDATE tokens SET revoked_at = now() WHERE id = ANY($1)", ids)
         return chosen

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,9 +21,12 @@ from stepway.api.commands.records import ProjectRecord, Records, resumed_state
 from stepway.api.commands.updates import Updates, deadline, raise_typed
 from stepway.api.schemas import RetryPreview
 from stepway.blueprints.catalog import Catalog
+from stepway.blueprints.errors import ParameterError, ParametersInvalid
 from stepway.blueprints.models import Blueprint
 from stepway.blueprints.parameters import changed_parameters, complete_parameters
 from stepway.blueprints.planning import make_plan
+from stepway.vault.redaction import REDACTED
+from stepway.vault.sealing import SealedParameters, hide_seals
 from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model import messages
@@ -53,6 +56,10 @@ CLOSED = (
 )
 
 
+Inspect = Callable[[Mapping[str, Any]], Awaitable[None]]
+InspectOwners = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class NewProject:
     """A request to create a project."""
@@ -80,19 +87,22 @@ class Commands:
         records: Records,
         durations: Durations,
         catalog: Catalog,
+        sealed: SealedParameters,
         task_queue: str,
         page: str = "",
     ) -> None:
         self._updates = Updates(client, task_queue, page)
         self._records = records
         self._catalog = catalog
+        self._sealed = sealed
         self._durations = durations
 
     async def start(
-        self, new: NewProject, owner: str, key: str, *, actor: str
+        self, new: NewProject, owner: str, key: str, *, actor: str, inspect: Inspect
     ) -> tuple[UUID, bool]:
         """Start an initialization; return the project's ID and whether this call created it.
 
+        `inspect` receives parameters that the blueprint accepts, and raises to refuse them.
         Raises BlueprintUnknown, ParametersInvalid, NameTaken, and KeyReused if the key was used
         for a different request.
         """
@@ -101,6 +111,7 @@ class Commands:
         project_id = uuid5(KEYS, f"{owner}\n{key}")
         if await self._exists(project_id, new.digest):
             return project_id, False
+        await inspect(new.parameters)
         if await self._records.named(owner, new.name):
             raise NameTaken(f"A project named {new.name} already exists.")
         project = {"id": str(project_id), "name": new.name, "owner": owner}
@@ -122,15 +133,23 @@ class Commands:
         return project_id, True
 
     async def retry_step(
-        self, project_id: UUID, step: str, parameters: Mapping[str, Any] | None, actor: str
+        self,
+        project_id: UUID,
+        step: str,
+        parameters: Mapping[str, Any],
+        actor: str,
+        *,
+        inspect: InspectOwners,
     ) -> None:
         """Retry a failed step, with these parameters changed.
 
+        `inspect` gets the owner and changes that fit the blueprint, and raises for what it refuses.
         Raises ProjectUnknown, StepUnknown, Refused, ParametersInvalid.
         """
         project = await self._records.project(project_id)
         await self._require_step(project_id, step)
-        retry = _with_changes(Retry(actor, deadline(), step), project, parameters or {})
+        retry = self._with_changes(Retry(actor, deadline(), step), project, parameters)
+        await inspect(project.owner, parameters)
         await self._retry(project, messages.RETRY_STEP, retry)
 
     async def retry_initialization(self, project_id: UUID, actor: str) -> None:
@@ -167,7 +186,7 @@ class Commands:
         records = await self._records.steps(project_id)
         ended = project.ended
         states = {one.step: resumed_state(one) if ended else one.status for one in records}
-        board = Board(_plan_of(project), Resumed(states, {}, {}), _no_clock)
+        board = Board(_plan_of(project, project.parameters), Resumed(states, {}, {}), _no_clock)
         _require_failed(board, step, ended=ended)
         return preview(board, records, step)
 
@@ -234,12 +253,15 @@ class Commands:
         await self._updates.send_with_start(workflow_id, name, retry, given, reuse, project.status)
 
     async def _resumed_input(self, project: ProjectRecord, retry: Retry) -> InitializationInput:
+        parameters = retry.parameters
+        if parameters is None:
+            parameters = self._parameters_of(project)
         return InitializationInput(
             project_id=str(project.id),
             name=project.name,
             owner=project.owner,
-            plan=_plan_of(project),
-            parameters=project.parameters,
+            plan=retry.plan or _plan_of(project, parameters),
+            parameters=parameters,
             definition=project.definition,
             request_hash=project.request_hash,
             deadline=retry.deadline,
@@ -249,27 +271,61 @@ class Commands:
             index_pause=messages.INDEX_PAUSE,
         )
 
+    def _with_changes(
+        self, retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]
+    ) -> Retry:
+        """The retry with the parameters that a person gives anew. Raises ParametersInvalid."""
+        shown = _as_shown(project.parameters)
+        # Sent back as it was shown, a secret is to stay as it is.
+        given = {
+            name: value
+            for name, value in parameters.items()
+            if not (_is_hidden(value) and value == shown.get(name))
+        }
+        if not given:
+            return retry
+        before = self._parameters_of(project, given)
+        blueprint = Blueprint.model_validate(project.definition)
+        changed = changed_parameters(blueprint, before, given, lost=_lost(project))
+        changes = {
+            name: {"from": before.get(name), "to": value}
+            for name, value in changed.items()
+            if value != before.get(name)
+        }
+        plan = _plan_of(project, changed)
+        return replace(retry, parameters=changed, plan=plan, changes=changes)
 
-def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any] | None = None) -> Plan:
+    def _parameters_of(self, project: ProjectRecord, given: Collection[str] = ()) -> dict[str, Any]:
+        """The parameters to plan with again, but those `given`.
+
+        Raises ParametersInvalid for what an earlier version has stored as "[redacted]".
+        """
+        lost = [name for name in _lost(project) if name not in given]
+        if lost:
+            detail = (
+                f"was stored as {REDACTED} by an earlier version: give it again, with the retry "
+                "of a step"
+            )
+            raise ParametersInvalid([ParameterError(name, f"/{name}", detail) for name in lost])
+        return self._sealed.reveal(str(project.id), project.parameters)
+
+
+def _lost(project: ProjectRecord) -> list[str]:
+    return [name for name, value in project.parameters.items() if _is_hidden(value)]
+
+
+def _is_hidden(value: Any) -> bool:
+    return REDACTED in json.dumps(value, ensure_ascii=False)
+
+
+def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any]) -> Plan:
     reference = {"id": str(project.id), "name": project.name, "owner": project.owner}
-    given = project.parameters if parameters is None else parameters
-    return make_plan(Blueprint.model_validate(project.definition), reference, given)
+    return make_plan(Blueprint.model_validate(project.definition), reference, parameters)
 
 
-def _with_changes(retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]) -> Retry:
-    """Return the retry with the changed parameters and plan. Raises ParametersInvalid."""
-    if not parameters:
-        return retry
-    blueprint = Blueprint.model_validate(project.definition)
-    changed = changed_parameters(blueprint, project.parameters, parameters)
-    before = project.parameters
-    changes = {
-        name: {"from": before.get(name), "to": value}
-        for name, value in changed.items()
-        if value != before.get(name)
-    }
-    plan = _plan_of(project, changed)
-    return replace(retry, parameters=changed, plan=plan, changes=changes)
+def _as_shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    shown = hide_seals(json.dumps(parameters).encode())
+    return dict(json.loads(shown))
 
 
 def _require_failed(board: Board, step: str, *, ended: bool) -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from stepway.api.auth.policy import Person
 from stepway.api.errors import InputInvalid
 from stepway.api.resources import AppResources
 from stepway.blueprints.parameters import MAX_DEPTH
+from stepway.vault.known import KnownSecrets, SecretName
 from stepway.vault.redaction import redact
+from stepway.vault.shapes import find
+from stepway.vault.vault import OpenCredential
 from stepway_tracking.record.json_text import unstorable
+
+SHORTEST_COMPARED = 12
+"""Characters of a secret that parameters are compared with: shorter ones could be guessed."""
+
+LOOKS_SECRET = (
+    "looks like a secret: store it with `stepway credential set` and use the credential's name"
+)
 
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -30,11 +41,6 @@ def plain(value: dict[str, Any]) -> dict[str, Any]:
 def _check(place: str, text: str) -> None:
     if problem := unstorable(text):
         raise ValueError(f"{place} {problem}")
-    if redact(text) != text:
-        raise ValueError(
-            f"{place} looks like a secret: store it with `stepway credential set` and use the "
-            "credential's name"
-        )
 
 
 def _parts(place: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
@@ -56,12 +62,47 @@ def _parts(place: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 Parameters = Annotated[dict[str, Any], AfterValidator(plain)]
 
 
-async def refuse_secrets(given: AppResources, owner: str, parameters: Mapping[str, Any]) -> None:
-    """Raise InputInvalid for a parameter that holds the value of one of the owner's credentials."""
-    for name, value in parameters.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if found := await given.vault.found_in(owner, text):
-            detail = f"contains the secret of the credential {found}; use its name instead"
-            wrong = {"name": name, "pointer": f"/parameters/{name}", "detail": detail}
-            wrong |= {"code": "secret", "expected": found}
-            raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: {detail}", [wrong])
+async def refuse_secrets(
+    given: AppResources, asker: Person, owner: str, parameters: Mapping[str, Any]
+) -> None:
+    """Raise InputInvalid for a parameter that holds a secret, TooMany after many of those.
+
+    The answer must help nobody to guess. So secrets that could be guessed are not compared with,
+    a person who has been refused too often is not answered any more, and whose credential it is
+    is said to its owner only.
+    """
+    if not parameters:
+        return
+    given.limits.check_secrets(asker, owner)
+    usable = await given.vault.usable_by(owner)
+    found = await asyncio.to_thread(_first_secret, parameters, usable)
+    if found is None:
+        return
+    pointer, name = found
+    detail = LOOKS_SECRET
+    more: dict[str, str] = {}
+    if name is not None:
+        given.limits.count_secret(asker, owner)
+        if asker.admin or name.owner in asker.names:
+            detail = f"contains the secret of the credential {name.name}; use its name instead"
+            more = {"code": "secret", "expected": name.name}
+    first = pointer.split("/")[1]
+    wrong = {"name": first, "pointer": f"/parameters{pointer}", "detail": detail, **more}
+    raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, f"{first}: {detail}", [wrong])
+
+
+def _first_secret(
+    parameters: Mapping[str, Any], usable: Iterable[OpenCredential]
+) -> tuple[str, SecretName | None] | None:
+    """The place of the first secret, and the credential where it is one's."""
+    known = KnownSecrets()
+    for each in usable:
+        if len(each.value) >= SHORTEST_COMPARED:
+            known.learn(each.value, SecretName(each.owner, each.name))
+    for place, part in _parts("", parameters, 0):
+        if isinstance(part, str):
+            for _, _, piece in known.whole(part):
+                return place, known.name_of(piece.secret)
+            for _ in find(part):
+                return place, None
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from stepway.api.auth.guard import Guarded
 from stepway.api.commands.parameters import Parameters, refuse_secrets
 from stepway.api.dependencies import (
     Actor,
+    Caller,
     ProjectId,
     Resources,
     StepName,
@@ -73,15 +75,17 @@ async def retry_step(
     project_id: ProjectId,
     step: StepName,
     given: Resources,
-    actor: Actor,
+    caller: Caller,
     body: Annotated[RetryStep | None, Body()] = None,
 ) -> Response:
     """Retry a failed step and the steps that depend on it."""
-    parameters = body.parameters if body else {}
-    if parameters:
-        owner = (await given.records.project(project_id)).owner
-        await refuse_secrets(given, owner, parameters)
-    await given.commands.retry_step(project_id, step, parameters, actor)
+    await given.commands.retry_step(
+        project_id,
+        step,
+        body.parameters if body else {},
+        caller.name,
+        inspect=partial(refuse_secrets, given, caller),
+    )
     return await _accepted(project_id, given)
 
 

@@ -17,6 +17,7 @@ from stepway.api.auth.policy import LOCAL
 from stepway.api.dependencies import Admitted, LastEventId, ProjectId, Resources
 from stepway.api.middleware.detached_stream import DETACHED
 from stepway.api.openapi import problems
+from stepway.vault.sealing import hide_seals
 from stepway_tracking.stream.hub import Hub
 from stepway_tracking.stream.subscription import KEEPALIVE, Subscription
 
@@ -129,8 +130,7 @@ class LiveStream:
         hint = b"retry: %d\n" % random.randint(*RETRY)
         try:
             while (chunk := await subscription.next()) is not None:
-                if admission is not None:
-                    chunk = admission.visible(chunk)
+                chunk = admission.visible(chunk) if admission else hide_seals(chunk)
                 if hint and chunk is not KEEPALIVE:
                     chunk, hint = hint + chunk, b""
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

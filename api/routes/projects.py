@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import uuid4
@@ -111,10 +112,13 @@ async def create_project(
     if not given.rules.may(caller, Scope.CREATE, owner):
         raise Forbidden(f"You are not allowed to create projects for {owner}.")
     await given.limits.start(caller, owner)
-    await refuse_secrets(given, owner, body.parameters)
     new = NewProject(body.name, body.blueprint, body.parameters)
     project_id, created = await given.commands.start(
-        new, owner, key or str(uuid4()), actor=caller.name
+        new,
+        owner,
+        key or str(uuid4()),
+        actor=caller.name,
+        inspect=partial(refuse_secrets, given, caller, owner),
     )
     snapshot = require_project(await given.reader.snapshot(project_id), project_id)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK

@@ -19,7 +19,7 @@ from stepway.cli.client.errors import (
     ClientError,
     problem_text,
 )
-from stepway.runtime.settings import load_settings
+from stepway.runtime.settings import check_token_source, load_settings
 
 Json: TypeAlias = dict[str, Any]
 
@@ -131,8 +131,12 @@ class Api:
 
 
 def connect() -> Api:
-    """Return a client for STEPWAY_API_URL. Raises ClientError, SettingsError."""
+    """Return a client for STEPWAY_API_URL. Raises ClientError, SettingsError.
+
+    The `.env` of the current folder may be somebody else's: it must not get the user's token.
+    """
     settings = load_settings()
+    check_token_source(settings)
     try:
         return Api(settings.api_url, settings.api_token)
     except httpx.InvalidURL as error:

@@ -66,9 +66,12 @@ def list_tokens(
 
 
 @app.command()
-def revoke(which: Annotated[str, typer.Argument(help="Token prefix, name or ID.")]) -> None:
+def revoke(
+    which: Annotated[str, typer.Argument(help="Token ID, prefix or name.")],
+    owner: Annotated[str | None, typer.Option(help="Only a token of this owner.")] = None,
+) -> None:
     """Revoke a token. Open streams end within a minute."""
-    revoked = _with_tokens(lambda tokens: tokens.revoke(which))
+    revoked = _with_tokens(lambda tokens: tokens.revoke(which, owner))
     if not revoked:
         raise ClientError(f"no active token matches {which!r}; see `stepway token list`")
     for entry in revoked:

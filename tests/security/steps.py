@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
+from pydantic import BaseModel
 from temporalio import activity
 
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources
+from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, SubStep
 
 
@@ -29,6 +32,22 @@ class CarelessResult:
     url: str
 
 
+class CarelessModel(BaseModel):
+    """The same as CarelessResult, of a kind that is no dataclass."""
+
+    url: str
+    seen: list[str]
+
+
+@dataclass(frozen=True)
+class ReceiveInput:
+    """What another step has made, and the SHA-256 of what it should be."""
+
+    project: ProjectRef
+    value: str
+    sha256: str
+
+
 class CarelessSteps:
     """The steps; they leak a secret through every channel."""
 
@@ -44,6 +63,22 @@ class CarelessSteps:
         return CarelessResult(f"https://bot:{secret}@git.example/x")
 
     @activity.defn
+    async def blurt_model(self, given: CarelessInput) -> CarelessModel:
+        """Complete with the secret in a Pydantic model, which the attempt before has kept."""
+        if activity.info().attempt == 1:
+            secret = (await self._credentials.open(given.credential, given.project)).value
+            activity.heartbeat({"so far": secret})
+            raise RuntimeError(f"once more: {secret}")
+        (kept,) = activity.info().heartbeat_details
+        return CarelessModel(url=kept["so far"], seen=[f"ends with {kept['so far']}"])
+
+    @activity.defn
+    async def receive(self, given: ReceiveInput) -> None:
+        """Fail unless the value arrived as it was sent."""
+        if sha256(given.value.encode()).hexdigest() != given.sha256:
+            raise step_error("The value has changed on its way.", retry=False)
+
+    @activity.defn
     async def choke(self, given: CarelessInput) -> CarelessResult:
         """Fail without retries, with the secret in the error, its cause and its stack."""
         secret = (await self._credentials.open(given.credential, given.project)).value
@@ -54,6 +89,6 @@ class CarelessSteps:
 
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
-    """Return both activities."""
+    """Return all of them."""
     careless = CarelessSteps(resources)
-    return (careless.blurt, careless.choke)
+    return (careless.blurt, careless.blurt_model, careless.receive, careless.choke)

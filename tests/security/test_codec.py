@@ -12,6 +12,7 @@ from stepway.vault.keyring import Keyring
 from stepway.vault.keys import new_key, parse_keys
 from stepway.vault.payload_codec import EncryptionCodec
 from tests.security.conftest import Secured
+from tests.security.test_sessions import signed_in
 
 PLAIN = {
     "metadata": {"encoding": b64encode(b"json/plain").decode()},
@@ -87,3 +88,21 @@ async def test_only_the_temporal_uis_own_origin_may_ask(secured: Secured) -> Non
             assert allowed == (origin if origin == UI["Origin"] else None)
         elsewhere = await client.options("/api/projects", headers={**UI, **asks})
         assert "access-control-allow-origin" not in elsewhere.headers
+
+
+async def test_temporal_uis_page_may_use_an_admins_session_here_and_nowhere_else(
+    secured: Secured,
+) -> None:
+    payloads = {"payloads": [PLAIN]}
+    async with signed_in(secured, "admin") as client:
+        sealed = await client.post("/api/codec/encode", json=payloads, headers=UI)
+        assert sealed.status_code == 200, sealed.text
+        plain = await client.post("/api/codec/decode", json=sealed.json(), headers=UI)
+        assert plain.json() == payloads
+        for origin in ("https://evil.example", "http://temporal-ui.example", "null"):
+            answer = await client.post(
+                "/api/codec/decode", json=sealed.json(), headers={"Origin": origin}
+            )
+            assert answer.status_code == 403
+        elsewhere = await client.post("/api/projects", json={"name": "shop"}, headers=UI)
+        assert elsewhere.status_code == 403

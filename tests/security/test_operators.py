@@ -55,6 +55,8 @@ async def test_token_is_made_used_listed_and_revoked(run: Run, tokens: Tokens) -
     assert entry["prefix"] == token[:14]
     assert token not in listed + (await run("token", "list")).stdout
 
+    with pytest.raises(ClientError, match="no active token"):
+        await run("token", "revoke", token[:14], "--owner", "nobody")
     assert "Revoked" in (await run("token", "revoke", token[:14])).stdout
     assert await tokens.person(token) is None
     with pytest.raises(ClientError, match="no active token"):
@@ -147,3 +149,24 @@ def test_keys_of_the_file_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("STEPWAY_SECRET_KEYS", new_key("of-the-environment"))
     assert list(load_settings().keys) == ["of-the-file", "of-the-environment"]
     assert "of-the-environment:" not in repr(load_settings())
+
+
+async def test_name_that_tokens_of_several_owners_have_revokes_none(
+    run: Run, tokens: Tokens
+) -> None:
+    name = "nightly job"
+    made = {
+        owner: (await run("token", "create", name, "--owner", owner)).stdout.strip()
+        for owner in ("dora", "emil")
+    }
+    with pytest.raises(ClientError, match="several owners") as caught:
+        await run("token", "revoke", name)
+    assert "of dora" in str(caught.value)
+    assert "of emil" in str(caught.value)
+    for token in made.values():
+        assert await tokens.person(token)
+    assert "owner emil" in (await run("token", "revoke", name, "--owner", "emil")).stdout
+    assert await tokens.person(made["emil"]) is None
+    assert await tokens.person(made["dora"])
+    # With one owner left the name says enough.
+    assert "owner dora" in (await run("token", "revoke", name)).stdout

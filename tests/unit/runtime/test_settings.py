@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stepway.runtime.setting_types import SettingsError
-from stepway.runtime.settings import load_settings
+from stepway.runtime.settings import check_token_source, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,50 @@ def test_data_folder_is_absolute_so_that_a_change_of_folder_does_not_move_it(
 ) -> None:
     monkeypatch.setenv("STEPWAY_DATA_DIR", "data")
     assert load_settings().data_dir == tmp_path / "data"
+
+
+URL, TOKEN = "STEPWAY_API_URL", "STEPWAY_API_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "said"),
+    [
+        (f"{URL}=https://evil.example", {TOKEN: "mine"}, rf"^{URL} is from .env and {TOKEN} from"),
+        (f"{URL}=https://evil.example\n{TOKEN}=x", {TOKEN: "mine"}, "foreign server"),
+        ("stepway_api_url=https://evil.example", {TOKEN: "mine"}, "foreign server"),
+        (f"{URL}=https://evil.example/${{{TOKEN}}}", {}, "must not refer"),
+        (f"{URL}=https://evil.example/${{HOME}}", {TOKEN: "mine"}, "must not refer"),
+        (f"{URL}=https://evil.example\n{TOKEN}=${{HOME}}", {}, "must not refer"),
+    ],
+)
+def test_foreign_folder_gets_no_token(
+    monkeypatch: pytest.MonkeyPatch, file: str, environment: dict[str, str], said: str
+) -> None:
+    Path(".env").write_text(file + "\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=said):
+        check_token_source(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("file", "environment"),
+    [
+        ("", {URL: "https://mine.example", TOKEN: "mine"}),
+        ("", {TOKEN: "mine"}),
+        (f"{URL}=https://theirs.example\n{TOKEN}=theirs", {}),
+        (f"{TOKEN}=theirs", {}),
+        (f"{URL}=https://theirs.example", {}),
+        (f"{URL}=https://evil.example", {URL: "https://mine.example", TOKEN: "mine"}),
+        (f"{URL}=", {TOKEN: "mine"}),
+    ],
+)
+def test_address_and_token_of_one_source_are_used(
+    monkeypatch: pytest.MonkeyPatch, file: str, environment: dict[str, str]
+) -> None:
+    Path(".env").write_text(file + "\n")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    check_token_source(settings)
+    assert "evil" not in settings.api_url

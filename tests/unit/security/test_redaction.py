@@ -117,6 +117,43 @@ def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert redactor().text(text) == text
 
 
+@pytest.mark.parametrize("kept", ["s3cret-of-ours\n", "  s3cret-of-ours", "\ts3cret-of-ours\r\n"])
+def test_secret_that_was_kept_with_white_space_is_found_without(kept: str) -> None:
+    assert redactor(kept).text("x s3cret-of-ours y") == f"x {REDACTED} y"
+    assert "s3cret" not in redactor(kept).text(f"x{kept}y")
+
+
+def test_secret_that_is_too_short_to_be_told_from_words_is_not_learned() -> None:
+    assert redactor("1234567").text("1234567 and 12345678") == "1234567 and 12345678"
+    assert redactor("12345678").text("it is 12345678.") == f"it is {REDACTED}."
+
+
+def test_short_line_of_a_long_secret_is_no_secret_itself() -> None:
+    known = redactor("user: administrator\npassword: x\nshort line here\n")
+    assert known.text("password: x, short line here") == "password: x, short line here"
+    assert known.text("(user: administrator)") == f"({REDACTED})"
+
+
+def test_several_secrets_and_the_longer_of_two_are_found() -> None:
+    known = redactor("one-secret", "one-secret-and-more", "another-secret")
+    text = "one-secret-and-more, another-secret, one-secret."
+    assert known.text(text) == f"{REDACTED}, {REDACTED}, {REDACTED}."
+
+
+def test_text_with_half_a_surrogate_pair_is_searched_too() -> None:
+    assert redactor("my-own-secret").text("\ud800 my-own-secret") == f"\ud800 {REDACTED}"
+    assert redactor("half \ud800 a pair").text("x half \ud800 a pair") == f"x {REDACTED}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{0}", "{0}x", "x{0}", "{0}{0}", "{0} {0}", "a\n{0}\nb", "…{0}…"],
+)
+def test_secret_at_any_place_is_found_once(text: str) -> None:
+    known = redactor("secret-at-a-place")
+    assert known.text(text.format("secret-at-a-place")) == text.format(REDACTED)
+
+
 def test_lines_of_a_private_key_are_secrets_too() -> None:
     assert redactor(KEY).text(f"line: {LINE}!") == f"line: {REDACTED}!"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,12 +16,19 @@ from stepway_tracking.record.changes import Changes, NewInitialization, ProjectC
 from stepway_tracking.record.errors import NameTaken, StartExpired
 from stepway_tracking.record.json_text import to_jsonb
 
-REDACTED_FIELDS = {"error", "error_stack", "message", "metadata", "sub_steps", "parameters"}
+REDACTED_FIELDS = {"error", "error_stack", "message", "metadata", "sub_steps"}
 """Fields of a change with text of steps and people; `redact` is applied to them."""
+
+LONG = 64 * 1024
+"""Characters of a change from which on it is redacted in a thread."""
 
 
 Redact = Callable[[Any], Any]
 """Takes secrets out of a JSON value; returns a value of the same shape."""
+
+
+Conceal = Callable[[str, Any], Any]
+"""Takes a project's ID and its parameters; returns the parameters as they are stored."""
 
 
 class EventPublisher(Protocol):
@@ -50,17 +58,23 @@ class Outcome:
 class Store:
     """The only writer of the record.
 
-    `redact` takes secrets out of JSON values before they are written. Raises what asyncpg raises
-    when Postgres cannot be reached (stepway_tracking.postgres.UNREACHABLE), and ValueError for a
-    project id that is not a UUID.
+    `redact` takes secrets out of JSON values before they are written. `conceal` does so for a
+    project's parameters, in a way that whoever plans again from them can reverse. Raises what
+    asyncpg raises when Postgres cannot be reached (stepway_tracking.postgres.UNREACHABLE), and
+    ValueError for a project id that is not a UUID.
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, publisher: EventPublisher, redact: Redact = lambda value: value
+        self,
+        pool: asyncpg.Pool,
+        publisher: EventPublisher,
+        redact: Redact = lambda value: value,
+        conceal: Conceal | None = None,
     ) -> None:
         self._pool = pool
         self._publisher = publisher
         self._redact = redact
+        self._conceal = conceal or (lambda project_id, value: redact(value))
 
     async def initialize_steps_in_database(self, new: NewInitialization) -> bool:
         """Insert the project and all its steps in one batch; False if they exist already.
@@ -68,7 +82,8 @@ class Store:
         Raises NameTaken, or StartExpired after the deadline.
         """
         project = asdict(new) | {"id": str(UUID(new.project_id))}
-        project |= {name: self._redact(project[name]) for name in ("parameters", "steps")}
+        project["parameters"] = self._conceal(project["id"], project["parameters"])
+        project["steps"] = self._redact(project["steps"])
         steps = project.pop("steps")
         row = await self._pool.fetchrow(
             "SELECT said, messages FROM stepway_plan_v2($1::jsonb, $2::jsonb, $3)",
@@ -88,7 +103,7 @@ class Store:
         row = await self._pool.fetchrow(
             "SELECT outcomes, messages FROM stepway_record_v2($1, $2::jsonb)",
             UUID(changes.project_id),
-            to_jsonb([self._redacted(row) for row in changes.as_rows()]),
+            await self._as_jsonb(changes),
         )
         await self._publisher.publish(changes.project_id, row["messages"])
         return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
@@ -117,12 +132,24 @@ class Store:
         """Make one change of a project."""
         return (await self.record(Changes(project_id, project=change)))[0]
 
-    def _redacted(self, row: dict[str, Any]) -> dict[str, Any]:
+    async def _as_jsonb(self, changes: Changes) -> str:
+        rows = changes.as_rows()
+        said = sum(len(text) for row in rows for text in row.values() if isinstance(text, str))
+
+        def encoded() -> str:
+            return to_jsonb([self._redacted(changes.project_id, row) for row in rows])
+
+        return encoded() if said < LONG else await asyncio.to_thread(encoded)
+
+    def _redacted(self, project_id: str, row: dict[str, Any]) -> dict[str, Any]:
         # `result` belongs to the payload codec, and the other fields are ids.
-        return {
+        row = {
             name: self._redact(value) if name in REDACTED_FIELDS else value
             for name, value in row.items()
         }
+        if "parameters" in row:
+            row["parameters"] = self._conceal(str(UUID(project_id)), row["parameters"])
+        return row
 
 
 def _with(change: StepChange, **fields: Any) -> StepChange:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -28,21 +30,55 @@ def open_redis(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
 
 
+MOST_WAITING = 10_000
+"""Events that wait for a Redis that is slow; later ones are dropped."""
+
+AT_ONCE = 500
+"""Events in one round trip."""
+
+LAST_PATIENCE = 1.0
+"""Seconds that the last events have left when the process ends."""
+
+
 class Publisher:
-    """Publishes each event's JSON; a failure is counted and never raised."""
+    """Publishes each event's JSON in the background, in order; a failure is counted, not raised.
+
+    No write waits for Redis: whoever misses an event finds it by the position check.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._sending: asyncio.Task[None] | None = None
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:
-        """Send the messages in order, in one round trip."""
-        if not messages:
+        """Take the messages to be sent in order; returns at once."""
+        if len(self._waiting) + len(messages) > MOST_WAITING:
+            _count_lost(len(messages), project_id, "it is too far behind")
             return
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for message in messages:
-                    pipe.publish(channel(project_id), message)
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            PUBLISH_FAILURES.inc(len(messages))
-            log.warning("Redis accepted no event of project %s: %s", project_id, error)
+        self._waiting.extend((channel(project_id), message) for message in messages)
+        if self._waiting and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self._send_all())
+
+    async def close(self) -> None:
+        """Send what waits, for a moment; what is left then is lost."""
+        if self._sending is not None and not self._sending.done():
+            await asyncio.wait([self._sending], timeout=LAST_PATIENCE)
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+            try:
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for name, message in batch:
+                        pipe.publish(name, message)
+                    await pipe.execute()
+            except (RedisError, OSError) as error:
+                _count_lost(len(batch), batch[0][0].rpartition(":")[2], error)
+
+
+def _count_lost(number: int, where: str, reason: object) -> None:
+    PUBLISH_FAILURES.inc(number)
+    log.warning("Redis took no event of project %s: %s", where, reason)

@@ -74,7 +74,9 @@ async def open_tracking(
         await _require_schema(pool)
         redis = open_redis(redis_url)
         stack.push_async_callback(redis.aclose)
-        yield TrackingPlugin(Store(pool, Publisher(redis), redact))
+        publisher = Publisher(redis)
+        stack.push_async_callback(publisher.close)
+        yield TrackingPlugin(Store(pool, publisher, redact))
 
 
 async def _require_schema(pool: asyncpg.Pool) -> None:

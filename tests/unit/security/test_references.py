@@ -1,0 +1,202 @@
+"""A known secret goes from one attempt to the next as a reference that nobody else can use."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import pytest
+from pydantic import BaseModel
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError
+
+from stepway.vault.errors import Undecipherable
+from stepway.vault.keyring import Keyring
+from stepway.vault.keys import new_key, parse_keys
+from stepway.vault.known import SecretName
+from stepway.vault.redaction import PROCESS, REDACTED, KnownSecrets, redact
+from stepway.vault.references import References
+from stepway.vault.sealing import SealedParameters, Seals, hide_seals
+from stepway.vault.vault import Secret
+
+CONVERTER = DataConverter.default.payload_converter
+KEYRING = Keyring(parse_keys(new_key("first")))
+SECRET = 'hunter2/"über"-hunter2'
+TOKEN = "ghp_" + "a1B2" * 9
+KEY = "-----BEGIN PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXktdjEAAAAA\n" * 3
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(PROCESS, "known", KnownSecrets())
+    PROCESS.learn(SECRET, SecretName("alice", "token"))
+    PROCESS.learn(KEY, SecretName("alice", "key"))
+    yield
+
+
+def vault(**secrets: str) -> Callable[[str, str], Awaitable[Secret | None]]:
+    async def find(owner: str, name: str) -> Secret | None:
+        assert owner == "alice"
+        return Secret("bot", secrets[name]) if name in secrets else None
+
+    return find
+
+
+def references(**secrets: str) -> References:
+    return References(KEYRING, vault(**(secrets or {"token": SECRET, "key": KEY})))
+
+
+class Result(NamedTuple):
+    url: str
+
+
+class Model(BaseModel):
+    url: str
+
+
+def sent(value: Any, project: str = "p") -> Any:
+    """What Temporal gets of a result, as the next activity's argument."""
+    payload = references().put_into(project, CONVERTER.to_payload(value))
+    for text in (
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        quote(SECRET, safe=""),
+        "b3BlbnNzaC1rZXktdjEAAAAA",
+    ):
+        assert text not in payload.data.decode()
+    return CONVERTER.from_payload(payload)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://bot:{SECRET}@git.example/x",
+        f"{SECRET}{SECRET} and {SECRET}",
+        json.dumps({"token": SECRET}),
+        json.dumps({"token": SECRET}, ensure_ascii=False),
+        f"https://x/?token={quote(SECRET, safe='')}",
+        f"the end of the output … {SECRET[:12]}",
+        f"…{SECRET[-12:]} was the end",
+        f"one line: {KEY.splitlines()[1]}",
+        KEY,
+    ],
+)
+async def test_secret_arrives_as_it_was_sent_and_is_not_in_what_is_sent(text: str) -> None:
+    on_its_way = sent({"a": [text], text: 1})
+    assert "[stepway-secret:first:" in json.dumps(on_its_way)
+    assert REDACTED in redact(json.dumps(on_its_way))
+    assert "stepway-secret" not in redact(json.dumps(on_its_way))
+    assert await references().resolve("p", on_its_way) == {"a": [text], text: 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"push with {TOKEN}",
+        "postgresql://app:s3cr3t@db/shop",
+        {"a": f"Authorization: Bearer {TOKEN}"},
+    ],
+)
+async def test_text_that_merely_looks_like_a_secret_arrives_as_it_is(value: Any) -> None:
+    assert redact(json.dumps(value)) != json.dumps(value)
+    payload = CONVERTER.to_payload(value)
+    assert references().put_into("p", payload) is payload
+    assert await references().resolve("p", value) is value
+
+
+@pytest.mark.parametrize(
+    "value", [Result(SECRET), Model(url=SECRET), [SECRET], SECRET.encode()], ids=str
+)
+async def test_results_of_every_kind_travel(value: Any) -> None:
+    got = await references().resolve("p", sent(value))
+    assert got == CONVERTER.from_payload(CONVERTER.to_payload(value))
+
+
+async def test_result_however_deep_travels() -> None:
+    deep: Any = SECRET
+    for _ in range(300):
+        deep = [deep]
+    payload = references().put_into("p", CONVERTER.to_payload(deep))
+    assert payload.data.startswith(b"[" * 300 + b'"[stepway-secret:first:')
+
+
+async def test_reference_gives_the_secret_as_it_is_now() -> None:
+    on_its_way = sent(f"x {SECRET}")
+    assert await references(token="the new one").resolve("p", on_its_way) == "x the new one"
+
+
+async def test_reference_is_of_no_use_to_another_project() -> None:
+    on_its_way = sent(SECRET, project="hers")
+    assert await references().resolve("his", on_its_way) == on_its_way
+
+
+@pytest.mark.parametrize("key_id", ["", "first"])
+async def test_reference_cannot_be_made_up(key_id: str) -> None:
+    said = json.dumps(
+        {"owner": "alice", "name": "token", "spelling": "plain", "start": 0, "stop": None}
+    )
+    forged = Seals(None).seal(said, "").replace("secret::", f"secret:{key_id}:")
+    assert await references().resolve("p", forged) == forged
+
+
+async def test_credential_that_is_gone_fails_the_attempt_with_a_remedy() -> None:
+    on_its_way = sent(SECRET)
+    with pytest.raises(ApplicationError, match="no credential named 'token'") as caught:
+        await references(other="x").resolve("p", on_its_way)
+    assert "restore" in caught.value.details[0]["remedy"]
+
+
+async def test_key_that_is_missing_fails_the_attempt() -> None:
+    on_its_way = sent(SECRET)
+    other = References(Keyring(parse_keys(new_key("second"))), vault(token=SECRET))
+    with pytest.raises(ApplicationError, match="'first'"):
+        await other.resolve("p", on_its_way)
+
+
+async def test_secret_of_unknown_origin_flows_and_is_hidden_from_people() -> None:
+    PROCESS.learn("from nowhere at all")
+    value = "it is from nowhere at all"
+    payload = CONVERTER.to_payload(value)
+    assert references().put_into("p", payload) is payload
+    assert redact(value) == f"it is {REDACTED}"
+
+
+@pytest.mark.parametrize("keyring", [None, KEYRING], ids=["no key", "key"])
+def test_parameters_are_stored_so_that_a_retry_has_them_and_nobody_reads_them(
+    keyring: Keyring | None,
+) -> None:
+    parameters = {
+        "plain": ["as it is", 1],
+        "url": "postgresql://app:s3cr3t@db/shop",
+        "known": {"a": f"x {SECRET}"},
+        "says": f"literally {REDACTED}",
+    }
+    sealed = SealedParameters(keyring)
+    stored = sealed.conceal("p", parameters)
+    text = json.dumps(stored)
+    assert "s3cr3t" not in text
+    assert SECRET not in text
+    assert REDACTED not in text
+    assert stored["plain"] == ["as it is", 1]
+    assert sealed.reveal("p", stored) == parameters
+    shown = json.loads(hide_seals(text.encode()))
+    assert shown == {
+        "plain": ["as it is", 1],
+        "url": REDACTED,
+        "known": {"a": REDACTED},
+        "says": REDACTED,
+    }
+    if keyring:
+        with pytest.raises(Undecipherable):
+            sealed.reveal("another", stored)
+
+
+def test_what_is_stored_without_a_secret_is_not_touched() -> None:
+    parameters = {"a": ["b", {"c": 1}]}
+    assert SealedParameters(KEYRING).conceal("p", parameters) is parameters
+    body = b'{"parameters": {"a": 1}}'
+    assert hide_seals(body) is body
+    assert not re.search(rb"stepway-secret", body)

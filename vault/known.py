@@ -1,0 +1,182 @@
+"""The secrets that a process has resolved, found in texts in one pass, however they are spelt."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from base64 import b64encode, urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+SHORTEST = 8
+"""Characters that a secret must have: shorter ones would take ordinary words out."""
+
+SHORTEST_LINE = 16
+"""A line of a secret of many lines is one itself from this length on."""
+
+MOST = 2_000
+"""Secrets that a process keeps in mind, the latest ones."""
+
+_AROUND_A_CUT = "…\n "
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class SecretName:
+    """The credential that a secret was resolved from, and the owner it was resolved for."""
+
+    owner: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A secret as it stands in a text: how it is spelt there, and which slice of that it is."""
+
+    secret: str
+    spelling: str
+    start: int = 0
+    stop: int | None = None
+
+
+class KnownSecrets:
+    """Learns secrets and finds them. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, SecretName | None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._search: _Search | None = None
+
+    def learn(self, secret: str, name: SecretName | None = None) -> None:
+        """Find this value from now on."""
+        if len(secret) < SHORTEST:
+            return
+        with self._lock:
+            if secret in self._known:
+                self._known[secret] = name or self._known[secret]
+                self._known.move_to_end(secret)
+                return
+            self._known[secret] = name
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
+            self._search = None
+
+    def name_of(self, secret: str) -> SecretName | None:
+        """The credential that a secret was resolved from, if that is known."""
+        return self._known.get(secret)
+
+    def whole(self, text: str) -> Iterator[tuple[int, int, Piece]]:
+        """Where whole secrets begin and end, in order and apart."""
+        search = self._current()
+        return search.whole(text) if search else iter(())
+
+    def replaced(self, text: str, by: Callable[[Piece], str]) -> str:
+        """The text with other words for its secrets, also for one cut through at an end."""
+        search = self._current()
+        if search is None:
+            return text
+        found = list(search.whole(text))
+        first, last = (found[0][0], found[-1][1]) if found else (len(text), 0)
+        start = search.cut_start(text[:first])
+        end = search.cut_end(text, max(last, start[1] if start else 0))
+        pieces = [each for each in (start, *found, end) if each]
+        if not pieces:
+            return text
+        parts, place = [], 0
+        for begin, stop, piece in pieces:
+            parts += [text[place:begin], by(piece)]
+            place = stop
+        return "".join((*parts, text[place:]))
+
+    def _current(self) -> _Search | None:
+        search = self._search
+        if search is None and self._known:
+            with self._lock:
+                search = self._search = self._search or _Search(tuple(self._known))
+        return search
+
+
+class _Search:
+    """The automaton for a set of secrets, and what finds parts of them at the ends of a text."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self._secrets = secrets
+        # Secrets hold no NUL, so none begins in another.
+        self._joined = "\0".join(secrets)
+        spelt: dict[str, Piece] = {}
+        for secret in secrets:
+            for spelling, text in spellings(secret):
+                if len(text) >= SHORTEST:
+                    spelt.setdefault(text, Piece(secret, spelling))
+        self._pieces = list(spelt.values())
+        self._automaton = AhoCorasick(
+            [_SURROGATES.sub("\ufffd", text) for text in spelt],
+            matchkind=MatchKind.LeftmostLongest,
+        )
+
+    def whole(self, text: str) -> Iterator[tuple[int, int, Piece]]:
+        try:
+            found = self._automaton.find_matches_as_indexes(text)
+        except UnicodeEncodeError:
+            found = self._automaton.find_matches_as_indexes(_SURROGATES.sub("\ufffd", text))
+        return ((start, stop, self._pieces[which]) for which, start, stop in found)
+
+    def cut_start(self, text: str) -> tuple[int, int, Piece] | None:
+        """The end of a secret that the text begins with, maybe behind a "…"."""
+        for body in (text, text.removeprefix("…"), text.lstrip(_AROUND_A_CUT)):
+            head = body[:SHORTEST]
+            if len(head) == SHORTEST and head in self._joined:
+                for secret in self._secrets:
+                    if rest := _end_that_begins(body, secret):
+                        begin = len(text) - len(body)
+                        piece = Piece(secret, "plain", -len(rest))
+                        return begin, begin + len(rest), piece
+        return None
+
+    def cut_end(self, text: str, after: int) -> tuple[int, int, Piece] | None:
+        """The beginning of a secret that the text ends with, maybe before a "…"."""
+        for body in (text, text.removesuffix("…"), text.rstrip(_AROUND_A_CUT)):
+            tail = body[max(after, len(body) - SHORTEST) :]
+            if len(tail) == SHORTEST and tail in self._joined:
+                for secret in self._secrets:
+                    # The same, seen in a mirror.
+                    if rest := _end_that_begins(
+                        body[max(after, len(body) - len(secret)) :][::-1], secret[::-1]
+                    ):
+                        begin = len(body) - len(rest)
+                        return begin, len(body), Piece(secret, "plain", 0, len(rest))
+        return None
+
+
+def spellings(secret: str) -> Iterator[tuple[str, str]]:
+    """How a secret may be written, each with a name."""
+    raw = secret.encode(errors="surrogatepass")
+    yield "plain", secret
+    yield "stripped", secret.strip()
+    yield "json", json.dumps(secret)[1:-1]
+    yield "unicode-json", json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield "repr", repr(secret)[1:-1]
+    yield "url", quote(raw, safe="")
+    yield "base64", b64encode(raw).decode().rstrip("=")
+    yield "base64url", urlsafe_b64encode(raw).decode().rstrip("=")
+    lines = secret.splitlines()
+    if len(lines) > 1:
+        for number, line in enumerate(lines):
+            if len(line.strip()) >= SHORTEST_LINE:
+                yield f"line-{number}", line.strip()
+
+
+def _end_that_begins(text: str, secret: str) -> str:
+    """The longest end of the secret, SHORTEST or longer, that the text begins with."""
+    head = text[:SHORTEST]
+    place = secret.find(head) if len(head) == SHORTEST else -1
+    while place != -1:
+        if text.startswith(secret[place:]):
+            return secret[place:]
+        place = secret.find(head, place + 1)
+    return ""

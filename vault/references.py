@@ -1,0 +1,126 @@
+"""How a secret travels from one step to the next: as a reference, opened inside the next attempt.
+
+A step's result may hold a secret that its worker has resolved. In its place Temporal's history and
+the kept result get a sealed reference: which credential, how it is spelt there, and which part of
+that. Only an attempt of the same project resolves it, by asking the vault as the first step did.
+A text that merely looks like a secret travels as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import Payload
+
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.keyring import Keyring
+from stepway.vault.known import Piece, SecretName, spellings
+from stepway.vault.redaction import PROCESS
+from stepway.vault.sealing import SEAL, Seals
+from stepway.vault.values import map_json_texts, map_texts
+from stepway.vault.vault import CredentialRefused, Secret
+from stepway_tracking.record.errors import step_error
+
+T = TypeVar("T")
+
+Find = Callable[[str, str], Awaitable[Secret | None]]
+"""The secret of an owner's credential of that name, as Vault.find has it."""
+
+
+class References:
+    """Puts references in place of known secrets, and secrets in place of references."""
+
+    def __init__(self, keyring: Keyring | None, find: Find) -> None:
+        self._seals = Seals(keyring)
+        self._find = find
+
+    def put_into(self, project_id: str, payload: Payload) -> Payload:
+        """The payload with references; the very same where it holds no known secret."""
+        before = payload.data.decode(errors="surrogateescape")
+        after = self._referring(project_id, payload, before)
+        if after == before:
+            return payload
+        return Payload(metadata=payload.metadata, data=after.encode(errors="surrogateescape"))
+
+    def _referring(self, project_id: str, payload: Payload, data: str) -> str:
+        context = _context(project_id)
+
+        def reference(piece: Piece) -> str:
+            name = PROCESS.known.name_of(piece.secret)
+            if name is None:
+                return _as_it_stands(piece)
+            said = asdict(name) | asdict(piece)
+            del said["secret"]
+            return self._seals.seal(json.dumps(said), context)
+
+        def change(text: str) -> str:
+            return PROCESS.known.replaced(text, reference)
+
+        if payload.metadata.get("encoding", b"").startswith(b"json/"):
+            return map_json_texts(data, change)
+        return change(data)
+
+    async def resolve(self, project_id: str, value: T) -> T:
+        """The value with its secrets. Raises step_error for one that is not to be had now."""
+        context = _context(project_id)
+        found: dict[str, str] = {}
+
+        def collect(text: str) -> str:
+            for seal in SEAL.finditer(text):
+                if said := self._opened(seal, context):
+                    found[seal[0]] = said
+            return text
+
+        map_texts(value, collect)
+        secrets = {seal: await self._secret(json.loads(said)) for seal, said in found.items()}
+        if not secrets:
+            return value
+
+        def resolved(text: str) -> str:
+            return SEAL.sub(lambda seal: secrets.get(seal[0], seal[0]), text)
+
+        return map_texts(value, resolved)  # type: ignore[no-any-return]
+
+    def _opened(self, seal: re.Match[str], context: str) -> str | None:
+        """What a reference says; None for a text that only looks like one of this project's."""
+        if not seal[1]:
+            return None
+        try:
+            return self._seals.open(seal, context)
+        except Undecipherable:
+            return None
+        except KeyMissing as error:
+            raise _lost(str(error)) from error
+
+    async def _secret(self, said: dict[str, Any]) -> str:
+        name = SecretName(said["owner"], said["name"])
+        try:
+            secret = await self._find(name.owner, name.name)
+        except (KeyMissing, Undecipherable, CredentialRefused) as error:
+            raise _lost(str(error)) from error
+        if secret is None:
+            raise _lost(f"There is no credential named {name.name!r} any more.")
+        PROCESS.learn(secret.value, name)
+        spelt = dict(spellings(secret.value)).get(said["spelling"])
+        if spelt is None:
+            raise _lost(f"The credential {name.name!r} was changed since, and has another form.")
+        return spelt[said["start"] : said["stop"]]
+
+
+def _as_it_stands(piece: Piece) -> str:
+    return dict(spellings(piece.secret))[piece.spelling][piece.start : piece.stop]
+
+
+def _lost(reason: str) -> Exception:
+    return step_error(
+        f"A secret that an earlier step handed on cannot be resolved. {reason}",
+        remedy="Ask an operator to restore the credential or its key, then retry.",
+    )
+
+
+def _context(project_id: str) -> str:
+    return f"reference\n{project_id}"

@@ -1,0 +1,92 @@
+"""A text in place of a secret: opaque, of no use elsewhere, and shown to people as "[redacted]".
+
+    [stepway-secret:KEY-ID:BASE64]
+
+It holds data under the newest key, bound to its context. Without keys it is merely encoded, as
+Temporal's payloads are not encrypted then either.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.keyring import Encrypted, Keyring
+from stepway.vault.redaction import REDACTED, redact
+from stepway.vault.values import map_texts
+
+SEAL = re.compile(r"\[stepway-secret:([\w.-]{0,32}):([\w-]{4,200000}+)\]", re.ASCII)
+_BYTES = re.compile(SEAL.pattern.encode())
+_MARK = b"[stepway-secret:"
+
+
+class Seals:
+    """Puts texts under a seal and takes them out."""
+
+    def __init__(self, keyring: Keyring | None) -> None:
+        self._keyring = keyring
+
+    def seal(self, text: str, context: str) -> str:
+        """The text under a seal that opens in this context only."""
+        key_id, data = "", text.encode(errors="surrogatepass")
+        if self._keyring:
+            sealed = self._keyring.encrypt(data, context.encode())
+            key_id, data = sealed.key_id, sealed.data
+        return f"[stepway-secret:{key_id}:{urlsafe_b64encode(data).decode().rstrip('=')}]"
+
+    def open(self, seal: re.Match[str], context: str) -> str:
+        """What was sealed. Raises KeyMissing, Undecipherable."""
+        key_id, encoded = seal.groups()
+        try:
+            data = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            if key_id:
+                data = self._decrypted(Encrypted(key_id, data), context)
+            return data.decode(errors="surrogatepass")
+        except ValueError as error:
+            raise Undecipherable("A sealed secret is damaged.") from error
+
+    def _decrypted(self, sealed: Encrypted, context: str) -> bytes:
+        if self._keyring is None:
+            raise KeyMissing(
+                f"The key {sealed.key_id!r} is needed, and STEPWAY_SECRET_KEYS is empty."
+            )
+        return self._keyring.decrypt(sealed, context.encode())
+
+
+class SealedParameters:
+    """Parameters as they are stored: usable for a retry, and without a secret to read."""
+
+    def __init__(self, keyring: Keyring | None) -> None:
+        self._seals = Seals(keyring)
+
+    def conceal(self, project_id: str, parameters: Any) -> Any:
+        """The parameters with a seal for each text that people must not read."""
+        context = _context(project_id)
+
+        def concealed(text: str) -> str:
+            # A text that says "[redacted]" itself must not look like a lost one.
+            hidden = REDACTED in text or redact(text) != text
+            return self._seals.seal(text, context) if hidden else text
+
+        return map_texts(parameters, concealed)
+
+    def reveal(self, project_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters as they were given. Raises KeyMissing, Undecipherable."""
+        context = _context(project_id)
+        shown = map_texts(
+            dict(parameters),
+            lambda text: SEAL.sub(lambda seal: self._seals.open(seal, context), text),
+        )
+        return dict(shown)
+
+
+def hide_seals(body: bytes) -> bytes:
+    """JSON as people may see it."""
+    return _BYTES.sub(REDACTED.encode(), body) if _MARK in body else body
+
+
+def _context(project_id: str) -> str:
+    return f"parameters\n{project_id}"
