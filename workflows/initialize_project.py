@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from stepway.workflows.engine import rules
     from stepway.workflows.engine.board import Board, default_text
+    from stepway.workflows.engine.continuing import Continuing, continued_input
     from stepway.workflows.engine.decisions import Decisions, until_accepted
     from stepway.workflows.engine.ending import Ending, skipped
     from stepway.workflows.engine.execution import Execution
-    from stepway.workflows.engine.failures import failure_outcome, failure_text
-    from stepway.workflows.engine.search_attributes import OperatorsView
+    from stepway.workflows.engine.failures import (
+        failure_outcome,
+        failure_text,
+        unexpected_text,
+    )
+    from stepway.workflows.engine.outcomes import Outcomes
+    from stepway.workflows.engine.search_attributes import OperatorsView, heading
     from stepway.workflows.model import messages
     from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
     from stepway.workflows.model.plan import PlannedStep
@@ -26,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         ProjectChange,
         StepChange,
     )
-    from stepway_tracking.record.facts import AttemptOutcome, EndStatus, ProjectAction
+    from stepway_tracking.record.facts import EndStatus, ProjectAction
     from stepway_tracking.workflow.recording import WorkflowRecord
 
 RESUME_PATIENCE = timedelta(seconds=15)
@@ -40,16 +52,26 @@ class InitializeProject:
     @workflow.init
     def __init__(self, input: InitializationInput) -> None:
         self._input = input
-        self._board = Board(input.plan, input.resumed, workflow.now)
-        self._execution = Execution(input, self._board)
+        going_on = input.continued
+        self._board = Board(input.plan, input.resumed, workflow.now, going_on)
         self._record = WorkflowRecord(input.project_id)
-        self._ending = Ending(self._board, self._execution, self._record)
+        self._execution = Execution(input, self._board, self._record)
+        self._outcomes = Outcomes(self._board, self._record)
+        self._ending = Ending(self._board, self._execution, self._record, self._outcomes)
         resumes = input.resumed is not None
-        self._decisions = Decisions(self._board, self._record, awaited=resumes)
-        self._view = OperatorsView(input.index_pause)
-        self._status = "initializing"
+        self._decisions = Decisions(
+            self._board,
+            self._record,
+            input.parameters,
+            awaited=resumes,
+            count=going_on.decisions if going_on else 0,
+        )
+        self._continuing = Continuing(self._decisions)
+        self._view = OperatorsView(input.index_pause, heading(input) if going_on else "")
+        self._status = going_on.status if going_on else "initializing"
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._planned = resumes
+        self._planned = resumes or going_on is not None
+        self._ended = False
         self._refusal: ApplicationError | None = None
         self._cancel: Cancel | None = None
 
@@ -62,10 +84,10 @@ class InitializeProject:
         """
         try:
             await self._initialize()
-        except (ApplicationError, asyncio.CancelledError):
-            await workflow.wait_condition(workflow.all_handlers_finished)
+        except (FailureError, asyncio.CancelledError):
+            await _handlers_finished()
             raise
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await _handlers_finished()
         return self._status
 
     # What people ask for
@@ -97,6 +119,7 @@ class InitializeProject:
     def _may_retry_step(self, retry: Retry) -> None:
         self._may_control(retry.deadline)
         self._decisions.check(retry.step, "retried")
+        self._decisions.check_parameters(retry)
 
     @workflow.update(name=messages.RETRY_INITIALIZATION)
     async def retry_initialization(self, retry: Retry) -> None:
@@ -125,14 +148,20 @@ class InitializeProject:
 
     @workflow.update(name=messages.CANCEL)
     async def cancel_initialization(self, cancel: Cancel) -> None:
-        """Stop: what runs is told, what has finished is taken back where `undo` says so."""
+        """Cancel the running steps, skip the rest, and roll back completed steps if asked to."""
         self._cancel = cancel
         self._board.changed = True
-        await until_accepted()
-        await self._record.write(
-            project=ProjectChange("cancel_requested", change_id="cancel", actor=cancel.actor)
-        )
-        await self._record.request_cancel()
+        try:
+            await until_accepted()
+            await self._record.write(
+                project=ProjectChange("cancel_requested", change_id="cancel", actor=cancel.actor)
+            )
+            await self._record.request_cancel()
+        except FailureError:
+            # Nobody will cancel it then: the initialization goes on, and the caller hears why.
+            self._cancel = None
+            self._board.changed = True
+            raise
 
     @cancel_initialization.validator
     def _may_cancel(self, cancel: Cancel) -> None:
@@ -158,21 +187,21 @@ class InitializeProject:
             await self._open()
             time_limit = asyncio.create_task(asyncio.sleep(self._time_left()))
             await self._work_on(time_limit)
-            if self._cancel:
-                await workflow.wait_condition(lambda: False)  # Temporal's cancel is on its way.
             if time_limit.done():
                 await self._run_out_of_time()
             time_limit.cancel()
             await self._end("active", "activated")
-        except asyncio.CancelledError:
-            if self._status != "active":
+        except (FailureError, asyncio.CancelledError) as error:
+            if is_cancelled_exception(error):
                 await self._stop()
-                raise
-            # A cancel that comes after the last step changes nothing.
-            await self._write_end("active", "activated")
+            elif self._planned and not self._ended and not self._decisions.awaited:
+                await self._break_off(str(error))
+            raise
 
     async def _open(self) -> None:
-        if self._input.resumed:
+        if self._input.continued:
+            await self._record.write(project=ProjectChange("continued", change_id="continued"))
+        elif self._input.resumed:
             await self._await_retry()
         else:
             await self._plan()
@@ -183,6 +212,10 @@ class InitializeProject:
             await self._record.plan(self._new_initialization())
         except ApplicationError as error:
             self._refusal = error
+            raise
+        except asyncio.CancelledError:
+            # It came while the rows were written: now they are there, and must be ended.
+            self._planned = True
             raise
 
     def _new_initialization(self) -> NewInitialization:
@@ -210,26 +243,60 @@ class InitializeProject:
                 lambda: not decisions.awaited and not decisions.open, timeout=RESUME_PATIENCE
             )
         except TimeoutError:
-            self._status = "ended"
-            raise ApplicationError("No retry was accepted.", type=messages.REFUSED) from None
+            if decisions.awaited:
+                self._status = "ended"
+                raise ApplicationError("No retry was accepted.", type=messages.REFUSED) from None
+            # Accepted, and waiting for Postgres.
+            await workflow.wait_condition(lambda: not decisions.open)
 
     async def _work_on(self, time_limit: asyncio.Task[None]) -> None:
         """Run what is ready, wait for what runs or for a person, until all steps have ended."""
         while not time_limit.done():
             if self._cancel:
-                return
+                # Temporal's cancel is on its way.
+                await workflow.wait_condition(lambda: self._cancel is None)
             self._board.changed = False
             await self._skip_what_cannot_run()
-            self._start_what_is_ready()
-            if not self._running and not self._decisions.open:
+            if self._is_quiet():
+                await self._fail_what_was_lost()
+                if self._continuing.is_suggested():
+                    await self._continue_as_new()
+                    continue
+            if not self._continuing.is_due():
+                self._start_what_is_ready()
+            if self._is_quiet():
                 if not self._board.having("failed", "pending"):
                     return
                 await self._tell_failure()
             self._view.show(self._status, self._board)
             await workflow.wait_condition(lambda: self._board.changed or time_limit.done())
 
+    def _is_quiet(self) -> bool:
+        """Return whether no step runs and no decision is being recorded."""
+        return not self._running and not self._decisions.open
+
+    async def _continue_as_new(self) -> None:
+        """Continue as new, unless a cancel was requested: the new run would not receive it."""
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._cancel or workflow.cancellation_reason() is not None:
+            return
+        given = continued_input(
+            self._input,
+            self._board,
+            self._decisions,
+            self._status,
+            self._started_at().isoformat(),
+        )
+        workflow.continue_as_new(messages.without_definition(given))
+
+    def _started_at(self) -> datetime:
+        going_on = self._input.continued
+        if going_on:
+            return datetime.fromisoformat(going_on.started_at)
+        return workflow.info().start_time
+
     def _time_left(self) -> float:
-        spent = workflow.now() - workflow.info().start_time
+        spent = workflow.now() - self._started_at()
         return max(0.0, self._input.plan.time_limit - spent.total_seconds())
 
     async def _skip_what_cannot_run(self) -> None:
@@ -247,27 +314,28 @@ class InitializeProject:
             self._running[step] = asyncio.create_task(self._run_step(self._board.steps[step]))
 
     async def _run_step(self, step: PlannedStep) -> None:
+        name = step.step
         try:
             result = await self._execution.run(step)
+            if self._board.states[name] == "running":
+                await self._outcomes.finish(name, result)
         except ActivityError as error:
-            if not (self._status == "stopping" and is_cancelled_exception(error)):
-                await self._fail(step.step, failure_text(error, step), failure_outcome(error))
-        else:
-            if isinstance(result, dict) and set(result) == {"skipped"}:
-                self._board.skip(step.step)
-            else:
-                self._board.complete(step.step, result)
+            is_stopped = self._status == "stopping" and is_cancelled_exception(error)
+            if self._board.states[name] == "running" and not is_stopped:
+                text = failure_text(error, step)
+                await self._outcomes.fail(name, error=text, outcome=failure_outcome(error))
+        except Exception as error:  # noqa: BLE001 (nobody else would ever hear of it)
+            if self._board.states[name] == "running":
+                await self._outcomes.fail(name, error=unexpected_text(error), outcome="failed")
         finally:
-            del self._running[step.step]
+            del self._running[name]
             self._board.changed = True
 
-    async def _fail(self, step: str, error: str, outcome: AttemptOutcome) -> None:
-        """Record a failure; where an interceptor ran, it has done so already."""
-        change_id = self._board.change_id(step, "failed")
-        await self._record.write(
-            StepChange(step, "failed", change_id=change_id, error=error, outcome=outcome)
-        )
-        self._board.fail(step, error)
+    async def _fail_what_was_lost(self) -> None:
+        lost = self._board.having("running")
+        if lost:
+            error = "The workflow lost track of this step. The step may have run."
+            await self._outcomes.fail(*lost, error=error, outcome="lost")
 
     async def _tell_failure(self) -> None:
         if self._status == "failed":
@@ -292,24 +360,18 @@ class InitializeProject:
         *,
         actor: str | None = None,
         error: str | None = None,
+        steps: list[StepChange] | None = None,
     ) -> None:
+        steps = self._settled() if steps is None else steps
         self._status = "ended" if status == "failed" else status
         self._view.show(status, self._board)
-        await self._write_end(status, action, actor=actor, error=error)
-
-    async def _write_end(
-        self,
-        status: EndStatus,
-        action: ProjectAction,
-        *,
-        actor: str | None = None,
-        error: str | None = None,
-    ) -> None:
-        change_id = f"ended/{status}"
         change = ProjectChange(
-            action, status, change_id=change_id, actor=actor, error=error, ends=True
+            action, status, change_id=f"ended/{status}", actor=actor, error=error, ends=True
         )
-        await self._record.write(*self._settled(), project=change)
+        self._ended = True
+        with suppress(asyncio.CancelledError):
+            # It is written by then: a cancel that comes meanwhile has come too late.
+            await self._record.write(*steps, project=change)
 
     async def _run_out_of_time(self) -> None:
         limit = timedelta(seconds=self._input.plan.time_limit)
@@ -322,7 +384,7 @@ class InitializeProject:
     async def _stop(self) -> None:
         """End as cancelled; from Temporal's own tools no update has said by whom."""
         self._cancel = cancel = self._cancel or Cancel(actor="temporal")
-        if not self._planned or self._decisions.awaited:
+        if self._ended or not self._planned or self._decisions.awaited:
             return
         reason = f"Cancelled by {cancel.actor}."
         await self._stop_running(reason)
@@ -332,11 +394,16 @@ class InitializeProject:
             "cancelled", "cancelled", actor=cancel.actor, error="\n".join(left_behind) or None
         )
 
+    async def _break_off(self, error: str) -> None:
+        """End as failed with this error: the record has refused a write."""
+        await self._stop_running(f"The initialization broke off: {error}")
+        await self._end("failed", "failed", error=error, steps=[])
+
     async def _stop_running(self, reason: str) -> None:
         """Let decisions that are being written down come first: they would open it again."""
         self._status = "stopping"
         await workflow.wait_condition(lambda: not self._decisions.open)
-        await self._ending.stop(list(self._running.values()), reason)
+        await self._ending.stop(self._running, reason)
 
     def _settled(self) -> list[StepChange]:
         """What has ended, told again: an operator may have completed an activity by hand."""
@@ -345,6 +412,14 @@ class InitializeProject:
             for step in self._board.graph.order
             if (state := self._board.states[step]) in ("completed", "skipped", "failed")
         ]
+
+
+async def _handlers_finished() -> None:
+    """Wait for the handlers of updates; a cancel after the end changes nothing."""
+    try:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+    except asyncio.CancelledError:
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
 
 def _planned_row(step: PlannedStep) -> PlannedRow:

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.api.commands.previews import preview
 from stepway.api.commands.records import ProjectRecord, Records, resumed_state
-from stepway.api.commands.updates import Updates, deadline, raise_typed
+from stepway.api.commands.updates import ParametersChanged, Updates, deadline, raise_typed
 from stepway.api.schemas import RetryPreview
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.errors import ParameterError, ParametersInvalid
@@ -49,6 +49,9 @@ KEYS = UUID("6f0e6b0c-5a5f-4a55-9f7e-7f2f5a1d9c11")
 
 SLOW_AT_LEAST = 500
 """Minimum milliseconds before a step counts as slow, whatever its p95 is."""
+
+MOST_MERGES = 10
+"""Times that changed parameters are merged into what others have just changed."""
 
 CLOSED = (
     "The workflow of this initialization was closed outside Stepway. The record is updated within "
@@ -150,7 +153,13 @@ class Commands:
         await self._require_step(project_id, step)
         retry = self._with_changes(Retry(actor, deadline(), step), project, parameters)
         await inspect(project.owner, parameters)
-        await self._retry(project, messages.RETRY_STEP, retry)
+        for _ in range(MOST_MERGES):
+            try:
+                return await self._retry(project, messages.RETRY_STEP, retry)
+            except ParametersChanged as changed:
+                project = await self._records.project(project_id)
+                retry = self._with_changes(retry, project, parameters, changed.parameters)
+        raise Refused("Other requests keep changing the parameters. Check them and try again.")
 
     async def retry_initialization(self, project_id: UUID, actor: str) -> None:
         """Retry all failed steps; after the initialization has ended, all uncompleted steps.
@@ -272,9 +281,16 @@ class Commands:
         )
 
     def _with_changes(
-        self, retry: Retry, project: ProjectRecord, parameters: Mapping[str, Any]
+        self,
+        retry: Retry,
+        project: ProjectRecord,
+        parameters: Mapping[str, Any],
+        newest: dict[str, Any] | None = None,
     ) -> Retry:
-        """The retry with the parameters that a person gives anew. Raises ParametersInvalid."""
+        """The retry with the parameters that a person gives anew. Raises ParametersInvalid.
+
+        `newest` are the parameters of the project's workflow, if the record's are behind.
+        """
         shown = _as_shown(project.parameters)
         # Sent back as it was shown, a secret is to stay as it is.
         given = {
@@ -284,7 +300,7 @@ class Commands:
         }
         if not given:
             return retry
-        before = self._parameters_of(project, given)
+        before = newest if newest is not None else self._parameters_of(project, given)
         blueprint = Blueprint.model_validate(project.definition)
         changed = changed_parameters(blueprint, before, given, lost=_lost(project))
         changes = {
@@ -293,7 +309,8 @@ class Commands:
             if value != before.get(name)
         }
         plan = _plan_of(project, changed)
-        return replace(retry, parameters=changed, plan=plan, changes=changes)
+        based_on = messages.digest(before)
+        return replace(retry, parameters=changed, plan=plan, changes=changes, based_on=based_on)
 
     def _parameters_of(self, project: ProjectRecord, given: Collection[str] = ()) -> dict[str, Any]:
         """The parameters to plan with again, but those `given`.

@@ -12,11 +12,19 @@ import asyncpg
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
+from stepway.workflows.model.fitting import fitting_errors, fitting_results
 from stepway.workflows.model.messages import Resumed
 from stepway_tracking.record.errors import ProjectUnknown
 from stepway_tracking.record.facts import ProjectStatus, StepStatus
 
 LOST = "The workflow that ran this step was closed before the step ended."
+
+MOST_RESULTS = 500_000
+"""Bytes of JSON of the results that a resumed run is given; it reads the others when it needs
+them. Temporal takes 2 MB for all that a run is given."""
+
+MOST_ERRORS = 250_000
+"""Bytes of JSON of the errors that a resumed run is given; the record has all of them."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,8 @@ class Records:
                 errors[record.step] = record.error or LOST
             elif state == "pending" and record.status != "pending":
                 reopened.append(record.step)
-        return Resumed(states, results, errors, reopened)
+        fitting, kept = fitting_results(results, MOST_RESULTS)
+        return Resumed(states, fitting, fitting_errors(errors, MOST_ERRORS), reopened, kept)
 
     async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
         row = await self._pool.fetchrow(

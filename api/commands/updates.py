@@ -69,6 +69,15 @@ UNCONFIRMED = (
     "Check whether the request took effect before you try again."
 )
 
+
+class ParametersChanged(Exception):
+    """Somebody else has changed the project's parameters, to these."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        super().__init__("Another request has just changed the parameters.")
+        self.parameters = parameters
+
+
 _KINDS: dict[str, type[Exception]] = {
     messages.NAME_TAKEN: NameTaken,
     messages.START_EXPIRED: StartExpired,
@@ -80,7 +89,7 @@ class Updates:
     """Sends updates to workflows; `page` is the public URL of the web page, if any.
 
     Both methods raise NotConfirmed if no response arrives in time, and Refused, NameTaken,
-    StartExpired or StepUnknown if the workflow refuses.
+    StartExpired, StepUnknown or ParametersChanged if the workflow refuses.
     """
 
     def __init__(self, client: Client, task_queue: str, page: str = "") -> None:
@@ -146,9 +155,10 @@ class Updates:
         reuse: WorkflowIDReusePolicy,
         status: ProjectStatus,
     ) -> WithStartWorkflowOperation[Any, Any]:
+        left_in_record = given.resumed and given.resumed.kept
         return WithStartWorkflowOperation(
             messages.WORKFLOW,
-            given,
+            messages.without_definition(given) if left_in_record else given,
             id=workflow_id,
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -198,4 +208,6 @@ def raise_typed(cause: BaseException | None, error: Exception | None = None) -> 
     text = cause.message if isinstance(cause, ApplicationError) else str(cause)
     if kind == "AcceptedUpdateCompletedWorkflow":  # Closed from outside meanwhile.
         raise NotConfirmed(UNCONFIRMED) from error
+    if isinstance(cause, ApplicationError) and kind == messages.PARAMETERS_CHANGED:
+        raise ParametersChanged(cause.details[0]) from error
     raise _KINDS.get(kind or "", Refused)(text) from error

@@ -28,11 +28,11 @@ FENCE = "2026-01-01"
 RATE = re.compile(r"tps = ([0-9.]+)")
 
 SCRIPT = """\\set project random(1, {projects}) + :client_id * {projects}
-SELECT * FROM stepway_record_v2(
+SELECT * FROM stepway_record_v3(
   lpad(to_hex(:project::int), 32, '0')::uuid,
   '[{{"step": "step_0", "action": "started", "fence": "{fence}", "run_id": "run",
      "activity_id": "1", "attempt": 1, "worker": "bench"}}]'::jsonb);
-SELECT * FROM stepway_record_v2(
+SELECT * FROM stepway_record_v3(
   lpad(to_hex(:project::int), 32, '0')::uuid,
   '[{{"step": "step_0", "action": "completed", "fence": "{fence}", "run_id": "run",
      "activity_id": "1", "attempt": 1, "metadata": {{"value": "done"}}}}]'::jsonb);

@@ -21,7 +21,7 @@ async def main() -> None:
         @app.get("/{project_id}")
         async def snapshot(project_id: UUID) -> Response:
             body = await pool.fetchval(
-                "SELECT stepway_initialization_json_v2(p)::text FROM projects p WHERE id = $1",
+                "SELECT stepway_initialization_json_v3(p)::text FROM projects p WHERE id = $1",
                 project_id,
             )
             return Response(body.encode(), media_type="application/json")

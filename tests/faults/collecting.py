@@ -21,8 +21,8 @@ async def collect(cluster: Cluster, project: str) -> Record:
     """Return a project's rows and the completed activities of all its runs."""
     [row] = await cluster.fetch(
         """
-        SELECT stepway_project_json_v2(p)::text AS project,
-               stepway_steps_json_v2(p.id)::text AS steps,
+        SELECT stepway_project_json_v3(p)::text AS project,
+               stepway_steps_json_v3(p.id)::text AS steps,
                (SELECT jsonb_agg(to_jsonb(a) - 'result')
                 FROM project_initialization_attempts a WHERE a.project_id = p.id)::text
                  AS attempts,

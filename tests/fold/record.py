@@ -36,7 +36,7 @@ CREATE TABLE snapshots (project_id uuid, version bigint, body jsonb,
 CREATE FUNCTION keep_snapshot() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO snapshots
-  SELECT p.id, p.version, stepway_initialization_json_v2(p) FROM projects p
+  SELECT p.id, p.version, stepway_initialization_json_v3(p) FROM projects p
   WHERE p.id = NEW.project_id
   ON CONFLICT DO NOTHING;
   RETURN NULL;

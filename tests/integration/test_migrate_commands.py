@@ -90,16 +90,16 @@ async def test_stepway_migrate(empty: str, environment: dict[str, str]) -> None:
     status, output = await run([*STEPWAY, "migrate"], environment)
     assert status == 0 and "everything that this version needs.\nTo do with --post" in output
     status, output = await run([*STEPWAY, "migrate", "--check"], environment)
-    assert status == 1 and "stepway-tracking 0004_post" in output
+    assert status == 1 and "stepway-tracking 0006_post" in output
     status, output = await run([*STEPWAY, "migrate", "--post"], environment)
-    assert status == 0 and "applied stepway-tracking 0004_post" in output
+    assert status == 0 and "applied stepway-tracking 0006_post" in output
     assert "stepway_record" not in await functions(empty)
 
 
 async def test_the_librarys_command(empty: str) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("STEPWAY_")}
     status, output = await run([*LIBRARY, empty, "--check"], environment)
-    assert status == 1 and "0003_pre" in output
+    assert status == 1 and "0005_pre" in output
     assert await schema(empty) == set()
     status, output = await run([*LIBRARY, empty], environment)
     assert status == 0 and output.endswith("The database is up to date.\n")
@@ -107,14 +107,14 @@ async def test_the_librarys_command(empty: str) -> None:
 
     await forget_post(empty)
     status, output = await run([*LIBRARY, empty, "--post"], environment)
-    assert status == 0 and "0004_post" in output
+    assert status == 0 and "0006_post" in output
     assert "stepway_record" not in await functions(empty)
 
 
 @pytest.mark.parametrize(
     ("drop", "lacks"),
     [
-        ("DROP FUNCTION stepway_plan_v2", "the function stepway_plan_v2"),
+        ("DROP FUNCTION stepway_plan_v3", "the function stepway_plan_v3"),
         ("DROP TABLE sessions", "the table sessions"),
     ],
 )

@@ -25,7 +25,7 @@ async def test_every_column_of_every_table_is_there(pool: asyncpg.Pool) -> None:
 
 
 async def test_every_action_that_the_record_knows_is_there(pool: asyncpg.Pool) -> None:
-    actions = await pool.fetchval("SELECT stepway_step_actions_v2()")
+    actions = await pool.fetchval("SELECT stepway_step_actions_v3()")
     assert actions and set(actions) <= NAMES
 
 

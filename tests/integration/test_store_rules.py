@@ -166,7 +166,7 @@ async def test_a_retry_opens_an_ended_project_again(record: Record) -> None:
 
 async def test_a_step_without_a_start_has_no_negative_duration(pool: asyncpg.Pool) -> None:
     later, earlier = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
-    row = "SELECT stepway_milliseconds_v2($1, $2)"
+    row = "SELECT stepway_milliseconds_v3($1, $2)"
     assert await pool.fetchval(row, later, earlier) == 0
     assert await pool.fetchval(row, earlier, later) == 86_400_000
 

@@ -10,14 +10,17 @@ import asyncio
 import json
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from temporalio.client import Client
+from pytest import MonkeyPatch
+from temporalio.client import Client, WorkflowHistory
 
 from stepway.embedded.servers import EmbeddedServers
+from stepway.embedded.temporal import Temporal
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
@@ -32,15 +35,29 @@ PROCESS = re.compile(r"\d+@\S+")
 
 
 async def record(names: list[str]) -> None:
-    """Start real servers, run each shape and save the history of its newest run."""
-    with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
-        blueprints = _written(Path(folder, "blueprints"), names)
-        async with EmbeddedServers(Settings(data_dir=Path(folder, "data"))) as found:
-            await upgrade_database(found.sqlalchemy_url)
-            client = await connect_temporal(found)
-            async with running_stepway(found, blueprints) as stepway:
-                for name in names:
-                    await _record(name, stepway, client)
+    """Start real servers, run each shape, and save the histories of its runs.
+
+    That of the newest run has the shape's name, those of earlier ones `NAME-run-1` and so on.
+    """
+    for suggested_at, same in groupby(names, key=lambda name: SHAPES[name].suggested_at):
+        option = f"--dynamic-config-value=limit.historyCount.suggestContinueAsNew={suggested_at}"
+        with (
+            TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder,
+            MonkeyPatch.context() as patch,
+        ):
+            command = Temporal.command
+            patch.setattr(Temporal, "command", lambda self: [*command(self), option])  # noqa: B023
+            await _record_in(Path(folder), list(same))
+
+
+async def _record_in(folder: Path, names: list[str]) -> None:
+    blueprints = _written(folder / "blueprints", names)
+    async with EmbeddedServers(Settings(data_dir=folder / "data")) as found:
+        await upgrade_database(found.sqlalchemy_url)
+        client = await connect_temporal(found)
+        async with running_stepway(found, blueprints) as stepway:
+            for name in names:
+                await _record(name, stepway, client)
 
 
 def _written(folder: Path, names: list[str]) -> Path:
@@ -55,7 +72,20 @@ async def _record(name: str, stepway: Stepway, client: Client) -> None:
     project = await stepway.create(name)
     await SHAPES[name].story(stepway, project)
     await until_closed(client, project)
-    history = json.loads((await workflow_of(client, project).fetch_history()).to_json())
+    runs = [await workflow_of(client, project).fetch_history()]
+    while before := _continued_from(runs[0]):
+        handle = client.get_workflow_handle(runs[0].workflow_id, run_id=before)
+        runs.insert(0, await handle.fetch_history())
+    for number, run in enumerate(runs, 1):
+        suffix = f"-run-{number}" if number < len(runs) else ""
+        _save(f"{name}{suffix}", json.loads(run.to_json()))
+
+
+def _continued_from(run: WorkflowHistory) -> str:
+    return run.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+def _save(name: str, history: Any) -> None:
     text = json.dumps(_anonymous(history), indent=1, ensure_ascii=False, sort_keys=True)
     (HISTORIES / f"{name}.json").write_text(f"{text}\n")
     print(f"{name}: {len(history['events'])} events")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.controls import until_ended
-from tests.support.servers import Json, Stepway
+from tests.support.servers import Json, Stepway, eventually
 
 VALUE: Json = {"type": "object", "properties": {"value": {"type": "string", "default": "bad"}}}
 NOOP: Json = {"uses": "noop"}
@@ -24,12 +24,14 @@ Story = Callable[[Stepway, str], Awaitable[Any]]
 class Shape:
     """A blueprint's steps by name, and what happens once the project is there.
 
-    No step has a folder: histories hold no path of the machine that recorded them.
+    No step has a folder: histories hold no path of the machine that recorded them. At
+    `suggested_at` events Temporal suggests to continue as new.
     """
 
     steps: dict[str, Json]
     story: Story
     more: Json = field(default_factory=dict)
+    suggested_at: int = 4096
 
     def blueprint(self, name: str) -> Json:
         """Return the blueprint in the form of the YAML file."""
@@ -92,6 +94,29 @@ async def _continue_undone(stepway: Stepway, project: str) -> None:
     await stepway.until(project, "active")
 
 
+async def _continue_as_new(stepway: Stepway, project: str) -> None:
+    await stepway.until(project, "failed")
+    for times in (1, 2, 3):
+        await stepway.control(project, "steps/doomed/retry")
+
+        async def tried(times: int = times) -> bool:
+            return len(await stepway.attempts(project, "doomed")) > times
+
+        await eventually(tried)
+        await stepway.until_step(project, "doomed", "failed")
+        await stepway.until(project, "failed")
+    await stepway.control(project, "steps/doomed/retry", GOOD)
+    await stepway.until(project, "active")
+
+
+async def _give_up(stepway: Stepway, project: str) -> None:
+    await stepway.until(project, "failed")
+    await stepway.control(project, "cancel")
+    await until_ended(stepway, project, "cancelled")
+
+
+WIDE = {f"step_{n}_".ljust(63, "x"): {**BROKEN, "needs": []} for n in range(26)}
+
 SHAPES = {
     "plain": Shape({"a": NOOP, "b": NOOP, "c": NOOP}, _succeed),
     "plain-indexed-at-start": Shape({"a": NOOP, "b": NOOP, "c": NOOP}, _succeed),
@@ -110,6 +135,17 @@ SHAPES = {
     "retried": Shape({"a": NOOP, "doomed": FIXABLE, "b": NOOP}, _fix, {"parameters": VALUE}),
     "retried-all": Shape(
         {"left": {**BROKEN, "needs": []}, "right": {**BROKEN, "needs": []}}, _retry_all
+    ),
+    "capped": Shape(WIDE, _give_up),
+    "soft-skipped-as-recorded": Shape(
+        {"a": {"uses": "leave"}, "b": {**NOOP, "needs": ["a"]}}, _succeed
+    ),
+    "cancelled-within-grace": Shape({"a": UNDONE, "long": LONG, "b": NOOP}, _cancel_what_runs),
+    "continued-as-new": Shape(
+        {"a": NOOP, "doomed": FIXABLE, "b": NOOP},
+        _continue_as_new,
+        {"parameters": VALUE},
+        suggested_at=60,
     ),
     "skipped": Shape(
         {"doomed": {**BROKEN, "optional": True}, "b": {**NOOP, "needs": ["doomed"]}}, _skip

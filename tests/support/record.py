@@ -127,7 +127,7 @@ class Record:
         events = await self.events()
         snapshot = json.loads(
             await self.pool.fetchval(
-                "SELECT stepway_initialization_json_v2(p)::text FROM projects p WHERE id = $1",
+                "SELECT stepway_initialization_json_v3(p)::text FROM projects p WHERE id = $1",
                 self.project_id,
             )
         )

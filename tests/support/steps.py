@@ -48,7 +48,7 @@ class StepResult:
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all activities of this module."""
     return (
-        *(work, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop),
+        *(work, large, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop),
         *(deaf_coroutine, deaf_thread, deaf_loop),
     )
 
@@ -67,6 +67,13 @@ def _ran(given: StepInput) -> int:
 async def noop(given: StepInput) -> StepResult:
     """Return at once."""
     return StepResult(given.name, given.value)
+
+
+@activity.defn
+async def large(given: StepInput) -> StepResult:
+    """Return a text of `times` characters."""
+    _ran(given)
+    return StepResult(given.name, "x" * given.times)
 
 
 @activity.defn

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.messages import Continued, Resumed
 from stepway.workflows.model.plan import Graph, Plan, PlannedStep
 from stepway_tracking.record.facts import StepStatus
 
@@ -14,7 +14,13 @@ from stepway_tracking.record.facts import StepStatus
 class Board:
     """The state of one initialization; every change sets `changed`, which wakes the workflow."""
 
-    def __init__(self, plan: Plan, resumed: Resumed | None, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        resumed: Resumed | None,
+        clock: Callable[[], datetime],
+        continued: Continued | None = None,
+    ) -> None:
         self.steps: dict[str, PlannedStep] = {}
         self.replace_plan(plan)
         self.graph = Graph(plan.steps)
@@ -25,10 +31,13 @@ class Board:
         self.rounds: dict[str, int] = dict.fromkeys(self.steps, 0)
         self.finished: list[str] = []
         self.reopened: set[str] = set()
+        self.kept: set[str] = set()
         self.changed = True
         self._clock = clock
         if resumed:
             self._resume(resumed)
+        if continued:
+            self._continue(continued)
 
     def replace_plan(self, plan: Plan) -> None:
         """Take changed arguments; the steps and their order stay."""
@@ -46,6 +55,11 @@ class Board:
         self.finished.append(step)
         self._set(step, "completed")
 
+    def remember(self, step: str, result: Any) -> None:
+        """Take the result of a completed step from the record."""
+        self.results[step] = result
+        self.kept.discard(step)
+
     def fail(self, step: str, error: str) -> None:
         """The step has failed for good."""
         self.errors[step] = error
@@ -60,6 +74,7 @@ class Board:
         """The step is ahead again."""
         self.errors.pop(step, None)
         self.results.pop(step, None)
+        self.kept.discard(step)
         if step in self.finished:
             self.finished.remove(step)
         self.reopened.discard(step)
@@ -96,6 +111,7 @@ class Board:
 
     def _resume(self, resumed: Resumed) -> None:
         self.reopened = set(resumed.reopened)
+        self.kept = set(resumed.kept)
         for step in self.graph.order:
             match resumed.states.get(step):
                 case "completed":
@@ -106,6 +122,12 @@ class Board:
                     self.skip(step)
                 case "running":
                     self._set(step, "running")
+
+    def _continue(self, continued: Continued) -> None:
+        self._resume(continued.stood)
+        self.rounds.update(continued.rounds)
+        self.finished = [*continued.finished]
+        self.since = {step: datetime.fromisoformat(at) for step, at in continued.since.items()}
 
 
 def default_text(texts: dict[str, str]) -> str:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
-from stepway.workflows.model.messages import Retry, Skip
+from stepway.workflows.model.messages import PARAMETERS_CHANGED, Retry, Skip, digest
 from stepway_tracking.record.changes import ProjectChange, StepChange
 from stepway_tracking.record.facts import ProjectAction
 from stepway_tracking.workflow.recording import WorkflowRecord
 
 
 class Decisions:
-    """Takes one decision a step at a time; `count` says how many there were.
+    """Takes one decision a step at a time.
 
-    `awaited` as long as a run that took up an ended initialization has no decision yet.
+    `count` says how many there were, `taken` how many of them in this run. `parameters` are those
+    that the present plan was made with. `awaited` as long as a run that took up an ended
+    initialization has no decision yet.
     """
 
-    def __init__(self, board: Board, record: WorkflowRecord, *, awaited: bool) -> None:
+    def __init__(
+        self,
+        board: Board,
+        record: WorkflowRecord,
+        parameters: dict[str, Any],
+        *,
+        awaited: bool,
+        count: int = 0,
+    ) -> None:
         self.awaited = awaited
-        self.count = 0
+        self.count = count
+        self.taken = 0
+        self.parameters = parameters
         self._board = board
         self._record = record
         self._deciding: set[str] = set()
@@ -45,10 +59,21 @@ class Decisions:
         if step in self._deciding:
             rules.refuse(f"Another request is already retrying or skipping {step}.")
 
+    def check_parameters(self, retry: Retry) -> None:
+        """Raise ApplicationError (ParametersChanged) if a newer change would be overwritten."""
+        if retry.based_on and retry.based_on != digest(self.parameters):
+            raise ApplicationError(
+                "Another request has just changed the parameters.",
+                self.parameters,
+                type=PARAMETERS_CHANGED,
+            )
+
     async def retry(self, chosen: list[str], retry: Retry) -> None:
         """Put these steps, and what follows them, ahead again."""
+        before = self._board.steps, self.parameters
         if retry.plan:
             self._board.replace_plan(retry.plan)
+            self.parameters = retry.parameters or {}
         runs, again = self._board.runs_again(chosen)
         said = {"retry": {"actor": retry.actor, "parameters": retry.changes or {}}}
         changes = [
@@ -61,7 +86,12 @@ class Decisions:
             )
             for step in again
         ]
-        await self._write(runs, changes, "retried", retry)
+        try:
+            await self._write(runs, changes, "retried", retry)
+        except ApplicationError:
+            if retry.plan and self.parameters is retry.parameters:
+                self._board.steps, self.parameters = before
+            raise
         for step in again:
             self._board.reset(step)
 
@@ -86,9 +116,8 @@ class Decisions:
     ) -> None:
         """Until this is done nobody else may decide on these steps."""
         self.count += 1
-        self._writing += 1
+        self.taken += 1
         self.awaited = False
-        self._deciding.update(steps)
         project = ProjectChange(
             action,
             "initializing",
@@ -96,11 +125,15 @@ class Decisions:
             actor=decision.actor,
             parameters=decision.parameters if isinstance(decision, Retry) else None,
         )
-        await until_accepted()
-        await self._record.write(*changes, project=project)
-        self._deciding.difference_update(steps)
-        self._writing -= 1
-        self._board.changed = True
+        self._writing += 1
+        self._deciding.update(steps)
+        try:
+            await until_accepted()
+            await self._record.write(*changes, project=project)
+        finally:
+            self._deciding.difference_update(steps)
+            self._writing -= 1
+            self._board.changed = True
 
 
 async def until_accepted() -> None:

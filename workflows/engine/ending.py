@@ -1,47 +1,58 @@
-"""How an initialization ends before its time: what runs is stopped, what was made taken back."""
+"""How an initialization ends before its time: what runs is stopped, what was made rolled back."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from stepway.workflows.engine.board import Board
 from stepway.workflows.engine.execution import Execution
 from stepway.workflows.engine.failures import failure_text
+from stepway.workflows.engine.outcomes import Outcomes
 from stepway.workflows.model.messages import Cancel
 from stepway_tracking.record.changes import StepChange
 from stepway_tracking.workflow.recording import WorkflowRecord
 
+GRACE = timedelta(seconds=60)
+"""Time that a cancelled step has to stop."""
+
+Running = Mapping[str, asyncio.Task[None]]
+
 
 class Ending:
-    """Writes down each thing as it is stopped or undone."""
+    """Writes down each thing as it is stopped or rolled back."""
 
-    def __init__(self, board: Board, execution: Execution, record: WorkflowRecord) -> None:
+    def __init__(
+        self, board: Board, execution: Execution, record: WorkflowRecord, outcomes: Outcomes
+    ) -> None:
         self._board = board
         self._execution = execution
         self._record = record
+        self._outcomes = outcomes
 
-    async def stop(self, running: list[asyncio.Task[None]], reason: str) -> None:
-        """Cancel what runs and wait until it has stopped; what did not complete has failed."""
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        stopped = self._board.having("running")
-        for step in stopped:
-            self._board.fail(step, reason)
-        changes = [
-            StepChange(
-                step,
-                "failed",
-                change_id=self._board.change_id(step, "failed"),
-                error=reason,
-                outcome="cancelled",
+    async def stop(self, running: Running, reason: str) -> None:
+        """Cancel the running steps and wait until they have stopped; uncompleted steps fail.
+
+        A step that ignores the cancel is given up after GRACE. Its activity may still be running.
+        """
+        tasks = dict(running)
+        self._execution.stop()
+        if tasks:
+            await self._until_stopped(tasks)
+        given_up = [step for step in self._board.having("running") if _runs(tasks.get(step))]
+        stopped = [step for step in self._board.having("running") if step not in given_up]
+        if stopped:
+            await self._outcomes.fail(*stopped, error=reason, outcome="cancelled")
+        if given_up:
+            error = (
+                f"{reason} The step did not stop within {GRACE.total_seconds():g} s and was given "
+                "up: it may still be running."
             )
-            for step in stopped
-        ]
-        if changes:
-            await self._record.write(*changes)
+            await self._outcomes.fail(*given_up, error=error, outcome="cancelled")
 
     async def skip_the_rest(self, cancel: Cancel, reason: str) -> None:
         """Leave out what has not run."""
@@ -53,16 +64,38 @@ class Ending:
             await self._record.write(*changes)
 
     async def undo(self) -> list[str]:
-        """Take the finished steps back, the last one first; what could not be, and why."""
-        left_behind = []
+        """Roll back the completed steps, the last one first; return what is left behind and why."""
+        left_behind = [
+            f"{self._board.title(step)} had failed and was not rolled back: what it had made by "
+            "then may still exist."
+            for step in self._board.having("failed")
+            if self._board.steps[step].undo
+        ]
         for step in reversed(self._board.finished):
             try:
                 await self._execution.undo(self._board.steps[step])
             except ActivityError as error:
-                reason = failure_text(error, self._board.steps[step])
-                left_behind.append(f"{self._board.title(step)} was not rolled back: {reason}")
-                await self._record.write(_undo_failed(self._board, step, reason))
+                await self._leave(step, failure_text(error, self._board.steps[step]), left_behind)
+            except Exception as error:  # noqa: BLE001 (reported, and the others are rolled back)
+                await self._leave(step, f"{type(error).__name__}: {error}", left_behind)
         return left_behind
+
+    async def _leave(self, step: str, reason: str, left_behind: list[str]) -> None:
+        left_behind.append(f"{self._board.title(step)} was not rolled back: {reason}")
+        await self._record.write(_undo_failed(self._board, step, reason))
+
+    async def _until_stopped(self, tasks: Running) -> None:
+        grace = GRACE if workflow.patched("grace") else None
+        try:
+            await workflow.wait_condition(
+                lambda: not any(_runs(task) for task in tasks.values()), timeout=grace
+            )
+        except TimeoutError:
+            return
+
+
+def _runs(task: asyncio.Task[None] | None) -> bool:
+    return task is not None and not task.done()
 
 
 def skipped(board: Board, step: str, reason: str, actor: str | None = None) -> StepChange:

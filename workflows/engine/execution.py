@@ -1,7 +1,8 @@
-"""Running a step, or taking it back, as an activity that is recorded."""
+"""Running a step, or rolling it back, as an activity that is recorded."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from stepway.workflows.engine.board import Board
 from stepway.workflows.engine.summaries import summary
 from stepway.workflows.model.messages import InitializationInput
 from stepway.workflows.model.plan import LEFT_OUT, PlannedStep, RetryPlan
-from stepway.workflows.model.references import resolve, resolve_present
+from stepway.workflows.model.references import resolve, resolve_present, steps_named
 from stepway_tracking.workflow.marks import tracked
+from stepway_tracking.workflow.recording import WorkflowRecord
 
 WORKER_SILENCE = 15.0
 """Seconds after which the worker of a step that need not heartbeat itself counts as lost."""
@@ -22,10 +24,13 @@ WORKER_SILENCE = 15.0
 class Execution:
     """Starts the activities of one initialization, with the project and resolved arguments."""
 
-    def __init__(self, given: InitializationInput, board: Board) -> None:
+    def __init__(self, given: InitializationInput, board: Board, record: WorkflowRecord) -> None:
         self._project_id = given.project_id
         self._usual = given.usual
         self._board = board
+        self._record = record
+        self._running: dict[str, workflow.ActivityHandle[Any]] = {}
+        self._stopped = False
         self._project = {
             "id": given.project_id,
             "name": given.name,
@@ -34,22 +39,43 @@ class Execution:
         }
 
     async def run(self, step: PlannedStep) -> Any:
-        """Run a step; what it returned. Raises ActivityError."""
+        """Run a step; what it returned. Raises ActivityError, or CancelledError after `stop`."""
+        await self._read_results(step.arguments)
+        if self._stopped:
+            raise asyncio.CancelledError
         slow_after = self._usual.get(step.step)
         beats = step.heartbeat is None
         with tracked(self._project_id, step.step, slow_after=slow_after, beats=beats):
             handle = self._start(step, step.uses, step.arguments, {}, "")
-        return await handle
+        self._running[step.step] = handle
+        try:
+            return await handle
+        finally:
+            del self._running[step.step]
+
+    def stop(self) -> None:
+        """Cancel the running steps, and start no further one."""
+        self._stopped = True
+        for handle in self._running.values():
+            handle.cancel()
 
     async def undo(self, step: PlannedStep) -> None:
-        """Take a completed step back. Raises ActivityError."""
+        """Roll a completed step back. Raises ActivityError."""
         if step.undo is None:
             return
+        await self._read_results(step.undo.arguments, step.step)
         result = {"result": self._board.results.get(step.step)}
         beats = step.heartbeat is None
         with tracked(self._project_id, step.step, undo=True, beats=beats):
             handle = self._start(step, step.undo.uses, step.undo.arguments, result, "Undo: ")
         await handle
+
+    async def _read_results(self, arguments: dict[str, Any], *more: str) -> None:
+        """Read the results that these arguments refer to and that only the record has."""
+        if not self._board.kept:
+            return
+        for step in sorted(self._board.kept & {*steps_named(arguments), *more}):
+            self._board.remember(step, (await self._record.kept(step)).result)
 
     def _start(
         self,

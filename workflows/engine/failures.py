@@ -29,6 +29,11 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
     return str(cause or error)
 
 
+def unexpected_text(error: Exception) -> str:
+    """What went wrong where a step's activity could not be started, or its end not be taken."""
+    return f"The step could not be run: {type(error).__name__}: {error}"
+
+
 def failure_outcome(error: ActivityError) -> AttemptOutcome:
     """The outcome of the attempt that was the last: `timed_out`, `cancelled` or `failed`."""
     if isinstance(error.cause, TimeoutError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
 
 from stepway.workflows.engine.board import Board
+from stepway.workflows.model.messages import InitializationInput
 from stepway_tracking.record.facts import StepStatus
 from stepway_tracking.workflow.search_attributes import STATUS, STEPS
 
@@ -22,6 +24,11 @@ SIGNS: dict[StepStatus, str] = {
 LONGEST_ERROR = 200
 PAUSE = timedelta(seconds=1)
 """Between two writes of what merely runs, where the input says nothing else."""
+
+MOST_BYTES = 1500
+"""Of StepwaySteps as JSON. Beyond TEMPORALS_LIMIT, Temporal terminates the workflow."""
+
+TEMPORALS_LIMIT = 2048
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class OperatorsView:
     every few seconds at most; a new status or failure at once.
     """
 
-    def __init__(self, pause: float | None) -> None:
+    def __init__(self, pause: float | None, heading: str = "") -> None:
+        self._heading = heading
         self._pause = PAUSE if pause is None else timedelta(seconds=pause)
         self._told = None if pause is None else _told_at_start()
         self._told_at = workflow.now()
@@ -53,7 +61,7 @@ class OperatorsView:
 
     def show(self, status: str, board: Board) -> None:
         """Bring both up to date."""
-        workflow.set_current_details(steps_table(board))
+        workflow.set_current_details(self._heading + steps_table(board))
         self._latest = Shown(status, board.having("failed"), board.having("running", "failed"))
         if self._latest == self._told:
             return
@@ -66,7 +74,7 @@ class OperatorsView:
     def _tell(self, shown: Shown) -> None:
         self._told, self._told_at = shown, workflow.now()
         workflow.upsert_search_attributes(
-            [STATUS.value_set(shown.status), STEPS.value_set(shown.steps)]
+            [STATUS.value_set(shown.status), STEPS.value_set(_indexed(shown))]
         )
 
     async def _tell_later(self, wait: timedelta) -> None:
@@ -76,11 +84,48 @@ class OperatorsView:
             self._tell(self._latest)
 
 
+def _indexed(shown: Shown) -> list[str]:
+    size = bytes_of(shown.steps)
+    # Old histories contain every step, and none of them exceeds Temporal's limit.
+    if size <= MOST_BYTES or (size <= TEMPORALS_LIMIT and not workflow.patched("steps-capped")):
+        return shown.steps
+    failed = set(shown.failed)
+    return capped([*shown.failed, *(step for step in shown.steps if step not in failed)])
+
+
+def bytes_of(steps: list[str]) -> int:
+    """Return the size of a list of names, as Temporal counts it."""
+    return len(json.dumps(steps).encode())
+
+
+def capped(steps: list[str]) -> list[str]:
+    """Return the names that fit into MOST_BYTES, and the number of the others."""
+    if bytes_of(steps) <= MOST_BYTES:
+        return steps
+    shown: list[str] = []
+    left = MOST_BYTES - bytes_of([f"+{len(steps)} more"])
+    for step in steps:
+        # A name's brackets count for its comma and space.
+        left -= bytes_of([step])
+        if left < 0:
+            break
+        shown.append(step)
+    return [*shown, f"+{len(steps) - len(shown)} more"]
+
+
 def _told_at_start() -> Shown | None:
     """What the start itself has set."""
     given = workflow.info().typed_search_attributes
     status = given.get(STATUS)
     return Shown(status, [], list(given.get(STEPS) or [])) if status else None
+
+
+def heading(given: InitializationInput) -> str:
+    """Return the project as Markdown: a continued run has no details from its start."""
+    return (
+        f"Project **{cell(given.name)}** of {cell(given.owner)}, blueprint "
+        f"{cell(given.plan.blueprint)}. Project id `{given.project_id}`.\n\n"
+    )
 
 
 def steps_table(board: Board) -> str:

@@ -1,7 +1,10 @@
 """What goes into the workflow `InitializeProject`: its input and its updates' arguments."""
 
 # Annotations stay types here: as text, the data converter would evaluate them for each value anew.
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from stepway.workflows.model.plan import Plan
@@ -17,6 +20,7 @@ INITIALIZATION = "initialization"
 
 REFUSED = "Refused"
 STEP_UNKNOWN = "StepUnknown"
+PARAMETERS_CHANGED = "ParametersChanged"
 NAME_TAKEN = "NameTaken"
 START_EXPIRED = "StartExpired"
 
@@ -34,13 +38,33 @@ class Resumed:
     """Where an initialization that had ended is taken up again: by step, its state and more.
 
     `reopened` are the pending steps whose rows say something else: what was undone, and what
-    nobody but the end itself has skipped.
+    nobody but the end itself has skipped. `kept` are the completed steps whose results do not fit
+    into the input: they are read from the record when a step needs them.
     """
 
     states: dict[str, StepStatus]
     results: dict[str, Any]
     errors: dict[str, str]
     reopened: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Continued:
+    """The state of an initialization whose run continues as new, because its history was long.
+
+    `stood` has the state of each step, `finished` the completed steps in the order of completion,
+    `since` (ISO 8601) the time of each step's state. `decisions` counts the decisions of people.
+    `started_at` (ISO 8601) is the start of the first run, from which the time limit counts.
+    """
+
+    stood: Resumed
+    rounds: dict[str, int]
+    finished: list[str]
+    since: dict[str, str]
+    status: str
+    decisions: int
+    started_at: str
 
 
 @dataclass(frozen=True)
@@ -49,9 +73,10 @@ class InitializationInput:
 
     `definition` is the whole blueprint, kept for a later retry. `deadline` (ISO 8601) is the
     moment after which nothing is created. `usual` holds the p95 duration of steps in ms.
-    `resumed` is there when a project that has ended is taken up again. `index_pause` is how many
-    seconds lie between two writes of what merely runs to Temporal's index; without it that is one,
-    and what the start has set is written again, as it was before there was this field.
+    `resumed` is there when a project that has ended is taken up again, `continued` when an earlier
+    run goes on in this one. `index_pause` is how many seconds lie between two writes of what merely
+    runs to Temporal's index; without it that is one, and what the start has set is written again,
+    as it was before there was this field.
     """
 
     project_id: str
@@ -59,13 +84,14 @@ class InitializationInput:
     owner: str
     plan: Plan
     parameters: dict[str, Any]
-    definition: dict[str, Any]
     request_hash: str
     deadline: str
     actor: str
     usual: dict[str, int] = field(default_factory=dict)
     resumed: Resumed | None = None
     index_pause: float | None = None
+    continued: Continued | None = None
+    definition: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +99,9 @@ class Retry:
     """Run a failed step again, or all that is not completed when `step` is empty.
 
     `parameters` and the `plan` made with them replace the present ones; `changes` is what a
-    person has changed in them: by name, `{"from": …, "to": …}`. An update that reaches the
+    person has changed in them: by name, `{"from": …, "to": …}`. `based_on` is the digest of the
+    parameters that they were changed in: where somebody else has changed those meanwhile, the
+    update is refused (ParametersChanged, with the present ones). An update that reaches the
     workflow after `deadline` (ISO 8601) is refused.
     """
 
@@ -83,6 +111,7 @@ class Retry:
     parameters: dict[str, Any] | None = None
     plan: Plan | None = None
     changes: dict[str, Any] | None = None
+    based_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,3 +131,19 @@ class Cancel:
     actor: str
     deadline: str = ""
     undo: bool = False
+
+
+def digest(parameters: Mapping[str, Any]) -> str:
+    """Return a hash that is equal for equal parameters."""
+    return hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()
+
+
+def without_definition(given: InitializationInput) -> dict[str, Any]:
+    """Return the input without its definition, for a run that older workers must not take.
+
+    Older workers ignore `continued` and `kept` and would run completed steps again. They require a
+    definition, so without one their workflow tasks fail until a newer worker takes the run.
+    """
+    said = asdict(given)
+    del said["definition"]
+    return said

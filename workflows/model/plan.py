@@ -99,6 +99,10 @@ class Graph:
         self.after = {node.step: set(node.after) for node in steps}
         self.waits_for = {step: self.needs[step] | self.after[step] for step in self.needs}
         self.order = _topological(self.waits_for)
+        position = {step: number for number, step in enumerate(self.order)}
+        self._needs_in_order = {
+            step: sorted(needs, key=position.__getitem__) for step, needs in self.needs.items()
+        }
 
     def ready(self, states: States) -> list[str]:
         """The pending steps that may start now."""
@@ -114,7 +118,7 @@ class Graph:
         states = dict(states)
         reasons: dict[str, str] = {}
         for step in self.order:
-            skipped = [s for s in self.order if s in self.needs[step] and states[s] == "skipped"]
+            skipped = [need for need in self._needs_in_order[step] if states[need] == "skipped"]
             if skipped and self._is_next(step, states):
                 reasons[step] = f"needs {_listed(skipped)}, which {_was(skipped)} skipped"
                 states[step] = "skipped"

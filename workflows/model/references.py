@@ -121,6 +121,16 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def steps_named(arguments: Any) -> set[str]:
+    """The steps whose results `resolve` would look for. Raises ReferenceInvalid."""
+    return {
+        part.path[1]
+        for _, text in texts(arguments)
+        for part in parse(text)
+        if isinstance(part, Reference) and part.path[0] == "steps" and len(part.path) > 1
+    }
+
+
 def quote(tree: Any) -> Any:
     """The tree spelled so that `resolve` gives back just this tree."""
     return _map_texts(tree, lambda text, _: _quote_text(text))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stepway.workflows.engine.board import Board, default_text
-from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.messages import Continued, Resumed
 from stepway.workflows.model.plan import Plan, PlannedStep
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -97,3 +97,28 @@ def test_english_goes_before_other_languages() -> None:
     assert default_text({"zh": "步骤", "en": "Step"}) == "Step"
     assert default_text({"zh": "步骤"}) == "步骤"
     assert default_text({}) == ""
+
+
+def test_board_of_a_run_that_continues_stands_as_the_earlier_one_did() -> None:
+    stood = Resumed(
+        {"a": "completed", "b": "completed", "c": "failed"},
+        {"b": 2},
+        {"c": "no"},
+        kept=["a"],
+    )
+    since = {"a": "2026-01-01T00:00:00+00:00", "b": "2026-01-01T00:01:00+00:00"}
+    rounds = {"a": 1, "b": 1, "c": 4}
+    continued = Continued(stood, rounds, ["b", "a"], since, "failed", 3, since["a"])
+    it = Board(PLAN, None, lambda: NOON, continued)
+    assert it.states == stood.states
+    assert (it.finished, it.rounds, it.kept) == (["b", "a"], rounds, {"a"})
+    assert it.since == {step: datetime.fromisoformat(at) for step, at in since.items()}
+    assert it.change_id("c", "failed") == "c/4/failed"
+    it.remember("a", {"x": 1})
+    assert (it.results["a"], it.kept) == ({"x": 1}, set())
+
+
+def test_reset_step_reads_no_result_from_the_record_any_more() -> None:
+    it = board(states={"a": "completed"}, kept=["a"])
+    it.reset("a")
+    assert it.kept == set()

@@ -16,6 +16,7 @@ from stepway.workflows.model.references import (
     quote,
     resolve,
     resolve_present,
+    steps_named,
     text_of,
     texts,
 )
@@ -183,3 +184,14 @@ def test_binding_first_and_resolving_later_is_the_same_as_one_pass(
     parts = parse(template)
     if parts == [Reference(("parameters", "x"))]:
         assert resolve(once, {}) == parameter
+
+
+def test_steps_that_arguments_refer_to() -> None:
+    given = {
+        "x": "${{ steps.a.result.y }}",
+        "list": ["in ${{steps.b.result}} and ${{ steps.c.result.y }}", 7],
+        "text": '${{ "${{ steps.d.result }}" }}',
+        "other": "${{ parameters.steps }}",
+    }
+    assert steps_named(given) == {"a", "b", "c"}
+    assert steps_named({}) == set()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from stepway.workflows.engine.board import Board
-from stepway.workflows.engine.search_attributes import LONGEST_ERROR, cell, steps_table
+from stepway.workflows.engine.search_attributes import (
+    LONGEST_ERROR,
+    MOST_BYTES,
+    capped,
+    cell,
+    steps_table,
+)
 from stepway.workflows.model.plan import Plan, PlannedStep
 
 STEPS = [PlannedStep("a", {"en": "A | B"}, "noop"), PlannedStep("c", {"zh": "步骤"}, "noop")]
@@ -30,3 +40,20 @@ def test_table_has_a_row_a_step_with_state_round_time_and_error() -> None:
 def test_cell_cannot_break_out_of_the_table_or_become_html() -> None:
     assert cell("a|b\nc <img>") == "a\\|b c &lt;img>"
     assert len(cell("x" * 1000)) == LONGEST_ERROR + 1
+
+
+@given(st.lists(st.text(st.sampled_from("abc_"), min_size=1, max_size=63), max_size=600))
+def test_capped_steps_fit_and_count_those_left_out(steps: list[str]) -> None:
+    shown = capped(steps)
+    assert len(json.dumps(shown).encode()) <= MOST_BYTES
+    if shown != steps:
+        names, more = shown[:-1], shown[-1]
+        assert names == steps[: len(names)]
+        assert more == f"+{len(steps) - len(names)} more"
+
+
+def test_as_many_steps_are_shown_as_fit() -> None:
+    steps = ["x" * 63] * 200
+    shown = capped(steps)
+    assert len(json.dumps([*shown, steps[0]]).encode()) > MOST_BYTES
+    assert capped(steps[:20]) == steps[:20]

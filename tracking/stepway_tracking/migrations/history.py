@@ -154,11 +154,11 @@ def _adopt(connection: Connection) -> str | None:
 
 
 FUNCTIONS = (
-    "stepway_plan_v2",
-    "stepway_record_v2",
-    "stepway_initialization_json_v2",
-    "stepway_project_json_v2",
-    "stepway_steps_json_v2",
+    "stepway_plan_v3",
+    "stepway_record_v3",
+    "stepway_initialization_json_v3",
+    "stepway_project_json_v3",
+    "stepway_steps_json_v3",
 )
 
 LIBRARY = History(

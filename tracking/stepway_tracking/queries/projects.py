@@ -35,7 +35,7 @@ class Listing:
         created_at, project_id = _decode(cursor) if cursor is not None else (None, None)
         rows = await self._pool.fetch(
             """
-            SELECT stepway_project_json_v2(p)::text AS body, created_at, id FROM projects p
+            SELECT stepway_project_json_v3(p)::text AS body, created_at, id FROM projects p
             WHERE ($1::text IS NULL OR status = $1)
               AND ($5::text[] IS NULL OR owner = ANY($5))
               AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))

@@ -50,7 +50,7 @@ class Reader:
         row = await self._pool.fetchrow(
             """
             SELECT version, status, initialization_completed_at IS NOT NULL AS ended,
-                   stepway_initialization_json_v2(p)::text AS body
+                   stepway_initialization_json_v3(p)::text AS body
             FROM projects p WHERE id = $1
             """,
             project_id,
@@ -63,7 +63,7 @@ class Reader:
         """The project's JSON; None for an unknown project."""
         return _encoded(
             await self._pool.fetchval(
-                "SELECT stepway_project_json_v2(p)::text FROM projects p WHERE id = $1", project_id
+                "SELECT stepway_project_json_v3(p)::text FROM projects p WHERE id = $1", project_id
             )
         )
 
@@ -71,7 +71,7 @@ class Reader:
         """The steps in order, each sub-step after its parent; None for an unknown project."""
         return _encoded(
             await self._pool.fetchval(
-                "SELECT stepway_steps_json_v2(id)::text FROM projects WHERE id = $1", project_id
+                "SELECT stepway_steps_json_v3(id)::text FROM projects WHERE id = $1", project_id
             )
         )
 

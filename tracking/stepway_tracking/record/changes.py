@@ -70,7 +70,7 @@ class Changes:
     project: ProjectChange | None = None
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """The argument of `stepway_record_v2`: an object for each change, without null fields."""
+        """The argument of `stepway_record_v3`: an object for each change, without null fields."""
         changes: list[StepChange | ProjectChange] = [*self.steps]
         if self.project:
             changes.append(self.project)

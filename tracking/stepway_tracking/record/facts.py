@@ -51,6 +51,7 @@ ProjectAction = Literal[
     "failed",
     "retried",
     "resumed",
+    "continued",
     "cancel_requested",
     "cancelled",
     "activated",

@@ -86,7 +86,7 @@ class Store:
         project["steps"] = self._redact(project["steps"])
         steps = project.pop("steps")
         row = await self._pool.fetchrow(
-            "SELECT said, messages FROM stepway_plan_v2($1::jsonb, $2::jsonb, $3)",
+            "SELECT said, messages FROM stepway_plan_v3($1::jsonb, $2::jsonb, $3)",
             to_jsonb(project),
             to_jsonb(steps),
             datetime.fromisoformat(new.deadline) if new.deadline else None,
@@ -101,12 +101,31 @@ class Store:
     async def record(self, changes: Changes) -> list[Outcome]:
         """Apply the changes in one transaction and publish their events; one outcome per change."""
         row = await self._pool.fetchrow(
-            "SELECT outcomes, messages FROM stepway_record_v2($1, $2::jsonb)",
+            "SELECT outcomes, messages FROM stepway_record_v3($1, $2::jsonb)",
             UUID(changes.project_id),
             await self._as_jsonb(changes),
         )
         await self._publisher.publish(changes.project_id, row["messages"])
         return [Outcome(**outcome) for outcome in json.loads(row["outcomes"])]
+
+    async def kept(self, project_id: str, step: str) -> tuple[str, bytes | None]:
+        """Return a step's status and its result in the current round, as a serialized payload.
+
+        The status of an unknown step is empty.
+        """
+        row = await self._pool.fetchrow(
+            """
+            SELECT s.status, (
+              SELECT a.result FROM project_initialization_attempts a
+              WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round
+                AND a.result IS NOT NULL
+              ORDER BY a.attempt DESC LIMIT 1)
+            FROM project_initialization_steps s WHERE s.project_id = $1 AND s.step = $2
+            """,
+            UUID(project_id),
+            step,
+        )
+        return (row[0], row[1]) if row else ("", None)
 
     async def update_step_status(self, project_id: str, change: StepChange) -> Outcome:
         """Make one change of a step: `started`, `completed`, `skipped`, `retried`, ..."""

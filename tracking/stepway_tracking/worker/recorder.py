@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from temporalio import activity
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
@@ -14,7 +15,7 @@ from stepway_tracking.postgres import REFUSED
 from stepway_tracking.record.changes import Changes, NewInitialization
 from stepway_tracking.record.errors import NameTaken, StartExpired
 from stepway_tracking.record.store import Store
-from stepway_tracking.workflow.recording import PLAN, RECORD, REQUEST_CANCEL
+from stepway_tracking.workflow.recording import KEPT, PLAN, RECORD, REQUEST_CANCEL
 
 
 class Recorder:
@@ -23,10 +24,11 @@ class Recorder:
     def __init__(self, store: Store, client: Client) -> None:
         self._store = store
         self._client = client
+        self._converter = client.data_converter
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """The activities to register with a worker."""
-        return [self.plan, self.record, self.request_cancel]
+        return [self.plan, self.record, self.kept, self.request_cancel]
 
     @activity.defn(name=PLAN)
     async def plan(self, new: NewInitialization) -> bool:
@@ -39,6 +41,15 @@ class Recorder:
         """Apply `Changes` (as JSON) and publish the events; returns the `said` of each outcome."""
         with _non_retryable():
             return [outcome.said for outcome in await self._store.record(Changes.of(changes))]
+
+    @activity.defn(name=KEPT)
+    async def kept(self, given: dict[str, str]) -> dict[str, Any]:
+        """Return the status and result of the step `step` of the project `project_id`."""
+        status, kept = await self._store.kept(given["project_id"], given["step"])
+        if kept is None:
+            return {"status": status, "result": None}
+        payload = Payload.FromString(kept)
+        return {"status": status, "result": (await self._converter.decode([payload]))[0]}
 
     @activity.defn(name=REQUEST_CANCEL)
     async def request_cancel(self, workflow_id: str) -> None:

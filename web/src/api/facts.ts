@@ -24,6 +24,7 @@ export const PROJECT_ACTIONS = [
   "failed",
   "retried",
   "resumed",
+  "continued",
   "cancel_requested",
   "cancelled",
   "activated",

@@ -304,6 +304,7 @@ export const en = {
       failed: 'Setup failed',
       retried: 'Setup was retried',
       resumed: 'Setup resumed',
+      continued: 'Setup went on in a new run of its workflow',
       reopened: 'Setup was reopened',
       cancel_requested: 'Cancellation requested',
       cancelled: 'Setup was cancelled',

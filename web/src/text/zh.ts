@@ -284,6 +284,7 @@ export const zh: Messages = {
       failed: '初始化失败',
       retried: '初始化已重试',
       resumed: '初始化已继续',
+      continued: '初始化转入工作流的新一轮运行',
       reopened: '初始化已重新打开',
       cancel_requested: '已请求取消',
       cancelled: '初始化已取消',

@@ -237,17 +237,6 @@ BEGIN
   RETURN true;
 END $$;
 
--- How the attempts of a step's current round ended: 'failures' are the step's own, 'losses' those
--- that were cut off from outside or told to wait.
-CREATE FUNCTION stepway_spent_v2(s project_initialization_steps) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-  SELECT jsonb_build_object(
-    'failures', count(*) FILTER (WHERE a.outcome IN ('failed', 'timed_out')),
-    'losses', count(*) FILTER (WHERE a.outcome IN ('lost', 'interrupted')))
-  FROM project_initialization_attempts a
-  WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round;
-$$;
-
 -- Start an attempt. If this activity has completed before, return its kept result instead.
 CREATE FUNCTION stepway_start_v2(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -297,7 +286,7 @@ BEGIN
   VALUES (s.project_id, s.step, s.round, s.attempt, s.run_id, s.activity_id, p_now, c->>'worker');
   PERFORM stepway_emit_v2(s.project_id, 'step', 'started', s.step, NULL, stepway_step_json_v2(s), 0,
                        c->>'change_id');
-  RETURN jsonb_build_object('said', 'applied') || stepway_spent_v2(s);
+  RETURN jsonb_build_object('said', 'applied');
 END $$;
 
 -- Make any other change of a step, by its action:
@@ -375,7 +364,6 @@ DECLARE
   s project_initialization_steps;
   v_action text := c->>'action';
   v_fence timestamptz := (c->>'fence')::timestamptz;
-  kept bytea;
 BEGIN
   IF v_action <> ALL (stepway_step_actions_v2()) THEN
     RAISE invalid_parameter_value USING MESSAGE = format('unknown action of a step: %L', v_action);
@@ -402,18 +390,6 @@ BEGIN
   IF v_action = 'progressed' THEN
     RETURN jsonb_build_object(
       'said', CASE WHEN stepway_progress_v2(s, c, p_now) THEN 'applied' ELSE 'unchanged' END);
-  END IF;
-  -- A completed step stays completed: a workflow that takes it for failed missed only the answer.
-  -- It is told so, with what the step returned in this round. The same holds for a step that found
-  -- nothing to do; one that a person or the workflow skipped has returned nothing.
-  IF v_action = 'failed' AND s.status IN ('completed', 'skipped') THEN
-    SELECT a.result INTO kept FROM project_initialization_attempts a
-    WHERE a.project_id = p_project AND a.step = s.step AND a.round = s.round
-      AND a.result IS NOT NULL
-    ORDER BY a.attempt DESC LIMIT 1;
-    IF s.status = 'completed' OR kept IS NOT NULL THEN
-      RETURN jsonb_build_object('said', 'kept', 'result', encode(kept, 'base64'));
-    END IF;
   END IF;
   IF v_action = s.status
      OR v_action = 'undo_failed' AND s.metadata->'undo'->>'status' = 'failed' THEN
@@ -473,9 +449,6 @@ BEGIN
       WHEN EXISTS (SELECT FROM project_initialization_events e
                    WHERE e.project_id = p_project AND e.change_id = c->>'change_id')
         THEN jsonb_build_object('said', 'repeat')
-             || CASE WHEN c->>'action' = 'started' THEN (
-                  SELECT stepway_spent_v2(s) FROM project_initialization_steps s
-                  WHERE s.project_id = p_project AND s.step = c->>'step') ELSE '{}' END
       WHEN c ? 'step' THEN stepway_record_step_v2(p_project, c, v_now)
       ELSE stepway_record_project_v2(p_project, c, v_now) END);
   END LOOP;

@@ -1,0 +1,152 @@
+"""No error is lost, and what the record calls completed is completed."""
+
+from __future__ import annotations
+
+import pytest
+
+from stepway.workflows.engine import ending
+from stepway.workflows.initialize_project import InitializeProject
+from stepway.workflows.model.plan import RetryPlan
+from tests.support.scripted import Stage, Troubles, planned, undone_by_script
+
+THREE = RetryPlan(maximum_attempts=3, initial_interval=1)
+
+
+async def test_completed_step_stays_completed_where_its_answer_was_lost(stage: Stage) -> None:
+    steps = [
+        planned("a"),
+        planned("b", needs=["a"], arguments={"from_a": "${{ steps.a.result.made }}"}),
+    ]
+    it = await stage.start(steps, {"a": ["ok lost"]})
+    assert await it.closes() == "COMPLETED"
+    assert await it.statuses() == {"a": "completed", "b": "completed"}
+    assert await it.actions("a") == ["started", "completed"]
+    assert it.script.seen["b"][0]["from_a"] == "a/1"
+
+
+async def test_step_that_had_nothing_to_do_stays_skipped_where_its_answer_was_lost(
+    stage: Stage,
+) -> None:
+    it = await stage.start([planned("a"), planned("b", needs=["a"])], {"a": ["skip lost"]})
+    assert await it.closes() == "COMPLETED"
+    assert await it.statuses() == {"a": "skipped", "b": "skipped"}
+
+
+async def test_step_that_completed_while_it_was_stopped_is_rolled_back(stage: Stage) -> None:
+    it = await stage.start([planned("a", undo=undone_by_script("a"))], {"a": ["late lost"]})
+    await it.until_step("a", "running")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert await it.actions("a") == ["started", "completed", "undo_started", "undone"]
+    assert it.script.undone == ["a"]
+
+
+async def test_result_that_looks_like_a_skip_is_a_result(stage: Stage) -> None:
+    steps = [
+        planned("a"),
+        planned("b", needs=["a"], arguments={"number": "${{ steps.a.result.skipped }}"}),
+    ]
+    it = await stage.start(steps, {"a": ["imported"]})
+    assert await it.closes() == "COMPLETED"
+    assert await it.actions("a") == ["started", "completed"]
+    assert it.script.seen["b"][0]["number"] == 3
+
+
+async def test_step_that_had_nothing_to_do_is_skipped(stage: Stage) -> None:
+    it = await stage.start([planned("a"), planned("b", needs=["a"])], {"a": ["skip"]})
+    assert await it.closes() == "COMPLETED"
+    assert await it.statuses() == {"a": "skipped", "b": "skipped"}
+
+
+@pytest.mark.parametrize("others", [0, 2])
+async def test_step_that_cannot_be_started_has_failed_with_the_reason(
+    stage: Stage, others: int
+) -> None:
+    steps = [planned("a", timeout=1e15), *(planned(f"b{n}") for n in range(others))]
+    it = await stage.start(steps)
+    await it.until("failed")
+    row = (await it.steps())["a"]
+    assert row["status"] == "failed"
+    assert "OverflowError" in row["error"]
+    assert "OverflowError" in (await it.row())["initialization_error"]
+    await it.cancel()
+    assert await it.closes() == "CANCELED"
+
+
+async def test_step_whose_task_is_gone_is_never_taken_as_done(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def vanish(self: InitializeProject, step: object) -> None:
+        self._running.clear()
+        self._board.changed = True
+
+    monkeypatch.setattr(InitializeProject, "_run_step", vanish)
+    it = await stage.start([planned("a")])
+    await it.until("failed")
+    assert "lost track" in (await it.steps())["a"]["error"]
+    await it.cancel()
+    assert await it.closes() == "CANCELED"
+
+
+async def test_what_the_record_refuses_for_good_ends_the_initialization_with_the_reason(
+    stage: Stage,
+) -> None:
+    troubles = Troubles(refused_action="failed")
+    it = await stage.start([planned("a", timeout=1e15), planned("b")], {}, troubles)
+    assert await it.closes() == "FAILED"
+    row = await it.row()
+    assert row["status"] == "failed"
+    assert row["initialization_completed_at"] is not None
+    assert "does not fit" in row["initialization_error"]
+
+
+async def test_failed_step_is_not_rolled_back_and_people_are_told(stage: Stage) -> None:
+    undo = undone_by_script
+    steps = [planned("a", undo=undo("a")), planned("b", needs=["a"], undo=undo("b"))]
+    it = await stage.start(steps, {"b": ["final"]})
+    await it.until("failed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert it.script.undone == ["a"]
+    error = (await it.row())["initialization_error"]
+    assert error == (
+        "B had failed and was not rolled back: what it had made by then may still exist."
+    )
+
+
+async def test_undo_whose_arguments_are_wrong_does_not_keep_the_others_from_running(
+    stage: Stage,
+) -> None:
+    steps = [
+        planned("a", undo=undone_by_script("a")),
+        planned("b", needs=["a"], undo=undone_by_script("b"), timeout=3600),
+        planned("c", needs=["b"]),
+    ]
+    it = await stage.start(steps, {"c": ["final"], "undo b": ["final"]})
+    await it.until("failed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert it.script.undone == ["b", "a"]
+    assert "B was not rolled back: It is in use." in (await it.row())["initialization_error"]
+
+
+async def test_step_that_ignores_a_cancel_is_given_up_after_a_grace(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "GRACE", ending.timedelta(seconds=1))
+    steps = [
+        planned("a", undo=undone_by_script("a")),
+        planned("b", needs=["a"], undo=undone_by_script("b")),
+    ]
+    it = await stage.start(steps, {"b": ["stubborn"]})
+    await it.until_step("b", "running")
+    await it.cancel(undo=True)
+    await it.until("cancelled")
+    row = (await it.steps())["b"]
+    assert row["status"] == "failed"
+    assert "did not stop within 1 s and was given up: it may still be running" in row["error"]
+    assert it.script.undone == ["a"]
+    assert "B had failed and was not rolled back" in (await it.row())["initialization_error"]
+    it.script.released.set()
+    assert await it.closes() == "CANCELED"
+    assert (await it.statuses())["b"] == "failed"
