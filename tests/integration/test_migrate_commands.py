@@ -63,12 +63,12 @@ async def run(command: list[str], environment: dict[str, str]) -> tuple[int | No
 
 
 async def forget_post(url: str) -> None:
-    """Put the functions without a version back, as in a database before `--post`."""
+    """Put the functions of older versions back, as in a database before `--post`."""
     async with connected(url) as connection:
         await connection.execute("DELETE FROM stepway_tracking_version WHERE version_num ~ 'post'")
-        await connection.execute(
-            (ROOT / "tracking/stepway_tracking/migrations/sql/record_v1.sql").read_text()
-        )
+        for version in (1, 2):
+            sql = ROOT / f"tracking/stepway_tracking/migrations/sql/record_v{version}.sql"
+            await connection.execute(sql.read_text())
 
 
 async def test_stepway_migrate(empty: str, environment: dict[str, str]) -> None:
