@@ -1,9 +1,9 @@
 """Errors of the vault.
 
 StepwayError
-├── KeyMissing          the key is not among the settings; the text names it
-├── Undecipherable      damaged, or moved from where it was encrypted
-└── Unsigned            not sent with our signing key
+├── KeyMissing          the settings lack the key; the text names it
+├── Undecipherable      the ciphertext is damaged or belongs to another place
+└── Unsigned            the signature is missing or not from our signing key
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from stepway_tracking.record.errors import StepwayError
 
 
 class KeyMissing(StepwayError):
-    """This process does not have the key that the data was encrypted with."""
+    """This process does not have the key of the ciphertext."""
 
 
 class Undecipherable(StepwayError):
-    """The ciphertext is damaged, or is not in the place that it was encrypted for."""
+    """The ciphertext is damaged, or it was encrypted for another place."""
 
 
 class Unsigned(StepwayError):

@@ -1,4 +1,4 @@
-"""Encryption by named keys: the first one encrypts, the others still read what they once wrote."""
+"""Encryption with named keys: the first key encrypts, all keys decrypt."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _NONCE_BYTES = 12
 
 @dataclass(frozen=True)
 class Encrypted:
-    """A nonce and AES-256-GCM's ciphertext, and the id of the key that reads it."""
+    """A nonce followed by the AES-256-GCM ciphertext, and the ID of its key."""
 
     key_id: str
     data: bytes
 
 
 class Keyring:
-    """At least one key by its id. `context` binds a ciphertext to where it was put."""
+    """One or more keys by ID. A ciphertext decrypts only with the `context` of its encryption."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.current = next(iter(keys))
 
     def encrypt(self, data: bytes, context: bytes) -> Encrypted:
-        """The data under the newest key."""
+        """Encrypt data with the newest key."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._ciphers[self.current].encrypt(nonce, data, context)
         return Encrypted(self.current, nonce + sealed)
 
     def decrypt(self, sealed: Encrypted, context: bytes) -> bytes:
-        """What was encrypted. Raises KeyMissing, which names the key, or Undecipherable."""
+        """Decrypt data. Raises KeyMissing, which names the key, or Undecipherable."""
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise KeyMissing(
@@ -53,5 +53,5 @@ class Keyring:
 
 
 def open_keyring(keys: Mapping[str, bytes]) -> Keyring | None:
-    """The keyring of these keys; None without any."""
+    """Return a keyring, or None if there are no keys."""
     return Keyring(keys) if keys else None

@@ -1,4 +1,4 @@
-"""The keys that secrets are encrypted with, as settings spell them: `ID:KEY`, the newest first."""
+"""Parses encryption keys from settings: `ID:KEY`, the newest first."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
 def parse_keys(text: str) -> Mapping[str, bytes]:
-    """Keys by id, in the order given, apart by commas or white space.
+    """Parse keys that commas or white space separate; return them by ID, in their order.
 
-    Raises ValueError, whose text never holds a key.
+    Raises ValueError. Its text never contains a key.
     """
     keys: dict[str, bytes] = {}
     for place, part in enumerate(text.replace(",", " ").split(), start=1):
@@ -30,7 +30,7 @@ def parse_keys(text: str) -> Mapping[str, bytes]:
 
 
 def parse_signing_key(text: str) -> bytes:
-    """The signing key in a file's text. Raises ValueError if it is too short."""
+    """Return the signing key in a file's text. Raises ValueError if it is too short."""
     key = text.strip().encode()
     if len(key) < SIGNING_KEY_LENGTH:
         raise ValueError(f"the key must have at least {SIGNING_KEY_LENGTH} characters")
@@ -38,7 +38,7 @@ def parse_signing_key(text: str) -> bytes:
 
 
 def new_key(key_id: str) -> str:
-    """A fresh `ID:KEY`. Raises ValueError for an id that cannot be one."""
+    """Make a random key, as `ID:KEY`. Raises ValueError if the ID is invalid."""
     if not _ID.fullmatch(key_id):
         raise ValueError(
             f"{key_id!r} is not a key ID: use up to 32 letters, digits, dots and hyphens"

@@ -1,4 +1,4 @@
-"""The secrets that a process has resolved, found in texts in one pass, however they are spelt."""
+"""Finds the secrets that a process has resolved, in one pass and in every usual spelling."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from urllib.parse import quote
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 SHORTEST = 8
-"""Characters that a secret must have: shorter ones would take ordinary words out."""
+"""Minimum length of a secret: shorter ones would match ordinary words."""
 
 SHORTEST_LINE = 16
-"""A line of a secret of many lines is one itself from this length on."""
+"""Minimum length from which a line of a multi-line secret counts as a secret."""
 
 MOST = 2_000
-"""Secrets that a process keeps in mind, the latest ones."""
+"""Maximum number of secrets that a process remembers, the latest first."""
 
 _AROUND_A_CUT = "…\n "
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -28,7 +28,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class SecretName:
-    """The credential that a secret was resolved from, and the owner it was resolved for."""
+    """The credential of a secret, and the owner that it was resolved for."""
 
     owner: str
     name: str
@@ -36,7 +36,7 @@ class SecretName:
 
 @dataclass(frozen=True)
 class Piece:
-    """A secret as it stands in a text: how it is spelt there, and which slice of that it is."""
+    """An occurrence of a secret: its spelling, and the slice of the spelling."""
 
     secret: str
     spelling: str
@@ -45,7 +45,7 @@ class Piece:
 
 
 class KnownSecrets:
-    """Learns secrets and finds them. Safe to use from many threads."""
+    """Learns secrets and finds them in texts. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, SecretName | None] = OrderedDict()
@@ -67,16 +67,16 @@ class KnownSecrets:
             self._search = None
 
     def name_of(self, secret: str) -> SecretName | None:
-        """The credential that a secret was resolved from, if that is known."""
+        """Return the credential of a secret, if it is known."""
         return self._known.get(secret)
 
     def whole(self, text: str) -> Iterator[tuple[int, int, Piece]]:
-        """Where whole secrets begin and end, in order and apart."""
+        """Yield the start and end of each whole secret, in order, without overlaps."""
         search = self._current()
         return search.whole(text) if search else iter(())
 
     def replaced(self, text: str, by: Callable[[Piece], str]) -> str:
-        """The text with other words for its secrets, also for one cut through at an end."""
+        """Replace the secrets in a text, also one that is cut off at an end."""
         search = self._current()
         if search is None:
             return text
@@ -102,11 +102,11 @@ class KnownSecrets:
 
 
 class _Search:
-    """The automaton for a set of secrets, and what finds parts of them at the ends of a text."""
+    """Searches for a fixed set of secrets, and for parts of them at the ends of a text."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
-        # Secrets hold no NUL, so none begins in another.
+        # A secret contains no NUL, so a match lies within one secret.
         self._joined = "\0".join(secrets)
         spelt: dict[str, Piece] = {}
         for secret in secrets:
@@ -127,7 +127,7 @@ class _Search:
         return ((start, stop, self._pieces[which]) for which, start, stop in found)
 
     def cut_start(self, text: str) -> tuple[int, int, Piece] | None:
-        """The end of a secret that the text begins with, maybe behind a "…"."""
+        """Find the end of a secret at the beginning of the text, possibly after "…"."""
         for body in (text, text.removeprefix("…"), text.lstrip(_AROUND_A_CUT)):
             head = body[:SHORTEST]
             if len(head) == SHORTEST and head in self._joined:
@@ -139,12 +139,12 @@ class _Search:
         return None
 
     def cut_end(self, text: str, after: int) -> tuple[int, int, Piece] | None:
-        """The beginning of a secret that the text ends with, maybe before a "…"."""
+        """Find the beginning of a secret at the end of the text, possibly before "…"."""
         for body in (text, text.removesuffix("…"), text.rstrip(_AROUND_A_CUT)):
             tail = body[max(after, len(body) - SHORTEST) :]
             if len(tail) == SHORTEST and tail in self._joined:
                 for secret in self._secrets:
-                    # The same, seen in a mirror.
+                    # Reversed, this is the search of cut_start.
                     if rest := _end_that_begins(
                         body[max(after, len(body) - len(secret)) :][::-1], secret[::-1]
                     ):
@@ -154,7 +154,7 @@ class _Search:
 
 
 def spellings(secret: str) -> Iterator[tuple[str, str]]:
-    """How a secret may be written, each with a name."""
+    """Yield the usual spellings of a secret, each with its name."""
     raw = secret.encode(errors="surrogatepass")
     yield "plain", secret
     yield "stripped", secret.strip()

@@ -1,4 +1,4 @@
-"""The table of credentials: the secrets that steps use."""
+"""The table of credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stepway_tracking.record.models import Base
 
 
 class Credential(Base):
-    """A secret by its owner and name, encrypted; `account` is what it signs in as."""
+    """An encrypted secret of an owner; `account` is the account that it signs in to."""
 
     __tablename__ = "credentials"
     __table_args__ = (UniqueConstraint("owner", "name"),)

@@ -1,4 +1,4 @@
-"""What Temporal keeps, encrypted: every payload, and every failure's message and stack."""
+"""Encrypts all that Temporal stores: payloads, and the messages and stacks of failures."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _CONTEXT = b"temporal payload"
 
 
 class EncryptionCodec(PayloadCodec):
-    """Encrypts payloads; reads plain ones too, from before there was a key."""
+    """Encrypts payloads. Also reads plain payloads, from before encryption was switched on."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload, whole, under the newest key."""
+        """Encrypt each whole payload with the newest key."""
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads as they were. Raises KeyMissing, Undecipherable."""
+        """Decrypt payloads. Raises KeyMissing, Undecipherable."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:
@@ -47,7 +47,7 @@ class EncryptionCodec(PayloadCodec):
 
 
 def data_converter(keyring: Keyring | None, signing_key: bytes | None = None) -> DataConverter:
-    """Temporal's usual converter, which encrypts and signs where there is a key for that."""
+    """Return Temporal's default converter, with encryption and signatures if there are keys."""
     codec: PayloadCodec | None = EncryptionCodec(keyring) if keyring else None
     if signing_key:
         codec = SigningCodec(signing_key, codec)

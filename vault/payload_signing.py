@@ -25,12 +25,12 @@ class SigningCodec(PayloadCodec):
         self._inner = inner
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads with a signature in their metadata; their data stay readable."""
+        """Add a signature to the metadata of each payload; the data stay readable."""
         made = await self._inner.encode(payloads) if self._inner else payloads
         return [self._signed(payload) for payload in made]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads as they were. Raises Unsigned when one has no valid signature."""
+        """Check and remove the signatures. Raises Unsigned if one is missing or invalid."""
         found = [self._verified(payload) for payload in payloads]
         return await self._inner.decode(found) if self._inner else found
 

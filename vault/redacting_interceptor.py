@@ -1,7 +1,8 @@
-"""The worker's interceptor that lets no secret out of an attempt.
+"""The worker's interceptor that keeps secrets inside an attempt.
 
-It acts where the secret was resolved: no other process could know it. What people read is redacted.
-What the next step or the next attempt gets goes out with references, and comes in without them.
+Only the process that has resolved a secret can recognize it, so the worker itself redacts. Texts
+for people are redacted. In data for the next step or attempt, references replace secrets; the
+interceptor resolves them when the next attempt starts.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from stepway_tracking.workflow.marks import StepMark
 
 
 class RedactingInterceptor(Interceptor):
-    """Takes secrets out of results, errors and heartbeats; give it last, so that it acts first."""
+    """Removes secrets from results, errors and heartbeats. Must be the last interceptor."""
 
     def __init__(self, references: References) -> None:
         self._references = references
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Watch what enters and leaves the activity."""
+        """Return the interceptor of one activity."""
         return _RedactingInbound(next, self._references)
 
 
@@ -72,7 +73,7 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
         self._details: Sequence[Any] | None = None
 
     async def begin(self, project_id: str) -> None:
-        """Resolve what the attempt before has left for this one."""
+        """Resolve the references in the heartbeat details of the previous attempt."""
         self._project_id = project_id
         details = super().info().heartbeat_details
         if details:
@@ -86,7 +87,7 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
         super().heartbeat(*(self._handed_on(each) for each in details))
 
     async def result(self, value: Any) -> Any:
-        """What an attempt returned, as it may leave; a long one keeps the event loop free."""
+        """Return the result with references instead of secrets. Large results use a thread."""
         if isinstance(value, Skipped):
             return redact_value(value)
         payload = activity.payload_converter().to_payload(value)
@@ -95,13 +96,13 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
         return value if changed is payload else RawValue(changed)
 
     def _handed_on(self, value: Any) -> Any:
-        """What people read without secrets, anything else with references in their place."""
+        """Redact progress; in other values, replace secrets with references."""
         if isinstance(value, Progress):
             return redact_value(value)
         try:
             payload = activity.payload_converter().to_payload(value)
         except (TypeError, ValueError, RuntimeError):
-            # Temporal says itself what it cannot take.
+            # Temporal's own conversion reports the error.
             return value
         changed = self._references.put_into(self._project_id, payload)
         return value if changed is payload else RawValue(changed)
@@ -114,7 +115,7 @@ async def _redacted_aside(error: Exception) -> BaseException:
 
 
 def redacted_error(error: BaseException) -> BaseException:
-    """The error itself where nothing in it is secret, else one that says the same without it."""
+    """Return the same error if it contains no secret, else a redacted copy."""
     said = "".join(traceback.format_exception(error))
     details = error.details if isinstance(error, ApplicationError) else ()
     if redact(said) == said and redact_value(tuple(details)) == tuple(details):

@@ -1,7 +1,7 @@
-"""Taking secrets out of whatever people see: the values known here, and texts that look like one.
+"""Redacts known secrets, and texts that look like secrets, in everything that people see.
 
-A process knows the secrets that it has resolved. What is recorded, logged and streamed goes through
-here. What one step hands to the next does not: vault/references.py says how that travels.
+A process knows the secrets that it has resolved. Records, logs and streams are redacted here. Data
+that one step passes to the next is not: see vault/references.py.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ __all__ = ["REDACTED", "SHORTEST", "RedactingFormatter", "Redactor", "SecretName
 REDACTED = "[redacted]"
 
 LONG = 64 * 1024
-"""Characters from which on a text is redacted in a thread."""
+"""Texts of this many characters or more are redacted in a thread."""
 
 T = TypeVar("T")
 
 
 class Redactor:
-    """Knows secrets, and replaces them. Safe to use from many threads."""
+    """Replaces known secrets and texts that look like secrets. Thread-safe."""
 
     def __init__(self) -> None:
         self.known = KnownSecrets()
 
     def learn(self, secret: str, name: SecretName | None = None) -> None:
-        """Redact this value from now on, also as JSON, a URL or base64 spell it."""
+        """Redact this value from now on, also in JSON, URL and base64 spelling."""
         self.known.learn(secret, name)
 
     def text(self, text: str) -> str:
-        """The text without secrets; one that was cut through at an end is found too."""
+        """Redact a text; also finds a secret that is cut off at an end of the text."""
         return without_shapes(self.known.replaced(text, lambda _: REDACTED))
 
     def value(self, value: T) -> T:
-        """Any value without secrets in its texts (vault/values.py)."""
+        """Redact all texts in a value (vault/values.py)."""
         try:
             return map_texts(value, self.text)  # type: ignore[no-any-return]
         except RecursionError:
@@ -48,7 +48,7 @@ class Redactor:
 
 
 def without_shapes(text: str) -> str:
-    """The text without what looks like a secret."""
+    """Redact texts that look like secrets."""
     parts, place = [], 0
     for start, stop in find(text):
         parts += [text[place:start], REDACTED]
@@ -57,15 +57,15 @@ def without_shapes(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats a log record, its stack included, without secrets."""
+    """Formats a log record and its stack, and redacts both."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as text."""
+        """Return the redacted text of a record."""
         return redact(super().format(record))
 
 
 PROCESS = Redactor()
-"""One for the process: a secret that one part has resolved must not leave by another."""
+"""Shared by the whole process, because every part can print a secret that another resolved."""
 
 learn = PROCESS.learn
 redact = PROCESS.text

@@ -1,9 +1,9 @@
-"""How a secret travels from one step to the next: as a reference, opened inside the next attempt.
+"""Passes secrets from one step to the next as references.
 
-A step's result may hold a secret that its worker has resolved. In its place Temporal's history and
-the kept result get a sealed reference: which credential, how it is spelt there, and which part of
-that. Only an attempt of the same project resolves it, by asking the vault as the first step did.
-A text that merely looks like a secret travels as it is.
+A step's result may contain a secret that its worker has resolved. Temporal's history and the kept
+result then contain a sealed reference instead: the name of the credential, the spelling of the secret
+in that place, and the part of it. Attempts of the same project resolve the reference with the vault.
+A text that only looks like a secret is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from stepway_tracking.record.errors import step_error
 T = TypeVar("T")
 
 Find = Callable[[str, str], Awaitable[Secret | None]]
-"""The secret of an owner's credential of that name, as Vault.find has it."""
+"""Finds a secret by owner and name, as Vault.find does."""
 
 
 class References:
-    """Puts references in place of known secrets, and secrets in place of references."""
+    """Replaces known secrets with references, and references with secrets."""
 
     def __init__(self, keyring: Keyring | None, find: Find) -> None:
         self._seals = Seals(keyring)
         self._find = find
 
     def put_into(self, project_id: str, payload: Payload) -> Payload:
-        """The payload with references; the very same where it holds no known secret."""
+        """Replace known secrets with references; return the same payload if there are none."""
         before = payload.data.decode(errors="surrogateescape")
         after = self._referring(project_id, payload, before)
         if after == before:
@@ -65,7 +65,7 @@ class References:
         return change(data)
 
     async def resolve(self, project_id: str, value: T) -> T:
-        """The value with its secrets. Raises step_error for one that is not to be had now."""
+        """Replace references with secrets. Raises step_error if a secret is unavailable."""
         context = _context(project_id)
         found: dict[str, str] = {}
 
@@ -86,7 +86,7 @@ class References:
         return map_texts(value, resolved)  # type: ignore[no-any-return]
 
     def _opened(self, seal: re.Match[str], context: str) -> str | None:
-        """What a reference says; None for a text that only looks like one of this project's."""
+        """Return the content of a reference; None if it is not one of this project."""
         if not seal[1]:
             return None
         try:
@@ -103,11 +103,13 @@ class References:
         except (KeyMissing, Undecipherable, CredentialRefused) as error:
             raise _lost(str(error)) from error
         if secret is None:
-            raise _lost(f"There is no credential named {name.name!r} any more.")
+            raise _lost(f"The credential {name.name!r} no longer exists.")
         PROCESS.learn(secret.value, name)
         spelt = dict(spellings(secret.value)).get(said["spelling"])
         if spelt is None:
-            raise _lost(f"The credential {name.name!r} was changed since, and has another form.")
+            raise _lost(
+                f"The credential {name.name!r} has changed since, and its new value has another form."
+            )
         return spelt[said["start"] : said["stop"]]
 
 
@@ -117,7 +119,7 @@ def _as_it_stands(piece: Piece) -> str:
 
 def _lost(reason: str) -> Exception:
     return step_error(
-        f"A secret that an earlier step handed on cannot be resolved. {reason}",
+        f"A secret from an earlier step cannot be resolved. {reason}",
         remedy="Ask an operator to restore the credential or its key, then retry.",
     )
 

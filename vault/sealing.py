@@ -1,9 +1,9 @@
-"""A text in place of a secret: opaque, of no use elsewhere, and shown to people as "[redacted]".
+"""Seals: encrypted texts that stand in for secrets and that people see as "[redacted]".
 
     [stepway-secret:KEY-ID:BASE64]
 
-It holds data under the newest key, bound to its context. Without keys it is merely encoded, as
-Temporal's payloads are not encrypted then either.
+The newest key encrypts the text, which decrypts only in its context. Without keys the text is only
+base64, as Temporal's payloads are not encrypted then either.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _MARK = b"[stepway-secret:"
 
 
 class Seals:
-    """Puts texts under a seal and takes them out."""
+    """Seals texts and opens seals."""
 
     def __init__(self, keyring: Keyring | None) -> None:
         self._keyring = keyring
 
     def seal(self, text: str, context: str) -> str:
-        """The text under a seal that opens in this context only."""
+        """Seal a text. The seal opens in this context only."""
         key_id, data = "", text.encode(errors="surrogatepass")
         if self._keyring:
             sealed = self._keyring.encrypt(data, context.encode())
@@ -38,7 +38,7 @@ class Seals:
         return f"[stepway-secret:{key_id}:{urlsafe_b64encode(data).decode().rstrip('=')}]"
 
     def open(self, seal: re.Match[str], context: str) -> str:
-        """What was sealed. Raises KeyMissing, Undecipherable."""
+        """Return the sealed text. Raises KeyMissing, Undecipherable."""
         key_id, encoded = seal.groups()
         try:
             data = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
@@ -57,24 +57,24 @@ class Seals:
 
 
 class SealedParameters:
-    """Parameters as they are stored: usable for a retry, and without a secret to read."""
+    """Seals the secrets in stored parameters, so that a retry can use them and nobody reads them."""
 
     def __init__(self, keyring: Keyring | None) -> None:
         self._seals = Seals(keyring)
 
     def conceal(self, project_id: str, parameters: Any) -> Any:
-        """The parameters with a seal for each text that people must not read."""
+        """Seal each text that contains a secret."""
         context = _context(project_id)
 
         def concealed(text: str) -> str:
-            # A text that says "[redacted]" itself must not look like a lost one.
+            # An unsealed "[redacted]" means that an earlier version lost the text.
             hidden = REDACTED in text or redact(text) != text
             return self._seals.seal(text, context) if hidden else text
 
         return map_texts(parameters, concealed)
 
     def reveal(self, project_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters as they were given. Raises KeyMissing, Undecipherable."""
+        """Open all seals. Raises KeyMissing, Undecipherable."""
         context = _context(project_id)
         shown = map_texts(
             dict(parameters),
@@ -84,7 +84,7 @@ class SealedParameters:
 
 
 def hide_seals(body: bytes) -> bytes:
-    """JSON as people may see it."""
+    """Replace the seals in JSON with "[redacted]"."""
     return _BYTES.sub(REDACTED.encode(), body) if _MARK in body else body
 
 

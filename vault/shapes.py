@@ -1,8 +1,8 @@
-"""Texts that are secrets by their look: tokens in the formats of their makers, keys, passwords.
+"""Finds texts that look like secrets: tokens in known formats, keys, passwords.
 
-To add a shape, put its prefix and the rest into `_TOKENS`, or a whole pattern into `_PATTERNS`, and
-an example into tests/unit/security/corpus. Every pattern begins with a literal character, so that
-the search skips all others, and none scans far before it can fail. So the time is linear, which
+To add a format, put its prefix and the rest into `_TOKENS`, or a whole pattern into `_PATTERNS`, and
+add an example to tests/unit/security/corpus. Every pattern begins with a literal character, so that
+the search skips all others, and fails after few characters. So the time is linear, which
 tests/unit/security/test_redaction_cost.py checks.
 """
 
@@ -72,11 +72,11 @@ _TOKENS: dict[str, str] = {
     "figd_": r"[\w-]{40}",
     "AGE-SECRET-KEY-1": r"[0-9A-Z]{58}",
 }
-"""Prefixes of tokens, and what follows them. A letter, a digit or `_` before it makes it a word."""
+"""Prefixes of tokens, and the pattern of the rest. No letter, digit or `_` precedes a token."""
 
 _ESCAPES = r"(?<=\\[nrt]{0})|(?<=[\[;][0-9]m{0})|(?<=[\[;][0-9]{{2}}m{0})|(?<=%[0-9A-Fa-f]{{2}}{0})"
 _BOUNDARY = rf"(?:(?<![A-Za-z0-9_]{{0}})|{_ESCAPES})"
-"""Behind a prefix: a word begins with it, maybe after an escape of JSON, colours or a URL."""
+"""Follows a prefix: the prefix begins a word, possibly after a JSON, colour or URL escape."""
 
 _BETWEEN = r"""["']?\s{0,3}(?::|=>|={1,2})\s{0,3}["']?"""
 _HEADER_VALUE = r"[\w.~+/=:-]{8,8000}"
@@ -85,10 +85,10 @@ _JWT = (
     rf"eyJ(?:(?<![\w-]eyJ)|{_ESCAPES.format('eyJ')})"
     r"[\w-]{5,8000}+\.eyJ[\w-]{2,8000}+\.[\w-]{0,8000}+"
 )
-"""Three parts in base64, the first two JSON."""
+"""A JSON Web Token: three parts in base64, of which the first two are JSON."""
 
 _PATTERNS: tuple[str, ...] = (
-    # `()` is where the secret begins; what is before it tells people where it stood.
+    # The secret begins at `()`; the text before it stays visible.
     r"""://(?<=[A-Za-z0-9+.-]://)[^\s/@:"'<>?\#]{0,200}:()"""
     r"""[^\s/"'<>?\#]{3,4000}(?=@)""",
     # A secret of the vault on its way to another step (vault/references.py).
@@ -120,7 +120,7 @@ _PATTERNS: tuple[str, ...] = (
     r"""auth"\s{0,3}:\s{0,3}"()[A-Za-z0-9+/]{12,4000}={0,2}(?=")""",
     r"login[ ](?<![\w-]login[ ])[^\s]{1,200}[ ]password[ ]()[^\s]{4,500}",
     r"atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)[\w=-]{60,80}",
-    # Addresses that let in whoever knows them
+    # Addresses that work as passwords
     r"hooks\.slack\.com/(?:services|workflows|triggers)/()[\w/]{20,200}",
     r"discord(?:app)?\.com/api/webhooks/[0-9]{5,25}/()[\w-]{50,100}",
     r"webhook\.office\.com/webhookb2/()[\w@/-]{40,300}",
@@ -129,13 +129,13 @@ _PATTERNS: tuple[str, ...] = (
 
 
 _REACHES_BACK = {"Q~": 4, "atlasv1.": 15, "BEGIN ": 5, "stepway-secret:": 1}
-"""Characters of a secret that stand before the mark that it is found by."""
+"""Number of a secret's characters before the literal that the search finds."""
 
 SHORTEST_BEARER = 16
-"""Characters of a bearer token that stands in no header."""
+"""Minimum length of a bearer token outside a header."""
 
 FEW = 1_000
-"""Suspects in one text that are looked at one by one."""
+"""Maximum number of candidates in a text that are matched one by one."""
 
 _RUN = re.compile(r"[A-Za-z0-9]{10,}")
 _TURN = re.compile(r"[0-9][A-Za-z]")
@@ -144,7 +144,7 @@ _PLAIN_WORD = re.compile(r"[a-z.:/_-]+")
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Where parts of the text begin and end that look like secrets, in order and apart."""
+    """Yield the start and end of each text that looks like a secret, in order, without overlaps."""
     end = 0
     for match in _matches(text):
         start, stop = match.span()
@@ -159,8 +159,8 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _matches(text: str) -> Iterator[re.Match[str]]:
-    """What `_SHAPES.finditer` finds, in a tenth of its time where that is little."""
-    # A byte a character, so that places are the same; all that shapes name is ASCII.
+    """Yield the matches of `_SHAPES.finditer`, in a tenth of its time if there are few."""
+    # One byte per character keeps the offsets; the patterns are ASCII.
     encoded = text.encode("latin-1", "replace")
     place = origin = 0
     for _ in range(FEW):
@@ -168,7 +168,7 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
         if suspect is None:
             return
         origin = suspect.start()
-        # It may begin with what stands before a word.
+        # A candidate may begin with the boundary before the word.
         starts = range(max(origin, place), origin + _LONGEST_BEFORE + 1)
         match = next(filter(None, (_SHAPES.match(text, start) for start in starts)), None)
         origin += 1
@@ -187,7 +187,7 @@ def _reach(text: str, start: int) -> int:
 
 
 def _means_it(before: str, secret: str) -> bool:
-    """Whether words that could be a sentence's own are followed by a secret."""
+    """Return whether a secret follows words that also occur in ordinary sentences."""
     if before.startswith("://"):
         return not _PLACEHOLDER.fullmatch(secret)
     if before.startswith("basic"):
@@ -201,14 +201,14 @@ def _means_it(before: str, secret: str) -> bool:
 
 
 def _is_random(run: str) -> bool:
-    """Whether letters and digits alternate as they do in no name."""
+    """Return whether letters and digits alternate more than in a name."""
     turns = len(_TURN.findall(run))
     mixed = run.upper() != run != run.lower()
     return turns > 1 or (turns == 1 and mixed)
 
 
 def _is_account(encoded: str) -> bool:
-    """Whether this is the base64 of NAME:PASSWORD."""
+    """Return whether this is NAME:PASSWORD in base64."""
     if encoded.islower():
         return False
     try:
@@ -226,7 +226,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _compiled() -> re.Pattern[str]:
-    """One pattern with a branch for each first character, so that `re` leaps over all others."""
+    """Compile one pattern with a branch per first character, so that `re` skips all others."""
     tokens: dict[str, list[tuple[str, str]]] = {}
     for prefixes, rest in _TOKENS.items():
         for prefix in prefixes.split("|"):
@@ -242,7 +242,7 @@ def _compiled() -> re.Pattern[str]:
 
 
 def _tree(ends: Iterable[tuple[str, str]]) -> str:
-    """The ends of words as a pattern that reads each character once."""
+    """Return a pattern for the ends of words that reads each character once."""
     branches: dict[str, list[tuple[str, str]]] = {}
     whole = []
     for prefix, rest in ends:
@@ -255,7 +255,7 @@ def _tree(ends: Iterable[tuple[str, str]]) -> str:
 
 
 def _with_literal_first(pattern: str) -> Iterator[str]:
-    """`[Aa]x` as `Ax` and `ax`."""
+    """Split `[Aa]x` into `Ax` and `ax`."""
     if pattern.startswith("["):
         yield from (first + pattern[4:] for first in pattern[1:3])
     else:
@@ -263,10 +263,9 @@ def _with_literal_first(pattern: str) -> Iterator[str]:
 
 
 def _loosened(pattern: str) -> str:
-    """A pattern for RE2 that matches wherever this one does, and in few places more.
+    """Return a pattern for RE2 that matches wherever this one does, and rarely elsewhere.
 
-    RE2 knows no conditions on what stands around, and counts to 1,000. "?" stands for all that is
-    not Latin.
+    RE2 has no lookaround and counts to 1,000. "?" replaces all characters outside Latin-1.
     """
     pattern = pattern.replace("(?=@)", "@").replace("<>?", "<>")
     without = _CONDITION.sub("", pattern)
@@ -290,7 +289,7 @@ def _suspects() -> Any:
         for prefixes, rest in _TOKENS.items()
         for prefix in prefixes.split("|")
     )
-    # Not further: RE2 would look through the rest of the text for a second part, each time again.
+    # Only the beginning: RE2 would search the rest of the text for a second part each time.
     jwt = _BEFORE.replace("[^A-Za-z0-9_]", r"[^\w-]") + r"eyJ[\w-]{5}"
     return re2.compile("|".join((jwt, *map(_loosened, (*_PATTERNS, *prefixed)))).encode())
 

@@ -1,4 +1,4 @@
-"""Changing the texts inside a value: whatever Python steps pass around, and JSON as text."""
+"""Changes all texts inside a value or a JSON document."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
 
 
 def map_texts(value: Any, change: Change) -> Any:
-    """The value with every text in it changed, names included; the very same where none is.
+    """Change every text in a value, keys included; return the same object if nothing changes.
 
-    Knows JSON, bytes, tuples (named ones too), sets, dataclasses and Pydantic models; anything else
-    stays as it is. Never raises of itself.
+    Covers JSON values, bytes, tuples, named tuples, sets, dataclasses and Pydantic models. Other
+    objects stay unchanged. Raises only the errors of `change`.
     """
     if isinstance(value, str):
         return _if_changed(value, change(value))
@@ -39,7 +39,7 @@ def map_texts(value: Any, change: Change) -> Any:
 
 
 def map_json_texts(encoded: str, change: Change) -> str:
-    """JSON with every text in it changed, however deep it is."""
+    """Change every text in a JSON document of any depth."""
 
     def changed(match: re.Match[str]) -> str:
         text = json.loads(match[0])
@@ -50,7 +50,7 @@ def map_json_texts(encoded: str, change: Change) -> str:
 
 
 def _if_changed(before: Any, after: Any) -> Any:
-    # A text of a class of its own, such as a StrEnum's, keeps it.
+    # An unchanged text keeps its class, for example a StrEnum.
     return before if before == after else after
 
 
@@ -90,7 +90,7 @@ def _object(value: Any, parts: dict[str, Any], change: Change) -> Any:
     update = _changed(parts, change)
     if not update:
         return value
-    # Neither its __init__ nor its __setattr__ is asked: they may refuse, as a frozen one's do.
+    # __init__ and __setattr__ may refuse, as in a frozen dataclass, so they are bypassed.
     made = copy.copy(value)
     for name, each in update.items():
         object.__setattr__(made, name, each)

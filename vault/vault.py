@@ -1,4 +1,4 @@
-"""Secrets by owner and name, encrypted at rest; only a step gets one back, inside its attempt."""
+"""Stores secrets by owner and name, encrypted. Only steps read them, during an attempt."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class CredentialRefused(StepwayError):
-    """A credential that cannot be kept; says why."""
+    """The credential cannot be stored; the text says why."""
 
 
 @dataclass(frozen=True)
 class CredentialEntry:
-    """What may be shown of a credential."""
+    """The public fields of a credential."""
 
     owner: str
     name: str
@@ -43,7 +43,7 @@ class CredentialEntry:
 
 @dataclass(frozen=True)
 class Secret:
-    """A credential opened: the account it is for, and its value, which repr does not show."""
+    """A decrypted credential: its account, and its value, which repr hides."""
 
     account: str
     value: str
@@ -54,7 +54,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class OpenCredential:
-    """A credential with its value, which repr does not show."""
+    """A decrypted credential with its owner and name; repr hides the value."""
 
     owner: str
     name: str
@@ -62,14 +62,14 @@ class OpenCredential:
 
 
 class Vault:
-    """The table of credentials. Without a keyring it can list and remove, and nothing else."""
+    """The table of credentials. Without a keyring, it can only list and remove."""
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring | None) -> None:
         self._engine = engine
         self._keyring = keyring
 
     async def put(self, owner: str, name: str, value: str, account: str = "") -> None:
-        """Keep a secret, in the place of what had its name. Raises CredentialRefused."""
+        """Store a secret; replaces the one of the same name. Raises CredentialRefused."""
         sealed = self._opened().encrypt(_checked(name, value).encode(), _context(owner, name))
         row = {"account": account or name, "key_id": sealed.key_id, "ciphertext": sealed.data}
         statement = insert(Credential).values(owner=owner, name=name, **row)
@@ -81,7 +81,7 @@ class Vault:
             )
 
     async def find(self, owner: str, name: str) -> Secret | None:
-        """The owner's secret of that name, else everyone's.
+        """Return the owner's secret of that name, else the one for everyone, else None.
 
         Raises KeyMissing, Undecipherable, CredentialRefused.
         """
@@ -99,7 +99,7 @@ class Vault:
         return Secret(row.account, value.decode())
 
     async def usable_by(self, owner: str) -> list[OpenCredential]:
-        """All credentials that the owner may use, opened, but those that cannot be."""
+        """Decrypt all credentials that the owner may use; skip those that fail to decrypt."""
         if self._keyring is None:
             return []
         query = select(
@@ -113,14 +113,14 @@ class Vault:
             try:
                 value = self._keyring.decrypt(sealed, _context(row.owner, row.name))
             except (KeyMissing, Undecipherable) as error:
-                # A lost key must not keep everyone from starting anything.
+                # A lost key must not block every start.
                 log.warning("The credential %s cannot be opened: %s", row.name, error)
                 continue
             usable.append(OpenCredential(row.owner, row.name, value.decode()))
         return usable
 
     async def entries(self) -> list[CredentialEntry]:
-        """All credentials, without their values."""
+        """List all credentials, without their values."""
         query = select(
             Credential.owner,
             Credential.name,
@@ -132,13 +132,13 @@ class Vault:
             return [CredentialEntry(*row) for row in await connection.execute(query)]
 
     async def remove(self, owner: str, name: str) -> bool:
-        """Forget a credential; False if there was none."""
+        """Remove a credential; return False if it does not exist."""
         statement = delete(Credential).where(Credential.owner == owner, Credential.name == name)
         async with self._engine.begin() as connection:
             return bool((await connection.execute(statement)).rowcount)
 
     async def encrypt_again(self) -> int:
-        """Bring every credential under the newest key; how many were under another."""
+        """Re-encrypt old credentials with the newest key; return how many there were."""
         keyring = self._opened()
         stale = [entry for entry in await self.entries() if entry.key_id != keyring.current]
         for entry in stale:
