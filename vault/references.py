@@ -1,9 +1,9 @@
 """Passes secrets from one step to the next as references.
 
 A step's result may contain a secret that its worker has resolved. Temporal's history and the kept
-result then contain a sealed reference instead: the name of the credential, the spelling of the secret
-in that place, and the part of it. Attempts of the same project resolve the reference with the vault.
-A text that only looks like a secret is passed on unchanged.
+result then contain a sealed reference instead: the name of the credential, the spelling of the
+secret in that place, and the part of it. Attempts of the same project resolve the reference with
+the vault. A text that only looks like a secret is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -107,9 +107,7 @@ class References:
         PROCESS.learn(secret.value, name)
         spelt = dict(spellings(secret.value)).get(said["spelling"])
         if spelt is None:
-            raise _lost(
-                f"The credential {name.name!r} has changed since, and its new value has another form."
-            )
+            raise _lost(f"The credential {name.name!r} has a new value of another form.")
         return spelt[said["start"] : said["stop"]]
 
 

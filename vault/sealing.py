@@ -57,7 +57,7 @@ class Seals:
 
 
 class SealedParameters:
-    """Seals the secrets in stored parameters, so that a retry can use them and nobody reads them."""
+    """Seals the secrets in stored parameters. A retry can use them; people cannot read them."""
 
     def __init__(self, keyring: Keyring | None) -> None:
         self._seals = Seals(keyring)

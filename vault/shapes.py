@@ -1,8 +1,8 @@
 """Finds texts that look like secrets: tokens in known formats, keys, passwords.
 
-To add a format, put its prefix and the rest into `_TOKENS`, or a whole pattern into `_PATTERNS`, and
-add an example to tests/unit/security/corpus. Every pattern begins with a literal character, so that
-the search skips all others, and fails after few characters. So the time is linear, which
+To add a format, put its prefix and the rest into `_TOKENS`, or a whole pattern into `_PATTERNS`,
+and add an example to tests/unit/security/corpus. Every pattern begins with a literal character, so
+that the search skips all others, and fails after few characters. So the time is linear, which
 tests/unit/security/test_redaction_cost.py checks.
 """
 

@@ -1,4 +1,4 @@
-"""What a deployment needs in Temporal: search attributes and the sweep's schedule."""
+"""Sets up Temporal for a deployment: search attributes and the sweep's schedule."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from stepway_tracking.workflow.search_attributes import SEARCH_ATTRIBUTES
 SWEEP_SCHEDULE = "stepway-reconcile"
 SWEEP_INTERVAL = timedelta(seconds=20)
 SWEEP_LIMIT = timedelta(minutes=10)
-"""How long a sweep may wait for a worker: none comes to a task queue that was given up."""
+"""Maximum wait of a sweep for a worker: an abandoned task queue has none."""
 
 NOTE = "deployment "
-"""Begins the schedule's note, which says whose it is."""
+"""Prefix of the schedule's note, which names its deployment."""
 
 
 async def prepare_temporal(client: Client, task_queue: str, deployment: str = "") -> None:
-    """Make what is missing, and bring the sweep's schedule to this version; safe to repeat.
+    """Create missing search attributes, and create or update the schedule; safe to repeat.
 
     `deployment` tells the deployments of one namespace apart: each has a schedule of its own.
     """
@@ -50,7 +50,7 @@ async def prepare_temporal(client: Client, task_queue: str, deployment: str = ""
 async def missing_in_temporal(
     client: Client, task_queue: str = "", deployment: str = ""
 ) -> list[str]:
-    """What `prepare_temporal` would make or change, in words; changes nothing."""
+    """Describe what `prepare_temporal` would change; changes nothing."""
     missing = [f"the search attribute {name}" for name in await _missing_attributes(client)]
     for name in _schedule_ids(deployment):
         found = await _described(client, name)
@@ -97,7 +97,7 @@ async def _schedule_the_sweep(client: Client, task_queue: str, deployment: str) 
 
 
 def _schedule_ids(deployment: str) -> list[str]:
-    """The first deployment of a namespace has the plain id, as it always had."""
+    """Return the possible IDs of the schedule: the first deployment takes the plain one."""
     return [SWEEP_SCHEDULE, *([f"{SWEEP_SCHEDULE}-{deployment}"] if deployment else [])]
 
 
@@ -115,13 +115,13 @@ def _sweep(name: str, task_queue: str, deployment: str) -> Schedule:
 
 
 def _is_ours(schedule: Schedule, deployment: str) -> bool:
-    """Whether the schedule is this deployment's, or is from before they were told apart."""
+    """Return whether the schedule is this deployment's, or from before they had notes."""
     note = schedule.state.note or ""
     return not deployment or not note.startswith(NOTE) or note == NOTE + deployment
 
 
 async def _update(client: Client, name: str, sweep: Schedule, deployment: str) -> bool:
-    """Change an existing schedule to `sweep`, unless it is another deployment's; whether it was."""
+    """Update an existing schedule; return False if it belongs to another deployment."""
     ours = False
 
     def change(given: ScheduleUpdateInput) -> ScheduleUpdate | None:

@@ -1,4 +1,4 @@
-"""Whether the workers can continue the workflows that run, and why not."""
+"""Tells whether workers can continue the running workflows, and if not, why."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MISMATCH = (
     "(TMPRL1100, non-determinism). Run workers of that version until it has ended."
 )
 _NEWEST = 10
-"""Events at the end of a history among which a failed workflow task is found."""
+"""Number of last events in a history that are searched for a failed workflow task."""
 
 _UNKNOWN_ATTRIBUTE = RPCStatusCode.INVALID_ARGUMENT
 
 
 async def failing_workflows(client: Client, task_queue: str) -> int:
-    """How many running initializations fail each time that a worker continues them.
+    """Count the running initializations whose workflow tasks fail repeatedly.
 
     Temporal's server marks them after some failures in a row; 0 where it is too old for that.
     Raises RPCError.
@@ -40,7 +40,7 @@ async def failing_workflows(client: Client, task_queue: str) -> int:
 
 
 async def why_unanswered(client: Client, workflow_id: str) -> str | None:
-    """Why a workflow answers nobody, in a sentence; None where it only takes its time.
+    """Return why a workflow does not answer, as a sentence; None if it is only slow.
 
     Raises RPCError.
     """

@@ -1,4 +1,4 @@
-"""One project's initialization: the order of its steps, waiting for people, and their controls."""
+"""The workflow of one initialization: runs the steps in order and takes people's decisions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RESUME_PATIENCE = timedelta(seconds=15)
 
 @workflow.defn(name=messages.WORKFLOW)
 class InitializeProject:
-    """Runs the steps of a plan, and waits for a person where one has failed for good."""
+    """Runs the steps of a plan. If a step fails, waits for a person's decision."""
 
     @workflow.init
     def __init__(self, input: InitializationInput) -> None:
@@ -79,8 +79,8 @@ class InitializeProject:
     async def run(self, input: InitializationInput) -> str:
         """Bring the project to `active`.
 
-        Closes as Failed when its start was refused or its time is over, as Cancelled when a
-        cancel was asked for.
+        Closes as Failed if its start is refused or its time limit ends it, and as Cancelled
+        after a cancel.
         """
         try:
             await self._initialize()
@@ -90,11 +90,11 @@ class InitializeProject:
         await _handlers_finished()
         return self._status
 
-    # What people ask for
+    # Queries and updates
 
     @workflow.query(name=messages.INITIALIZATION)
     def initialization(self) -> dict[str, Any]:
-        """Where each step stands, as this workflow sees it."""
+        """Return the status and error of each step."""
         board = self._board
         steps = [
             {"step": step, "status": board.states[step], "error": board.errors.get(step)}
@@ -104,14 +104,14 @@ class InitializeProject:
 
     @workflow.update(name=messages.PLANNED)
     async def wait_until_planned(self) -> None:
-        """Answer when all rows are there. Fails as the start has failed."""
+        """Return when all rows are written. Raises the error of a refused start."""
         await workflow.wait_condition(lambda: self._planned or self._refusal is not None)
         if self._refusal:
             raise self._refusal
 
     @workflow.update(name=messages.RETRY_STEP)
     async def retry_step(self, retry: Retry) -> None:
-        """Run a failed step again, and then what waits for it."""
+        """Run a failed step again, then the steps that depend on it."""
         self._status = "initializing"
         await self._decisions.retry([retry.step], retry)
 
@@ -123,7 +123,7 @@ class InitializeProject:
 
     @workflow.update(name=messages.RETRY_INITIALIZATION)
     async def retry_initialization(self, retry: Retry) -> None:
-        """Run again every failed step; where it had ended, all that is not completed."""
+        """Run all failed steps again; after the end, all uncompleted steps."""
         self._status = "initializing"
         await self._decisions.retry(self._decisions.retried_by_all, retry)
 
@@ -135,7 +135,7 @@ class InitializeProject:
 
     @workflow.update(name=messages.SKIP_STEP)
     async def skip_step(self, skip: Skip) -> None:
-        """Leave a failed step out."""
+        """Skip a failed step."""
         self._status = "initializing"
         await self._decisions.skip(skip)
 
@@ -158,7 +158,7 @@ class InitializeProject:
             )
             await self._record.request_cancel()
         except FailureError:
-            # Nobody will cancel it then: the initialization goes on, and the caller hears why.
+            # The cancel failed: the initialization goes on, and the caller gets the error.
             self._cancel = None
             self._board.changed = True
             raise
@@ -180,7 +180,7 @@ class InitializeProject:
         if self._decisions.awaited:
             rules.refuse("The initialization has ended; you can retry it.")
 
-    # The way of the initialization
+    # Running
 
     async def _initialize(self) -> None:
         try:
@@ -214,7 +214,7 @@ class InitializeProject:
             self._refusal = error
             raise
         except asyncio.CancelledError:
-            # It came while the rows were written: now they are there, and must be ended.
+            # The cancel arrived during the write. The rows exist now and must be ended.
             self._planned = True
             raise
 
@@ -236,7 +236,7 @@ class InitializeProject:
         )
 
     async def _await_retry(self) -> None:
-        """A refused update has started this run all the same; then it ends as if it never was."""
+        """Wait for the retry that started this run; end without a trace if it was refused."""
         decisions = self._decisions
         try:
             await workflow.wait_condition(
@@ -246,14 +246,14 @@ class InitializeProject:
             if decisions.awaited:
                 self._status = "ended"
                 raise ApplicationError("No retry was accepted.", type=messages.REFUSED) from None
-            # Accepted, and waiting for Postgres.
+            # The retry was accepted and waits for Postgres.
             await workflow.wait_condition(lambda: not decisions.open)
 
     async def _work_on(self, time_limit: asyncio.Task[None]) -> None:
-        """Run what is ready, wait for what runs or for a person, until all steps have ended."""
+        """Run steps, and wait for them or for a person, until all steps have ended."""
         while not time_limit.done():
             if self._cancel:
-                # Temporal's cancel is on its way.
+                # Temporal's cancel will arrive soon.
                 await workflow.wait_condition(lambda: self._cancel is None)
             self._board.changed = False
             await self._skip_what_cannot_run()
@@ -324,7 +324,7 @@ class InitializeProject:
             if self._board.states[name] == "running" and not is_stopped:
                 text = failure_text(error, step)
                 await self._outcomes.fail(name, error=text, outcome=failure_outcome(error))
-        except Exception as error:  # noqa: BLE001 (nobody else would ever hear of it)
+        except Exception as error:  # noqa: BLE001 (otherwise the error is lost)
             if self._board.states[name] == "running":
                 await self._outcomes.fail(name, error=unexpected_text(error), outcome="failed")
         finally:
@@ -351,7 +351,7 @@ class InitializeProject:
             ),
         )
 
-    # How it ends
+    # Ending
 
     async def _end(
         self,
@@ -370,7 +370,7 @@ class InitializeProject:
         )
         self._ended = True
         with suppress(asyncio.CancelledError):
-            # It is written by then: a cancel that comes meanwhile has come too late.
+            # The end is written in any case: a cancel during the write is too late.
             await self._record.write(*steps, project=change)
 
     async def _run_out_of_time(self) -> None:
@@ -382,7 +382,7 @@ class InitializeProject:
         raise ApplicationError(error, type="TimeLimit")
 
     async def _stop(self) -> None:
-        """End as cancelled; from Temporal's own tools no update has said by whom."""
+        """End as cancelled. A cancel from Temporal's tools names no person."""
         self._cancel = cancel = self._cancel or Cancel(actor="temporal")
         if self._ended or not self._planned or self._decisions.awaited:
             return
@@ -395,18 +395,18 @@ class InitializeProject:
         )
 
     async def _break_off(self, error: str) -> None:
-        """End as failed with this error: the record has refused a write."""
+        """End as failed, because the record has refused a write."""
         await self._stop_running(f"The initialization broke off: {error}")
         await self._end("failed", "failed", error=error, steps=[])
 
     async def _stop_running(self, reason: str) -> None:
-        """Let decisions that are being written down come first: they would open it again."""
+        """Stop the running steps, after open decisions, which would reopen the initialization."""
         self._status = "stopping"
         await workflow.wait_condition(lambda: not self._decisions.open)
         await self._ending.stop(self._running, reason)
 
     def _settled(self) -> list[StepChange]:
-        """What has ended, told again: an operator may have completed an activity by hand."""
+        """Return the changes of all ended steps: an operator may have completed an activity."""
         return [
             StepChange(step, state, error=self._board.errors.get(step))
             for step in self._board.graph.order
@@ -415,7 +415,7 @@ class InitializeProject:
 
 
 async def _handlers_finished() -> None:
-    """Wait for the handlers of updates; a cancel after the end changes nothing."""
+    """Wait for update handlers, ignoring a cancel after the end."""
     try:
         await workflow.wait_condition(workflow.all_handlers_finished)
     except asyncio.CancelledError:

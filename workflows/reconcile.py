@@ -1,4 +1,4 @@
-"""The sweep that closes the record of initializations which nobody works on any more."""
+"""The sweep that ends initializations whose workflow has closed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NAME = "ReconcileInitializations"
 
 @workflow.defn(name=NAME)
 class ReconcileInitializations:
-    """Started by a schedule every few seconds; one at a time."""
+    """Runs on a schedule every few seconds, one run at a time."""
 
     @workflow.run
     async def run(self) -> int:
-        """How many initializations were closed."""
+        """Return the number of initializations that were ended."""
         closed: int = await workflow.execute_activity(
             RECONCILE,
             start_to_close_timeout=timedelta(minutes=10),

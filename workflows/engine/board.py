@@ -1,4 +1,4 @@
-"""Where each step stands, in the workflow's memory; the rows say the same to everyone else."""
+"""The state of each step in the workflow's memory. The rows show the same to everyone else."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class Board:
             self._continue(continued)
 
     def replace_plan(self, plan: Plan) -> None:
-        """Take changed arguments; the steps and their order stay."""
+        """Replace the arguments of steps; steps and order stay the same."""
         self.steps = {step.step: step for step in plan.steps}
         self.omits_absent = plan.absent == "omitted"
 
     def start(self, step: str) -> None:
-        """The step runs, for one more round."""
+        """Mark a step as running, in its next round."""
         self.rounds[step] += 1
         self._set(step, "running")
 
     def complete(self, step: str, result: Any) -> None:
-        """The step has completed with this result."""
+        """Mark a step as completed with this result."""
         self.results[step] = result
         self.finished.append(step)
         self._set(step, "completed")
@@ -61,17 +61,17 @@ class Board:
         self.kept.discard(step)
 
     def fail(self, step: str, error: str) -> None:
-        """The step has failed for good."""
+        """Mark a step as failed: no further attempt follows."""
         self.errors[step] = error
         self._set(step, "failed")
 
     def skip(self, step: str) -> None:
-        """The step is left out."""
+        """Mark a step as skipped."""
         self.errors.pop(step, None)
         self._set(step, "skipped")
 
     def reset(self, step: str) -> None:
-        """The step is ahead again."""
+        """Mark a step as pending again."""
         self.errors.pop(step, None)
         self.results.pop(step, None)
         self.kept.discard(step)
@@ -81,27 +81,27 @@ class Board:
         self._set(step, "pending")
 
     def having(self, *states: StepStatus) -> list[str]:
-        """The steps in one of these states, in order."""
+        """Return the steps in one of these states, in order."""
         return [step for step in self.graph.order if self.states[step] in states]
 
     def runs_again(self, chosen: list[str]) -> tuple[list[str], list[str]]:
-        """What a retry of these steps runs, and the steps whose rows must begin anew for it."""
+        """Return the steps that a retry of these runs, and those whose rows it resets."""
         runs, _ = self.graph.runs_on_retry(self.states, chosen)
         anew = self.reopened | {step for step in runs if self.states[step] != "pending"}
         return runs, [step for step in self.graph.order if step in anew]
 
     def failures(self) -> str:
-        """What failed and why, a line a step."""
+        """Return the failed steps with their errors, one line per step."""
         return "\n".join(
             f"{self.title(step)}: {self.errors.get(step, '')}" for step in self.having("failed")
         )
 
     def change_id(self, step: str, action: str) -> str:
-        """What a change of a step is called: the same in whatever order changes are written."""
+        """Return the ID of a step's change; it does not depend on the order of writes."""
         return f"{step}/{self.rounds[step]}/{action}"
 
     def title(self, step: str) -> str:
-        """A step's name for people."""
+        """Return the display name of a step."""
         return default_text(self.steps[step].display_name)
 
     def _set(self, step: str, state: StepStatus) -> None:
@@ -131,5 +131,5 @@ class Board:
 
 
 def default_text(texts: dict[str, str]) -> str:
-    """English if there is any, else the first language there is."""
+    """Return the English text, or the first one if there is none."""
     return texts.get("en") or next(iter(texts.values()), "")

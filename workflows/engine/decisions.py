@@ -1,4 +1,4 @@
-"""What people decide about failed steps: written down first, then done."""
+"""Decisions of people about failed steps. Each is recorded before it takes effect."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class Decisions:
 
     @property
     def open(self) -> bool:
-        """Whether one is being written down."""
+        """Return whether a decision is being recorded."""
         return self._writing > 0
 
     @property
     def retried_by_all(self) -> list[str]:
-        """The failed steps; where the initialization had ended, all that is not completed."""
+        """Return the failed steps; after the end of an initialization, all uncompleted ones."""
         ahead = ("failed", "skipped", "pending") if self.awaited else ("failed",)
         return [step for step in self._board.having(*ahead) if step not in self._deciding]
 
     def check(self, step: str, verb: str) -> None:
-        """Raises ApplicationError (StepUnknown, Refused) unless it has failed, undecided."""
+        """Raise ApplicationError (StepUnknown, Refused) unless the step awaits a decision."""
         rules.must_be_failed(self._board, step, verb, ended=self.awaited)
         if step in self._deciding:
             rules.refuse(f"Another request is already retrying or skipping {step}.")
@@ -69,7 +69,7 @@ class Decisions:
             )
 
     async def retry(self, chosen: list[str], retry: Retry) -> None:
-        """Put these steps, and what follows them, ahead again."""
+        """Reset these steps, and the steps that depend on them, to pending."""
         before = self._board.steps, self.parameters
         if retry.plan:
             self._board.replace_plan(retry.plan)
@@ -96,7 +96,7 @@ class Decisions:
             self._board.reset(step)
 
     async def skip(self, skip: Skip) -> None:
-        """Leave a step out."""
+        """Skip a failed step."""
         change = StepChange(
             skip.step,
             "skipped",
@@ -114,7 +114,7 @@ class Decisions:
         action: ProjectAction,
         decision: Retry | Skip,
     ) -> None:
-        """Until this is done nobody else may decide on these steps."""
+        """Record the decision; nobody else can decide on these steps meanwhile."""
         self.count += 1
         self.taken += 1
         self.awaited = False
@@ -147,6 +147,6 @@ async def until_accepted() -> None:
 
 
 def _update_id() -> str:
-    # A number would stand for another decision where a lost workflow task is done again.
+    # After a lost workflow task, a number could belong to another decision.
     update = workflow.current_update_info()
     return update.id if update else ""

@@ -1,4 +1,4 @@
-"""Running a step, or rolling it back, as an activity that is recorded."""
+"""Runs steps, and their rollbacks, as recorded activities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stepway_tracking.workflow.marks import tracked
 from stepway_tracking.workflow.recording import WorkflowRecord
 
 WORKER_SILENCE = 15.0
-"""Seconds after which the worker of a step that need not heartbeat itself counts as lost."""
+"""Heartbeat timeout in seconds of steps whose blueprint sets none: the worker heartbeats."""
 
 
 class Execution:
@@ -39,7 +39,7 @@ class Execution:
         }
 
     async def run(self, step: PlannedStep) -> Any:
-        """Run a step; what it returned. Raises ActivityError, or CancelledError after `stop`."""
+        """Run a step; return its result. Raises ActivityError, or CancelledError after `stop`."""
         await self._read_results(step.arguments)
         if self._stopped:
             raise asyncio.CancelledError
@@ -54,7 +54,7 @@ class Execution:
             del self._running[step.step]
 
     def stop(self) -> None:
-        """Cancel the running steps, and start no further one."""
+        """Cancel the running steps and start no more."""
         self._stopped = True
         for handle in self._running.values():
             handle.cancel()
@@ -104,7 +104,7 @@ class Execution:
 
 
 def retry_policy(retry: RetryPlan) -> RetryPolicy:
-    """The plan's retry as Temporal takes it."""
+    """Convert the plan's retry policy to Temporal's."""
     return RetryPolicy(
         maximum_attempts=retry.maximum_attempts,
         initial_interval=timedelta(seconds=retry.initial_interval),

@@ -1,4 +1,4 @@
-"""Why an activity has failed, in words for the people who wait for it."""
+"""Texts for people about the failure of an activity."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from temporalio.exceptions import (
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.record.facts import AttemptOutcome
 
-# The SDK's message where the arguments do not fit the activity's input.
+# The SDK's message if the arguments do not fit the activity's input.
 _NOT_DECODED = "Failed decoding arguments"
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
-    """One or two sentences on what went wrong."""
+    """Return the cause in one or two sentences."""
     cause = error.cause
     if isinstance(cause, TimeoutError):
         return _timeout_text(cause, step)
@@ -30,12 +30,12 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
 
 
 def unexpected_text(error: Exception) -> str:
-    """What went wrong where a step's activity could not be started, or its end not be taken."""
+    """Return the cause if an activity could not start or its result could not be used."""
     return f"The step could not be run: {type(error).__name__}: {error}"
 
 
 def failure_outcome(error: ActivityError) -> AttemptOutcome:
-    """The outcome of the attempt that was the last: `timed_out`, `cancelled` or `failed`."""
+    """Return the outcome of the last attempt: `timed_out`, `cancelled` or `failed`."""
     if isinstance(error.cause, TimeoutError):
         return "timed_out"
     return "cancelled" if isinstance(error.cause, CancelledError) else "failed"

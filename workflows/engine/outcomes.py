@@ -1,4 +1,4 @@
-"""The end of a step: reported by Temporal, corrected by the record where the two differ."""
+"""Ends steps as Temporal reports it. If the record differs, the record is right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Outcomes:
         self._record = record
 
     async def finish(self, step: str, result: Any) -> None:
-        """Take the result of a step: it is completed, or skipped if it had nothing to do."""
+        """Complete a step with its result, or skip it if it had nothing to do."""
         # A step may return an object with this single field. The row tells the two apart.
         if isinstance(result, dict) and set(result) == {"skipped"} and await self._is_skipped(step):
             self._board.skip(step)

@@ -1,4 +1,4 @@
-"""Which control makes sense when. What is refused here puts nothing into history."""
+"""Rules for controls. A control that is refused here adds nothing to history."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _POSSIBLE_AFTER_THE_END = {
 
 
 def must_know(board: Board, step: str) -> None:
-    """Raises ApplicationError (StepUnknown) for a step that the plan does not have."""
+    """Raise ApplicationError (StepUnknown) if the plan has no such step."""
     if step not in board.steps:
         names = ", ".join(board.graph.order)
         raise ApplicationError(f"Unknown step {step}; available steps: {names}.", type=STEP_UNKNOWN)
 
 
 def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -> None:
-    """Raises ApplicationError (StepUnknown, Refused) unless the step has failed."""
+    """Raise ApplicationError (StepUnknown, Refused) unless the step has failed."""
     must_know(board, step)
     state = board.states[step]
     if state != "failed":
@@ -39,7 +39,7 @@ def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -
 
 
 def must_be_optional(board: Board, step: str) -> None:
-    """Raises ApplicationError (Refused) where the blueprint does not allow a skip."""
+    """Raise ApplicationError (Refused) if the blueprint does not allow a skip."""
     if not board.steps[step].optional:
         refuse(
             f"{step} cannot be skipped: the blueprint does not mark it as optional. "
@@ -48,7 +48,7 @@ def must_be_optional(board: Board, step: str) -> None:
 
 
 def must_have_failures(failed: list[str], status: str) -> None:
-    """Raises ApplicationError (Refused) where nothing has failed that nobody has decided on."""
+    """Raise ApplicationError (Refused) unless a failed step awaits a decision."""
     if not failed:
         refuse(
             f"There is nothing to retry: no step has failed, the initialization is {status}. "

@@ -1,4 +1,4 @@
-"""The sandbox that workflows run in: Temporal's own, without a detour that nothing here needs."""
+"""Temporal's workflow sandbox, without its costly serialization context, which is unused here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from temporalio.workflow import Info
 
 
 class ContextFreeSandbox(SandboxedWorkflowRunner):
-    """Temporal's sandbox for a data converter that asks for no serialization context.
+    """Temporal's sandbox for data converters without a serialization context.
 
     Temporal's own finds out the context of each payload, up to six times a payload, by running code
     inside the sandbox: a fifth of a worker's work. Ours converts all payloads alike.
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A workflow in the sandbox."""
+        """Create a workflow in the sandbox."""
         return _ContextFree(super().create_instance(det))
 
 

@@ -1,4 +1,4 @@
-"""What operators see of an initialization in Temporal's own tools."""
+"""Shows an initialization in Temporal's tools, for operators."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SIGNS: dict[StepStatus, str] = {
 }
 LONGEST_ERROR = 200
 PAUSE = timedelta(seconds=1)
-"""Between two writes of what merely runs, where the input says nothing else."""
+"""Minimum time between two writes about running steps, unless the input sets it."""
 
 MOST_BYTES = 1500
-"""Of StepwaySteps as JSON. Beyond TEMPORALS_LIMIT, Temporal terminates the workflow."""
+"""Maximum size of StepwaySteps as JSON: at TEMPORALS_LIMIT, Temporal terminates the workflow."""
 
 TEMPORALS_LIMIT = 2048
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the search attributes say, or should."""
+    """The values of the search attributes."""
 
     status: str
     failed: list[str]
     steps: list[str]
 
     def is_news_after(self, told: Shown | None) -> bool:
-        """Whether operators look for what is different."""
+        """Return whether the difference is urgent, because operators search for it."""
         return told is None or (self.status, self.failed) != (told.status, told.failed)
 
 
@@ -60,7 +60,7 @@ class OperatorsView:
         self._later: asyncio.Task[None] | None = None
 
     def show(self, status: str, board: Board) -> None:
-        """Bring both up to date."""
+        """Update the search attributes and the details."""
         workflow.set_current_details(self._heading + steps_table(board))
         self._latest = Shown(status, board.having("failed"), board.having("running", "failed"))
         if self._latest == self._told:
@@ -105,7 +105,7 @@ def capped(steps: list[str]) -> list[str]:
     shown: list[str] = []
     left = MOST_BYTES - bytes_of([f"+{len(steps)} more"])
     for step in steps:
-        # A name's brackets count for its comma and space.
+        # The two quotes and the separator of each name.
         left -= bytes_of([step])
         if left < 0:
             break
@@ -114,7 +114,7 @@ def capped(steps: list[str]) -> list[str]:
 
 
 def _told_at_start() -> Shown | None:
-    """What the start itself has set."""
+    """Return the values that the start has set."""
     given = workflow.info().typed_search_attributes
     status = given.get(STATUS)
     return Shown(status, [], list(given.get(STEPS) or [])) if status else None
@@ -129,7 +129,7 @@ def heading(given: InitializationInput) -> str:
 
 
 def steps_table(board: Board) -> str:
-    """The steps as a Markdown table."""
+    """Return the steps as a Markdown table."""
     rows = [_row(board, step) for step in board.graph.order]
     return "\n".join(["| | step | state | round | since | error |", "|-|-|-|-|-|-|", *rows])
 
@@ -149,6 +149,6 @@ def _row(board: Board, step: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text that cannot break out of a Markdown table's cell."""
+    """Escape text for a cell of a Markdown table."""
     line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
     return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"

@@ -1,4 +1,4 @@
-"""Texts that Temporal shows beside an activity or a workflow."""
+"""Summaries that Temporal shows for activities and workflows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ LARGEST_SUMMARY = 400
 
 
 def summary(text: str) -> str:
-    """The text, or its beginning if Temporal would refuse it."""
+    """Return the text, shortened if Temporal would refuse it."""
     encoded = text.encode()
     if len(encoded) <= LARGEST_SUMMARY:
         return text
-    # The ellipsis takes three bytes; a character that was cut in two is dropped.
+    # The ellipsis takes three bytes. Decoding drops a partial character.
     return encoded[: LARGEST_SUMMARY - 3].decode(errors="ignore") + "…"

@@ -1,4 +1,4 @@
-"""What goes into the workflow `InitializeProject`: its input and its updates' arguments."""
+"""Input and update arguments of the workflow `InitializeProject`."""
 
 # Annotations stay types here: as text, the data converter would evaluate them for each value anew.
 import hashlib
@@ -25,17 +25,17 @@ NAME_TAKEN = "NameTaken"
 START_EXPIRED = "StartExpired"
 
 INDEX_PAUSE = 5.0
-"""The `index_pause` of what is started today."""
+"""The `index_pause` of new initializations."""
 
 
 def workflow_id(project_id: str) -> str:
-    """The id of the workflow that initializes a project."""
+    """Return the workflow ID of a project's initialization."""
     return f"initialize-{project_id}"
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where an initialization that had ended is taken up again: by step, its state and more.
+    """The state of an ended initialization that a retry resumes, by step.
 
     `reopened` are the pending steps whose rows say something else: what was undone, and what
     nobody but the end itself has skipped. `kept` are the completed steps whose results do not fit
@@ -51,7 +51,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Continued:
-    """The state of an initialization whose run continues as new, because its history was long.
+    """The state that a run with a long history passes to the next run.
 
     `stood` has the state of each step, `finished` the completed steps in the order of completion,
     `since` (ISO 8601) the time of each step's state. `decisions` counts the decisions of people.
@@ -69,7 +69,7 @@ class Continued:
 
 @dataclass(frozen=True)
 class InitializationInput:
-    """Everything an initialization needs; it depends on no file.
+    """All data of an initialization, which therefore depends on no file.
 
     `definition` is the whole blueprint, kept for a later retry. `deadline` (ISO 8601) is the
     moment after which nothing is created. `usual` holds the p95 duration of steps in ms.
@@ -96,7 +96,7 @@ class InitializationInput:
 
 @dataclass(frozen=True)
 class Retry:
-    """Run a failed step again, or all that is not completed when `step` is empty.
+    """Run a failed step again, or all uncompleted steps if `step` is empty.
 
     `parameters` and the `plan` made with them replace the present ones; `changes` is what a
     person has changed in them: by name, `{"from": …, "to": …}`. `based_on` is the digest of the
@@ -116,7 +116,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Skip:
-    """Leave a failed step out, for a reason."""
+    """Skip a failed step, for a reason."""
 
     actor: str
     deadline: str
@@ -126,7 +126,7 @@ class Skip:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Stop the initialization; `undo` takes back what it made."""
+    """Stop the initialization; `undo` also rolls completed steps back."""
 
     actor: str
     deadline: str = ""

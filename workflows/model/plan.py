@@ -1,4 +1,4 @@
-"""The plan of one initialization as plain data, and what follows from its graph. Pure."""
+"""The plan of one initialization, and the graph of its steps. Pure."""
 
 # Annotations stay types here: as text, the data converter would evaluate them for each value anew.
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _UNFINISHED = ("pending", "failed", "skipped")
 
 @dataclass(frozen=True)
 class RetryPlan:
-    """As Temporal's RetryPolicy; intervals in seconds, 0 attempts means without limit."""
+    """Like Temporal's RetryPolicy: intervals in seconds; 0 attempts means no limit."""
 
     maximum_attempts: int = 3
     initial_interval: float = 1.0
@@ -28,7 +28,7 @@ class RetryPlan:
 
 @dataclass(frozen=True)
 class UndoPlan:
-    """The activity that takes a step back; its arguments may refer to the step's own result."""
+    """The activity that rolls a step back; its arguments may refer to the step's own result."""
 
     uses: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an initialization will do; `time_limit` is seconds for the whole of it.
+    """The steps of an initialization; `time_limit` is in seconds, for all of them.
 
     `absent` says what becomes of an argument that refers to no value: it is left out (`omitted`),
     or None (`null`) in plans that were made before there was this field.
@@ -72,7 +72,7 @@ class Plan:
 
 
 class Node(Protocol):
-    """What the graph reads of a step."""
+    """The fields of a step that the graph reads."""
 
     @property
     def step(self) -> str: ...
@@ -83,12 +83,12 @@ class Node(Protocol):
 
 
 def order(plan: Plan) -> list[str]:
-    """The steps, each behind all that it waits for, else as the blueprint lists them."""
+    """Sort the steps by their dependencies, otherwise in the blueprint's order."""
     return Graph(plan.steps).order
 
 
 class Graph:
-    """Which steps wait for which. Raises graphlib.CycleError when they wait in a circle.
+    """The dependencies between steps. Raises graphlib.CycleError for a cycle.
 
     A step starts when each of its `needs` is completed and each of its `after` has ended,
     completed or skipped; so all steps before it, near or far, have ended by then.
@@ -105,7 +105,7 @@ class Graph:
         }
 
     def ready(self, states: States) -> list[str]:
-        """The pending steps that may start now."""
+        """Return the pending steps that may start now."""
         return [
             step
             for step in self.order
@@ -114,7 +114,7 @@ class Graph:
         ]
 
     def to_skip(self, states: States) -> dict[str, str]:
-        """The pending steps that can never run, with the reason: a step they need was skipped."""
+        """Return the pending steps that need a skipped step, each with the reason."""
         states = dict(states)
         reasons: dict[str, str] = {}
         for step in self.order:
@@ -125,7 +125,7 @@ class Graph:
         return reasons
 
     def blocked(self, states: States) -> dict[str, list[str]]:
-        """The pending steps that wait for a failed one, near or far, each with those failed."""
+        """Return the pending steps that depend on failed ones, each with those failed steps."""
         behind: dict[str, set[str]] = {}
         for step in self.order:
             behind[step] = {step} if states[step] == "failed" else set()
@@ -138,7 +138,7 @@ class Graph:
         }
 
     def ancestors(self, step: str) -> set[str]:
-        """All steps that have ended before this one starts."""
+        """Return all steps that end before this one starts."""
         found: set[str] = set()
         waiting = [step]
         while waiting:
@@ -148,7 +148,7 @@ class Graph:
         return found
 
     def followers(self, step: str) -> list[str]:
-        """The steps that need this one or come after it, near or far, in order."""
+        """Return all steps that depend on this one, directly or indirectly, in order."""
         found = {step}
         for other in self.order:
             if self.waits_for[other] & found:
@@ -156,7 +156,7 @@ class Graph:
         return [other for other in self.order if other in found and other != step]
 
     def runs_on_retry(self, states: States, steps: Iterable[str]) -> tuple[list[str], list[str]]:
-        """The steps that a retry of these runs, and the completed ones that it keeps, in order.
+        """Return the steps that a retry of these runs, and the completed ones it keeps, in order.
 
         It runs these steps, those that waited for them alone, and all others that are pending and
         free to run, as after the end of an initialization.
@@ -173,13 +173,13 @@ class Graph:
         return runs, keeps
 
     def _is_next(self, step: str, states: States) -> bool:
-        """Whether a step is pending and all that it waits for has ended."""
+        """Return whether a step is pending and all its dependencies have ended."""
         return states[step] == "pending" and all(
             states[other] in DONE_STATUSES for other in self.waits_for[step]
         )
 
     def _completes(self, states: States, chosen: set[str], affected: set[str]) -> set[str]:
-        """The steps that are completed in the end if all that runs goes well."""
+        """Return the steps that will be completed if no further step fails."""
         completes: set[str] = set()
         ends: set[str] = set()
         for step in self.order:

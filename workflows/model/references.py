@@ -66,7 +66,7 @@ def parse(text: str) -> list[str | Reference]:
 
 
 def texts(tree: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
-    """Every text in a tree, each with its place; the keys of mappings are not among them."""
+    """Yield every text in a tree with its path, except the keys of mappings."""
     if isinstance(tree, str):
         yield place, tree
     elif isinstance(tree, Mapping):
@@ -78,7 +78,7 @@ def texts(tree: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def bind(tree: Any, values: Mapping[str, Any]) -> Any:
-    """The tree with references to what `values` holds replaced, and all others left to `resolve`.
+    """Replace the references to `values` in a tree, and leave all others to `resolve`.
 
     An absent item of a list is left to `resolve` too, which can name it. Raises ReferenceInvalid.
     """
@@ -86,7 +86,7 @@ def bind(tree: Any, values: Mapping[str, Any]) -> Any:
 
 
 def resolve(arguments: Any, results: Mapping[str, Any]) -> Any:
-    """The arguments with the references to steps replaced by values from their results.
+    """Replace the references to steps in the arguments with values from their results.
 
     `results` maps a step to its result. What is absent is None: the rule of plans whose `absent`
     is `null`. Raises ReferenceInvalid.
@@ -96,7 +96,7 @@ def resolve(arguments: Any, results: Mapping[str, Any]) -> Any:
 
 
 def resolve_present(arguments: Any, results: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
-    """As `resolve`, with what is absent left out, and the items that were left out of lists.
+    """Like `resolve`, without absent values; also return the omitted items of lists.
 
     These are given by place: `{"command.2": "parameters.tag"}`. Raises ReferenceInvalid.
     """
@@ -115,14 +115,14 @@ def resolve_present(arguments: Any, results: Mapping[str, Any]) -> tuple[Any, di
 
 
 def text_of(value: Any) -> str:
-    """A value as text, wherever it becomes text: JSON for all but strings, "" for None."""
+    """Convert a value to text: JSON, except for strings, and "" for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def steps_named(arguments: Any) -> set[str]:
-    """The steps whose results `resolve` would look for. Raises ReferenceInvalid."""
+    """Return the steps whose results `resolve` reads. Raises ReferenceInvalid."""
     return {
         part.path[1]
         for _, text in texts(arguments)
@@ -132,7 +132,7 @@ def steps_named(arguments: Any) -> set[str]:
 
 
 def quote(tree: Any) -> Any:
-    """The tree spelled so that `resolve` gives back just this tree."""
+    """Quote a tree, so that `resolve` returns the same tree."""
     return _map_texts(tree, lambda text, _: _quote_text(text))
 
 
@@ -206,7 +206,7 @@ def _lookup(values: Any, reference: Reference) -> Any:
 
 
 def _map_texts(tree: Any, change: Callable[[str, Place], Any], place: Place = ()) -> Any:
-    """The tree with each text changed; what the change makes absent is left out of it."""
+    """Change each text in a tree; omit the values that become absent."""
     if isinstance(tree, str):
         return change(tree, place)
     if isinstance(tree, Mapping):
