@@ -50,8 +50,8 @@ class Decisions:
     @property
     def retried_by_all(self) -> list[str]:
         """The failed steps; where the initialization had ended, all that is not completed."""
-        ahead = ("failed", "skipped", "pending") if self.awaited else ("failed",)
-        return [step for step in self._board.having(*ahead) if step not in self._deciding]
+        chosen = self._board.retried_by_all(ended=self.awaited)
+        return [step for step in chosen if step not in self._deciding]
 
     def check(self, step: str, verb: str) -> None:
         """Raises ApplicationError (StepUnknown, Refused) unless it has failed, undecided."""
