@@ -79,14 +79,8 @@ async def caller(request: Request) -> Person:
     return (await admission(request)).person
 
 
-async def actor(request: Request) -> str:
-    """Return the caller's name, which the record keeps."""
-    return (await admission(request)).person.name
-
-
 Admitted = Annotated[Admission, Depends(admission)]
 Caller = Annotated[Person, Depends(caller)]
-Actor = Annotated[str, Depends(actor)]
 Resources = Annotated[AppResources, Depends(resources)]
 LastEventId = Annotated[int | None, Depends(last_event_id)]
 ProjectId = Annotated[UUID, Path(alias="project_id", description="Project ID.")]

@@ -18,6 +18,10 @@ from stepway_tracking.record.facts import (
 )
 
 
+ProjectControl = Literal["retry", "cancel"]
+StepControl = Literal["retry", "skip"]
+
+
 class InvalidPart(BaseModel):
     """One invalid part of the input; `pointer` is a JSON pointer to it.
 
@@ -43,8 +47,25 @@ class Problem(BaseModel):
     errors: list[InvalidPart] | None = None
 
 
+class Rollback(BaseModel):
+    """The outcome of a rollback: of `steps` completed steps, `rolled_back` were rolled back,
+    `failed` could not be, and `without` have no rollback.
+    """
+
+    steps: int
+    rolled_back: int
+    failed: int
+    without: int
+
+
 class Project(BaseModel):
-    """A project and the progress of its initialization."""
+    """A project and the progress of its initialization.
+
+    `waited` is the time that nobody worked on it: it had failed and waited for a person, or had
+    ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The time
+    worked is the time from start to end without it. `rollback` is set after a cancel that rolled
+    steps back.
+    """
 
     id: UUID
     name: str
@@ -59,13 +80,21 @@ class Project(BaseModel):
     initialization_started_at: datetime | None
     initialization_completed_at: datetime | None
     initialization_error: str | None
+    waited: int
+    waiting_since: datetime | None
+    rollback: Rollback | None
     created_at: datetime
     updated_at: datetime
     temporal_url: str | None = None
 
 
 class Step(BaseModel):
-    """A step or sub-step of an initialization."""
+    """A step or sub-step of an initialization.
+
+    `duration` is the time that its last round took. `waited` is the time that it had failed and
+    waited for a person, in all rounds; if it is `failed` now, it has also waited since
+    `completed_at`.
+    """
 
     id: UUID
     project_id: UUID
@@ -77,6 +106,7 @@ class Step(BaseModel):
     started_at: datetime | None
     completed_at: datetime | None
     duration: int | None
+    waited: int
     error: str | None
     error_stack: str | None
     metadata: dict[str, Any]
@@ -92,13 +122,24 @@ class Step(BaseModel):
     temporal_url: str | None = None
 
 
+class Controls(BaseModel):
+    """What the caller may do now: with the project, and with each step that takes a control."""
+
+    project: list[ProjectControl]
+    steps: dict[str, list[StepControl]]
+
+
 class Initialization(BaseModel):
-    """A project, its steps in order and its progress, at one version."""
+    """A project, its steps in order and its progress, at one version.
+
+    Snapshots of the event stream have no `controls`: they are the same for every client.
+    """
 
     project: Project
     steps: list[Step]
     progress: int
     version: int
+    controls: Controls | None = None
 
 
 class ProjectPage(BaseModel):
@@ -122,6 +163,7 @@ class Attempt(BaseModel):
     outcome: AttemptOutcome | None
     error: str | None
     error_stack: str | None
+    error_details: dict[str, Any] | None
     worker: str | None
 
 
@@ -134,11 +176,24 @@ class ExistingObject(BaseModel):
 
 
 class RetryPreview(BaseModel):
-    """The steps that a retry would run or keep, and the objects that already exist."""
+    """The steps that a retry would run or keep, and the objects that already exist.
+
+    `parameters` are those that the retried step uses and that may be changed with its retry.
+    """
 
     runs: list[str]
     keeps: list[str]
     objects: list[ExistingObject]
+    parameters: list[str] = Field(default_factory=list)
+
+
+class CancelPreview(BaseModel):
+    """What a cancel with `undo` would do: roll back these steps, in this order, and keep what the
+    others have made or, if they failed, may have made.
+    """
+
+    rolls_back: list[str]
+    keeps: list[str]
 
 
 class HistoryEvent(BaseModel):

@@ -154,7 +154,9 @@ class InitializeProject:
         try:
             await until_accepted()
             await self._record.write(
-                project=ProjectChange("cancel_requested", change_id="cancel", actor=cancel.actor)
+                project=ProjectChange(
+                    "cancel_requested", change_id=messages.CANCEL_REQUESTED, actor=cancel.actor
+                )
             )
             await self._record.request_cancel()
         except FailureError:
@@ -172,7 +174,7 @@ class InitializeProject:
         if workflow.now() > datetime.fromisoformat(deadline):
             rules.refuse("The request reached the initialization after its deadline.")
         if self._cancel:
-            rules.refuse("The initialization is being cancelled; retry it after that.")
+            rules.refuse(rules.BEING_CANCELLED)
         if self._status in ("stopping", "active", "cancelled", "ended"):
             rules.refuse("The initialization is ending; try again in a moment.")
 
@@ -361,12 +363,19 @@ class InitializeProject:
         actor: str | None = None,
         error: str | None = None,
         steps: list[StepChange] | None = None,
+        rollback: dict[str, int] | None = None,
     ) -> None:
         steps = self._settled() if steps is None else steps
         self._status = "ended" if status == "failed" else status
         self._view.show(status, self._board)
         change = ProjectChange(
-            action, status, change_id=f"ended/{status}", actor=actor, error=error, ends=True
+            action,
+            status,
+            change_id=f"ended/{status}",
+            actor=actor,
+            error=error,
+            ends=True,
+            rollback=rollback,
         )
         self._ended = True
         with suppress(asyncio.CancelledError):
@@ -389,9 +398,13 @@ class InitializeProject:
         reason = f"Cancelled by {cancel.actor}."
         await self._stop_running(reason)
         await self._ending.skip_the_rest(cancel, reason)
-        left_behind = await self._ending.undo() if cancel.undo else []
+        done = await self._ending.undo() if cancel.undo else None
         await self._end(
-            "cancelled", "cancelled", actor=cancel.actor, error="\n".join(left_behind) or None
+            "cancelled",
+            "cancelled",
+            actor=cancel.actor,
+            error=done.text if done else None,
+            rollback=done.counts if done else None,
         )
 
     async def _break_off(self, error: str) -> None:

@@ -138,7 +138,9 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{_STEP}/retry"): Rule(Scope.READ, project=True),
     ("POST", f"{_STEP}/retry"): Rule(Scope.CONTROL, project=True),
     ("POST", f"{_STEP}/skip"): Rule(Scope.CONTROL, project=True),
+    ("GET", f"{_INITIALIZATION}/retry"): Rule(Scope.READ, project=True),
     ("POST", f"{_INITIALIZATION}/retry"): Rule(Scope.CONTROL, project=True),
+    ("GET", f"{_INITIALIZATION}/cancel"): Rule(Scope.READ, project=True),
     ("POST", f"{_INITIALIZATION}/cancel"): Rule(Scope.CONTROL, project=True),
 }
 """The rule of every route. The application does not start if one is missing."""

@@ -16,10 +16,11 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
-from stepway.api.commands.previews import preview
-from stepway.api.commands.records import ProjectRecord, Records, resumed_state
+from stepway.api.commands import offers
+from stepway.api.commands.previews import changeable, preview_cancel, preview_retry
+from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_state
 from stepway.api.commands.updates import ParametersChanged, Updates, deadline, raise_typed
-from stepway.api.schemas import RetryPreview
+from stepway.api.schemas import CancelPreview, Controls, RetryPreview
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.errors import ParameterError, ParametersInvalid
 from stepway.blueprints.models import Blueprint
@@ -56,6 +57,11 @@ MOST_MERGES = 10
 CLOSED = (
     "The workflow of this initialization was closed outside Stepway. The record is updated within "
     "a minute; then retry the initialization."
+)
+
+ONLY_RECORDED = (
+    "This project's workflow is not Stepway's own: stepway-tracking records it, and it takes no "
+    "retry, skip or cancel. Use Temporal, or the code that started it."
 )
 
 
@@ -149,7 +155,7 @@ class Commands:
         `inspect` gets the owner and changes that fit the blueprint, and raises for what it refuses.
         Raises ProjectUnknown, StepUnknown, Refused, ParametersInvalid.
         """
-        project = await self._records.project(project_id)
+        project = await self._project(project_id)
         await self._require_step(project_id, step)
         retry = self._with_changes(Retry(actor, deadline(), step), project, parameters)
         await inspect(project.owner, parameters)
@@ -166,12 +172,12 @@ class Commands:
 
         Raises ProjectUnknown, and Refused if there is nothing to retry.
         """
-        project = await self._records.project(project_id)
+        project = await self._project(project_id)
         await self._retry(project, messages.RETRY_INITIALIZATION, Retry(actor, deadline()))
 
     async def skip_step(self, project_id: UUID, step: str, reason: str, actor: str) -> None:
         """Skip a failed step. Raises ProjectUnknown, StepUnknown, Refused."""
-        project = await self._records.project(project_id)
+        project = await self._project(project_id)
         await self._require_step(project_id, step)
         await self._update(project, messages.SKIP_STEP, Skip(actor, deadline(), step, reason))
 
@@ -180,24 +186,79 @@ class Commands:
 
         Raises ProjectUnknown, and Refused if the initialization has ended.
         """
-        project = await self._records.project(project_id)
+        project = await self._project(project_id)
         await self._update(project, messages.CANCEL, Cancel(actor, deadline(), undo))
 
     async def preview_retry(self, project_id: UUID, step: str) -> RetryPreview:
-        """Return the steps that a retry would run and keep, and the existing objects.
+        """Return the steps that a retry would run and keep, the existing objects, and the
+        parameters that may be changed.
 
         Raises ProjectUnknown, StepUnknown, Refused.
         """
-        project = await self._records.project(project_id)
+        project = await self._project(project_id)
         await self._require_step(project_id, step)
+        board, records = await self._retried(project)
+        _require_failed(board, step, ended=project.ended)
+        shown = preview_retry(board, records, [step])
+        blueprint = Blueprint.model_validate(project.definition)
+        shown.parameters = changeable(blueprint, step, _lost(project))
+        return shown
+
+    async def preview_retry_of_all(self, project_id: UUID) -> RetryPreview:
+        """Return the steps that a retry of all would run and keep, and the existing objects.
+
+        Raises ProjectUnknown, and Refused if there is nothing to retry.
+        """
+        project = await self._project(project_id)
+        board, records = await self._retried(project)
+        chosen = board.retried_by_all(ended=project.ended)
+        if not project.ended:
+            _refuse_typed(rules.must_have_failures, chosen, project.status)
+        return preview_retry(board, records, chosen)
+
+    async def preview_cancel(self, project_id: UUID) -> CancelPreview:
+        """Return the steps that a cancel with `undo` would roll back, in order, and the others that
+        have made something.
+
+        Raises ProjectUnknown, and Refused if the initialization has ended.
+        """
+        project = await self._project(project_id)
+        if project.ended:
+            raise Refused(_ended(project))
+        board, records = await self._board(project)
+        return preview_cancel(board, records)
+
+    async def offers(self, found: dict[str, Any]) -> Controls:
+        """Return the controls that an initialization takes now; `found` is its JSON."""
+        if found["project"]["status"] == "active":
+            return offers.NONE
+        project = await self._records.project(UUID(found["project"]["id"]))
+        if not project.takes_updates or await self._records.is_being_cancelled(project):
+            return offers.NONE
+        return offers.offers(found)
+
+    async def _project(self, project_id: UUID) -> ProjectRecord:
+        """Return a project that takes updates. Raises ProjectUnknown, Refused."""
+        project = await self._records.project(project_id)
+        if not project.takes_updates:
+            raise Refused(ONLY_RECORDED)
+        return project
+
+    async def _retried(self, project: ProjectRecord) -> tuple[Board, list[StepRecord]]:
+        """Return what a retry starts from. Raises Refused if there can be none."""
         if project.status == "active":
             raise Refused(_ended(project))
-        records = await self._records.steps(project_id)
+        return await self._board(project)
+
+    async def _board(self, project: ProjectRecord) -> tuple[Board, list[StepRecord]]:
+        """Return the state of the steps. Raises Refused while they are being cancelled."""
+        if await self._records.is_being_cancelled(project):
+            raise Refused(rules.BEING_CANCELLED)
+        records = await self._records.steps(project.id)
         ended = project.ended
         states = {one.step: resumed_state(one) if ended else one.status for one in records}
-        board = Board(_plan_of(project, project.parameters), Resumed(states, {}, {}), _no_clock)
-        _require_failed(board, step, ended=ended)
-        return preview(board, records, step)
+        plan = _plan_of(project, project.parameters)
+        return Board(plan, Resumed(states, {}, {}), _no_clock), records
 
     async def _plan(self, given: InitializationInput) -> None:
         """Start the workflow and wait until it has inserted the project's rows."""
@@ -347,8 +408,13 @@ def _as_shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_failed(board: Board, step: str, *, ended: bool) -> None:
     """Raise Refused unless the step has failed."""
+    _refuse_typed(rules.must_be_failed, board, step, "retried", ended=ended)
+
+
+def _refuse_typed(rule: Callable[..., None], *given: Any, **more: Any) -> None:
+    """Apply a rule of the workflow. Raises Refused, StepUnknown."""
     try:
-        rules.must_be_failed(board, step, "retried", ended=ended)
+        rule(*given, **more)
     except ApplicationError as error:
         raise_typed(error)
 

@@ -1,19 +1,64 @@
-"""Previews of retries."""
+"""Previews of retries and cancels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 from stepway.api.commands.records import StepRecord
-from stepway.api.schemas import ExistingObject, RetryPreview
+from stepway.api.schemas import CancelPreview, ExistingObject, RetryPreview
+from stepway.blueprints.models import Blueprint
 from stepway.workflows.engine.board import Board
+from stepway.workflows.model.references import Reference, parse, texts
 from stepway_tracking.record.facts import STEPWAY_METADATA
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-def preview(board: Board, records: Iterable[StepRecord], step: str) -> RetryPreview:
-    """Preview the retry of one failed step."""
-    runs, keeps = board.graph.runs_on_retry(board.states, [step])
+
+def preview_retry(board: Board, records: Iterable[StepRecord], chosen: list[str]) -> RetryPreview:
+    """Preview the retry of these steps."""
+    runs, keeps = board.graph.runs_on_retry(board.states, chosen)
     return RetryPreview(runs=runs, keeps=keeps, objects=_existing(board, records))
+
+
+def preview_cancel(board: Board, records: Iterable[StepRecord]) -> CancelPreview:
+    """Preview a cancel that rolls back.
+
+    A running step may complete before it is stopped; then it is rolled back as well.
+    """
+    of = {record.step: record for record in records}
+    finished = [of[step] for step in board.having("completed") if not of[step].undone]
+    newest = sorted(finished, key=lambda one: one.completed_at or _LONG_AGO)[::-1]
+    rolls_back = [one.step for one in newest if board.steps[one.step].undo]
+    keeps = [
+        step
+        for step in board.graph.order
+        if step not in rolls_back and _may_have_left_something(of[step])
+    ]
+    return CancelPreview(rolls_back=rolls_back, keeps=keeps)
+
+
+def changeable(blueprint: Blueprint, step: str, lost: Iterable[str] = ()) -> list[str]:
+    """Return the parameters that a step's arguments refer to and that its retry may change."""
+    (arguments,) = (one.arguments for one in blueprint.steps if one.step == step)
+    used = dict.fromkeys(_parameters_in(arguments))
+    editable = blueprint.parameter_names if blueprint.editable is None else blueprint.editable
+    return [name for name in used if name in {*editable, *lost}]
+
+
+def _parameters_in(arguments: Any) -> Iterator[str]:
+    for _, text in texts(arguments):
+        for part in parse(text):
+            if isinstance(part, Reference) and part.path[0] == "parameters" and part.path[1:]:
+                yield part.path[1]
+
+
+def _may_have_left_something(record: StepRecord) -> bool:
+    """Whether the step has run and was not rolled back; a step with nothing to do made nothing."""
+    if record.undone or record.started_at is None:
+        return False
+    return record.status != "skipped" or "skipped_by" in record.metadata
 
 
 def _existing(board: Board, records: Iterable[StepRecord]) -> list[ExistingObject]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from stepway.workflows.model.fitting import fitting_errors, fitting_results
-from stepway.workflows.model.messages import Resumed
+from stepway.workflows.model.messages import CANCEL_REQUESTED, Resumed, workflow_id
 from stepway_tracking.record.errors import ProjectUnknown
 from stepway_tracking.record.facts import ProjectStatus, StepStatus
 
@@ -42,6 +44,11 @@ class ProjectRecord:
     definition: dict[str, Any]
     request_hash: str
 
+    @property
+    def takes_updates(self) -> bool:
+        """Whether Stepway's own workflow runs it; another one is only recorded."""
+        return bool(self.definition) and self.workflow_id == workflow_id(str(self.id))
+
 
 @dataclass(frozen=True)
 class StepRecord:
@@ -51,6 +58,7 @@ class StepRecord:
     display_name: str
     status: StepStatus
     started_at: datetime | None
+    completed_at: datetime | None
     error: str | None
     undone: bool
     metadata: dict[str, Any]
@@ -83,7 +91,8 @@ class Records:
         """Return the steps in order, without sub-steps."""
         rows = await self._pool.fetch(
             """
-            SELECT s.step, s.display_name, s.status, s.started_at, s.error, s.metadata,
+            SELECT s.step, s.display_name, s.status, s.started_at, s.completed_at, s.error,
+                   s.metadata,
                    s.undone_at IS NOT NULL AS undone,
                    (SELECT a.result FROM project_initialization_attempts a
                     WHERE a.project_id = s.project_id AND a.step = s.step AND a.result IS NOT NULL
@@ -99,6 +108,7 @@ class Records:
                 row["display_name"],
                 row["status"],
                 row["started_at"],
+                row["completed_at"],
                 row["error"],
                 row["undone"],
                 json.loads(row["metadata"]),
@@ -113,7 +123,8 @@ class Records:
         results: dict[str, Any] = {}
         errors: dict[str, str] = {}
         reopened: list[str] = []
-        for record in await self.steps(project_id):
+        records = await self.steps(project_id)
+        for record in records:
             state = states[record.step] = resumed_state(record)
             if state == "completed" and record.result is not None:
                 results[record.step] = await self._decode(record.result)
@@ -122,7 +133,21 @@ class Records:
             elif state == "pending" and record.status != "pending":
                 reopened.append(record.step)
         fitting, kept = fitting_results(results, MOST_RESULTS)
-        return Resumed(states, fitting, fitting_errors(errors, MOST_ERRORS), reopened, kept)
+        errors = fitting_errors(errors, MOST_ERRORS)
+        return Resumed(states, fitting, errors, reopened, kept, finished_order(records))
+
+    async def is_being_cancelled(self, project: ProjectRecord) -> bool:
+        """Return whether a cancel of the project's current run was recorded, but not its end."""
+        return not project.ended and await self._pool.fetchval(
+            """
+            SELECT EXISTS (
+              SELECT FROM projects p JOIN project_initialization_events e
+                ON e.project_id = p.id AND e.change_id = p.run_id || '/' || $2
+              WHERE p.id = $1)
+            """,
+            project.id,
+            CANCEL_REQUESTED,
+        )
 
     async def _find(self, condition: str, *arguments: Any) -> ProjectRecord | None:
         row = await self._pool.fetchrow(
@@ -143,6 +168,12 @@ class Records:
 
     async def _decode(self, kept: bytes) -> Any:
         return (await self._converter.decode([Payload.FromString(kept)]))[0]
+
+
+def finished_order(records: Iterable[StepRecord]) -> list[str]:
+    """Return the completed steps in the order of their completion."""
+    completed = [one for one in records if one.status == "completed" and one.completed_at]
+    return [one.step for one in sorted(completed, key=attrgetter("completed_at"))]
 
 
 def resumed_state(record: StepRecord) -> StepStatus:

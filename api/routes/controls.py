@@ -12,19 +12,18 @@ from starlette.responses import Response
 
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
+from stepway.api.auth.policy import Person
 from stepway.api.commands.parameters import Parameters, refuse_secrets
 from stepway.api.dependencies import (
-    Actor,
     Caller,
     ProjectId,
     Resources,
     StepName,
     Text,
     json_response,
-    require_project,
 )
 from stepway.api.openapi import problems
-from stepway.api.routes.links import link_initialization
+from stepway.api.routes.snapshot import initialization_for
 from stepway.vault.redaction import redact
 
 router = APIRouter(
@@ -70,6 +69,18 @@ async def preview_retry(
     return await given.commands.preview_retry(project_id, step)
 
 
+@router.get("/retry", responses=problems(404, 409, 422, 503))
+async def preview_retry_of_all(project_id: ProjectId, given: Resources) -> schemas.RetryPreview:
+    """Preview the retry of all failed steps, or after the end of all uncompleted steps."""
+    return await given.commands.preview_retry_of_all(project_id)
+
+
+@router.get("/cancel", responses=problems(404, 409, 422, 503))
+async def preview_cancel(project_id: ProjectId, given: Resources) -> schemas.CancelPreview:
+    """Preview a cancel with `undo`: what it would roll back, and what stays."""
+    return await given.commands.preview_cancel(project_id)
+
+
 @router.post("/steps/{step}/retry", **CONTROLS)
 async def retry_step(
     project_id: ProjectId,
@@ -86,38 +97,39 @@ async def retry_step(
         caller.name,
         inspect=partial(refuse_secrets, given, caller),
     )
-    return await _accepted(project_id, given)
+    return await _accepted(project_id, given, caller)
 
 
 @router.post("/retry", **CONTROLS)
-async def retry_initialization(project_id: ProjectId, given: Resources, actor: Actor) -> Response:
+async def retry_initialization(
+    project_id: ProjectId, given: Resources, caller: Caller
+) -> Response:
     """Retry all failed steps; after a failed or cancelled end, all steps that are not completed."""
-    await given.commands.retry_initialization(project_id, actor)
-    return await _accepted(project_id, given)
+    await given.commands.retry_initialization(project_id, caller.name)
+    return await _accepted(project_id, given, caller)
 
 
 @router.post("/steps/{step}/skip", **CONTROLS)
 async def skip_step(
-    project_id: ProjectId, step: StepName, body: SkipStep, given: Resources, actor: Actor
+    project_id: ProjectId, step: StepName, body: SkipStep, given: Resources, caller: Caller
 ) -> Response:
     """Skip a failed step that its blueprint marks as optional."""
-    await given.commands.skip_step(project_id, step, redact(body.reason), actor)
-    return await _accepted(project_id, given)
+    await given.commands.skip_step(project_id, step, redact(body.reason), caller.name)
+    return await _accepted(project_id, given, caller)
 
 
 @router.post("/cancel", **CONTROLS)
 async def cancel_initialization(
     project_id: ProjectId,
     given: Resources,
-    actor: Actor,
+    caller: Caller,
     body: Annotated[CancelInitialization | None, Body()] = None,
 ) -> Response:
     """Cancel the initialization; with `undo`, roll completed steps back."""
-    await given.commands.cancel(project_id, body.undo if body else False, actor)
-    return await _accepted(project_id, given)
+    await given.commands.cancel(project_id, body.undo if body else False, caller.name)
+    return await _accepted(project_id, given, caller)
 
 
-async def _accepted(project_id: ProjectId, given: Resources) -> Response:
-    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
-    body = link_initialization(snapshot.body, given.settings)
+async def _accepted(project_id: ProjectId, given: Resources, caller: Person) -> Response:
+    body = await initialization_for(caller, project_id, given)
     return json_response(body, status=HTTPStatus.ACCEPTED)

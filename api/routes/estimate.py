@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,10 @@ async def get_estimate(project_id: ProjectId, given: Resources) -> Any:
     usual = await given.durations.of(project.blueprint)
     if project.status != "initializing":
         return Estimate(p50_ms=None, p95_ms=None, samples=0)
-    graph = Graph(Blueprint.model_validate(project.definition).steps)
+    if project.takes_updates:
+        graph = Graph(Blueprint.model_validate(project.definition).steps)
+    else:
+        graph = Graph(one_by_one(steps))
     return time_left(graph, steps, usual, datetime.now(UTC))
 
 
@@ -62,11 +66,31 @@ def time_left(
             ends[name] = begins
             if step := ahead.get(name):
                 ends[name] += max(duration(usual[name]) - elapsed(step, now), 0)
-        return max(ends.values())
+        return max(ends.values(), default=0)
 
     return Estimate(
         p50_ms=longest(lambda one: one.p50), p95_ms=longest(lambda one: one.p95), samples=samples
     )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step of which only the row is known."""
+
+    step: str
+    after: list[str]
+    needs: list[str] = field(default_factory=list)
+
+
+def one_by_one(steps: list[StepRecord]) -> list[Row]:
+    """Return the steps of a workflow that Stepway does not know, as if each pending step waited for
+    all before it. What runs already runs in parallel.
+    """
+    names = [step.step for step in steps]
+    return [
+        Row(step.step, names[:number] if step.status == "pending" else [])
+        for number, step in enumerate(steps)
+    ]
 
 
 def elapsed(step: StepRecord, now: datetime) -> int:

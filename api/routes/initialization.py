@@ -11,6 +11,7 @@ from starlette.responses import Response
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
 from stepway.api.dependencies import (
+    Caller,
     ProjectId,
     Resources,
     StepName,
@@ -18,7 +19,8 @@ from stepway.api.dependencies import (
     require_project,
 )
 from stepway.api.openapi import problems
-from stepway.api.routes.links import link_initialization, link_steps
+from stepway.api.routes.links import link_steps
+from stepway.api.routes.snapshot import initialization_for
 from stepway_tracking.record.errors import StepUnknown
 from stepway_tracking.record.facts import MAX_VERSION
 
@@ -32,10 +34,11 @@ READS = problems(404, 422, 503)
 
 
 @router.get("", response_model=schemas.Initialization, responses=READS)
-async def get_initialization(project_id: ProjectId, given: Resources) -> Response:
-    """The project, its steps and its progress, at one version."""
-    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
-    return json_response(link_initialization(snapshot.body, given.settings))
+async def get_initialization(
+    project_id: ProjectId, given: Resources, caller: Caller
+) -> Response:
+    """The project, its steps and its progress, at one version, and what the caller may do now."""
+    return json_response(await initialization_for(caller, project_id, given))
 
 
 @router.get("/steps", response_model=list[schemas.Step], responses=READS)

@@ -23,12 +23,11 @@ def link_steps(body: bytes, project: bytes, settings: ApiSettings) -> bytes:
     return _dumped([{**step, "temporal_url": link} for step in json.loads(body)])
 
 
-def link_initialization(body: bytes, settings: ApiSettings) -> bytes:
-    """Add the link to the project and to each step of an initialization's JSON."""
-    found: Json = json.loads(body)
+def link_initialization(found: Json, settings: ApiSettings) -> Json:
+    """Return an initialization with the link at its project and at each step."""
     link = {"temporal_url": temporal_url(found["project"], settings)}
     steps = [{**step, **link} for step in found["steps"]]
-    return _dumped({**found, "project": {**found["project"], **link}, "steps": steps})
+    return {**found, "project": {**found["project"], **link}, "steps": steps}
 
 
 def temporal_url(project: Json, settings: ApiSettings) -> str | None:

@@ -28,7 +28,8 @@ from stepway.api.dependencies import (
 )
 from stepway.api.errors import InputInvalid
 from stepway.api.openapi import problems
-from stepway.api.routes.links import link_initialization, link_project
+from stepway.api.routes.links import link_project
+from stepway.api.routes.snapshot import initialization_for
 from stepway.runtime.scopes import Scope
 from stepway_tracking.queries.projects import CursorInvalid
 from stepway_tracking.record.facts import ProjectStatus
@@ -120,8 +121,8 @@ async def create_project(
         actor=caller.name,
         inspect=partial(refuse_secrets, given, caller, owner),
     )
-    snapshot = require_project(await given.reader.snapshot(project_id), project_id)
+    started = await initialization_for(caller, project_id, given)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
-    response = json_response(link_initialization(snapshot.body, given.settings), status=status)
+    response = json_response(started, status=status)
     response.headers["Location"] = f"/api/projects/{project_id}"
     return response

@@ -45,6 +45,8 @@ EXPECTED: dict[tuple[str, str], str] = {
     ("GET", f"{STEP}/retry"): "401 401 401 404 -- 403 -- --",
     ("POST", f"{STEP}/retry"): "401 401 401 404 403 403 -- --",
     ("POST", f"{STEP}/skip"): "401 401 401 404 403 403 -- --",
+    ("GET", f"{PROJECT}/initialization/retry"): "401 401 401 404 -- 403 -- --",
+    ("GET", f"{PROJECT}/initialization/cancel"): "401 401 401 404 -- 403 -- --",
     ("POST", f"{PROJECT}/initialization/retry"): "401 401 401 404 403 403 -- --",
     ("POST", f"{PROJECT}/initialization/cancel"): "401 401 401 404 403 403 -- --",
 }
@@ -108,6 +110,17 @@ async def test_resumed_stream_is_guarded_as_the_new_one_is(
         headers["Last-Event-ID"] = "1"
     async with secured.client() as client, client.stream("GET", url, headers=headers) as answer:
         assert answer.status_code == expected
+
+
+@pytest.mark.parametrize(("who", "may"), [("reader", False), ("controller", True), ("admin", True)])
+async def test_controls_are_offered_only_to_those_who_may_use_them(
+    secured: Secured, who: str, may: bool
+) -> None:
+    async with secured.client(who) as client:
+        found = await client.get(f"/api/projects/{secured.project}/initialization")
+    nothing = {"project": [], "steps": {}}
+    offered = {"project": ["retry", "cancel"], "steps": {"doomed": ["retry", "skip"]}}
+    assert found.json()["controls"] == (offered if may else nothing)
 
 
 async def test_nobody_has_no_name_and_no_right_where_everybody_is_let_in(secured: Secured) -> None:

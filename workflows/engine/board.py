@@ -84,6 +84,10 @@ class Board:
         """Return the steps in one of these states, in order."""
         return [step for step in self.graph.order if self.states[step] in states]
 
+    def retried_by_all(self, *, ended: bool) -> list[str]:
+        """What a retry of all retries: the failed steps; after the end, all uncompleted steps."""
+        return self.having("failed", "skipped", "pending") if ended else self.having("failed")
+
     def runs_again(self, chosen: list[str]) -> tuple[list[str], list[str]]:
         """Return the steps that a retry of these runs, and those whose rows it resets."""
         runs, _ = self.graph.runs_on_retry(self.states, chosen)
@@ -122,6 +126,8 @@ class Board:
                     self.skip(step)
                 case "running":
                     self._set(step, "running")
+        in_order = [step for step in resumed.finished if step in self.finished]
+        self.finished = [*in_order, *(one for one in self.finished if one not in in_order)]
 
     def _continue(self, continued: Continued) -> None:
         self._resume(continued.stood)

@@ -50,8 +50,8 @@ class Decisions:
     @property
     def retried_by_all(self) -> list[str]:
         """Return the failed steps; after the end of an initialization, all uncompleted ones."""
-        ahead = ("failed", "skipped", "pending") if self.awaited else ("failed",)
-        return [step for step in self._board.having(*ahead) if step not in self._deciding]
+        chosen = self._board.retried_by_all(ended=self.awaited)
+        return [step for step in chosen if step not in self._deciding]
 
     def check(self, step: str, verb: str) -> None:
         """Raise ApplicationError (StepUnknown, Refused) unless the step awaits a decision."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -21,6 +22,42 @@ GRACE = timedelta(seconds=60)
 """Time that a cancelled step has to stop."""
 
 Running = Mapping[str, asyncio.Task[None]]
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The outcome of a rollback: of `steps` completed steps, how many could not be rolled back and
+    how many have no rollback; `left_behind` says what may still exist and why.
+    """
+
+    steps: int
+    failed: int
+    without: int
+    left_behind: list[str]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers, as the record has them."""
+        done = self.steps - self.failed - self.without
+        return {
+            "steps": self.steps,
+            "rolled_back": done,
+            "failed": self.failed,
+            "without": self.without,
+        }
+
+    @property
+    def text(self) -> str | None:
+        """The outcome for people; None if everything was rolled back."""
+        counts = self.counts
+        parts = [f"{counts['rolled_back']} of {_steps(self.steps)} rolled back"]
+        if self.failed:
+            parts.append(f"{self.failed} could not be")
+        if self.without:
+            parts.append(f"{self.without} {_have(self.without)} no rollback")
+        said = ", ".join(parts) + "."
+        is_whole = not (self.failed or self.without or self.left_behind)
+        return None if is_whole else "\n".join([said, *self.left_behind])
 
 
 class Ending:
@@ -63,26 +100,29 @@ class Ending:
         if changes:
             await self._record.write(*changes)
 
-    async def undo(self) -> list[str]:
-        """Roll back the completed steps, the last one first; return what is left behind and why."""
+    async def undo(self) -> RolledBack:
+        """Roll back the completed steps, the last one first."""
         left_behind = [
             f"{self._board.title(step)} had failed and was not rolled back: what it had made by "
             "then may still exist."
             for step in self._board.having("failed")
             if self._board.steps[step].undo
         ]
-        for step in reversed(self._board.finished):
+        finished = [self._board.steps[step] for step in reversed(self._board.finished)]
+        failed = 0
+        for step in finished:
             try:
-                await self._execution.undo(self._board.steps[step])
+                await self._execution.undo(step)
+                continue
             except ActivityError as error:
-                await self._leave(step, failure_text(error, self._board.steps[step]), left_behind)
+                reason = failure_text(error, step)
             except Exception as error:  # noqa: BLE001 (reported, and the others are rolled back)
-                await self._leave(step, f"{type(error).__name__}: {error}", left_behind)
-        return left_behind
-
-    async def _leave(self, step: str, reason: str, left_behind: list[str]) -> None:
-        left_behind.append(f"{self._board.title(step)} was not rolled back: {reason}")
-        await self._record.write(_undo_failed(self._board, step, reason))
+                reason = f"{type(error).__name__}: {error}"
+            failed += 1
+            left_behind.append(f"{self._board.title(step.step)} was not rolled back: {reason}")
+            await self._record.write(_undo_failed(self._board, step.step, reason))
+        without = sum(step.undo is None for step in finished)
+        return RolledBack(len(finished), failed, without, left_behind)
 
     async def _until_stopped(self, tasks: Running) -> None:
         grace = GRACE if workflow.patched("grace") else None
@@ -92,6 +132,14 @@ class Ending:
             )
         except TimeoutError:
             return
+
+
+def _steps(number: int) -> str:
+    return f"{number} step" if number == 1 else f"{number} steps"
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
 
 
 def _runs(task: asyncio.Task[None] | None) -> bool:

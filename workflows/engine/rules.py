@@ -9,6 +9,8 @@ from temporalio.exceptions import ApplicationError
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import REFUSED, STEP_UNKNOWN
 
+BEING_CANCELLED = "The initialization is being cancelled; retry it after that."
+
 _POSSIBLE = {
     "pending": "It has not run yet; you can cancel the initialization.",
     "running": "Wait until it ends, or cancel the initialization.",

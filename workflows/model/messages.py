@@ -18,6 +18,9 @@ SKIP_STEP = "skip_step"
 CANCEL = "cancel_initialization"
 INITIALIZATION = "initialization"
 
+CANCEL_REQUESTED = "cancel"
+"""The change_id of the request to cancel."""
+
 REFUSED = "Refused"
 STEP_UNKNOWN = "StepUnknown"
 PARAMETERS_CHANGED = "ParametersChanged"
@@ -39,7 +42,8 @@ class Resumed:
 
     `reopened` are the pending steps whose rows say something else: what was undone, and what
     nobody but the end itself has skipped. `kept` are the completed steps whose results do not fit
-    into the input: they are read from the record when a step needs them.
+    into the input: they are read from the record when a step needs them. `finished` are the
+    completed steps in the order of completion, which a rollback reverses.
     """
 
     states: dict[str, StepStatus]
@@ -47,6 +51,7 @@ class Resumed:
     errors: dict[str, str]
     reopened: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

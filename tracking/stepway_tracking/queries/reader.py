@@ -99,13 +99,13 @@ class Reader:
             """
             WITH found AS (
               SELECT project_id, step, round, attempt, run_id, activity_id, started_at, ended_at,
-                     outcome, error, error_stack, worker
+                     outcome, error, error_stack, error_details, worker
               FROM project_initialization_attempts WHERE project_id = $1 AND step = $2
               ORDER BY round, attempt OFFSET $3 LIMIT $4 + 1
             ), page AS (
               SELECT found, row_number() OVER in_order AS number,
-                     sum(coalesce(length(error), 0) + coalesce(length(error_stack), 0))
-                       OVER in_order AS size
+                     sum(coalesce(length(error), 0) + coalesce(length(error_stack), 0)
+                         + coalesce(length(error_details::text), 0)) OVER in_order AS size
               FROM found WINDOW in_order AS (ORDER BY round, attempt)
             ), shown AS (
               SELECT * FROM page WHERE number = 1 OR number <= $4 AND size <= $5

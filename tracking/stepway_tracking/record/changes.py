@@ -40,6 +40,7 @@ class StepChange:
     outcome: AttemptOutcome | None = None
     error: str | None = None
     error_stack: str | None = None
+    error_details: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     result: str | None = None
     version: int | None = None
@@ -47,7 +48,12 @@ class StepChange:
 
 @dataclass(frozen=True)
 class ProjectChange:
-    """One change of a project; `ends` closes its initialization with an `end` event."""
+    """One change of a project; `ends` closes its initialization with an `end` event.
+
+    `rollback` is the outcome of a cancel that rolled steps back: the number of completed steps
+    (`steps`), of those that were rolled back (`rolled_back`), that could not be (`failed`), and
+    that have no rollback (`without`).
+    """
 
     action: ProjectAction
     status: ProjectStatus | None = None
@@ -59,6 +65,7 @@ class ProjectChange:
     run_id: str | None = None
     parameters: dict[str, Any] | None = None
     version: int | None = None
+    rollback: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ class Project(Base):
     fence: Mapped[datetime | None]
     definition: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     request_hash: Mapped[str | None]
+    waited: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    waiting_since: Mapped[datetime | None]
+    rollback: Mapped[dict[str, Any] | None]
 
 
 class Step(Base):
@@ -132,6 +135,7 @@ class Step(Base):
     fence: Mapped[datetime | None]
     run_id: Mapped[str | None]
     activity_id: Mapped[str | None]
+    waited: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Attempt(Base):
@@ -168,6 +172,7 @@ class Attempt(Base):
     error_stack: Mapped[str | None]
     worker: Mapped[str | None]
     result: Mapped[bytes | None] = mapped_column(LargeBinary)
+    error_details: Mapped[dict[str, Any] | None]
 
 
 class Event(Base):

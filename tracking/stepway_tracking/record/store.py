@@ -16,7 +16,7 @@ from stepway_tracking.record.changes import Changes, NewInitialization, ProjectC
 from stepway_tracking.record.errors import NameTaken, StartExpired
 from stepway_tracking.record.json_text import to_jsonb
 
-REDACTED_FIELDS = {"error", "error_stack", "message", "metadata", "sub_steps"}
+REDACTED_FIELDS = {"error", "error_stack", "error_details", "message", "metadata", "sub_steps"}
 """Fields of a change with text of steps and people; `redact` is applied to them."""
 
 LONG = 64 * 1024

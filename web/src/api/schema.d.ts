@@ -57,7 +57,7 @@ export interface paths {
         };
         /**
          * Get Initialization
-         * @description The project, its steps and its progress, at one version.
+         * @description The project, its steps and its progress, at one version, and what the caller may do now.
          */
         get: operations["get_initialization_api_projects__project_id__initialization_get"];
         put?: never;
@@ -162,13 +162,41 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Preview Retry Of All
+         * @description Preview the retry of all failed steps, or after the end of all uncompleted steps.
+         */
+        get: operations["preview_retry_of_all_api_projects__project_id__initialization_retry_get"];
         put?: never;
         /**
          * Retry Initialization
          * @description Retry all failed steps; after a failed or cancelled end, all steps that are not completed.
          */
         post: operations["retry_initialization_api_projects__project_id__initialization_retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/initialization/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview Cancel
+         * @description Preview a cancel with `undo`: what it would roll back, and what stays.
+         */
+        get: operations["preview_cancel_api_projects__project_id__initialization_cancel_get"];
+        put?: never;
+        /**
+         * Cancel Initialization
+         * @description Cancel the initialization; with `undo`, roll completed steps back.
+         */
+        post: operations["cancel_initialization_api_projects__project_id__initialization_cancel_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -189,26 +217,6 @@ export interface paths {
          * @description Skip a failed step that its blueprint marks as optional.
          */
         post: operations["skip_step_api_projects__project_id__initialization_steps__step__skip_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{project_id}/initialization/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Cancel Initialization
-         * @description Cancel the initialization; with `undo`, roll completed steps back.
-         */
-        post: operations["cancel_initialization_api_projects__project_id__initialization_cancel_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -464,6 +472,10 @@ export interface components {
             error: string | null;
             /** Error Stack */
             error_stack: string | null;
+            /** Error Details */
+            error_details: {
+                [key: string]: unknown;
+            } | null;
             /** Worker */
             worker: string | null;
         };
@@ -525,6 +537,29 @@ export interface components {
              * @default false
              */
             undo: boolean;
+        };
+        /**
+         * CancelPreview
+         * @description What a cancel with `undo` would do: roll back these steps, in this order, and keep what the
+         *     others have made or, if they failed, may have made.
+         */
+        CancelPreview: {
+            /** Rolls Back */
+            rolls_back: string[];
+            /** Keeps */
+            keeps: string[];
+        };
+        /**
+         * Controls
+         * @description What the caller may do now: with the project, and with each step that takes a control.
+         */
+        Controls: {
+            /** Project */
+            project: ("retry" | "cancel")[];
+            /** Steps */
+            steps: {
+                [key: string]: ("retry" | "skip")[];
+            };
         };
         /**
          * CreateProject
@@ -636,6 +671,8 @@ export interface components {
         /**
          * Initialization
          * @description A project, its steps in order and its progress, at one version.
+         *
+         *     Snapshots of the event stream have no `controls`: they are the same for every client.
          */
         Initialization: {
             project: components["schemas"]["Project"];
@@ -645,6 +682,7 @@ export interface components {
             progress: number;
             /** Version */
             version: number;
+            controls?: components["schemas"]["Controls"] | null;
         };
         /**
          * Payload
@@ -673,6 +711,11 @@ export interface components {
         /**
          * Project
          * @description A project and the progress of its initialization.
+         *
+         *     `waited` is the time that nobody worked on it: it had failed and waited for a person, or had
+         *     ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The time
+         *     worked is the time from start to end without it. `rollback` is set after a cancel that rolled
+         *     steps back.
          */
         Project: {
             /**
@@ -709,6 +752,11 @@ export interface components {
             initialization_completed_at: string | null;
             /** Initialization Error */
             initialization_error: string | null;
+            /** Waited */
+            waited: number;
+            /** Waiting Since */
+            waiting_since: string | null;
+            rollback: components["schemas"]["Rollback"] | null;
             /**
              * Created At
              * Format: date-time
@@ -750,6 +798,8 @@ export interface components {
         /**
          * RetryPreview
          * @description The steps that a retry would run or keep, and the objects that already exist.
+         *
+         *     `parameters` are those that the retried step uses and that may be changed with its retry.
          */
         RetryPreview: {
             /** Runs */
@@ -758,6 +808,8 @@ export interface components {
             keeps: string[];
             /** Objects */
             objects: components["schemas"]["ExistingObject"][];
+            /** Parameters */
+            parameters?: string[];
         };
         /**
          * RetryStep
@@ -768,6 +820,21 @@ export interface components {
             parameters?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Rollback
+         * @description The outcome of a rollback: of `steps` completed steps, `rolled_back` were rolled back,
+         *     `failed` could not be, and `without` have no rollback.
+         */
+        Rollback: {
+            /** Steps */
+            steps: number;
+            /** Rolled Back */
+            rolled_back: number;
+            /** Failed */
+            failed: number;
+            /** Without */
+            without: number;
         };
         /**
          * Scope
@@ -810,6 +877,10 @@ export interface components {
         /**
          * Step
          * @description A step or sub-step of an initialization.
+         *
+         *     `duration` is the time that its last round took. `waited` is the time that it had failed and
+         *     waited for a person, in all rounds; if it is `failed` now, it has also waited since
+         *     `completed_at`.
          */
         Step: {
             /**
@@ -841,6 +912,8 @@ export interface components {
             completed_at: string | null;
             /** Duration */
             duration: number | null;
+            /** Waited */
+            waited: number;
             /** Error */
             error: string | null;
             /** Error Stack */
@@ -1804,6 +1877,101 @@ export interface operations {
             };
         };
     };
+    preview_retry_of_all_api_projects__project_id__initialization_retry_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Project ID. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryPreview"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     retry_initialization_api_projects__project_id__initialization_retry_post: {
         parameters: {
             query?: never;
@@ -1899,21 +2067,114 @@ export interface operations {
             };
         };
     };
-    skip_step_api_projects__project_id__initialization_steps__step__skip_post: {
+    preview_cancel_api_projects__project_id__initialization_cancel_get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description Project ID. */
                 project_id: string;
-                /** @description Step name. */
-                step: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelPreview"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_initialization_api_projects__project_id__initialization_cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Project ID. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["SkipStep"];
+                "application/json": components["schemas"]["CancelInitialization"] | null;
             };
         };
         responses: {
@@ -2009,19 +2270,21 @@ export interface operations {
             };
         };
     };
-    cancel_initialization_api_projects__project_id__initialization_cancel_post: {
+    skip_step_api_projects__project_id__initialization_steps__step__skip_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 /** @description Project ID. */
                 project_id: string;
+                /** @description Step name. */
+                step: string;
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
-                "application/json": components["schemas"]["CancelInitialization"] | null;
+                "application/json": components["schemas"]["SkipStep"];
             };
         };
         responses: {

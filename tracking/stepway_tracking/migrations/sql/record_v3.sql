@@ -12,18 +12,36 @@ CREATE FUNCTION stepway_step_actions_v3() RETURNS text[] LANGUAGE sql IMMUTABLE 
 $$;
 
 CREATE FUNCTION stepway_passing_v3() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-  SELECT ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'reason', 'skipped_by', 'slow',
-               'undo'];
+  SELECT ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'error_details', 'reason',
+               'skipped_by', 'slow', 'undo'];
 $$;
 
+-- What clients see of a project. Postgres inlines this into a query, which then does not read the
+-- column `definition`.
 CREATE FUNCTION stepway_project_json_v3(p projects) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-  SELECT to_jsonb(p) - ARRAY['points', 'points_total', 'fence', 'definition', 'request_hash'];
+  SELECT jsonb_build_object(
+    'id', p.id, 'name', p.name, 'owner', p.owner, 'blueprint', p.blueprint,
+    'parameters', p.parameters, 'status', p.status, 'progress', p.progress,
+    'workflow_id', p.workflow_id, 'run_id', p.run_id, 'version', p.version,
+    'initialization_started_at', p.initialization_started_at,
+    'initialization_completed_at', p.initialization_completed_at,
+    'initialization_error', p.initialization_error, 'waited', p.waited,
+    'waiting_since', p.waiting_since, 'rollback', p.rollback,
+    'created_at', p.created_at, 'updated_at', p.updated_at);
 $$;
 
+-- What clients see of a step.
 CREATE FUNCTION stepway_step_json_v3(s project_initialization_steps) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-  SELECT to_jsonb(s) - ARRAY['points', 'fence', 'run_id', 'activity_id'];
+  SELECT jsonb_build_object(
+    'id', s.id, 'project_id', s.project_id, 'step', s.step, 'display_name', s.display_name,
+    'sequence', s.sequence, 'status', s.status, 'progress', s.progress,
+    'started_at', s.started_at, 'completed_at', s.completed_at, 'duration', s.duration,
+    'waited', s.waited, 'error', s.error, 'error_stack', s.error_stack, 'metadata', s.metadata,
+    'created_at', s.created_at, 'updated_at', s.updated_at, 'parent_step', s.parent_step,
+    'message', s.message, 'attempt', s.attempt, 'round', s.round, 'weight', s.weight,
+    'optional', s.optional, 'undone_at', s.undone_at);
 $$;
 
 -- The steps of a project in order, each sub-step after its parent.
@@ -49,6 +67,21 @@ CREATE FUNCTION stepway_milliseconds_v3(p_from timestamptz, p_to timestamptz) RE
 LANGUAGE sql IMMUTABLE AS $$
   SELECT greatest(0, least(coalesce(extract(epoch FROM p_to - p_from) * 1000, 0),
                            2147483647))::integer;
+$$;
+
+-- Milliseconds that a project was not worked on since it failed, waiting for a person, or ended.
+CREATE FUNCTION stepway_idle_v3(
+  p_status text, p_waiting_since timestamptz, p_completed_at timestamptz, p_now timestamptz
+) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_status = 'initializing' THEN 0 ELSE greatest(0, coalesce(
+    extract(epoch FROM p_now - coalesce(p_waiting_since, p_completed_at)) * 1000, 0)) END::bigint;
+$$;
+
+-- Milliseconds that a step has waited for a person's decision since it failed.
+CREATE FUNCTION stepway_undecided_v3(s project_initialization_steps, p_now timestamptz)
+RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN s.status <> 'failed' THEN 0 ELSE greatest(0, coalesce(
+    extract(epoch FROM p_now - s.completed_at) * 1000, 0)) END::bigint;
 $$;
 
 -- Give the project its next version and append the event of that version.
@@ -274,7 +307,8 @@ BEGIN
     error = 'The attempt stopped reporting: its worker died or it timed out.'
   WHERE project_id = s.project_id AND step = s.step AND ended_at IS NULL;
   UPDATE projects SET status = 'initializing', initialization_completed_at = NULL,
-    initialization_error = NULL, run_id = c->>'run_id'
+    initialization_error = NULL, rollback = NULL, run_id = c->>'run_id', waiting_since = NULL,
+    waited = waited + stepway_idle_v3(status, waiting_since, initialization_completed_at, p_now)
   WHERE id = s.project_id
     AND (status <> 'initializing' OR run_id IS DISTINCT FROM c->>'run_id');
   IF FOUND THEN
@@ -286,6 +320,7 @@ BEGIN
     round = CASE WHEN same_round THEN s.round ELSE s.round + 1 END,
     started_at = CASE WHEN same_round THEN coalesce(s.started_at, p_now) ELSE p_now END,
     completed_at = NULL, duration = NULL, error = NULL, error_stack = NULL, undone_at = NULL,
+    waited = s.waited + stepway_undecided_v3(s, p_now),
     metadata = s.metadata - stepway_passing_v3()
       || CASE WHEN same_round AND s.metadata ? 'last_error'
               THEN jsonb_build_object('last_error', s.metadata->'last_error') ELSE '{}' END,
@@ -318,8 +353,9 @@ DECLARE
     ELSE s.points END;
   v_drop text[] := CASE
     WHEN v_action IN ('completed', 'skipped')
-      THEN ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy']
-    WHEN v_action = 'failed' THEN ARRAY['next_attempt_at', 'paused', 'last_error']
+      THEN ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'error_details']
+    WHEN v_action = 'failed'
+      THEN ARRAY['next_attempt_at', 'paused', 'last_error', 'error_details']
     WHEN v_action = 'retried' THEN stepway_passing_v3()
     ELSE ARRAY[]::text[] END;
   t project_initialization_steps;
@@ -329,7 +365,8 @@ BEGIN
       ended_at = p_now,
       outcome = coalesce(c->>'outcome', CASE v_action WHEN 'attempt_failed' THEN 'failed'
                                                       ELSE v_action END),
-      error = c->>'error', error_stack = c->>'error_stack', result = decode(c->>'result', 'base64')
+      error = c->>'error', error_stack = c->>'error_stack', error_details = c->'error_details',
+      result = decode(c->>'result', 'base64')
     WHERE project_id = s.project_id AND step = s.step AND ended_at IS NULL;
   END IF;
   IF v_ends THEN
@@ -356,12 +393,17 @@ BEGIN
     started_at = CASE WHEN v_restarts THEN NULL ELSE s.started_at END,
     completed_at = CASE WHEN v_ends THEN p_now WHEN v_restarts THEN NULL
                         ELSE s.completed_at END,
+    -- What had ended before was not worked on since.
     duration = CASE
-      WHEN v_ends THEN stepway_milliseconds_v3(s.started_at, p_now)
+      WHEN v_ends AND s.completed_at IS NULL THEN stepway_milliseconds_v3(s.started_at, p_now)
       WHEN v_restarts THEN NULL ELSE s.duration END,
+    waited = s.waited
+      + CASE WHEN v_ends OR v_restarts THEN stepway_undecided_v3(s, p_now) ELSE 0 END,
     undone_at = CASE WHEN v_action = 'undone' THEN p_now WHEN v_restarts THEN NULL
                      ELSE s.undone_at END,
-    metadata = (s.metadata - v_drop) || coalesce(c->'metadata', '{}'),
+    metadata = (s.metadata - v_drop) || coalesce(c->'metadata', '{}')
+      || CASE WHEN c ? 'error_details'
+              THEN jsonb_build_object('error_details', c->'error_details') ELSE '{}' END,
     fence = greatest(s.fence, (c->>'fence')::timestamptz), updated_at = p_now
   WHERE u.id = s.id RETURNING * INTO t;
   PERFORM stepway_emit_v3(s.project_id, 'step', v_action, s.step, c->>'actor',
@@ -432,6 +474,12 @@ DECLARE
 BEGIN
   UPDATE projects SET
     status = coalesce(c->>'status', status),
+    waited = waited + CASE WHEN c ? 'status' THEN stepway_idle_v3(
+      status, waiting_since, initialization_completed_at, p_now) ELSE 0 END,
+    waiting_since = CASE
+      WHEN c->>'status' = 'failed' AND NOT v_ends THEN p_now
+      WHEN c ? 'status' THEN NULL ELSE waiting_since END,
+    rollback = CASE WHEN c ? 'status' THEN c->'rollback' ELSE rollback END,
     initialization_error = CASE WHEN c ? 'status' THEN c->>'error' ELSE initialization_error END,
     initialization_completed_at = CASE WHEN v_ends THEN p_now
       WHEN c->>'status' = 'initializing' THEN NULL ELSE initialization_completed_at END,

@@ -1,6 +1,8 @@
-"""Version 3 of the record's functions, beside those of version 2."""
+"""Version 3 of the record's functions, beside those of version 2, and the columns that it writes."""
 
+import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 from stepway_tracking.migrations.statements import run_statements
 
@@ -11,4 +13,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    for table in ("projects", "project_initialization_steps"):
+        waited = sa.Column("waited", sa.BigInteger, nullable=False, server_default="0")
+        op.add_column(table, waited)
+    op.add_column("projects", sa.Column("waiting_since", sa.DateTime(timezone=True)))
+    op.add_column("projects", sa.Column("rollback", JSONB))
+    op.add_column("project_initialization_attempts", sa.Column("error_details", JSONB))
     run_statements(op.get_bind(), "record_v3.sql")
