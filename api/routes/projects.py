@@ -26,7 +26,7 @@ from stepway.api.dependencies import (
     json_response,
     require_project,
 )
-from stepway.api.errors import InputInvalid
+from stepway.api.input_invalid import InputInvalid
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_initialization, link_project
 from stepway.runtime.scopes import Scope
