@@ -30,6 +30,7 @@ from stepway.api.routes import (
     session,
     statistics,
 )
+from stepway.api.routes.docs_page import add_docs
 from stepway.api.routes.methods import add_methods
 from stepway.api.routes.metrics import Metrics
 from stepway.api.routes.pages import add_pages
@@ -89,5 +90,6 @@ def create_app(
         app.include_router(router, max_body_size=REQUEST_BYTES)
     add_methods(app, ROUTERS)
     document_problems(app)
+    add_docs(app)
     add_pages(app)
     return app

@@ -26,7 +26,7 @@ ELEMENT = "stepway-progress.js"
 
 ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 COMPRESSION = 6
-_NOT_PAGES = ("api", "assets", first_paint.FOLDER, "healthz", "readyz", "metrics")
+_NOT_PAGES = ("api", "assets", "docs", first_paint.FOLDER, "healthz", "readyz", "metrics")
 NOT_BUILT = "The web page is not built. Run scripts/web-build, then start the API again.\n"
 
 
