@@ -23,7 +23,7 @@ def add_methods(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     for router in routers:
         for route in router.routes:
             if isinstance(route, APIRoute):
-                methods.setdefault(route.path, set()).update(route.methods)
+                methods.setdefault(route.path, set()).update(route.methods or ())
     for path, allowed in methods.items():
         # Without `methods`, a route matches every method that the routes before it do not handle.
         app.router.routes.append(Route(path, OtherMethods(app.router, path, allowed)))

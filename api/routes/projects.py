@@ -111,15 +111,17 @@ async def create_project(
     owner = body.owner or caller.name
     if not given.rules.may(caller, Scope.CREATE, owner):
         raise Forbidden(f"You are not allowed to create projects for {owner}.")
-    await given.limits.start(caller, owner)
-    new = NewProject(body.name, body.blueprint, body.parameters)
-    project_id, created = await given.commands.start(
-        new,
-        owner,
-        key or str(uuid4()),
-        actor=caller.name,
-        inspect=partial(refuse_secrets, given, caller, owner),
-    )
+    new, created = NewProject(body.name, body.blueprint, body.parameters), False
+    project_id = await given.commands.repeated(new, owner, key) if key else None
+    if project_id is None:
+        await given.limits.start(caller, owner)
+        project_id, created = await given.commands.start(
+            new,
+            owner,
+            key or str(uuid4()),
+            actor=caller.name,
+            inspect=partial(refuse_secrets, given, caller, owner),
+        )
     snapshot = require_project(await given.reader.snapshot(project_id), project_id)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     response = json_response(link_initialization(snapshot.body, given.settings), status=status)
