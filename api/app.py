@@ -30,6 +30,8 @@ from stepway.api.routes import (
     session,
     statistics,
 )
+from stepway.api.routes.docs_page import add_docs
+from stepway.api.routes.methods import add_methods
 from stepway.api.routes.metrics import Metrics
 from stepway.api.routes.pages import add_pages
 from stepway.blueprints.arguments import KnownSteps
@@ -86,6 +88,8 @@ def create_app(
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router, max_body_size=REQUEST_BYTES)
+    add_methods(app, ROUTERS)
     document_problems(app)
+    add_docs(app)
     add_pages(app)
     return app

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from stepway.api.auth.guard import Admission
 from stepway.api.auth.policy import Person
-from stepway.api.errors import InputInvalid
+from stepway.api.input_invalid import InputInvalid
 from stepway.api.resources import AppResources
 from stepway_tracking.record.errors import ProjectUnknown
 from stepway_tracking.record.facts import MAX_VERSION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,7 @@ from temporalio.client import RPCError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCStatusCode
 
 from stepway.api.auth.refusals import Refusal
+from stepway.api.input_invalid import InputInvalid
 from stepway.api.middleware.requests import correlation_id
 from stepway.blueprints.errors import BlueprintUnknown, ParameterError, ParametersInvalid
 from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
@@ -36,6 +37,7 @@ from stepway_tracking.stream.hub import TooManyStreams
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "2"}
+NOT_STORED = {"Cache-Control": "no-store"}
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     ProjectUnknown: HTTPStatus.NOT_FOUND,
@@ -64,17 +66,6 @@ _UNAVAILABLE = {
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-class InputInvalid(Exception):
-    """Invalid input. `errors` holds a dict with name, pointer and detail for each invalid part."""
-
-    def __init__(
-        self, status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.errors = [dict(error) for error in errors]
-
-
 def problem(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> JSONResponse:
@@ -82,11 +73,10 @@ def problem(
     status = HTTPStatus(status)
     body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
     body |= {name: value for name, value in more.items() if value}
+    given = {**NOT_STORED, **(headers or {})}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = {**RETRY_AFTER, **(headers or {})}
-    return JSONResponse(
-        body, status, headers=dict(headers or {}), media_type="application/problem+json"
-    )
+        given = {**RETRY_AFTER, **given}
+    return JSONResponse(body, status, headers=given, media_type="application/problem+json")
 
 
 def add_error_handlers(app: FastAPI) -> None:

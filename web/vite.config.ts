@@ -5,7 +5,7 @@ const api = process.env.STEPWAY_API_URL ?? 'http://127.0.0.1:8000'
 
 export default defineConfig({
   ...shared,
-  server: { port: 5173, proxy: { '/api': api, '/openapi.json': api } },
+  server: { port: 5173, proxy: { '/api': api, '/openapi.json': api, '/docs': api } },
   preview: { proxy: { '/api': api } },
   build: {
     ...shared.build,

@@ -103,11 +103,15 @@ class InitializeProject:
         return {"project_id": self._input.project_id, "status": self._status, "steps": steps}
 
     @workflow.update(name=messages.PLANNED)
-    async def wait_until_planned(self) -> None:
-        """Return when all rows are written. Raises the error of a refused start."""
+    async def wait_until_planned(self) -> str:
+        """Return the ID of the request that started this run, once all rows exist.
+
+        Raises the error of a refused start.
+        """
         await workflow.wait_condition(lambda: self._planned or self._refusal is not None)
         if self._refusal:
             raise self._refusal
+        return self._input.request_id
 
     @workflow.update(name=messages.RETRY_STEP)
     async def retry_step(self, retry: Retry) -> None:
@@ -172,7 +176,8 @@ class InitializeProject:
 
     def _may_control(self, deadline: str) -> None:
         if workflow.now() > datetime.fromisoformat(deadline):
-            rules.refuse("The request reached the initialization after its deadline.")
+            late = "The request reached the initialization after its deadline."
+            raise ApplicationError(late, type=messages.TOO_LATE)
         if self._cancel:
             rules.refuse(rules.BEING_CANCELLED)
         if self._status in ("stopping", "active", "cancelled", "ended"):

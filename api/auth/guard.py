@@ -6,18 +6,22 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule
 from stepway.api.auth.refusals import Forbidden, Refusal, SignInUnavailable
+from stepway.api.input_invalid import InputInvalid
 from stepway.runtime.scopes import Scope
 from stepway.vault.sealing import hide_seals
 from stepway_tracking.postgres import UNREACHABLE
@@ -78,8 +82,11 @@ class Guarded(APIRoute):
         """Wrap the route's handler in the check."""
         handle = super().get_route_handler()
 
+        known = _query_parameters(self.dependant)
+
         async def guarded(request: Request) -> Response:
             admission = request.state.admission = await admit(request)
+            refuse_unknown(request.query_params, known)
             response = await handle(request)
             response.headers.setdefault("Cache-Control", "no-store")
             body = bytes(getattr(response, "body", b""))
@@ -89,6 +96,29 @@ class Guarded(APIRoute):
             return response
 
         return guarded
+
+
+def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise InputInvalid (422) if `given` names a query parameter that the route does not know."""
+    unknown = [name for name in given if name not in known]
+    if not unknown:
+        return
+    available = f"available: {', '.join(known)}" if known else "this path takes none"
+    errors = []
+    for name in unknown:
+        meant = get_close_matches(name, known, n=1)
+        hint = f"did you mean {meant[0]}? " if meant else ""
+        part = name.replace("~", "~0").replace("/", "~1")
+        detail = f"unknown query parameter; {hint}{available}"
+        errors.append({"name": name, "pointer": f"/query/{part}", "detail": detail})
+    first = errors[0]
+    detail = f"{first['name']}: {first['detail']}"
+    raise InputInvalid(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+
+
+def _query_parameters(dependant: Dependant) -> list[str]:
+    inner = [name for each in dependant.dependencies for name in _query_parameters(each)]
+    return [*(field.alias for field in dependant.query_params), *inner]
 
 
 def check_rules(routers: Iterable[APIRouter]) -> None:
@@ -137,8 +167,11 @@ async def _check_project(request: Request, person: Person, scope: Scope) -> bool
         raise Forbidden(f"Your sign-in lacks the scope {Scope.READ}.")
     try:
         project_id = UUID(request.path_params["project_id"])
-    except ValueError:
-        return True  # The route responds with 422.
+    except ValueError as error:
+        text = "must be a UUID"
+        wrong = {"name": "project_id", "pointer": "/path/project_id", "detail": text}
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        raise InputInvalid(status, f"project_id: {text}", [wrong]) from error
     owner = await given.pool.fetchval("SELECT owner FROM projects WHERE id = $1", project_id)
     if owner is None or not given.rules.may(person, Scope.READ, owner):
         raise ProjectUnknown(f"Project {project_id} not found.")

@@ -9,8 +9,9 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
@@ -84,6 +85,11 @@ class NewProject:
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
+def project_id_of(owner: str, key: str) -> UUID:
+    """Return the ID of the project that this owner creates with this idempotency key."""
+    return uuid5(KEYS, f"{owner}\n{key}")
+
+
 class Commands:
     """Turns requests into updates of the project's workflow.
 
@@ -106,6 +112,14 @@ class Commands:
         self._sealed = sealed
         self._durations = durations
 
+    async def repeated(self, new: NewProject, owner: str, key: str) -> UUID | None:
+        """Return the ID of the project that this request has created earlier; None if it has not.
+
+        Raises KeyReused if the key was used for a different request.
+        """
+        project_id = project_id_of(owner, key)
+        return project_id if await self._exists(project_id, new.digest) else None
+
     async def start(
         self, new: NewProject, owner: str, key: str, *, actor: str, inspect: Inspect
     ) -> tuple[UUID, bool]:
@@ -117,11 +131,13 @@ class Commands:
         """
         blueprint = self._catalog.get(new.blueprint)
         parameters = complete_parameters(blueprint, new.parameters)
-        project_id = uuid5(KEYS, f"{owner}\n{key}")
+        project_id = project_id_of(owner, key)
+        await inspect(new.parameters)
+        taken = await self._records.named(owner, new.name)
+        # The same request may be under way twice; the other one was faster.
         if await self._exists(project_id, new.digest):
             return project_id, False
-        await inspect(new.parameters)
-        if await self._records.named(owner, new.name):
+        if taken:
             raise NameTaken(f"A project named {new.name} already exists.")
         project = {"id": str(project_id), "name": new.name, "owner": owner}
         given = InitializationInput(
@@ -136,10 +152,11 @@ class Commands:
             actor=actor,
             usual=await self._slow_after(new.blueprint),
             index_pause=messages.INDEX_PAUSE,
+            request_id=str(uuid4()),
         )
-        await self._plan(given)
+        created = await self._plan(given)
         await self._exists(project_id, new.digest)
-        return project_id, True
+        return project_id, created
 
     async def retry_step(
         self,
@@ -260,18 +277,33 @@ class Commands:
         plan = _plan_of(project, project.parameters)
         return Board(plan, Resumed(states, {}, {}), _no_clock), records
 
-    async def _plan(self, given: InitializationInput) -> None:
-        """Start the workflow and wait until it has inserted the project's rows."""
+    async def _plan(self, given: InitializationInput) -> bool:
+        """Start the workflow and wait until it has inserted the project's rows.
+
+        Returns False if the same request, sent at the same time, has started it.
+        """
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
-        workflow_id = messages.workflow_id(given.project_id)
+        sending = partial(
+            self._updates.send_with_start,
+            messages.workflow_id(given.project_id),
+            messages.PLANNED,
+            None,
+            given,
+            reuse,
+        )
         try:
-            await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
-        except StartExpired:
-            # An earlier start with this key expired, and its workflow is closed by now.
-            await self._updates.send_with_start(workflow_id, messages.PLANNED, None, given, reuse)
-        except NotConfirmed:
+            try:
+                started_for = await sending()
+            except StartExpired:
+                # An earlier start with this key expired, and its workflow is closed by now.
+                started_for = await sending()
+        except (NotConfirmed, Refused) as error:
             if not await self._exists(UUID(given.project_id), given.request_hash):
                 raise
+            # Refused: the other request's workflow has already ended.
+            return isinstance(error, NotConfirmed)
+        # Workers of earlier versions return nothing.
+        return started_for in (None, "", given.request_id)
 
     async def _slow_after(self, blueprint: str) -> dict[str, int]:
         """Return after how many milliseconds each step is slow, if it has enough earlier runs."""

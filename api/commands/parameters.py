@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from stepway.api.auth.policy import Person
-from stepway.api.errors import InputInvalid
+from stepway.api.input_invalid import InputInvalid
 from stepway.api.resources import AppResources
 from stepway.blueprints.parameters import MAX_DEPTH
 from stepway.vault.known import KnownSecrets, SecretName

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -27,7 +28,7 @@ from stepway.workflows.engine.search_attributes import cell
 from stepway.workflows.engine.summaries import summary
 from stepway.workflows.health import why_unanswered
 from stepway.workflows.model import messages
-from stepway.workflows.model.messages import InitializationInput
+from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
 from stepway_tracking.record.errors import (
     NameTaken,
     NotConfirmed,
@@ -47,10 +48,17 @@ PATIENCE = 10.0
 REASON_PATIENCE = 2.0
 """Seconds that finding out why there was no answer may take."""
 
+RETRIEVING = 0.1
+"""Seconds to wait for the exception of a failed start."""
+
 _SIZE_PARTS = ("size exceeds", "exceeds size limit", "larger than max", "exceeded size limit")
 """Parts of the messages with which Temporal refuses what is too large, in lower case."""
 
+_NO_NAMESPACE = re.compile(r"namespace .*not found", re.IGNORECASE)
+"""The message of NOT_FOUND for a missing namespace; else the workflow is missing."""
+
 _REFUSING = {
+    RPCStatusCode.NOT_FOUND,
     RPCStatusCode.INVALID_ARGUMENT,
     RPCStatusCode.PERMISSION_DENIED,
     RPCStatusCode.UNAUTHENTICATED,
@@ -78,6 +86,12 @@ class ParametersChanged(Exception):
         self.parameters = parameters
 
 
+CLEARLY_AHEAD = timedelta(seconds=1)
+"""Difference between two clocks that explains why a request was late."""
+
+_CLOCKS = {messages.START_EXPIRED: "Postgres", messages.TOO_LATE: "Temporal"}
+"""The server whose clock decides whether a request is late, by the error's type."""
+
 _KINDS: dict[str, type[Exception]] = {
     messages.NAME_TAKEN: NameTaken,
     messages.START_EXPIRED: StartExpired,
@@ -97,10 +111,11 @@ class Updates:
         self._task_queue = task_queue
         self._page = page
 
-    async def send(self, workflow_id: str, name: str, argument: Any) -> None:
+    async def send(self, workflow_id: str, name: str, argument: Retry | Skip | Cancel) -> None:
         """Send to the running workflow. Raises WorkflowClosed if none is running."""
         handle = self._client.get_workflow_handle(workflow_id)
-        await self._answered(workflow_id, handle.execute_update(name, argument))
+        call = handle.execute_update(name, argument)
+        await self._answered(workflow_id, argument.deadline, call)
 
     async def send_with_start(
         self,
@@ -110,29 +125,32 @@ class Updates:
         given: InitializationInput,
         reuse: WorkflowIDReusePolicy,
         status: ProjectStatus = "initializing",
-    ) -> None:
-        """Send to the running workflow, or start it first; `status` is the project's so far."""
+    ) -> Any:
+        """Send to the running workflow, or start it first; return the update's result.
+
+        `status` is the project's so far.
+        """
         operation = self._start_operation(workflow_id, given, reuse, status)
         arguments = [] if argument is None else [argument]
         try:
-            await self._answered(
+            return await self._answered(
                 workflow_id,
+                given.deadline,
                 self._client.execute_update_with_start_workflow(
                     name, args=arguments, start_workflow_operation=operation
                 ),
             )
         except BaseException:
-            # The start fails too. Awaited, so that asyncio does not log an unretrieved exception.
-            await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+            await _retrieved(asyncio.create_task(operation.workflow_handle()))
             raise
 
-    async def _answered(self, workflow_id: str, call: Awaitable[Any]) -> Any:
+    async def _answered(self, workflow_id: str, deadline: str, call: Awaitable[Any]) -> Any:
         """The answer of an update, or a typed error."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await call
         except WorkflowUpdateFailedError as error:
-            raise_typed(error.cause, error)
+            raise_typed(error.cause, error, deadline)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             reason = await self._why_unanswered(workflow_id)
             raise NotConfirmed(reason or UNCONFIRMED) from error
@@ -185,14 +203,29 @@ class Updates:
         )
 
 
+async def _retrieved(start: asyncio.Task[Any]) -> None:
+    """Retrieve the exception of a failed start, so that asyncio does not log it.
+
+    The SDK tells some errors to the update alone, and leaves the start pending.
+    """
+    await asyncio.wait([start], timeout=RETRIEVING)
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+
+
 def deadline() -> str:
     """Return the time, ISO 8601, after which the workflow must ignore a request made now."""
-    return (datetime.now(UTC) + DEADLINE).isoformat()
+    return (now() + DEADLINE).isoformat()
+
+
+def now() -> datetime:
+    """Return this server's time."""
+    return datetime.now(UTC)
 
 
 def _rpc_error(error: RPCError) -> Exception:
     """What an error of Temporal's means for whoever asked."""
-    if error.status is RPCStatusCode.NOT_FOUND:
+    if error.status is RPCStatusCode.NOT_FOUND and not _NO_NAMESPACE.search(error.message):
         return WorkflowClosed("No workflow is running for this project.")
     if any(part in error.message.lower() for part in _SIZE_PARTS):
         return TooLarge(f"The request is larger than Temporal accepts: {error.message}")
@@ -202,12 +235,27 @@ def _rpc_error(error: RPCError) -> Exception:
     return NotConfirmed(UNCONFIRMED)
 
 
-def raise_typed(cause: BaseException | None, error: Exception | None = None) -> NoReturn:
-    """Raise the typed error for the error of workflow code."""
+def raise_typed(
+    cause: BaseException | None, error: Exception | None = None, deadline: str = ""
+) -> NoReturn:
+    """Raise the typed error for the error of workflow code; `deadline` is the request's."""
     kind = cause.type if isinstance(cause, ApplicationError) else None
     text = cause.message if isinstance(cause, ApplicationError) else str(cause)
     if kind == "AcceptedUpdateCompletedWorkflow":  # Closed from outside meanwhile.
         raise NotConfirmed(UNCONFIRMED) from error
     if isinstance(cause, ApplicationError) and kind == messages.PARAMETERS_CHANGED:
         raise ParametersChanged(cause.details[0]) from error
+    if kind in _CLOCKS and deadline:
+        text += _clock_hint(_CLOCKS[kind], deadline)
     raise _KINDS.get(kind or "", Refused)(text) from error
+
+
+def _clock_hint(server: str, deadline: str) -> str:
+    """Explain a deadline that has passed by the server's clock but not by this server's."""
+    ahead = datetime.fromisoformat(deadline) - now()
+    if ahead < CLEARLY_AHEAD:
+        return ""
+    return (
+        f" The clock of {server} is at least {ahead.total_seconds():.0f} s ahead of the clock of "
+        "this API server: synchronize both, for example with NTP."
+    )

@@ -15,8 +15,10 @@ from stepway.api.auth.guard import Admission, Guarded
 from stepway.api.auth.limits import Limits
 from stepway.api.auth.policy import LOCAL
 from stepway.api.dependencies import Admitted, LastEventId, ProjectId, Resources
+from stepway.api.errors import NOT_STORED
 from stepway.api.middleware.detached_stream import DETACHED
 from stepway.api.openapi import problems
+from stepway.api.routes.methods import HEAD
 from stepway.vault.sealing import hide_seals
 from stepway_tracking.stream.hub import Hub
 from stepway_tracking.stream.subscription import KEEPALIVE, Subscription
@@ -83,7 +85,7 @@ class EventStream(Response):
         subscription = None
         try:
             subscription = await self._hub.connect(self._project_id, self._last)
-            if subscription is not None:
+            if subscription is not None and HEAD not in scope:
                 headers = self.raw_headers
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 scope[DETACHED] = LiveStream(subscription, self._hub, self._limits, self._admission)
@@ -94,7 +96,12 @@ class EventStream(Response):
             self._limits.close_stream(person)
             raise
         self._limits.close_stream(person)
-        await Response(status_code=204)(scope, receive, send)
+        if subscription is None:
+            response = Response(status_code=204, headers=NOT_STORED)
+        else:
+            self._hub.leave(subscription)
+            response = Response(headers=HEADERS)
+        await response(scope, receive, send)
 
 
 class LiveStream:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, request_response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepway.api.routes import first_paint
 from stepway.api.routes.first_paint import FirstPaint, is_built
@@ -26,7 +26,7 @@ ELEMENT = "stepway-progress.js"
 
 ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 COMPRESSION = 6
-_NOT_PAGES = ("api", "assets", first_paint.FOLDER, "healthz", "readyz", "metrics")
+_NOT_PAGES = ("api", "assets", "docs", first_paint.FOLDER, "healthz", "readyz", "metrics")
 NOT_BUILT = "The web page is not built. Run scripts/web-build, then start the API again.\n"
 
 
@@ -34,6 +34,8 @@ class HashedFiles(StaticFiles):
     """Files whose names contain a hash of their content, so clients may cache them forever."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         response = await super().get_response(path, scope)
         response.headers.update(LONG)
         return response
@@ -45,19 +47,39 @@ def add_pages(app: FastAPI) -> None:
     Raises TemplateUnfit if the page was built for another version.
     """
     if is_built(BUILT):
+        _add_assets(app, BUILT)
+        _add_not_found(app)
         _add_built(app, BUILT)
     else:
+        _add_not_found(app)
         app.router.routes.append(Route("/{path:path}", _not_built, methods=["GET"]))
 
 
-def _add_built(app: FastAPI, folder: Path) -> None:
-    paint = FirstPaint(folder)
+class NotFound:
+    """ASGI app that answers 404, whatever the method."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise HTTPException (404)."""
+        raise HTTPException(404)
+
+
+def _add_not_found(app: FastAPI) -> None:
+    for first in _NOT_PAGES:
+        for path in (f"/{first}", f"/{first}/{{rest:path}}"):
+            app.router.routes.append(Route(path, NotFound()))
+
+
+def _add_assets(app: FastAPI, folder: Path) -> None:
     if (folder / "assets").is_dir():
         assets = HashedFiles(directory=folder / "assets")
         app.router.routes.append(Mount("/assets", _compressed(assets)))
 
+
+def _add_built(app: FastAPI, folder: Path) -> None:
+    paint = FirstPaint(folder)
+
     async def page(request: Request) -> Response:
-        path = _page_path(request)
+        path: str = request.path_params["path"]
         return FileResponse(_file(folder, path) or folder / "index.html", headers=_headers(path))
 
     async def initialization(request: Request) -> Response:
@@ -73,16 +95,8 @@ def _add_built(app: FastAPI, folder: Path) -> None:
 
 
 async def _not_built(request: Request) -> Response:
-    headers = _headers(_page_path(request))
+    headers = _headers(request.path_params["path"])
     return PlainTextResponse(NOT_BUILT, status_code=503, headers=headers)
-
-
-def _page_path(request: Request) -> str:
-    """Return the path. Raises HTTPException (404) for paths that never belong to the page."""
-    path: str = request.path_params["path"]
-    if path.split("/", 1)[0] in _NOT_PAGES:
-        raise HTTPException(404)
-    return path
 
 
 def _headers(path: str) -> dict[str, str]:

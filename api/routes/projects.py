@@ -26,7 +26,7 @@ from stepway.api.dependencies import (
     json_response,
     require_project,
 )
-from stepway.api.errors import InputInvalid
+from stepway.api.input_invalid import InputInvalid
 from stepway.api.openapi import problems
 from stepway.api.routes.links import link_project
 from stepway.api.routes.snapshot import initialization_for
@@ -112,15 +112,17 @@ async def create_project(
     owner = body.owner or caller.name
     if not given.rules.may(caller, Scope.CREATE, owner):
         raise Forbidden(f"You are not allowed to create projects for {owner}.")
-    await given.limits.start(caller, owner)
-    new = NewProject(body.name, body.blueprint, body.parameters)
-    project_id, created = await given.commands.start(
-        new,
-        owner,
-        key or str(uuid4()),
-        actor=caller.name,
-        inspect=partial(refuse_secrets, given, caller, owner),
-    )
+    new, created = NewProject(body.name, body.blueprint, body.parameters), False
+    project_id = await given.commands.repeated(new, owner, key) if key else None
+    if project_id is None:
+        await given.limits.start(caller, owner)
+        project_id, created = await given.commands.start(
+            new,
+            owner,
+            key or str(uuid4()),
+            actor=caller.name,
+            inspect=partial(refuse_secrets, given, caller, owner),
+        )
     started = await initialization_for(caller, project_id, given)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     response = json_response(started, status=status)

@@ -101,6 +101,18 @@ async def test_starts_and_what_has_not_ended_are_limited_for_each_owner(
     assert other.status_code == 201
 
 
+async def test_repeats_of_a_start_are_not_limited(
+    limited: tuple[Stepway, dict[str, Any]], people: dict[str, str]
+) -> None:
+    stepway, start = limited
+    headers = {"Authorization": f"Bearer {people['controller']}", "Idempotency-Key": "the-same"}
+    named = {"name": "limit-repeated", **start}
+    answers = [
+        await stepway.http.post("/api/projects", json=named, headers=headers) for _ in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 200, 200]
+
+
 async def test_streams_are_limited_for_each_owner(
     secured: Secured, limited: tuple[Stepway, dict[str, Any]]
 ) -> None:

@@ -278,3 +278,18 @@ async def everything_in_projects(pool: asyncpg.Pool, project: str) -> str:
         "SELECT * FROM project_initialization_events WHERE project_id = $1::uuid", project
     )
     return str([value for name, value in row.items() if name != "definition"]) + str(events)
+
+
+async def test_a_repeat_is_answered_when_a_parameter_has_become_a_secret(given: Given) -> None:
+    value, key = f"harmless-{uuid4().hex}", {"Idempotency-Key": uuid4().hex}
+    body = {
+        "name": f"p-{uuid4().hex[:12]}",
+        "blueprint": given.blueprint,
+        "parameters": {"a": value},
+    }
+    made = await given.alice.post("/api/projects", json=body, headers=key)
+    assert made.status_code == 201, made.text
+    await given.vault.put("alice", f"late-{uuid4().hex[:8]}", value)
+    again = await given.alice.post("/api/projects", json=body, headers=key)
+    assert again.status_code == 200, again.text
+    assert (await given.start(given.alice, parameters={"a": value})).status_code == 422

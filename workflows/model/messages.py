@@ -26,6 +26,7 @@ STEP_UNKNOWN = "StepUnknown"
 PARAMETERS_CHANGED = "ParametersChanged"
 NAME_TAKEN = "NameTaken"
 START_EXPIRED = "StartExpired"
+TOO_LATE = "TooLate"
 
 INDEX_PAUSE = 5.0
 """The `index_pause` of new initializations."""
@@ -81,7 +82,8 @@ class InitializationInput:
     `resumed` is there when a project that has ended is taken up again, `continued` when an earlier
     run goes on in this one. `index_pause` is how many seconds lie between two writes of what merely
     runs to Temporal's index; without it that is one, and what the start has set is written again,
-    as it was before there was this field.
+    as it was before there was this field. `request_id` names the request that this run was started
+    for.
     """
 
     project_id: str
@@ -97,6 +99,7 @@ class InitializationInput:
     index_pause: float | None = None
     continued: Continued | None = None
     definition: dict[str, Any] = field(default_factory=dict)
+    request_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+
+INVALID = "Invalid cursor: use the next_cursor of a page, unchanged."
 
 
 class CursorInvalid(Exception):
@@ -62,9 +64,9 @@ def _encode(created_at: datetime, project_id: UUID) -> str:
 def _decode(cursor: str) -> tuple[datetime, UUID]:
     try:
         created_at, _, project_id = urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None:
-            raise ValueError("a time without an offset")
-        return moment, UUID(project_id)
-    except (binascii.Error, ValueError) as error:
-        raise CursorInvalid("Invalid cursor.") from error
+        moment, found = datetime.fromisoformat(created_at).astimezone(UTC), UUID(project_id)
+    except (binascii.Error, ValueError, OverflowError) as error:
+        raise CursorInvalid(INVALID) from error
+    if _encode(moment, found) != cursor:
+        raise CursorInvalid(INVALID)
+    return moment, found
