@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,7 +60,7 @@ async def collect(cluster: Cluster, project: str) -> Record:
 
 def _code_runs(folder: str | None) -> dict[str, int]:
     files = Path(folder).glob("*.runs") if folder else ()
-    return Counter({file.stem: len(file.read_text().splitlines()) for file in files})
+    return {file.stem: len(file.read_text().splitlines()) for file in files}
 
 
 async def _history(client: Client, workflow: str, run: str) -> Sequence[HistoryEvent]:
