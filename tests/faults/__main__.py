@@ -9,6 +9,7 @@ import random
 import sys
 from pathlib import Path
 
+from tests.faults.injections import OUTAGE
 from tests.faults.recovery import recoveries
 from tests.faults.report import write_report
 from tests.faults.running import running_rounds
@@ -17,10 +18,13 @@ from tests.faults.summary import Summary
 KILLS = 10
 """Number of measured recoveries."""
 
+OUTAGES = (OUTAGE, 2 * OUTAGE, 150.0)
+"""Times in seconds that Postgres may be gone."""
+
 
 async def run(rounds: int, seed: int, keep: Path | None) -> Summary:
     """Run the rounds on a cluster, then measure the recoveries."""
-    async with running_rounds(seed, keep) as (cluster, driver):
+    async with running_rounds(seed, keep, OUTAGES) as (cluster, driver):
         await driver.run(rounds)
         driver.summary.recoveries = await recoveries(cluster, KILLS)
         return driver.summary

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from stepway.cli.client.fold import Initialization
 
 Json = dict[str, Any]
+
+OWN_ERRORS = (
+    # Raised by the step `flaky`.
+    "RuntimeError: no luck in run",
+    # An operator cancelled or terminated the workflow.
+    "Cancelled by temporal.",
+    "Its workflow was terminated before the initialization ended",
+)
+"""Beginnings of the errors that a step of the harness may have."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,14 @@ class Record:
     events: list[Json]
     completions: list[Completion]
     last_run: str
+    last_status: str = ""
+    """How Temporal says that the last run closed: `COMPLETED`, `CANCELED`, …"""
+
+    reset_runs: set[str] = field(default_factory=set)
+    """Runs that an operator made by a reset: steps after that point run again."""
+
+    code_runs: dict[str, int] = field(default_factory=dict)
+    """How often the code of each step has run, as it noted itself."""
 
 
 def watcher_faults(seen: list[Seen], final: int) -> list[str]:
@@ -68,6 +85,8 @@ def record_faults(record: Record) -> list[str]:
         *_progress_faults(record.events),
         *_fold_faults(record),
         *_attempt_faults(record),
+        *_double_runs(record),
+        *_failures_by_others(record.events),
         *_temporal_faults(record),
         *_ending_faults(record),
     ]
@@ -136,12 +155,41 @@ def _attempt_faults(record: Record) -> Iterable[str]:
             yield f"attempt still open: {attempt['step']} {attempt['round']}/{attempt['attempt']}"
 
 
-def _temporal_faults(record: Record) -> Iterable[str]:
-    """A completion has its attempt; and what stands as completed at the end has its completion.
+def _double_runs(record: Record) -> Iterable[str]:
+    """No step runs again after it has completed, unless an operator reset the workflow."""
+    last: dict[str, Json] = {}
+    for attempt in sorted(record.attempts, key=lambda one: (one["round"], one["attempt"])):
+        before = last.get(attempt["step"])
+        if before and _is_done(before) and attempt["run_id"] not in record.reset_runs:
+            yield f"{attempt['step']} ran again after it had {before['outcome']}"
+        last[attempt["step"]] = attempt
+    made = Counter(attempt["step"] for attempt in record.attempts)
+    for step, times in record.code_runs.items():
+        if times > made[step]:
+            yield f"{step} ran more often, {times} times, than its {made[step]} attempts"
 
-    An attempt that completed here just before its worker was lost may have timed out for Temporal:
-    then another round comes after it.
-    """
+
+def _failures_by_others(events: list[Json]) -> Iterable[str]:
+    """Steps fail by what their own code raises, or by what an operator did; and not once done."""
+    done: set[str] = set()
+    for event in events:
+        step, action = event.get("step"), event["action"]
+        if event["type"] != "step" or event["payload"]["step"].get("parent_step"):
+            continue
+        if action in ("failed", "attempt_failed"):
+            error = event["payload"]["step"]["error"]
+            if not (error or "").startswith(OWN_ERRORS):
+                yield f"{step} failed for a reason that is not its own: {error}"
+            if step in done:
+                yield f"{step} completed, then failed: {error}"
+        if action == "completed":
+            done.add(step)
+        elif action in ("started", "retried", "failed"):
+            done.discard(step)
+
+
+def _temporal_faults(record: Record) -> Iterable[str]:
+    """A completion has its attempt; and what stands as completed at the end has its completion."""
     recorded = {_schedule(attempt) for attempt in record.attempts if _is_done(attempt)}
     told: set[tuple[str, str]] = set()
     for completion in record.completions:
@@ -178,5 +226,9 @@ def _ending_faults(record: Record) -> Iterable[str]:
         done = step["status"] in ("completed", "skipped")
         if record.project["status"] == "active" and not done and not step["parent_step"]:
             yield f"active, but {step['step']} is {step['status']}"
+        if record.project["status"] == "cancelled" and step["status"] == "pending":
+            yield f"cancelled, but {step['step']} is pending"
+    if record.last_status == "CANCELED" and record.project["status"] != "cancelled":
+        yield f"its workflow was cancelled, the project is {record.project['status']}"
     if record.events and record.events[-1]["type"] != "end":
         yield f"the last event is {record.events[-1]['action']}, not the end"

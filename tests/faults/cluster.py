@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+import psutil
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -31,6 +33,8 @@ PROGRAM = Path(sys.executable).with_name("stepway")
 WORKERS = ("worker-1", "worker-2")
 PAIRS = ("postgres", "valkey", "temporal")
 START_PATIENCE = 90.0
+STOP_PATIENCE = 60.0
+"""Seconds until a worker has ended after SIGTERM, whatever is away: twice what it may take."""
 
 
 class Cluster:
@@ -44,6 +48,8 @@ class Cluster:
         self.settings = Settings()
         self.temporal: Client
         self._api_port = 0
+        # Several faults may end a process at once; each is started again once.
+        self._launching = asyncio.Lock()
 
     @property
     def url(self) -> str:
@@ -99,16 +105,32 @@ class Cluster:
 
     async def restart(self, name: str) -> None:
         """kill -9, and start again."""
-        await self.kill(name)
-        await self.launch(name)
+        async with self._launching:
+            await self.kill(name)
+            await self.launch(name)
 
-    def pause(self, name: str) -> None:
-        """SIGSTOP."""
-        self.processes[name].send_signal(signal.SIGSTOP)
+    async def leave(self, name: str) -> bool:
+        """SIGTERM, and start again; return whether the process ended in time."""
+        async with self._launching:
+            process = self.processes[name]
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_PATIENCE):
+                await process.wait()
+        except TimeoutError:
+            return False
+        await self.relaunch_ended()
+        return True
 
-    def resume(self, name: str) -> None:
-        """SIGCONT."""
-        self.processes[name].send_signal(signal.SIGCONT)
+    def kill_worker_at(self, port: int) -> bool:
+        """kill -9 the worker with this end of a connection; return whether there was one."""
+        for name in WORKERS:
+            process = self.processes.get(name)
+            if process and process.returncode is None and port in _ports_of(process.pid):
+                process.kill()
+                return True
+        return False
 
     async def until_serving(self) -> None:
         """Wait until the API responds; restart processes that ended by themselves."""
@@ -123,8 +145,8 @@ class Cluster:
 
         await eventually(serves, START_PATIENCE)
 
-    async def until_polling(self) -> None:
-        """Wait until every worker asks Temporal for steps."""
+    async def until_polling(self, *names: str) -> None:
+        """Wait until these workers, or all, ask Temporal for steps."""
 
         async def poll() -> bool:
             await self.relaunch_ended()
@@ -136,15 +158,16 @@ class Cluster:
                 )
             )
             polling = {each.identity.partition("@")[0] for each in answer.pollers}
-            return all(str(self.processes[name].pid) in polling for name in WORKERS)
+            return all(str(self.processes[name].pid) in polling for name in names or WORKERS)
 
         await eventually(poll, START_PATIENCE)
 
     async def relaunch_ended(self) -> None:
         """Restart roles that have ended, as a supervisor does."""
-        for name, process in tuple(self.processes.items()):
-            if process.returncode is not None:
-                await self.launch(name)
+        async with self._launching:
+            for name, process in tuple(self.processes.items()):
+                if process.returncode is not None:
+                    await self.launch(name)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Return rows from Postgres, without the proxies."""
@@ -154,6 +177,17 @@ class Cluster:
             return rows
         finally:
             await connection.close()
+
+    @asynccontextmanager
+    async def locked(self, project: str) -> AsyncIterator[None]:
+        """Keep everyone from writing a project's record."""
+        connection = await asyncpg.connect(self.settings.database_url, timeout=10)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT 1 FROM projects WHERE id = $1 FOR UPDATE", project)
+                yield
+        finally:
+            await connection.close(timeout=10)
 
     async def _add_proxy(self, name: str, target: int) -> None:
         proxy = self.proxies[name] = Proxy(name, target)
@@ -169,6 +203,7 @@ class Cluster:
             "STEPWAY_DATABASE_URL": _at(self.settings.database_url, ports["postgres"]),
             "STEPWAY_REDIS_URL": _at(self.settings.redis_url, ports["valkey"]),
             "STEPWAY_TEMPORAL_ADDRESS": f"{HOST}:{ports['temporal']}",
+            "STEPWAY_TEMPORAL_SIGNING_KEY_FILE": str(self.settings.temporal_signing_key_file),
             "STEPWAY_BLUEPRINTS": str(self.folder),
             "STEPWAY_STEP_MODULES": "tests.support.steps",
         }
@@ -177,6 +212,14 @@ class Cluster:
 def _at(url: str, port: int) -> str:
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.replace(str(parts.port), str(port))).geturl()
+
+
+def _ports_of(pid: int) -> set[int]:
+    """The local ports of a process's connections."""
+    try:
+        return {each.laddr.port for each in psutil.Process(pid).net_connections("tcp")}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def _free_port() -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -15,6 +19,7 @@ from tests.faults.cluster import Cluster
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 
 async def collect(cluster: Cluster, project: str) -> Record:
@@ -37,34 +42,53 @@ async def collect(cluster: Cluster, project: str) -> Record:
     attempts: list[Json] = json.loads(row["attempts"] or "[]")
     last = await cluster.temporal.get_workflow_handle(workflow_id(project)).describe()
     runs = {last.run_id, project_row["run_id"], *(attempt["run_id"] for attempt in attempts)}
+    histories = {
+        run: await _history(cluster.temporal, workflow_id(project), run) for run in runs - {""}
+    }
     return Record(
         project_row,
         json.loads(row["steps"]),
         attempts,
         json.loads(row["events"]),
-        await _completions(cluster.temporal, workflow_id(project), runs),
+        _completions(histories),
         last.run_id,
+        last.status.name if last.status else "",
+        {run for run, events in histories.items() if any(map(_is_reset, events))},
+        await asyncio.to_thread(_code_runs, project_row["parameters"].get("folder")),
     )
 
 
-async def _completions(client: Client, workflow: str, runs: set[str]) -> list[Completion]:
-    """Merge completions: a reset run starts with a copy of the original's history."""
-    found: dict[tuple[str, int], set[str]] = defaultdict(set)
-    for run in runs:
-        for key in await _completed(client, workflow, run):
-            found[key].add(run)
-    return [Completion(activity, runs) for (activity, _), runs in found.items()]
+def _code_runs(folder: str | None) -> dict[str, int]:
+    files = Path(folder).glob("*.runs") if folder else ()
+    return {file.stem: len(file.read_text().splitlines()) for file in files}
 
 
-async def _completed(client: Client, workflow: str, run: str) -> list[tuple[str, int]]:
-    """Return the completed activities of one run: their IDs and times in nanoseconds."""
+async def _history(client: Client, workflow: str, run: str) -> Sequence[HistoryEvent]:
+    """Return the events of a run; none if Temporal does not have it."""
     handle = client.get_workflow_handle(workflow, run_id=run)
     try:
-        events = (await handle.fetch_history()).events
+        return (await handle.fetch_history()).events
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         return []
+
+
+def _is_reset(event: HistoryEvent) -> bool:
+    return event.workflow_task_failed_event_attributes.cause == RESET
+
+
+def _completions(histories: Mapping[str, Sequence[HistoryEvent]]) -> list[Completion]:
+    """Merge completions: a reset run starts with a copy of the original's history."""
+    found: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for run, events in histories.items():
+        for key in _completed(events):
+            found[key].add(run)
+    return [Completion(activity, runs) for (activity, _), runs in found.items()]
+
+
+def _completed(events: Sequence[HistoryEvent]) -> list[tuple[str, int]]:
+    """Return the completed activities of one run: their IDs and times in nanoseconds."""
     scheduled = {
         event.event_id: event.activity_task_scheduled_event_attributes.activity_id
         for event in events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 from uuid import uuid4
@@ -9,19 +10,25 @@ from uuid import uuid4
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetActivityRequest, ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 
 from stepway.workflows.model.messages import workflow_id
+from tests.faults.cluster import Cluster
+
+LONGEST_WRITE = 10.0
+"""Seconds; from 8 s on, a workflow task that waits for a write hears of a cancel."""
 
 
 class Operator:
     """Each call acts on a random project and returns whether it found something to act on.
 
-    Raises RPCError if the workflow is closed or Temporal is unavailable.
+    Raises RPCError if the workflow is closed or Temporal is unavailable, and what asyncpg raises if
+    Postgres is.
     """
 
-    def __init__(self, temporal: Client, dice: random.Random, projects: list[str]) -> None:
-        self._temporal = temporal
+    def __init__(self, cluster: Cluster, dice: random.Random, projects: list[str]) -> None:
+        self._cluster = cluster
+        self._temporal = cluster.temporal
         self._dice = dice
         self._projects = projects
 
@@ -71,6 +78,16 @@ class Operator:
     async def cancel(self, name: str) -> bool:
         """Request cancellation of the workflow."""
         await self._any().cancel()
+        return True
+
+    async def cancel_during_a_write(self, name: str) -> bool:
+        """Request cancellation while every write of the project's record waits."""
+        project = self._dice.choice(self._projects)
+        handle = self._temporal.get_workflow_handle(workflow_id(project))
+        async with self._cluster.locked(project):
+            await asyncio.sleep(self._dice.uniform(0.1, 2.0))
+            await handle.cancel()
+            await asyncio.sleep(self._dice.uniform(0.1, LONGEST_WRITE))
         return True
 
     def _any(self) -> WorkflowHandle[Any, Any]:

@@ -9,8 +9,11 @@ from contextlib import suppress
 HOST = "127.0.0.1"
 CHUNK = 65536
 
-Hit = Callable[[], None]
-"""Called when an armed fault has had its effect."""
+Hit = Callable[[int], None]
+"""Called when an armed fault has its effect, with the port of the client's end."""
+
+Armed = tuple[tuple[bytes, ...], Hit]
+"""A fault for the next data that contain all these texts."""
 
 
 class Proxy:
@@ -26,8 +29,8 @@ class Proxy:
         self._passing = asyncio.Event()
         self._passing.set()
         self._delay = 0.0
-        self._answers_to_lose: list[tuple[bytes, Hit]] = []
-        self._messages_to_drop: list[tuple[bytes, Hit]] = []
+        self._answers_to_lose: list[Armed] = []
+        self._messages_to_drop: list[Armed] = []
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
@@ -68,13 +71,16 @@ class Proxy:
         await asyncio.sleep(seconds)
         self._passing.set()
 
-    def lose_answer_to(self, marker: bytes, hit: Hit) -> None:
-        """Once: forward data that contains `marker`, then break the connection."""
-        self._answers_to_lose.append((marker, hit))
+    def lose_answer_to(self, *markers: bytes, hit: Hit) -> None:
+        """Once: forward data that contains all markers, then break the connection.
+
+        `hit` is called when the server has answered.
+        """
+        self._answers_to_lose.append((markers, hit))
 
     def drop_next(self, marker: bytes, hit: Hit) -> None:
         """Once: drop data from the server that contains `marker`."""
-        self._messages_to_drop.append((marker, hit))
+        self._messages_to_drop.append(((marker,), hit))
 
     def disarm(self) -> None:
         """Disarm faults that have not had an effect."""
@@ -111,12 +117,13 @@ class Proxy:
     async def _down(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: list[Hit]
     ) -> None:
+        client = writer.get_extra_info("peername")[1]
         while piece := await self._read(reader):
             if losing:
-                losing.pop()()
+                losing.pop()(client)
                 break
             if hit := _take(self._messages_to_drop, piece):
-                hit()
+                hit(client)
                 continue
             writer.write(piece)
             await writer.drain()
@@ -130,10 +137,10 @@ class Proxy:
         return piece
 
 
-def _take(armed: list[tuple[bytes, Hit]], piece: bytes) -> Hit | None:
+def _take(armed: list[Armed], piece: bytes) -> Hit | None:
     for one in armed:
-        marker, hit = one
-        if marker in piece:
+        markers, hit = one
+        if all(marker in piece for marker in markers):
             armed.remove(one)
             return hit
     return None

@@ -32,6 +32,7 @@ def figures(summary: Summary) -> str:
         "duplicates": found["duplicate"],
         "lost endings": found["lost ending"],
         "steps run twice": found["run twice"],
+        "steps failed by others": found["failed by others"],
         "other violations": found["other"],
     }
     return "\n".join(

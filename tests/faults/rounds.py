@@ -23,7 +23,9 @@ from tests.faults.summary import Summary
 from tests.faults.watchers import Chromium, Node, Own, Plain, Watcher
 from tests.support.servers import eventually
 
-PROJECTS = 4
+FAULTY, STEADY = 2, 2
+"""Numbers of projects in a round, by their blueprint."""
+
 FAULTS = 26
 END_PATIENCE = 180.0
 """Seconds until a project that is no longer hurt must have ended: the sweep's time included."""
@@ -37,14 +39,16 @@ class Rounds:
     What contradicts itself is kept in `keep`, a file a project.
     """
 
-    def __init__(self, cluster: Cluster, seed: int, keep: Path | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, seed: int, keep: Path | None, outages: tuple[float, ...]
+    ) -> None:
         self._cluster = cluster
         self._dice = random.Random(seed)
         self._keep = keep
         self.summary = Summary(seed, ALLOWED)
         self._own, self._plain, self._node = Own(), Plain(), Node()
         self._watchers: list[Watcher] = [self._plain, self._own, self._node, Chromium()]
-        self._injector = Injector(cluster, self._dice, self._plain, self._node)
+        self._injector = Injector(cluster, self._dice, self._plain, self._node, outages=outages)
 
     async def start(self) -> None:
         """Start the watchers."""
@@ -113,7 +117,9 @@ class Rounds:
 
     async def _round(self) -> list[str]:
         await self._cluster.until_serving()
-        projects = [await self.start_faulty() for _ in range(PROJECTS)]
+        projects = [await self.start_faulty() for _ in range(FAULTY)]
+        steady = [self._new_folder() for _ in range(STEADY)]
+        projects += [await self._start(blueprint.STEADY, folder) for folder in steady]
         self._injector.projects = projects
         person = asyncio.create_task(self._retry_what_fails(projects))
         names = []
@@ -122,19 +128,29 @@ class Rounds:
                 await asyncio.sleep(self._dice.uniform(0.0, 0.5))
                 names.append(await self._injector.inject())
             await self._injector.finish()
+            for folder in steady:
+                await asyncio.to_thread((folder / f"{blueprint.HELD}.open").touch)
             await self._cluster.until_serving()
             await self.until_ended(projects)
         finally:
             person.cancel()
         for project in projects:
             await self.check(project)
+        self.summary.violations += self._injector.violations
+        self._injector.violations.clear()
         return names
 
     async def start_faulty(self) -> str:
         """Start and watch a project with all kinds of steps; return its ID."""
+        return await self._start(blueprint.NAME, self._new_folder())
+
+    def _new_folder(self) -> Path:
         folder = self._cluster.folder / uuid4().hex
         folder.mkdir()
-        return await self.watch_one(blueprint.NAME, folder=str(folder))
+        return folder
+
+    async def _start(self, name: str, folder: Path) -> str:
+        return await self.watch_one(name, folder=str(folder))
 
     async def _create(self, name: str, parameters: dict[str, object]) -> str:
         project = f"p-{uuid4().hex[:12]}"

@@ -10,11 +10,12 @@ KINDS = (
     ("gap", ("gap ", "before any snapshot")),
     ("duplicate", ("duplicate ", "snapshot ")),
     ("lost ending", ("lost ending",)),
-    ("run twice", ("completed twice",)),
+    ("run twice", ("completed twice", "ran again", "ran more often")),
+    ("failed by others", ("failed for a reason that is not its own", "completed, then failed")),
 )
 
 TOLERANCE = 1.2
-"""Factor on heartbeat timeout and back-off that limits a recovery."""
+"""Factor on the worker's heartbeat timeout and back-off that limits a recovery."""
 
 
 @dataclass
@@ -52,8 +53,8 @@ class Summary:
         return (
             f"kill -9 of a worker to its step running again: median "
             f"{median(self.recoveries):.2f} s, longest {longest:.2f} s of {len(self.recoveries)}, "
-            f"{longest / self.recovery_limit:.2f} times heartbeat timeout and back-off "
-            f"({self.recovery_limit:.1f} s)"
+            f"{longest / self.recovery_limit:.2f} times the worker's heartbeat timeout and "
+            f"back-off ({self.recovery_limit:.1f} s)"
         )
 
     def line(self) -> str:
@@ -66,6 +67,7 @@ class Summary:
             f"{self.watchers} watchers, {self.versions} versions delivered: "
             f"{found['gap']} gaps, {found['duplicate']} duplicates, "
             f"{found['lost ending']} lost endings, {found['run twice']} steps run twice, "
+            f"{found['failed by others']} steps failed by others, "
             f"{found['other']} other violations; {self.recovery} "
             f"(seed {self.seed}, {self.seconds:.0f} s)"
         )

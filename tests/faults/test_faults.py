@@ -85,7 +85,7 @@ async def test_retry_is_done_though_worker_and_caller_die_when_it_is_written_dow
     project = await rounds.start_faulty()
     await eventually(lambda: is_at(cluster, project, "failed"))
     written = asyncio.Event()
-    cluster.proxies["worker-postgres"].lose_answer_to(b'"retried"', written.set)
+    cluster.proxies["worker-postgres"].lose_answer_to(b'"retried"', hit=lambda _: written.set())
     async with httpx.AsyncClient(base_url=cluster.url, timeout=30) as http:
         path = f"/api/projects/{project}/initialization/retry"
         asking = asyncio.create_task(http.post(path))

@@ -115,9 +115,9 @@ async def fixable(given: StepInput) -> StepResult:
 
 @activity.defn
 async def gate(given: StepInput) -> StepResult:
-    """Heartbeat until the file `<name>.open` exists."""
+    """Heartbeat until the file `<name>.open` exists; fail after `seconds`, or LONGEST_WAIT."""
     _ran(given)
-    end = time.monotonic() + LONGEST_WAIT
+    end = time.monotonic() + (given.seconds or LONGEST_WAIT)
     percent = 0
     while not (Path(given.folder) / f"{given.name}.open").exists():
         if time.monotonic() > end:

@@ -30,7 +30,8 @@ def project(**changed: Any) -> Json:
 
 
 def event(version: int, type: str, action: str, **payload: Any) -> Json:
-    return {"version": version, "type": type, "action": action, "payload": payload}
+    named = {"step": payload["step"]["step"]} if "step" in payload else {}
+    return {"version": version, "type": type, "action": action, "payload": payload, **named}
 
 
 def attempt(**changed: Any) -> Json:
@@ -58,7 +59,26 @@ def true_record() -> Record:
         ],
         [Completion("1", {"run"})],
         "run",
+        "COMPLETED",
     )
+
+
+def failed(version: int, error: str | None, action: str = "failed", **changed: Any) -> Json:
+    told = step(status="failed", error=error, **changed)
+    return event(version, "step", action, step=told, progress=100)
+
+
+def told(*more: Json) -> dict[str, Any]:
+    """The record's events with more of them before the end."""
+    planned, completed, end = true_record().events
+    events = [planned, *more, completed, end]
+    return {"events": [one | {"version": n} for n, one in enumerate(events, 1)]}
+
+
+def told_after_completion(*more: Json) -> dict[str, Any]:
+    planned, completed, end = true_record().events
+    events = [planned, completed, *more, end]
+    return {"events": [one | {"version": n} for n, one in enumerate(events, 1)]}
 
 
 def went_back() -> list[Json]:
@@ -85,6 +105,14 @@ def test_true_record_has_no_faults() -> None:
         ({"attempts": [attempt(), attempt(attempt=2)]}, "completed twice within one schedule"),
         ({"attempts": [attempt(), attempt(attempt=2, ended_at=None)]}, "attempt still open"),
         ({"attempts": [attempt(outcome="failed")]}, "the record has no such attempt"),
+        ({"attempts": [attempt(), attempt(activity_id="2", round=2)]}, "a ran again"),
+        ({"code_runs": {"a": 2}}, "a ran more often, 2 times, than its 1 attempts"),
+        (told(failed(2, "The worker stopped.")), "not its own: The worker stopped."),
+        (told(failed(2, None)), "not its own: None"),
+        (told(failed(2, "Timed out.", "attempt_failed")), "not its own: Timed out."),
+        (told_after_completion(failed(3, "Cancelled by temporal.")), "a completed, then failed"),
+        ({"last_status": "CANCELED"}, "its workflow was cancelled, the project is active"),
+        ({"project": project(status="cancelled"), "steps": [step(status="pending")]}, "is pending"),
         ({"completions": []}, "Temporal does not say so"),
         ({"completions": [Completion("1", {"other"})]}, "the record has no such attempt"),
     ],
@@ -99,17 +127,33 @@ def test_completion_that_a_reset_copied_needs_one_attempt_only() -> None:
     assert record_faults(replace(record, last_run="reset")) == []
 
 
-def test_step_that_ran_again_in_another_schedule_did_not_run_twice() -> None:
-    attempts = [attempt(), attempt(activity_id="2", round=2)]
-    completions = [Completion("1", {"run"}), Completion("2", {"run"})]
-    record = replace(true_record(), attempts=attempts, completions=completions)
+def test_step_that_runs_again_after_an_operators_reset_did_not_run_twice() -> None:
+    attempts = [attempt(), attempt(run_id="reset", round=2)]
+    completions = [Completion("1", {"reset"})]
+    record = replace(
+        true_record(),
+        attempts=attempts,
+        completions=completions,
+        last_run="reset",
+        reset_runs={"reset"},
+    )
     assert record_faults(record) == []
 
 
-def test_completion_that_temporal_never_heard_of_is_no_fault_where_another_round_followed() -> None:
-    attempts = [attempt(), attempt(activity_id="2", round=2)]
-    record = replace(true_record(), attempts=attempts, completions=[Completion("2", {"run"})])
-    assert record_faults(record) == []
+@pytest.mark.parametrize(
+    "more",
+    [
+        [failed(2, "RuntimeError: no luck in run 1")],
+        [failed(2, "Cancelled by temporal.")],
+        [failed(2, "The part failed.", parent_step="other", step="other.part")],
+        [failed(2, "RuntimeError: no luck in run 1"), event(3, "step", "retried", step=step())],
+    ],
+)
+def test_failure_by_a_steps_own_error_or_by_an_operator_is_no_fault(more: list[Json]) -> None:
+    version = 3 + len(more)
+    record = replace(true_record(), project=project(version=version), **told(*more))
+    found = [fault for fault in record_faults(record) if "fold" not in fault]
+    assert found == []
 
 
 @pytest.mark.parametrize(
