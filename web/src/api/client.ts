@@ -6,6 +6,7 @@ import type { paths } from './schema'
 import type {
   Attempt,
   Blueprint,
+  CancelPreview,
   Estimate,
   HistoryPage,
   Initialization,
@@ -86,6 +87,10 @@ export function createApi(baseUrl = '', signedOut: () => void = () => undefined)
       ),
     previewRetry: (id: string, step: string) =>
       answer<RetryPreview>(http.GET('/api/projects/{project_id}/initialization/steps/{step}/retry', ofStep(id, step))),
+    previewRetryOfAll: (id: string) =>
+      answer<RetryPreview>(http.GET('/api/projects/{project_id}/initialization/retry', of(id))),
+    previewCancel: (id: string) =>
+      answer<CancelPreview>(http.GET('/api/projects/{project_id}/initialization/cancel', of(id))),
     retryStep: (id: string, step: string, parameters: Record<string, unknown> = {}) =>
       answer<Initialization>(
         http.POST('/api/projects/{project_id}/initialization/steps/{step}/retry', {

@@ -18,6 +18,8 @@ export interface UndoState {
 export interface StepMetadata {
   display_names?: Record<string, string>
   remedy?: string
+  /** of `run_command`: `command`, `exit_status`, `output` */
+  error_details?: Record<string, unknown> | null
   next_attempt_at?: string
   last_error?: string
   reason?: string
@@ -37,6 +39,7 @@ export type Project = Schemas['Project'] & { temporal_url?: string | null }
 export interface Initialization {
   project: Project
   steps: Step[]
+  controls?: Offered | null
   /** 0 to 100 */
   progress: number
   version: number
@@ -55,6 +58,9 @@ export type Attempt = Schemas['Attempt']
 export type HistoryEvent = Schemas['HistoryEvent']
 export type HistoryPage = Schemas['HistoryPage']
 export type RetryPreview = Schemas['RetryPreview']
+export type CancelPreview = Schemas['CancelPreview']
+/** The controls that the caller may use now; absent in snapshots of the stream, which are the same for all. */
+export type Offered = Schemas['Controls']
 
 export type Estimate = Schemas['Estimate']
 export type Session = Schemas['SessionState']

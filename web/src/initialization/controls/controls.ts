@@ -1,19 +1,25 @@
 import { computed, inject, provide, shallowRef, type ComputedRef, type InjectionKey, type Ref, type ShallowRef } from 'vue'
 import type { StepwayApi } from '@/api/client'
-import type { Attempt, Blueprint, RetryPreview, Step } from '@/api/types'
+import type { Attempt, Blueprint, CancelPreview, Offered, RetryPreview, Step } from '@/api/types'
 
 /** What a person is being asked to confirm. */
-export type Question = { kind: 'retry'; step: Step } | { kind: 'skip'; step: Step } | { kind: 'cancel' }
+export type Question =
+  | { kind: 'retry'; step: Step }
+  | { kind: 'retryAll' }
+  | { kind: 'skip'; step: Step }
+  | { kind: 'cancel' }
 
 /** What a person may do with one initialization. Each is refused by the API with a sentence that says why. */
 export interface Controls {
   question: Readonly<ShallowRef<Question | null>>
-  /** once it has ended, it can only be retried */
-  ended: Readonly<Ref<boolean>>
+  /** what the API offers now: nothing else is shown */
+  offered: Readonly<Ref<Offered>>
   ask(question: Question | null): void
   /** one page, without the first `after` */
   attempts(step: string, after: number): Promise<Attempt[]>
   previewRetry(step: string): Promise<RetryPreview>
+  previewRetryOfAll(): Promise<RetryPreview>
+  previewCancel(): Promise<CancelPreview>
   blueprint(name: string): Promise<Blueprint>
   retryStep(step: string, parameters?: Record<string, unknown>): Promise<void>
   retryAll(): Promise<void>
@@ -36,7 +42,7 @@ export function provideControls(controls: ComputedRef<Controls | null>): void {
 export function createControls(
   api: StepwayApi,
   projectId: string,
-  ended: Readonly<Ref<boolean>>,
+  offered: Readonly<Ref<Offered>>,
   changed: () => void,
 ): Controls {
   const question = shallowRef<Question | null>(null)
@@ -46,10 +52,12 @@ export function createControls(
   }
   return {
     question,
-    ended,
+    offered,
     ask: (asked) => (question.value = asked),
     attempts: (step, after) => api.attempts(projectId, step, after),
     previewRetry: (step) => api.previewRetry(projectId, step),
+    previewRetryOfAll: () => api.previewRetryOfAll(projectId),
+    previewCancel: () => api.previewCancel(projectId),
     blueprint: (name) => api.blueprint(name),
     retryStep: (step, parameters) => done(api.retryStep(projectId, step, parameters)),
     retryAll: () => done(api.retryAll(projectId)),
