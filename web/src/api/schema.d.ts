@@ -712,9 +712,9 @@ export interface components {
          * Project
          * @description A project and the progress of its initialization.
          *
-         *     `waited` is the time that nobody worked on it: it had failed and waited for a person, or had
-         *     ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The time
-         *     worked is the time from start to end without it. `rollback` is set after a cancel that rolled
+         *     `waited` is the time in milliseconds that it waited for a decision after a failure, or had ended
+         *     before a retry. It covers the time up to `waiting_since`, which is set while it waits. The time
+         *     worked is the time from start to end without `waited`. `rollback` is set after a cancel that rolled
          *     steps back.
          */
         Project: {
