@@ -712,10 +712,10 @@ export interface components {
          * Project
          * @description A project and the progress of its initialization.
          *
-         *     `waited` is the time in milliseconds that it waited for a decision after a failure, or had ended
-         *     before a retry. It covers the time up to `waiting_since`, which is set while it waits. The time
-         *     worked is the time from start to end without `waited`. `rollback` is set after a cancel that rolled
-         *     steps back.
+         *     `waited` is the time in milliseconds that it waited for a decision after a failure, or had
+         *     ended before a retry. It covers the time up to `waiting_since`, which is set while it waits.
+         *     The time worked is the time from start to end without `waited`. `rollback` is set after a
+         *     cancel that rolled steps back.
          */
         Project: {
             /**

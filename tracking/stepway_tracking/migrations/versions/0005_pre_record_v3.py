@@ -1,4 +1,4 @@
-"""Version 3 of the record's functions, beside those of version 2, and the columns that it writes."""
+"""Version 3 of the record's functions, beside version 2, and the columns that it writes."""
 
 import sqlalchemy as sa
 from alembic import op
