@@ -18,10 +18,10 @@ from stepway.api.commands.records import Records
 from stepway.blueprints.arguments import KnownSteps
 from stepway.blueprints.catalog import Catalog
 from stepway.runtime.api_settings import ApiSettings
+from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.vault.keyring import open_keyring
-from stepway.vault.payload_codec import data_converter
 from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
 from stepway_tracking.postgres import close_pool, open_pool

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
+from stepway.runtime.data_converter import data_converter
 from stepway.runtime.server_settings import ServerSettings
 from stepway.vault.keyring import open_keyring
-from stepway.vault.payload_codec import data_converter
 
 
 async def connect_temporal(settings: ServerSettings, *, lazy: bool = False) -> Client:

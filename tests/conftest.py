@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
+import hypothesis
 import pytest
 from temporalio.client import Client
 
@@ -16,6 +17,10 @@ from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
 from stepway_tracking.postgres import open_pool
 from tests.tiers import TIERS, tier_of
+
+# An example may take long on a machine that does other work.
+hypothesis.settings.register_profile("stepway", deadline=None)
+hypothesis.settings.load_profile("stepway")
 
 
 def pytest_configure(config: pytest.Config) -> None:

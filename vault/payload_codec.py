@@ -1,19 +1,13 @@
-"""Encrypts all that Temporal stores: payloads, and the messages and stacks of failures."""
+"""Encrypts the payloads that Temporal stores."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import (
-    DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
-    PayloadCodec,
-)
+from temporalio.converter import PayloadCodec
 
 from stepway.vault.keyring import Encrypted, Keyring
-from stepway.vault.payload_signing import SigningCodec
 
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
@@ -44,16 +38,3 @@ class EncryptionCodec(PayloadCodec):
             return payload
         sealed = Encrypted(payload.metadata[KEY_ID].decode(errors="replace"), payload.data)
         return Payload.FromString(self._keyring.decrypt(sealed, _CONTEXT))
-
-
-def data_converter(keyring: Keyring | None, signing_key: bytes | None = None) -> DataConverter:
-    """Return Temporal's default converter, with encryption and signatures if there are keys."""
-    codec: PayloadCodec | None = EncryptionCodec(keyring) if keyring else None
-    if signing_key:
-        codec = SigningCodec(signing_key, codec)
-    if keyring is None:
-        return dataclasses.replace(DataConverter.default, payload_codec=codec)
-    return DataConverter(
-        payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
-    )

@@ -13,10 +13,10 @@ import yaml
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from stepway.runtime.data_converter import data_converter
 from stepway.runtime.settings import Settings
 from stepway.vault.errors import Unsigned
 from stepway.vault.keyring import open_keyring
-from stepway.vault.payload_codec import data_converter
 from stepway.workflows.health import failing_workflows, why_unanswered
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from tests.support.servers import Stepway, eventually, running_stepway

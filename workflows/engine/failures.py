@@ -11,10 +11,8 @@ from temporalio.exceptions import (
 )
 
 from stepway.workflows.model.plan import PlannedStep
+from stepway_tracking.record.errors import ARGUMENTS_NOT_DECODED
 from stepway_tracking.record.facts import AttemptOutcome
-
-# The SDK's message if the arguments do not fit the activity's input.
-_NOT_DECODED = "Failed decoding arguments"
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
@@ -23,7 +21,7 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
     if isinstance(cause, TimeoutError):
         return _timeout_text(cause, step)
     if isinstance(cause, ApplicationError):
-        return _arguments_text(cause) if cause.message == _NOT_DECODED else cause.message
+        return _arguments_text(cause) if cause.message == ARGUMENTS_NOT_DECODED else cause.message
     if isinstance(cause, CancelledError):
         return "The step was cancelled."
     return str(cause or error)

@@ -144,7 +144,7 @@ async def test_reference_cannot_be_made_up(key_id: str) -> None:
 
 async def test_credential_that_is_gone_fails_the_attempt_with_a_remedy() -> None:
     on_its_way = sent(SECRET)
-    with pytest.raises(ApplicationError, match="no credential named 'token'") as caught:
+    with pytest.raises(ApplicationError, match="credential 'token' no longer exists") as caught:
         await references(other="x").resolve("p", on_its_way)
     assert "restore" in caught.value.details[0]["remedy"]
 

@@ -23,6 +23,9 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
+ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
+"""The SDK's message if the arguments do not fit the activity's input."""
+
 STEP_FAILED = "StepFailed"
 """Type of the error that `step_error` makes."""
 
