@@ -101,9 +101,7 @@ async def retry_step(
 
 
 @router.post("/retry", **CONTROLS)
-async def retry_initialization(
-    project_id: ProjectId, given: Resources, caller: Caller
-) -> Response:
+async def retry_initialization(project_id: ProjectId, given: Resources, caller: Caller) -> Response:
     """Retry all failed steps; after a failed or cancelled end, all steps that are not completed."""
     await given.commands.retry_initialization(project_id, caller.name)
     return await _accepted(project_id, given, caller)

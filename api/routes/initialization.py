@@ -34,9 +34,7 @@ READS = problems(404, 422, 503)
 
 
 @router.get("", response_model=schemas.Initialization, responses=READS)
-async def get_initialization(
-    project_id: ProjectId, given: Resources, caller: Caller
-) -> Response:
+async def get_initialization(project_id: ProjectId, given: Resources, caller: Caller) -> Response:
     """The project, its steps and its progress, at one version, and what the caller may do now."""
     return json_response(await initialization_for(caller, project_id, given))
 
