@@ -17,7 +17,6 @@ from stepway_tracking.record.facts import (
     StepStatus,
 )
 
-
 ProjectControl = Literal["retry", "cancel"]
 StepControl = Literal["retry", "skip"]
 
@@ -62,9 +61,9 @@ class Project(BaseModel):
     """A project and the progress of its initialization.
 
     `waited` is the time that nobody worked on it: it had failed and waited for a person, or had
-    ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The time
-    worked is the time from start to end without it. `rollback` is set after a cancel that rolled
-    steps back.
+    ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The
+    time worked is the time from start to end without it. `rollback` is set after a cancel that
+    rolled steps back.
     """
 
     id: UUID
@@ -220,9 +219,9 @@ class StepStatistics(BaseModel):
     """How often a step ran and failed, and the durations of its completed runs in milliseconds.
 
     A run is one round of a step: the plan's, or that of a retry. `failures` are runs that failed,
-    `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of the
-    runs. `first_try_rate` is the share of steps that completed without a failed attempt in their
-    first run, from 0 to 1. Null stands for no such run.
+    `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of all
+    runs. `first_try_rate` is the share of the steps that completed without a failed attempt, from 0
+    to 1. Null stands for no completed run.
     """
 
     step: str

@@ -33,8 +33,8 @@ async def get_step_statistics(
     since: Annotated[
         Annotated[datetime, AfterValidator(_utc)] | None,
         Query(
-            description="Steps that ended from then on: an ISO 8601 date or time, UTC if it has no "
-            "offset. Without it, those of the last 30 days."
+            description="Beginning of the period: an ISO 8601 date or time, UTC if it has no "
+            "offset. By default, 30 days ago."
         ),
     ] = None,
 ) -> Response:

@@ -72,8 +72,9 @@ async def read(pool: asyncpg.Pool, blueprint: str, **given: Any) -> Json:
         (["ffc"], (1, 0, 0, 3, 2, 0)),
         (["ff", "ff", "c"], (3, 2, 0, 5, 4, 0)),
         (["ff"], (1, 1, 0, 2, 2, 0)),
-        (["x"], (0, 0, 1, 0, 0, None)),
-        (["x", "c"], (1, 0, 1, 1, 0, None)),
+        (["x"], (0, 0, 1, 1, 0, None)),
+        (["x", "c"], (1, 0, 1, 2, 0, 1)),
+        (["fx", "f"], (1, 1, 1, 3, 2, 0)),
         (["ic"], (1, 0, 0, 2, 0, 1)),
     ],
 )
@@ -84,6 +85,33 @@ async def test_rounds_and_attempts_of_a_step(
     found = await read(pool, blueprint)
     names = ("runs", "failures", "cancelled", "attempts", "failed_attempts", "first_try_rate")
     assert tuple(found[name] for name in names) == expected
+
+
+async def test_round_that_still_runs_has_not_failed(pool: asyncpg.Pool, blueprint: str) -> None:
+    record = await planned(pool, blueprint)
+    first = record.attempt("push", 1)
+    await first.say("started")
+    await first.say("attempt_failed", error="no")
+    found = await read(pool, blueprint)
+    assert (found["runs"], found["failures"], found["failed_attempts"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("by_person", "failures"), [(True, 1), (False, 0)])
+async def test_round_of_a_skipped_step_has_failed_if_a_person_skipped_it(
+    pool: asyncpg.Pool, blueprint: str, by_person: bool, failures: int
+) -> None:
+    record = await planned(pool, blueprint)
+    first, second = (record.attempt("push", number, number) for number in (1, 2))
+    await first.say("started")
+    if by_person:
+        await first.say("failed", error="no")
+        metadata = {"reason": "r", "skipped_by": "ada"}
+        await record.workflow(2, StepChange("push", "skipped", actor="ada", metadata=metadata))
+    else:
+        await first.say("attempt_failed", error="no")
+        await second.say("started")
+        await second.say("skipped", metadata={"reason": "nothing to do"})
+    assert (await read(pool, blueprint))["failures"] == failures
 
 
 async def test_first_try_rate_is_the_share_of_steps(pool: asyncpg.Pool, blueprint: str) -> None:
@@ -98,16 +126,17 @@ async def test_first_try_rate_is_the_share_of_steps(pool: asyncpg.Pool, blueprin
 async def test_without_a_time_only_the_last_30_days_count(
     pool: asyncpg.Pool, blueprint: str
 ) -> None:
-    record = await planned(pool, blueprint)
-    await play(record, "c")
-    await pool.execute(
-        "UPDATE project_initialization_steps SET completed_at = now() - interval '31 days'"
-        " WHERE project_id = $1",
-        record.project_id,
-    )
+    await play(await planned(pool, blueprint), "c")
+    await play(await planned(pool, blueprint), "f")
+    for table, column in {"steps": "completed_at", "attempts": "ended_at"}.items():
+        await pool.execute(
+            f"""UPDATE project_initialization_{table} t SET {column} = now() - interval '31 days'
+                FROM projects p WHERE p.id = t.project_id AND p.blueprint = $1""",
+            blueprint,
+        )
     assert json.loads(await Analytics(pool).steps(blueprint, None)) == []
     long_ago = datetime.now(UTC) - timedelta(days=40)
-    assert (await read(pool, blueprint, since=long_ago))["runs"] == 1
+    assert (await read(pool, blueprint, since=long_ago))["runs"] == 2
 
 
 async def test_many_at_once_are_answered_by_one_query(

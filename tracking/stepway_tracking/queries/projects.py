@@ -10,7 +10,6 @@ from uuid import UUID
 
 import asyncpg
 
-
 PAGE_OF_PROJECTS = """
 SELECT stepway_project_json_v3(p)::text AS body, created_at, id FROM projects p
 WHERE ($1::text IS NULL OR status = $1)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-
 USUAL_PERIOD = timedelta(days=30)
 """The period of the statistics if the caller names none."""
 
@@ -21,60 +20,70 @@ MOST_CACHED = 100
 """Number of different questions whose answers are cached."""
 
 _STATISTICS = """
-WITH ended AS (
-  SELECT p.blueprint, s.project_id, s.step, s.status, s.duration, s.completed_at
+WITH completed AS (
+  -- Reads only the index of durations.
+  SELECT p.blueprint, s.step, count(*) AS number, max(s.completed_at) AS latest,
+         avg(s.duration)::int AS average, max(s.duration) AS max,
+         percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY s.duration) AS middle
   FROM project_initialization_steps s JOIN projects p ON p.id = s.project_id
-  WHERE s.parent_step IS NULL AND s.completed_at >= $2::timestamptz
+  WHERE s.parent_step IS NULL AND s.status = 'completed' AND s.completed_at >= $2::timestamptz
     AND ($1::text IS NULL OR p.blueprint = $1)
     AND ($3::text[] IS NULL OR p.owner = ANY($3))
+  GROUP BY p.blueprint, s.step
 ), rounds AS (
-  -- None of these steps is running, so all their rounds are over.
-  SELECT e.blueprint, e.step, e.project_id, a.round, count(*) AS attempts,
+  -- Rounds with an attempt that did not complete.
+  SELECT p.blueprint, s.step, s.project_id, a.round, count(*) AS attempts,
          count(*) FILTER (WHERE a.outcome IN ('failed', 'timed_out', 'lost')) AS failed_attempts,
-         (array_agg(a.outcome ORDER BY a.attempt DESC))[1] AS last
-  FROM ended e JOIN project_initialization_attempts a USING (project_id, step)
-  WHERE a.ended_at IS NOT NULL
-  GROUP BY e.blueprint, e.step, e.project_id, a.round
-), judged AS (
-  SELECT *, last = 'completed' AS completed, last IN ('failed', 'timed_out', 'lost') AS failed,
-         last IN ('cancelled', 'interrupted', 'paused') AS cancelled,
-         round = min(round) OVER (PARTITION BY project_id, blueprint, step) AS first
-  FROM rounds
+         (array_agg(a.outcome ORDER BY a.attempt DESC))[1] AS last,
+         -- Its last attempt completed, or is still to come.
+         a.round = s.round AND (s.status IN ('completed', 'running')
+           OR s.status = 'skipped' AND NOT s.metadata ? 'skipped_by') AS recovers,
+         s.status = 'completed' AND s.completed_at >= $2 AS completed,
+         s.display_name, s.sequence
+  FROM project_initialization_attempts a
+  JOIN project_initialization_steps s USING (project_id, step)
+  JOIN projects p ON p.id = s.project_id
+  WHERE a.outcome NOT IN ('completed', 'skipped') AND a.ended_at >= $2
+    AND ($1::text IS NULL OR p.blueprint = $1)
+    AND ($3::text[] IS NULL OR p.owner = ANY($3))
+  GROUP BY p.blueprint, s.id, a.round
+), troubled AS (
+  SELECT blueprint, step, max(display_name) AS display_name, min(sequence) AS sequence,
+         sum(attempts) AS attempts, sum(failed_attempts) AS failed_attempts,
+         count(*) FILTER (WHERE NOT recovers AND last IN ('failed', 'timed_out', 'lost'))
+           AS failures,
+         count(*) FILTER (WHERE NOT recovers AND last IN ('cancelled', 'interrupted', 'paused'))
+           AS cancelled,
+         count(DISTINCT project_id) FILTER (WHERE failed_attempts > 0 AND completed) AS repaired,
+         count(DISTINCT project_id) FILTER (
+           WHERE NOT completed AND NOT recovers AND last IN ('failed', 'timed_out', 'lost'))
+           AS unrepaired
+  FROM rounds GROUP BY blueprint, step
 ), counted AS (
-  SELECT blueprint, step,
-         count(*) FILTER (WHERE completed OR failed) AS runs,
-         count(*) FILTER (WHERE failed) AS failures,
-         count(*) FILTER (WHERE cancelled) AS cancelled,
-         coalesce(sum(attempts) FILTER (WHERE completed OR failed), 0) AS attempts,
-         coalesce(sum(failed_attempts), 0) AS failed_attempts,
-         count(*) FILTER (WHERE first AND completed AND failed_attempts = 0) AS at_first_try,
-         count(*) FILTER (WHERE first AND (completed OR failed)) AS tried
-  FROM judged GROUP BY blueprint, step
-), durations AS (
-  SELECT blueprint, step, max(completed_at) AS latest,
-         (avg(duration) FILTER (WHERE status = 'completed'))::int AS average,
-         percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration)
-           FILTER (WHERE status = 'completed') AS middle,
-         max(duration) FILTER (WHERE status = 'completed') AS max
-  FROM ended GROUP BY blueprint, step
+  SELECT blueprint, step, coalesce(c.number, 0) AS completed, c.latest, c.average, c.middle, c.max,
+         t.display_name, t.sequence,
+         coalesce(t.attempts, 0) AS attempts, coalesce(t.failed_attempts, 0) AS failed_attempts,
+         coalesce(t.failures, 0) AS failures, coalesce(t.cancelled, 0) AS cancelled,
+         coalesce(t.repaired, 0) AS repaired, coalesce(t.unrepaired, 0) AS unrepaired
+  FROM completed c FULL JOIN troubled t USING (blueprint, step)
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
-         'blueprint', t.blueprint, 'step', t.step, 'display_name', n.display_name,
-         'runs', c.runs, 'failures', c.failures, 'cancelled', c.cancelled,
-         'attempts', c.attempts, 'failed_attempts', c.failed_attempts,
-         'first_try_rate', round(c.at_first_try::numeric / nullif(c.tried, 0), 4),
-         'average', t.average, 'p50', t.middle[1]::int, 'p95', t.middle[2]::int, 'max', t.max)
-       ORDER BY t.blueprint, n.sequence, t.step), '[]')::text
-FROM durations t JOIN counted c USING (blueprint, step), LATERAL (
-  -- Not in the grouped query, so that it reads only the index of durations.
+         'blueprint', c.blueprint, 'step', c.step,
+         'display_name', coalesce(n.display_name, c.display_name),
+         'runs', c.completed + c.failures, 'failures', c.failures, 'cancelled', c.cancelled,
+         'attempts', c.completed + c.attempts, 'failed_attempts', c.failed_attempts,
+         'first_try_rate', round((c.completed - c.repaired)::numeric
+                                 / nullif(c.completed + c.unrepaired, 0), 4),
+         'average', c.average, 'p50', c.middle[1]::int, 'p95', c.middle[2]::int, 'max', c.max)
+       ORDER BY c.blueprint, coalesce(n.sequence, c.sequence), c.step), '[]')::text
+FROM counted c LEFT JOIN LATERAL (
   SELECT s.display_name, s.sequence
   FROM project_initialization_steps s JOIN projects p ON p.id = s.project_id
-  WHERE s.parent_step IS NULL AND s.completed_at = t.latest
-    AND s.step = t.step AND p.blueprint = t.blueprint
+  WHERE s.parent_step IS NULL AND s.completed_at = c.latest
+    AND s.step = c.step AND p.blueprint = c.blueprint
     AND ($3::text[] IS NULL OR p.owner = ANY($3))
   LIMIT 1
-) n
-WHERE c.runs + c.cancelled > 0
+) n ON true
 """
 
 
@@ -95,11 +104,11 @@ class Analytics:
     ) -> bytes:
         """A JSON array with an object for each step of each blueprint; durations are milliseconds.
 
-        `blueprint` and `owners` select steps; None selects all. `since` selects the steps that ended
-        from then on; None stands for USUAL_PERIOD. A step counts with all its rounds: `runs` are
-        the completed and the failed ones, `failures` the failed ones, `cancelled` those that were
-        stopped. `first_try_rate` is the share of steps that completed without a failed attempt in
-        their first round. Durations are those of completed steps.
+        `blueprint` and `owners` select steps; None selects all. `since` is the beginning of the
+        period; None stands for USUAL_PERIOD. `runs` are rounds that completed or failed, `failures`
+        those that failed, `cancelled` others that were stopped. `attempts` are those of all
+        rounds. `first_try_rate` is the share of completed and failed steps that completed without
+        a failed attempt. Durations are those of completed steps.
         """
         key = (blueprint, since, None if owners is None else tuple(owners))
         async with self._querying:
