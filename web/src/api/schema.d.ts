@@ -715,9 +715,9 @@ export interface components {
          * @description A project and the progress of its initialization.
          *
          *     `waited` is the time that nobody worked on it: it had failed and waited for a person, or had
-         *     ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The time
-         *     worked is the time from start to end without it. `rollback` is set after a cancel that rolled
-         *     steps back.
+         *     ended before a retry. It is complete up to `waiting_since`, which is set while it waits. The
+         *     time worked is the time from start to end without it. `rollback` is set after a cancel that
+         *     rolled steps back.
          */
         Project: {
             /**
@@ -956,9 +956,9 @@ export interface components {
          * @description How often a step ran and failed, and the durations of its completed runs in milliseconds.
          *
          *     A run is one round of a step: the plan's, or that of a retry. `failures` are runs that failed,
-         *     `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of the
-         *     runs. `first_try_rate` is the share of steps that completed without a failed attempt in their
-         *     first run, from 0 to 1. Null stands for no such run.
+         *     `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of all
+         *     runs. `first_try_rate` is the share of the steps that completed without a failed attempt, from 0
+         *     to 1. Null stands for no completed run.
          */
         StepStatistics: {
             /** Step */
@@ -2724,7 +2724,7 @@ export interface operations {
         parameters: {
             query?: {
                 blueprint?: string | null;
-                /** @description Steps that ended from then on: an ISO 8601 date or time, UTC if it has no offset. Without it, those of the last 30 days. */
+                /** @description Beginning of the period: an ISO 8601 date or time, UTC if it has no offset. By default, 30 days ago. */
                 since?: string | null;
             };
             header?: never;
