@@ -216,13 +216,23 @@ class HistoryPage(BaseModel):
 
 
 class StepStatistics(BaseModel):
-    """Durations of a step in milliseconds; null if no run has completed."""
+    """How often a step ran and failed, and the durations of its completed runs in milliseconds.
+
+    A run is one round of a step: the plan's, or that of a retry. `failures` are runs that failed,
+    `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of all
+    runs. `first_try_rate` is the share of the steps that completed without a failed attempt, from 0
+    to 1. Null stands for no completed run.
+    """
 
     step: str
     blueprint: str
     display_name: str
     runs: int
     failures: int
+    cancelled: int
+    attempts: int
+    failed_attempts: int
+    first_try_rate: float | None
     average: int | None
     p50: int | None
     p95: int | None

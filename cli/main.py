@@ -49,6 +49,10 @@ COMMANDS = {
         "stepway.cli.commands.listing:attempts", "List the attempts of a step, with their errors."
     ),
     "history": Entry("stepway.cli.commands.listing:history", "Show the history of a project."),
+    "statistics": Entry(
+        "stepway.cli.commands.statistics:statistics",
+        "Show how often the steps of all projects ran and failed, and how long they took.",
+    ),
     "retry": Entry(
         "stepway.cli.commands.controls:retry",
         "Retry a failed step and the steps that depend on it, or all failed steps.",

@@ -6,13 +6,15 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from stepway.vault.redaction import redact
+from stepway_tracking.record.shortening import shortened
 
 OUTPUT_BYTES = 8_000
 OUTPUT_LINES = 50
@@ -28,20 +30,31 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class OutputTail:
-    """Keeps the last OUTPUT_BYTES of an output; returns at most OUTPUT_LINES lines of it."""
+    """Keeps the last OUTPUT_BYTES of an output; returns at most OUTPUT_LINES lines of it.
+
+    Standard output and standard error are fed as they arrive, and kept in this order.
+    """
 
     def __init__(self) -> None:
         self._kept = b""
         self._total = 0
+        self._errors = b""
+        self._was_error = False
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, *, error: bool = False) -> None:
+        """Take the next part of standard output, or of standard error."""
+        if error:
+            self._errors = (self._errors + chunk)[-OUTPUT_BYTES:]
+        if error is not self._was_error and self._kept and not self._kept.endswith((b"\n", b"\r")):
+            chunk = b"\n" + chunk
+        self._was_error = error
         self._total += len(chunk)
         self._kept = (self._kept + chunk)[-OUTPUT_BYTES:]
 
     @property
     def text(self) -> str:
         """The last lines, without terminal escapes; starts with "…" if earlier ones are cut."""
-        lines = self._lines()
+        lines = _lines(self._kept)
         is_cut = self._total > len(self._kept) or len(lines) > OUTPUT_LINES
         if self._total > len(self._kept) and len(lines) > 1:
             del lines[0]  # incomplete
@@ -49,15 +62,25 @@ class OutputTail:
 
     @property
     def last_line(self) -> str:
-        """The last line that is not blank, redacted, at most LINE_LENGTH characters."""
-        written = [line.strip() for line in self._lines() if line.strip()]
-        # Redact before truncating: a truncated secret would not be recognized.
-        return redact(written[-1])[:LINE_LENGTH] if written else ""
+        """The last line that is not blank, redacted and shortened to LINE_LENGTH characters."""
+        return _last(self._kept)
 
-    def _lines(self) -> list[str]:
-        # Postgres cannot store NUL in text.
-        text = self._kept.decode(errors="replace").replace("\x00", "\ufffd")
-        return _ESCAPES.sub("", text).splitlines()
+    @property
+    def cause(self) -> str:
+        """The last line of standard error that is not blank; without one, of standard output."""
+        return _last(self._errors) or _last(self._kept)
+
+
+def _last(written: bytes) -> str:
+    lines = [line.strip() for line in _lines(written) if line.strip()]
+    # Redact before shortening: a part of a secret would not be recognized.
+    return shortened(redact(lines[-1]), LINE_LENGTH) if lines else ""
+
+
+def _lines(written: bytes) -> list[str]:
+    # Postgres cannot store NUL in text.
+    text = written.decode(errors="replace").replace("\x00", "\ufffd")
+    return _ESCAPES.sub("", text).splitlines()
 
 
 async def run_in_group(
@@ -68,7 +91,7 @@ async def run_in_group(
     Ends the whole process group in any case, also when cancelled. Raises OSError if the program
     cannot be started.
     """
-    async with _output_pipe() as (reader, write_end):
+    async with _output_pipe() as (reader, write_end), _output_pipe() as (errors, errors_end):
         keep_descriptors()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -77,18 +100,23 @@ async def run_in_group(
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
-                stderr=write_end,
+                stderr=errors_end,
                 start_new_session=True,
             )
         finally:
             os.close(write_end)
-        reading = asyncio.create_task(_read(reader, output))
+            os.close(errors_end)
+        reading = [
+            asyncio.create_task(_read(reader, output.feed)),
+            asyncio.create_task(_read(errors, partial(output.feed, error=True))),
+        ]
         try:
             status = await _wait_and_end_group(process)
             # A child that left the group may keep the output open forever.
-            await asyncio.wait([reading], timeout=DRAIN)
+            await asyncio.wait(reading, timeout=DRAIN)
         finally:
-            reading.cancel()
+            for task in reading:
+                task.cancel()
     return status
 
 
@@ -125,9 +153,9 @@ async def _output_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
         transport.close()
 
 
-async def _read(reader: asyncio.StreamReader, output: OutputTail) -> None:
+async def _read(reader: asyncio.StreamReader, feed: Callable[[bytes], None]) -> None:
     while chunk := await reader.read(65_536):
-        output.feed(chunk)
+        feed(chunk)
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:

@@ -24,11 +24,12 @@ from stepway.vault.redaction import redact
 from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
+from stepway_tracking.record.shortening import shortened
 
 HEARTBEAT_INTERVAL = 1.0
 WAITING = "Waiting for another command to leave the working tree"
-COMMAND_LENGTH = 200
-"""Maximum characters of the command in an error."""
+COMMAND_LENGTH = 4_000
+"""Maximum characters of the command in the details of an error."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Commands inherit no other variables: the worker's environment contains its secrets.
@@ -69,7 +70,9 @@ class CommandSteps:
 
     @activity.defn
     async def run_command(self, given: RunCommandInput) -> CommandRun:
-        """Run the command. Raises step_error with the end of its output if it fails."""
+        """Run the command. Raises step_error if it fails: the message is the last line of its
+        standard error, the details are the command and the end of its output.
+        """
         _refuse_absent(given.absent_references)
         command = _words(given.command)
         environment = _environment(await self._with_secrets(given))
@@ -168,12 +171,22 @@ def _not_started(program: str, error: OSError) -> ApplicationError:
 
 
 def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationError:
-    ended = (
-        f"was terminated by {signal.Signals(-status).name}"
-        if status < 0
-        else f"exited with status {status}"
-    )
+    ended, how = _ended(status)
+    cause = f"{output.cause} ({ended})" if output.cause else f"The command ended with {ended}"
     return step_error(
-        f"{redact(shlex.join(command))[:COMMAND_LENGTH]} {ended}\n\n{output.text}".rstrip(),
+        cause,
         remedy="Fix the problem shown in the output, then retry the step.",
+        details={
+            "command": shortened(redact(shlex.join(command)), COMMAND_LENGTH),
+            **how,
+            "output": output.text,
+        },
     )
+
+
+def _ended(status: int) -> tuple[str, dict[str, Any]]:
+    """How a command ended, as text and as details."""
+    if status < 0:
+        name = signal.Signals(-status).name
+        return f"signal {name}", {"signal": name}
+    return f"exit status {status}", {"exit_status": status}

@@ -32,8 +32,14 @@ async def get_step_statistics(
     blueprint: Annotated[Text | None, Query(max_length=200)] = None,
     since: Annotated[
         Annotated[datetime, AfterValidator(_utc)] | None,
-        Query(description="ISO 8601 date or time; UTC if it has no offset."),
+        Query(
+            description="Beginning of the period: an ISO 8601 date or time, UTC if it has no "
+            "offset. By default, 30 days ago."
+        ),
     ] = None,
 ) -> Response:
-    """Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds."""
+    """Per step: runs, failures, attempts, and the average, p50, p95 and longest duration in ms.
+
+    An answer may be up to 30 seconds old.
+    """
     return json_response(await given.analytics.steps(blueprint, since, given.rules.visible(caller)))

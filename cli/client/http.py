@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -63,6 +63,13 @@ class Api:
                 return
             query = httpx.URL(response.links["next"]["url"]).params
             params = {"limit": _LARGEST_PAGE, "after": query.get("after")}
+
+    def attempt_numbers(
+        self, project_id: str, steps: Iterable[Mapping[str, Any]]
+    ) -> dict[str, int]:
+        """Return the number of attempts of each step that ran in several rounds."""
+        again = [one["step"] for one in steps if (one.get("round") or 0) > 1]
+        return {step: sum(1 for _ in self.attempts(project_id, step)) for step in again}
 
     def _got(self, path: str, params: Json) -> httpx.Response:
         given = {name: value for name, value in params.items() if value is not None}

@@ -10,7 +10,7 @@ from stepway.cli.client.errors import AnswerLost, ClientError
 from stepway.cli.client.http import Api, Json, connect, step_path
 from stepway.cli.client.parameters import Parameters, parse_pairs, schema_of, typed
 from stepway.cli.view.invocation import command
-from stepway.cli.view.output import confirmed, say
+from stepway.cli.view.output import can_ask, confirmed, say, say_error
 
 Project: TypeAlias = Annotated[str, typer.Argument(help="Project ID or name.")]
 Step: TypeAlias = Annotated[str, typer.Argument(help="Step name, as in `stepway steps --json`.")]
@@ -32,8 +32,10 @@ def retry(
     api = connect()
     project_id = api.find(project)
     if step is None:
+        path = f"/projects/{project_id}/initialization/retry"
+        _show_preview(api.get(path))
         _ask(f"Retry all failed steps of {project}?", yes)
-        _control(api, project, f"/projects/{project_id}/initialization/retry", {})
+        _control(api, project, path, {})
         say(f"Retrying {project}. {_watch(project)}")
         return
     changed = typed(pairs, _schema(api, project_id)) if pairs else {}
@@ -63,15 +65,19 @@ def cancel(
     undo: Annotated[bool, typer.Option("--undo", help="Also roll back completed steps.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Cancel an initialization."""
+    """Cancel an initialization.
+
+    Without a terminal to ask at, it requires --yes.
+    """
+    _require_yes("cancel", yes)
     api = connect()
     project_id = api.find(project)
-    found = api.initialization(project_id)
-    # If it has ended, the API refuses: do not ask first.
-    if found["project"]["initialization_completed_at"] is None:
-        _show_cancel(found["steps"], undo)
-        _ask(f"Cancel the initialization of {project}?", yes)
-    _control(api, project, f"/projects/{project_id}/initialization/cancel", {"undo": undo})
+    path = f"/projects/{project_id}/initialization/cancel"
+    # If it cannot be cancelled, the API says so here: do not ask first.
+    preview = api.get(path)
+    _show_cancel(api.initialization(project_id)["steps"], preview, undo)
+    _ask(f"Cancel the initialization of {project}?", yes)
+    _control(api, project, path, {"undo": undo})
     say(f"Cancelling {project}. {_watch(project)}")
 
 
@@ -89,6 +95,12 @@ def _control(api: Api, project: str, path: str, body: Json) -> None:
 
 def _watch(project: str) -> str:
     return f"Follow progress: {command('watch', project)}"
+
+
+def _require_yes(name: str, yes: bool) -> None:
+    if not (yes or can_ask()):
+        say_error(f"`{name}` asks first, and there is no terminal to ask at: add --yes")
+        raise typer.Exit(2)
 
 
 def _ask(question: str, yes: bool) -> None:
@@ -111,15 +123,19 @@ def _is_scalar(value: object) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 
-def _show_cancel(steps: list[Json], undo: bool) -> None:
+def _show_cancel(steps: list[Json], preview: Json, undo: bool) -> None:
     by_status: dict[str, list[str]] = {}
     for step in steps:
         if not step["parent_step"]:
             by_status.setdefault(step["status"], []).append(step["step"])
     say(f"Will stop:      {_names(by_status.get('running', []))}")
     say(f"Will skip:      {_names(by_status.get('pending', []))}")
-    done = by_status.get("completed", [])
-    say(f"Will roll back: {_names(done[::-1])}" if undo else f"Kept:           {_names(done)}")
+    if undo:
+        say(f"Will roll back: {_names(preview['rolls_back'])}")
+        say(f"Kept:           {_names(preview['keeps'])}")
+    else:
+        kept = {*preview["rolls_back"], *preview["keeps"]}
+        say(f"Kept:           {_names([one['step'] for one in steps if one['step'] in kept])}")
 
 
 def _names(steps: list[str]) -> str:

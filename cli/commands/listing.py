@@ -16,7 +16,7 @@ from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
 from stepway.cli.view.text import date_and_clock, duration, headline, moment
-from stepway.cli.view.words import STYLES
+from stepway.cli.view.words import STYLES, waited
 from stepway_tracking.record.facts import ProjectStatus
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -51,8 +51,13 @@ def steps(project: Project, as_json: AsJson = False) -> None:
         print_json(api.get(f"/projects/{project_id}/initialization/steps"))
         return
     state = from_snapshot(api.initialization(project_id))
-    say(f"{state.project['name']}: {state.status}, {state.progress:.0f}% (ID {project_id})\n")
-    console().print(step_table(in_order(state), datetime.now(UTC)))
+    now = datetime.now(UTC)
+    wait = f", waited {time} for a person" if (time := waited(state.project, now)) else ""
+    progress = f"{state.progress:.0f}%{wait}"
+    say(f"{state.project['name']}: {state.status}, {progress} (ID {project_id})\n")
+    rows = in_order(state)
+    numbers = api.attempt_numbers(project_id, rows)
+    console().print(step_table(rows, now, numbers))
 
 
 def attempts(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Protocol
 
 import typer
+from rich.console import RenderableType
 
+from stepway.cli.client.errors import ClientError
 from stepway.cli.client.estimate import Estimates
 from stepway.cli.client.events import Event
 from stepway.cli.client.events import follow as follow_events
 from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
-from stepway.cli.client.http import Api, connect
+from stepway.cli.client.http import Api, connect, step_path
 from stepway.cli.run.signals import persistent_interrupts
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, is_terminal, say
@@ -22,6 +24,8 @@ from stepway.cli.view.words import TimeLeft
 
 INTERRUPTED = 130
 _EXIT_CODES = {"failed": 1, "cancelled": 2}
+_MOST_PREVIEWS = 10
+"""Failed steps for which the API is asked what may be changed."""
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -60,8 +64,21 @@ def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
         again = command("watch", name)
         say(f"Stopped watching; the initialization continues. Watch it again: {again}")
         return INTERRUPTED
-    console().print(summary(state, datetime.now(UTC)))
+    console().print(_summary(api, state))
     return _EXIT_CODES.get(state.status, 0)
+
+
+def _summary(api: Api, state: Initialization) -> RenderableType:
+    project_id = str(state.project["id"])
+    numbers, changeable = {}, {}
+    # The end was seen: what cannot be read now is left out.
+    with suppress(ClientError):
+        numbers = api.attempt_numbers(project_id, state.steps.values())
+        failed = [one for one in state.steps.values() if one["status"] == state.status == "failed"]
+        for step in failed[:_MOST_PREVIEWS]:
+            name = str(step["step"])
+            changeable[name] = api.get(step_path(project_id, name, "retry")).get("parameters", [])
+    return summary(state, datetime.now(UTC), numbers, changeable)
 
 
 def _until_settled(api: Api, state: Initialization, view: View, follow: bool) -> Initialization:

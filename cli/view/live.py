@@ -26,6 +26,7 @@ from stepway.cli.view.words import (
     remedy_of,
     taken,
     time_left,
+    waited,
 )
 from stepway_tracking.record.facts import DONE_STATUSES
 
@@ -66,7 +67,9 @@ def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | N
     title = Text.assemble(
         (one_line(project["name"]), "bold"), (f"  {one_line(project['blueprint'])}", "dim")
     )
-    times = "  ".join(text for text in (elapsed(project, now), time_left(left, now)) if text)
+    wait = f"waited {time}" if (time := waited(project, now)) else ""
+    texts = (elapsed(project, now), wait, time_left(left, now))
+    times = "  ".join(text for text in texts if text)
     status = Text.assemble((state.status, STYLES.get(state.status, "")), (f"  {times}", "dim"))
     row.add_row(title, status)
     row.width = width

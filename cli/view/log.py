@@ -7,7 +7,7 @@ from datetime import datetime
 
 from stepway.cli.client.fold import Initialization, Step, in_order
 from stepway.cli.view.text import clock, excerpt, one_line
-from stepway.cli.view.words import error_of, metadata_of, remedy_of, taken
+from stepway.cli.view.words import details_of, error_of, metadata_of, remedy_of, taken
 
 _ERROR_LINES = 20
 _NAME = 28
@@ -45,6 +45,7 @@ def _lines(step: Step, now: datetime) -> Iterator[str]:
         return
     if error_of(step):
         yield from (f"          {line}" for line in excerpt(error_of(step), _ERROR_LINES))
+        yield from (f"          {line}" for line in details_of(step, _ERROR_LINES))
     if remedy_of(step):
         yield f"          -> {remedy_of(step)}"
 

@@ -63,11 +63,14 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     console().print(table)
 
 
+def can_ask() -> bool:
+    """Whether there is a terminal to ask at; the question itself goes to standard error."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirmed(question: str, yes: bool) -> bool:
     """Ask for confirmation; return True without asking if `yes` is set or there is no terminal."""
-    if yes or not (sys.stdin.isatty() and is_terminal()):
-        return True
-    return typer.confirm(question)
+    return yes or not can_ask() or typer.confirm(question, err=True)
 
 
 def _cell(value: object) -> Text:

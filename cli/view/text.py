@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from stepway_tracking.record.shortening import shortened
+
 _LONGEST_LINE = 400
 _HEADLINE = 100
 
@@ -28,20 +30,18 @@ def one_line(text: object) -> str:
 def headline(text: object) -> str:
     """Return the first line of the cleaned text, shortened for a table."""
     first = next(iter(clean(text).strip().splitlines()), "")
-    return first if len(first) <= _HEADLINE else f"{first[: _HEADLINE - 1]}…"
+    return shortened(first, _HEADLINE - 1)
 
 
 def excerpt(text: object, lines: int) -> list[str]:
     """Return at most `lines` lines of the cleaned text: the first one and the last ones."""
-    all_lines = [_short(line) for line in clean(text).splitlines() if line.strip()]
+    all_lines = [
+        shortened(line, _LONGEST_LINE) for line in clean(text).splitlines() if line.strip()
+    ]
     if len(all_lines) <= lines:
         return all_lines
     left_out = f"… {len(all_lines) - lines + 1} more lines …"
     return [*all_lines[:1], left_out, *all_lines[len(all_lines) - lines + 2 :]]
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 
 
 def duration(milliseconds: float) -> str:

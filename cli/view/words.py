@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from stepway.cli.client.fold import Step
-from stepway.cli.view.text import duration, moment, one_line, rough, whole
+from stepway.cli.view.text import duration, excerpt, moment, one_line, rough, whole
 
 ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
 STYLES = {
@@ -22,6 +22,9 @@ STYLES = {
     "cancelled": "yellow",
     "archived": "dim",
 }
+
+# The message has the status, and the others have a line of their own.
+_SHOWN_APART = ("command", "output", "exit_status", "signal")
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,26 @@ def taken(step: Step, now: datetime) -> str:
 
 
 def elapsed(project: Mapping[str, Any], now: datetime) -> str:
-    """Return the duration of the initialization so far; "" before it has started."""
+    """Return how long the initialization was worked on so far; "" before it has started."""
     started = moment(project.get("initialization_started_at"))
     if started is None:
         return ""
     ended = moment(project.get("initialization_completed_at"))
-    time = max(0.0, ((ended or now) - started).total_seconds() * 1000)
+    whole_time = ((ended or now) - started).total_seconds() * 1000
+    time = max(0.0, whole_time - _waited(project, now))
     return duration(time) if ended else whole(time)
+
+
+def waited(project: Mapping[str, Any], now: datetime) -> str:
+    """Return how long the initialization has waited for a person; "" if it has not."""
+    time = _waited(project, now)
+    return whole(time) if time >= 1000 else ""
+
+
+def _waited(project: Mapping[str, Any], now: datetime) -> float:
+    time = float(project.get("waited") or 0)
+    since = moment(project.get("waiting_since"))
+    return time + max(0.0, (now - since).total_seconds() * 1000) if since else time
 
 
 def time_left(left: TimeLeft | None, now: datetime) -> str:
@@ -84,6 +100,19 @@ def error_of(step: Step) -> str:
         return str(metadata_of(step).get("last_error") or step.get("error") or "")
     undo = metadata_of(step).get("undo") or {}
     return f"rollback failed: {undo.get('error')}" if undo.get("status") == "failed" else ""
+
+
+def details_of(step: Step, lines: int) -> list[str]:
+    """Return the command and at most `lines` lines of the output that an error came with, and its
+    other details.
+    """
+    details = metadata_of(step).get("error_details") if error_of(step) else None
+    if not isinstance(details, Mapping):
+        return []
+    shown = [f"$ {line}" for line in excerpt(details.get("command") or "", 1)]
+    others = {k: v for k, v in details.items() if k not in _SHOWN_APART}
+    shown += [f"{one_line(name)}: {one_line(value)}" for name, value in others.items()]
+    return [*shown, *excerpt(details.get("output") or "", lines)]
 
 
 def remedy_of(step: Step) -> str:

@@ -129,11 +129,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(environment: dict[str, str], *arguments: str) -> Iterator[Terminal]:
+def terminal(
+    environment: dict[str, str], *arguments: str, program: str = STEPWAY
+) -> Iterator[Terminal]:
     mine, theirs = pty.openpty()
     size = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
     process = subprocess.Popen(
-        [STEPWAY, *arguments],
+        [program, *arguments],
         env={**environment, **size},
         stdin=theirs,
         stdout=theirs,
@@ -184,7 +186,10 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     failed = stepway(environment, *start)
     assert failed.returncode == 1, failed.stderr
     assert "mended failed" in failed.stdout
-    assert "stepway retry mended passage" in failed.stdout
+    assert "stepway retry mended passage --param flag=FLAG" in failed.stdout
+    # The error leads with what `ls` said; command and output follow.
+    assert re.search(r"^  .*No such file or directory \(exit status \d\)$", failed.stdout, re.M)
+    assert f"  $ ls {flag}" in failed.stdout.splitlines()
     flag.touch()
     retried = stepway(environment, "retry", "mended", "passage")
     assert retried.returncode == 0, retried.stderr
@@ -209,6 +214,19 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
         assert "the initialization continues" in tty.shown
     (step,) = [step for step in listed(environment, "steps", "long") if step["step"] == "rest"]
     assert step["status"] == "running"
+    for more in ((), ("--undo",)):
+        alone = stepway(environment, "cancel", "long", *more)
+        assert alone.returncode == 2
+        assert "add --yes" in alone.stderr
+    # Also where the output goes into a pipe, a person is asked first.
+    piped = f"{STEPWAY} cancel long --undo | cat"
+    with terminal(environment, "-c", piped, program="/bin/sh") as tty:
+        tty.wait_for("[y/N]")
+        assert re.search(r"Will roll back: +none", tty.shown)
+        assert re.search(r"Kept: +prepare, passage, rest", tty.shown)
+        tty.type("n\n")
+        tty.end()
+    assert listed(environment, "list", "--status", "cancelled") == []
     with terminal(environment, "cancel", "long") as tty:
         tty.wait_for("[y/N]")
         tty.type("y\n")

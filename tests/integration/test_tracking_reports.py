@@ -224,6 +224,55 @@ async def test_an_error_of_megabytes_with_causes_is_told_to_temporal_in_short(
     await record.check()
 
 
+async def test_details_of_an_error_are_kept_with_the_attempt_and_shown_with_the_step(
+    tracker: Tracker,
+) -> None:
+    tries: list[int] = []
+
+    def broken() -> None:
+        tries.append(1)
+        details = {"command": f"try {len(tries)}", "exit_status": 1}
+        raise step_error("No such image.", details=details)
+
+    async with tracker.worker(step(broken)):
+        handle, record = await tracker.start(attempts=2)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    row = await record.step(STEP)
+    assert row["error"] == "No such image."
+    assert row["metadata"]["error_details"] == {"command": "try 2", "exit_status": 1}
+    commands = [one["error_details"]["command"] for one in await record.attempts(STEP)]
+    assert commands == ["try 1", "try 2"]
+
+
+@pytest.mark.parametrize("details", [{"at": object()}, {"output": "x" * 3_000_000}])
+async def test_details_that_do_not_fit_fail_the_step_with_its_own_error(
+    tracker: Tracker, details: dict[str, Any]
+) -> None:
+    def broken() -> None:
+        raise step_error("No such image.", details=details, retry=False)
+
+    async with tracker.worker(step(broken)):
+        handle, record = await tracker.start(attempts=1)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    row = await record.step(STEP)
+    assert row["error"] == "No such image."
+    assert len(json.dumps(row["metadata"])) < 2 * LARGEST_SHOWN
+    await record.check()
+
+
+async def test_details_are_gone_when_the_step_succeeds(tracker: Tracker) -> None:
+    def flaky() -> None:
+        if activity.info().attempt == 1:
+            raise step_error("No.", details={"command": "make"})
+
+    async with tracker.worker(step(flaky)):
+        handle, record = await tracker.start(attempts=2)
+        await handle.result()
+    assert "error_details" not in (await record.step(STEP))["metadata"]
+
+
 async def test_an_error_of_a_megabyte_keeps_its_end_and_the_stream_stays_small(
     tracker: Tracker,
 ) -> None:

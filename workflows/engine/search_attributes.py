@@ -12,6 +12,7 @@ from temporalio import workflow
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import InitializationInput
 from stepway_tracking.record.facts import StepStatus
+from stepway_tracking.record.shortening import shortened
 from stepway_tracking.workflow.search_attributes import STATUS, STEPS
 
 SIGNS: dict[StepStatus, str] = {
@@ -150,5 +151,6 @@ def _row(board: Board, step: str) -> str:
 
 def cell(text: str) -> str:
     """Escape text for a cell of a Markdown table."""
-    line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"
+    # Shortened first: a cut could take an escape apart.
+    line = shortened(" ".join(text.split()), LONGEST_ERROR)
+    return line.replace("|", "\\|").replace("<", "&lt;")

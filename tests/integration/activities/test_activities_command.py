@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -170,17 +171,54 @@ async def test_a_failed_command_shows_the_end_of_its_output(run):
     code = "import sys\nfor n in range(5000): print('line', n, flush=True)\nsys.exit('it broke')"
     with pytest.raises(ApplicationError) as caught:
         await run(*python(code))
-    text = caught.value.message
-    assert "exited with status 1" in text
-    assert text.endswith("line 4999\nit broke")
-    assert "line 4900" not in text
-    assert len(text) < 10_000
+    details = caught.value.details[0]["details"]
+    assert details["output"].endswith("line 4999\nit broke")
+    assert "line 4900" not in details["output"]
+    assert len(details["output"]) < 10_000
     assert not caught.value.non_retryable
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; print('compiling'); sys.exit('manifest unknown')", "manifest unknown"),
+        # What comes on standard output afterwards is not the cause.
+        (
+            "import sys; print('no space', file=sys.stderr, flush=True); print('bye'); sys.exit(1)",
+            "no space",
+        ),
+        ("import sys; print('all is lost'); print(); sys.exit(1)", "all is lost"),
+    ],
+)
+async def test_an_error_leads_with_its_cause_and_has_command_and_output_apart(run, code, message):
+    with pytest.raises(ApplicationError) as caught:
+        await run(*python(code), "it's a long story")
+    assert caught.value.message == f"{message} (exit status 1)"
+    details = caught.value.details[0]["details"]
+    assert details["command"] == shlex.join([*python(code), "it's a long story"])
+    assert details["exit_status"] == 1
+    assert message in details["output"]
+
+
+async def test_a_command_that_fails_without_a_word_has_its_status(run):
+    with pytest.raises(ApplicationError) as caught:
+        await run("sh", "-c", "exit 7")
+    assert caught.value.message == "The command ended with exit status 7"
+
+
+async def test_a_long_last_line_keeps_its_beginning_and_its_end(run):
+    code = "import sys; sys.exit('pull failed: ' + 'x' * 5000 + ': manifest unknown')"
+    with pytest.raises(ApplicationError) as caught:
+        await run(*python(code))
+    assert caught.value.message.startswith("pull failed: xxx")
+    assert caught.value.message.endswith("xxx: manifest unknown (exit status 1)")
+    assert len(caught.value.message) < 250
+
+
 async def test_a_command_ended_by_a_signal_says_which(run):
-    with pytest.raises(ApplicationError, match="terminated by SIGKILL"):
+    with pytest.raises(ApplicationError, match="signal SIGKILL") as caught:
         await run(*python("import os; os.kill(os.getpid(), 9)"))
+    assert caught.value.details[0]["details"]["signal"] == "SIGKILL"
 
 
 async def test_endless_output_stays_within_bounds(run):

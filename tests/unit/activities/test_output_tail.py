@@ -40,3 +40,25 @@ def test_a_progress_bar_shows_its_newest_state():
 
 def test_nothing_written_has_no_last_line():
     assert fed(b"\n\n").last_line == ""
+
+
+def test_the_cause_is_the_last_line_of_standard_error():
+    tail = OutputTail()
+    tail.feed(b"step 1\n")
+    tail.feed(b"warning\nno such image\n\n", error=True)
+    tail.feed(b"bye\n")
+    assert tail.cause == "no such image"
+    assert tail.last_line == "bye"
+    assert tail.text == "step 1\nwarning\nno such image\n\nbye"
+
+
+def test_without_standard_error_the_cause_is_the_last_line():
+    assert fed(b"one\ntwo\n").cause == "two"
+    assert fed().cause == ""
+
+
+def test_lines_of_the_two_outputs_are_not_run_together():
+    tail = OutputTail()
+    tail.feed(b"compiling...")
+    tail.feed(b"no space", error=True)
+    assert tail.text == "compiling...\nno space"

@@ -352,6 +352,28 @@ def test_steps_are_a_table_with_sub_steps_below_their_parent(server: Server) -> 
     assert [line.split()[1] for line in lines if "running" in line] == ["Push", "Push.render"]
 
 
+def test_attempts_of_all_rounds_are_counted(server: Server) -> None:
+    rows = [step("push", "completed", round=2, attempt=1), step("make", "completed", round=1)]
+    server.answers[f"GET {INITIALIZATION}"] = (200, initialization(*rows))
+    numbers = [(1, 1), (1, 2), (1, 3), (2, 1)]
+    tries = [{"round": number, "attempt": attempt} for number, attempt in numbers]
+    server.answers[f"GET {INITIALIZATION}/steps/push/attempts"] = (200, tries)
+    table = run("steps", ID).stdout.splitlines()
+    (push,) = [line.split() for line in table if "Push" in line]
+    (make,) = [line.split() for line in table if "Make" in line]
+    assert (push[-1], make[-1]) == ("4", "1")
+
+
+def test_watch_names_the_parameter_that_the_error_speaks_of(server: Server) -> None:
+    failed = step("push", "failed", error="Credential acme not found")
+    waiting = initialization(failed, status="failed", parameters={"credential": "acme"})
+    server.answers[f"GET {INITIALIZATION}"] = (200, waiting)
+    preview = {"runs": ["push"], "keeps": [], "parameters": ["credential", "size"]}
+    server.answers[f"GET {INITIALIZATION}/steps/push/retry"] = (200, preview)
+    said = run("watch", ID).stdout
+    assert "stepway retry shop push --param credential=CREDENTIAL" in " ".join(said.split())
+
+
 def test_history_reads_every_page_and_says_who_did_what_and_why(server: Server) -> None:
     row = {"version": 3, "type": "step", "action": "skipped", "step": "push", "actor": "eve"}
     row |= {"at": AT, "payload": {"step": step("push", metadata={"reason": "not needed"})}}
@@ -362,6 +384,23 @@ def test_history_reads_every_page_and_says_who_did_what_and_why(server: Server) 
         assert said in output
     server.answers[f"GET {INITIALIZATION}/history"] = [*pages]
     assert json.loads(run("history", ID, "--json").stdout) == [row]
+
+
+def test_statistics_are_a_table_of_runs_failures_and_durations(server: Server) -> None:
+    counts = {"runs": 4, "failures": 1, "cancelled": 2, "attempts": 9, "failed_attempts": 3}
+    names = {"blueprint": "web-service", "step": "push", "display_name": "Push"}
+    times = {"average": 1600, "p50": 1500, "p95": 12_000, "max": 13_000}
+    row = {**names, **counts, "first_try_rate": 0.6667, **times}
+    never = {**row, "display_name": "Rest", "first_try_rate": None, "p50": None, "p95": None}
+    server.answers["GET /api/analytics/steps"] = (200, [row, never])
+    lines = [line.split() for line in run("statistics", "-b", "web-service").stdout.splitlines()]
+    assert lines[1] == ["web-service", "Push", "4", "1", "2", "9", "67%", "1.5", "s", "12", "s"]
+    assert lines[2] == ["web-service", "Rest", "4", "1", "2", "9"]
+    ((asked, _, _),) = server.asked
+    assert parse_qs(urlsplit(asked.split()[1]).query) == {"blueprint": ["web-service"]}
+    assert json.loads(run("statistics", "--json").stdout) == [row, never]
+    server.answers["GET /api/analytics/steps"] = (200, [])
+    assert "No step has ended" in run("statistics").stdout
 
 
 # controls
@@ -381,8 +420,14 @@ def test_retry_of_a_step_shows_what_would_run_and_sends_changed_parameters(serve
 
 
 def test_retry_without_a_step_is_of_all_that_failed(server: Server) -> None:
-    server.answers[f"POST {INITIALIZATION}/retry"] = (202, {})
-    assert run("retry", ID).exit_code == 0
+    path = f"{INITIALIZATION}/retry"
+    server.answers[f"GET {path}"] = (200, {"runs": ["push", "finalize"], "keeps": ["create"]})
+    server.answers[f"POST {path}"] = (202, {})
+    result = run("retry", ID)
+    assert result.exit_code == 0
+    assert "Will run: push, finalize" in result.stdout
+    assert "Kept:     create" in result.stdout
+    assert len(server.bodies(f"POST {path}")) == 1
     assert run("retry", ID, "--param", "port=80").exit_code == 2
 
 
@@ -395,15 +440,30 @@ def test_skip_needs_a_reason_and_sends_it(server: Server) -> None:
 
 
 @pytest.mark.parametrize("undo", [False, True])
-def test_cancel_says_what_it_stops_and_whether_it_takes_back(server: Server, undo: bool) -> None:
-    rows = [step("one", "completed"), step("two", "completed"), step("three", "running")]
-    server.answers[f"GET {INITIALIZATION}"] = (200, initialization(*rows, step("four")))
+def test_cancel_says_what_it_stops_and_what_it_rolls_back(server: Server, undo: bool) -> None:
+    done = [step(name, "completed") for name in ("plain", "one", "two")]
+    rows = [*done, step("three", "running"), step("four")]
+    server.answers[f"GET {INITIALIZATION}"] = (200, initialization(*rows))
+    preview = {"rolls_back": ["two", "one"], "keeps": ["plain", "three"]}
+    server.answers[f"GET {INITIALIZATION}/cancel"] = (200, preview)
     server.answers[f"POST {INITIALIZATION}/cancel"] = (202, {})
-    result = run("cancel", ID, *(["--undo"] if undo else []))
+    result = run("cancel", ID, "--yes", *(["--undo"] if undo else []))
     assert result.exit_code == 0, result.output
     assert server.bodies(f"POST {INITIALIZATION}/cancel") == [{"undo": undo}]
-    assert ("Will roll back: two, one" in result.stdout) == undo
-    assert "Will stop:      three" in result.stdout
+    said = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert said[:2] == ["Will stop: three", "Will skip: four"]
+    if undo:
+        assert said[2:4] == ["Will roll back: two, one", "Kept: plain, three"]
+    else:
+        assert said[2] == "Kept: plain, one, two, three"
+
+
+@pytest.mark.parametrize("more", [[], ["--undo"]])
+def test_cancel_without_a_terminal_requires_yes(server: Server, more: list[str]) -> None:
+    result = run("cancel", ID, *more)
+    assert result.exit_code == 2
+    assert "add --yes" in result.stderr
+    assert server.asked == []
 
 
 def test_cancel_after_the_end_is_refused_without_a_question(
@@ -412,9 +472,8 @@ def test_cancel_after_the_end_is_refused_without_a_question(
     monkeypatch.setattr(
         "stepway.cli.commands.controls.confirmed", lambda question, yes: pytest.fail(question)
     )
-    ended = initialization(step("one", "completed"), initialization_completed_at=AT)
-    server.answers[f"GET {INITIALIZATION}"] = (200, ended)
-    server.answers[f"POST {INITIALIZATION}/cancel"] = (409, {"detail": "it has ended"})
+    monkeypatch.setattr("stepway.cli.commands.controls.can_ask", lambda: True)
+    server.answers[f"GET {INITIALIZATION}/cancel"] = (409, {"detail": "it has ended"})
     assert str(run("cancel", ID).exception) == "it has ended"
 
 
@@ -432,6 +491,7 @@ def test_person_at_a_terminal_is_asked_first(
     monkeypatch.setattr(
         "stepway.cli.commands.controls.confirmed", lambda question, yes: yes or answer
     )
+    server.answers[f"GET {INITIALIZATION}/retry"] = (200, {"runs": ["push"], "keeps": []})
     server.answers[f"POST {INITIALIZATION}/retry"] = (202, {})
     assert run("retry", ID).exit_code == (0 if answer else 1)
     assert len(server.bodies(f"POST {INITIALIZATION}/retry")) == calls

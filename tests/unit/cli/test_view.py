@@ -13,7 +13,7 @@ from stepway.cli.client.fold import Initialization, fold, from_snapshot
 from stepway.cli.view.live import picture
 from stepway.cli.view.log import changes
 from stepway.cli.view.screen import LogView, ScreenView
-from stepway.cli.view.summary import summary
+from stepway.cli.view.summary import retry_command, rollback_text, summary
 from stepway.cli.view.text import clean, duration, excerpt, headline
 from stepway.cli.view.words import remark, taken
 
@@ -163,7 +163,7 @@ def test_huge_error_is_cut_to_its_beginning_and_end() -> None:
         ("", ""),
         ("no space", "no space"),
         ("\n no space\nleft on device", "no space"),
-        ("x" * 200, "x" * 99 + "…"),
+        ("x" * 200, "x" * 49 + "…" + "x" * 50),
     ],
 )
 def test_table_shows_the_first_line_of_an_error(text: str, shown: str) -> None:
@@ -318,3 +318,71 @@ def test_screen_leaves_nothing_of_its_picture_behind() -> None:
         view.show(BUSY)
     assert "Repository" in file.getvalue()
     assert file.getvalue().endswith("\x1b[2K")
+
+
+@pytest.mark.parametrize(
+    ("error", "parameters", "suggested"),
+    [
+        # The error has the value, or the name, of one of several parameters.
+        ("no region us-moon", ["region", "size"], "--param region=REGION"),
+        ("size is too large", ["region", "size"], "--param size=SIZE"),
+        ("no luck", ["region"], "--param region=REGION"),
+        ("no luck", ["region", "size"], ""),
+        ("no region us-moon", [], ""),
+        ("no us-moon-2", ["region", "size"], ""),
+    ],
+)
+def test_suggested_retry_changes_the_parameter_that_failed(
+    error: str, parameters: list[str], suggested: str
+) -> None:
+    failed = _step("push", "failed", error=error)
+    project = {"name": "shop", "parameters": {"region": "us-moon", "size": 3}}
+    said = retry_command(project, failed, parameters)
+    assert said.partition("retry shop push")[2].strip() == suggested
+
+
+def test_time_worked_and_time_waited_are_told_apart() -> None:
+    waiting = {"waited": 5 * 60_000, "waiting_since": _at(20)}
+    started = {"initialization_started_at": _at(-600)}
+    state = _state(_step("push", "failed"), status="failed", **waiting, **started)
+    drawn = " ".join(_drawn(summary(state, NOW)).split())
+    assert "failed after 5 min 20 s, having waited 5 min 10 s for a person" in drawn
+    assert "5 min 20 s waited 5 min 10 s" in " ".join(_drawn(picture(state, NOW, 80, 40)).split())
+    ended = {"initialization_completed_at": _at(10), "status": "active", "waited": 60_000}
+    drawn = " ".join(_drawn(summary(_state(**ended, **started), NOW)).split())
+    assert "active after 9 min 10 s, having waited 1 min for a person" in drawn
+
+
+def test_summary_has_the_numbers_of_a_rollback_once() -> None:
+    counts = {"steps": 5, "rolled_back": 1, "failed": 0, "without": 4}
+    said = "1 of 5 steps rolled back, 4 have no rollback"
+    state = _state(
+        status="cancelled",
+        initialization_completed_at=_at(10),
+        initialization_error=f"{said}.",
+        rollback=counts,
+    )
+    assert _drawn(summary(state, NOW)).count(said) == 1
+    assert rollback_text({"steps": 1, "rolled_back": 0, "failed": 0, "without": 1}) == (
+        "0 of 1 step rolled back, 1 has no rollback"
+    )
+    assert rollback_text({"steps": 3, "rolled_back": 2, "failed": 1, "without": 0}) == (
+        "2 of 3 steps rolled back, 1 could not be"
+    )
+
+
+def test_command_and_output_are_below_the_error() -> None:
+    details = {"command": "make image", "exit_status": 2, "output": "a\nb", "hint": "x"}
+    failed = _step("push", "failed", error="No space.", metadata={"error_details": details})
+    lines = [line.strip() for line in _drawn(summary(_state(failed), NOW)).splitlines()]
+    at = lines.index("No space.")
+    assert lines[at : at + 5] == ["No space.", "$ make image", "hint: x", "a", "b"]
+    log = [line.strip() for line in changes(None, _state(failed), NOW)]
+    assert log[1:5] == lines[at : at + 4]
+
+
+def test_cut_line_keeps_its_beginning_and_its_end() -> None:
+    cut = headline("pull failed: " + "x" * 500 + ": manifest unknown")
+    assert cut.startswith("pull failed: xx") and cut.endswith("xx: manifest unknown")
+    (line,) = excerpt("pull failed: " + "x" * 5000 + ": manifest unknown", 3)
+    assert line.endswith(": manifest unknown")

@@ -98,6 +98,7 @@ def test_of_a_very_long_text_the_end_is_kept() -> None:
     assert truncate("ab") == "ab"
     long = "a" * LONGEST_TEXT + "the end"
     assert truncate(long).endswith("the end") and len(truncate(long)) == LONGEST_TEXT + 1
+    assert truncate("the cause" + long).startswith("the causeaaa")
 
 
 @pytest.mark.parametrize(

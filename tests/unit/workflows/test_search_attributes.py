@@ -40,6 +40,9 @@ def test_table_has_a_row_a_step_with_state_round_time_and_error() -> None:
 def test_cell_cannot_break_out_of_the_table_or_become_html() -> None:
     assert cell("a|b\nc <img>") == "a\\|b c &lt;img>"
     assert len(cell("x" * 1000)) == LONGEST_ERROR + 1
+    cut = cell("first " + "|" * 1000 + " the cause")
+    assert cut.startswith("first ") and cut.endswith(" the cause")
+    assert "|" not in cut.replace("\\|", "")
 
 
 @given(st.lists(st.text(st.sampled_from("abc_"), min_size=1, max_size=63), max_size=600))

@@ -12,6 +12,14 @@ import asyncpg
 
 INVALID = "Invalid cursor: use the next_cursor of a page, unchanged."
 
+PAGE_OF_PROJECTS = """
+SELECT stepway_project_json_v3(p)::text AS body, created_at, id FROM projects p
+WHERE ($1::text IS NULL OR status = $1)
+  AND ($5::text[] IS NULL OR owner = ANY($5))
+  AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $4
+"""
+
 
 class CursorInvalid(Exception):
     """The cursor does not come from an earlier page."""
@@ -36,13 +44,7 @@ class Listing:
         """
         created_at, project_id = _decode(cursor) if cursor is not None else (None, None)
         rows = await self._pool.fetch(
-            """
-            SELECT stepway_project_json_v3(p)::text AS body, created_at, id FROM projects p
-            WHERE ($1::text IS NULL OR status = $1)
-              AND ($5::text[] IS NULL OR owner = ANY($5))
-              AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
-            ORDER BY created_at DESC, id DESC LIMIT $4
-            """,
+            PAGE_OF_PROJECTS,
             status,
             created_at,
             project_id,

@@ -19,7 +19,9 @@ Steps raise plain Temporal errors; `step_error` makes one with a remedy that peo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
@@ -87,17 +89,28 @@ RATE_LIMITED = "RateLimited"
 
 
 def step_error(
-    message: str, *, remedy: str = "", retry: bool = True, retry_after: float | None = None
+    message: str,
+    *,
+    remedy: str = "",
+    retry: bool = True,
+    retry_after: float | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> ApplicationError:
     """An error for a step to raise: `message` is the cause, `remedy` what a person can do.
+
+    `details` are shown below the message, by name: a command, its output. JSON; of more than 64 kB,
+    a part is shown.
 
     With `retry=False` the step fails without further attempts. `retry_after` says that another
     system asks to wait so many seconds, as by HTTP's Retry-After: the next attempt starts then, at
     the latest after the retry's `maximum_interval`, and this one is not among `maximum_attempts`.
     A round of a step may wait or be interrupted 20 times.
     """
-    details = [{"remedy": remedy}] if remedy else []
+    given: dict[str, Any] = {"remedy": remedy} if remedy else {}
+    if details:
+        given["details"] = dict(details)
+    more = [given] if given else []
     if retry and retry_after is not None:
         pause = timedelta(seconds=max(0.001, retry_after))
-        return ApplicationError(message, *details, type=RATE_LIMITED, next_retry_delay=pause)
-    return ApplicationError(message, *details, type=STEP_FAILED, non_retryable=not retry)
+        return ApplicationError(message, *more, type=RATE_LIMITED, next_retry_delay=pause)
+    return ApplicationError(message, *more, type=STEP_FAILED, non_retryable=not retry)

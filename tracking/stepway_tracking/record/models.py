@@ -157,6 +157,11 @@ class Attempt(Base):
             unique=True,
             postgresql_where=text("result IS NOT NULL"),
         ),
+        Index(
+            "project_initialization_attempts_troubled",
+            "ended_at",
+            postgresql_where=text("outcome NOT IN ('completed', 'skipped')"),
+        ),
     )
 
     project_id: Mapped[UUID] = mapped_column(primary_key=True)

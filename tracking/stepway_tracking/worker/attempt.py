@@ -25,6 +25,7 @@ from stepway_tracking.record.progress import Skipped
 from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.worker.attempt_writer import AttemptWriter
 from stepway_tracking.worker.failures import (
+    details_of,
     error_for_temporal,
     error_text,
     pause_before_retry,
@@ -175,7 +176,12 @@ class TrackedAttempt:
             last_error = truncate(text, LONGEST_MESSAGE)
             metadata |= {"last_error": last_error, "next_attempt_at": next_attempt_at}
         change = self._writer.attempt_change(
-            action, outcome=outcome, error=text, error_stack=stack, metadata=metadata
+            action,
+            outcome=outcome,
+            error=text,
+            error_stack=stack,
+            error_details=details_of(error, self._converter) or None,
+            metadata=metadata,
         )
         await self._writer.write(change, reporter)
         return is_last

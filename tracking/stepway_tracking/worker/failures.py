@@ -1,4 +1,4 @@
-"""The error text, stack and remedy of a failed step, and the time of its next attempt."""
+"""The error text, stack, remedy and details of a failed step, and the time of its next attempt."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import concurrent.futures
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import temporalio
 from temporalio import activity
 from temporalio.common import RetryPolicy
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.record.facts import LONGEST_TEXT
+from stepway_tracking.record.shortening import shortened
+from stepway_tracking.worker.result_metadata import result_metadata
 
 LONGEST_FAILURE = 5 * LONGEST_TEXT
 """Characters of an error with its causes and stacks that go to Temporal as they are."""
@@ -42,14 +46,26 @@ def stack_of(error: BaseException) -> str:
 
 def remedy_of(error: BaseException) -> str:
     """The remedy that the step gave with its error; empty if none."""
+    return str(_given_with(error).get("remedy", ""))
+
+
+def details_of(error: BaseException, converter: DataConverter) -> dict[str, Any]:
+    """The details that the step gave with its error, as JSON; empty if none, or no JSON."""
+    try:
+        return result_metadata(_given_with(error).get("details", {}), converter)
+    except (TypeError, ValueError, RuntimeError):
+        return {}
+
+
+def _given_with(error: BaseException) -> dict[str, Any]:
+    """What `step_error` has put into the error."""
     details = error.details if isinstance(error, ApplicationError) else ()
-    first = details[0] if details else None
-    return str(first.get("remedy", "")) if isinstance(first, dict) else ""
+    return details[0] if details and isinstance(details[0], dict) else {}
 
 
 def truncate(text: str, longest: int = LONGEST_TEXT) -> str:
-    """The last `longest` characters of the text, after `…` if it was cut."""
-    return text if len(text) <= longest else "…" + text[-longest:]
+    """The text, or its beginning and its end with `…` between them."""
+    return shortened(text, longest)
 
 
 def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta | None:

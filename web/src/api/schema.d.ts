@@ -312,7 +312,9 @@ export interface paths {
         };
         /**
          * Get Step Statistics
-         * @description Per step: runs, failures, and the average, p50, p95 and longest duration in milliseconds.
+         * @description Per step: runs, failures, attempts, and the average, p50, p95 and longest duration in ms.
+         *
+         *     An answer may be up to 30 seconds old.
          */
         get: operations["get_step_statistics_api_analytics_steps_get"];
         put?: never;
@@ -951,7 +953,12 @@ export interface components {
         };
         /**
          * StepStatistics
-         * @description Durations of a step in milliseconds; null if no run has completed.
+         * @description How often a step ran and failed, and the durations of its completed runs in milliseconds.
+         *
+         *     A run is one round of a step: the plan's, or that of a retry. `failures` are runs that failed,
+         *     `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of all
+         *     runs. `first_try_rate` is the share of the steps that completed without a failed attempt, from 0
+         *     to 1. Null stands for no completed run.
          */
         StepStatistics: {
             /** Step */
@@ -964,6 +971,14 @@ export interface components {
             runs: number;
             /** Failures */
             failures: number;
+            /** Cancelled */
+            cancelled: number;
+            /** Attempts */
+            attempts: number;
+            /** Failed Attempts */
+            failed_attempts: number;
+            /** First Try Rate */
+            first_try_rate: number | null;
             /** Average */
             average: number | null;
             /** P50 */
@@ -2709,7 +2724,7 @@ export interface operations {
         parameters: {
             query?: {
                 blueprint?: string | null;
-                /** @description ISO 8601 date or time; UTC if it has no offset. */
+                /** @description Beginning of the period: an ISO 8601 date or time, UTC if it has no offset. By default, 30 days ago. */
                 since?: string | null;
             };
             header?: never;

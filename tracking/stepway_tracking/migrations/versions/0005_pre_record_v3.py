@@ -1,4 +1,4 @@
-"""Version 3 of the record's functions, beside version 2, and the columns that it writes."""
+"""Version 3 of the record's functions, with the columns it writes, and an index of failures."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,4 +19,10 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("waiting_since", sa.DateTime(timezone=True)))
     op.add_column("projects", sa.Column("rollback", JSONB))
     op.add_column("project_initialization_attempts", sa.Column("error_details", JSONB))
+    op.create_index(
+        "project_initialization_attempts_troubled",
+        "project_initialization_attempts",
+        ["ended_at"],
+        postgresql_where=sa.text("outcome NOT IN ('completed', 'skipped')"),
+    )
     run_statements(op.get_bind(), "record_v3.sql")
