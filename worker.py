@@ -25,6 +25,7 @@ from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
 from stepway.workflows.engine.sandbox import ContextFreeSandbox
 from stepway.workflows.initialize_project import InitializeProject
+from stepway.workflows.model import messages
 from stepway.workflows.reconcile import ReconcileInitializations
 from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.reconcile.reconciler import Reconciler
@@ -77,7 +78,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             workflows=[InitializeProject, ReconcileInitializations],
             activities=[
                 *steps.values(),
-                *Reconciler(pool, store, client).activities(),
+                *Reconciler(pool, store, client, [messages.WORKFLOW]).activities(),
             ],
             activity_executor=threads,
             max_concurrent_activities=STEPS_AT_ONCE,

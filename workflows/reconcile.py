@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -15,15 +16,15 @@ NAME = "ReconcileInitializations"
 
 @workflow.defn(name=NAME)
 class ReconcileInitializations:
-    """Runs on a schedule every few seconds, one run at a time."""
+    """Runs on a schedule every few seconds, one run at a time, and continues from the last run."""
 
     @workflow.run
-    async def run(self) -> int:
-        """Return the number of initializations that were ended."""
-        closed: int = await workflow.execute_activity(
+    async def run(self) -> Any:
+        """Return the activity's state, which the next sweep gets, as JSON."""
+        return await workflow.execute_activity(
             RECONCILE,
+            workflow.get_last_completion_result(),
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=timedelta(minutes=1),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )
-        return closed

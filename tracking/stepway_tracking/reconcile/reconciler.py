@@ -1,15 +1,17 @@
 """Ends the record of initializations whose workflow was closed from outside.
 
-No workflow code runs when a workflow is terminated, so it cannot record its end.
+No workflow code runs when a workflow is terminated, so it cannot record its end. Each sweep asks
+Temporal which workflows have closed since the previous one, and whether those of the projects whose
+turn it is are still running. So its cost grows with what has changed, not with what is unfinished.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from stepway_tracking.reconcile.state import MOST_AGAIN, SweepState
+from stepway_tracking.reconcile.unfinished import StalledProject, Unfinished
+from stepway_tracking.reconcile.visibility import closed_workflows, running_workflows
 from stepway_tracking.record.changes import Changes, ProjectChange, StepChange
 from stepway_tracking.record.facts import EndStatus, StepAction
 from stepway_tracking.record.store import Store
@@ -32,22 +37,13 @@ from stepway_tracking.workflow.recording import RECONCILE
 log = logging.getLogger(__name__)
 
 STALLED_SECONDS = 15.0
-"""Seconds without a change after which Temporal is asked about a project."""
+"""Seconds without a change after which a project is ended: its last write may be under way."""
+
+OVERLAP = timedelta(minutes=5)
+"""How far each sweep looks back before the previous one: visibility is updated later."""
 
 PAGE = 500
 MAX_PARALLEL = 20
-
-
-@dataclass(frozen=True)
-class StalledProject:
-    """A project that has not ended and has not changed for STALLED_SECONDS."""
-
-    id: UUID
-    workflow_id: str
-    updated_at: datetime
-    version: int
-    running: list[str]
-    pending: list[str]
 
 
 @dataclass(frozen=True)
@@ -61,59 +57,77 @@ class ClosedRun:
 
 
 class Reconciler:
-    """Asks Temporal about stalled initializations, and ends those without a running workflow."""
+    """Ends initializations without a running workflow.
 
-    def __init__(self, pool: asyncpg.Pool, store: Store, client: Client) -> None:
-        self._pool = pool
+    `types` are the types of the workflows that run initializations. Others are learned when their
+    projects are looked at.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, store: Store, client: Client, types: Sequence[str] = ()
+    ) -> None:
+        self._unfinished = Unfinished(pool)
         self._store = store
         self._client = client
+        self._types = types
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """The activities to register with a worker."""
         return [self.reconcile]
 
     @activity.defn(name=RECONCILE)
-    async def reconcile(self) -> int:
-        """Check every stalled project; returns the number of projects that were ended."""
-        closed = 0
-        after = UUID(int=0)
-        while page := await self._stalled_projects(after):
+    async def reconcile(self, last: Any = None) -> SweepState:
+        """Look at what may have closed since the `last` sweep; without it, at every project.
+
+        `last` is a SweepState as JSON; anything else is ignored, such as another version's.
+        An error with one project is logged, and the next sweep looks at that project again. Raises
+        the errors of Postgres and Temporal if nothing can be looked at.
+        """
+        before = SweepState.of(last)
+        now = activity.info().scheduled_time
+        since = datetime.fromisoformat(before.at) if before else None
+        due = await self._unfinished.due(since, now, before.again if before else [])
+        running = await running_workflows(self._client, due.values())
+        types = sorted({*self._types, *(before.types if before else []), *running.values()})
+        suspects = {each for each, workflow_id in due.items() if workflow_id not in running}
+        if since is not None:
+            closed = await closed_workflows(self._client, types, since - OVERLAP)
+            suspects |= await self._unfinished.with_workflows(closed)
+        ended, again = await self._settle(suspects)
+        return SweepState(now.isoformat(), types, sorted(map(str, again))[:MOST_AGAIN], ended)
+
+    async def _settle(self, suspects: Collection[UUID]) -> tuple[int, set[UUID]]:
+        """End what has no running workflow; return how many, and what to look at again."""
+        ended, again = 0, set[UUID]()
+        for page in _pages(sorted(suspects), PAGE):
             gate = asyncio.Semaphore(MAX_PARALLEL)
-            closed += sum(await asyncio.gather(*(self._close_if_dead(one, gate) for one in page)))
-            after = page[-1].id
-            activity.heartbeat(str(after))
-        return closed
+            projects = await self._unfinished.with_steps(page)
+            settled = await asyncio.gather(*(self._settled(one, gate) for one in projects))
+            for project, outcome in zip(projects, settled, strict=True):
+                ended += outcome is True
+                if outcome is None:
+                    again.add(project.id)
+            activity.heartbeat()
+        return ended, again
 
-    async def _stalled_projects(self, after: UUID) -> list[StalledProject]:
-        rows = await self._pool.fetch(
-            """
-            SELECT p.id, p.workflow_id, p.updated_at, p.version,
-                   array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'running'),
-                   array_agg(s.step ORDER BY s.sequence) FILTER (WHERE s.status = 'pending')
-            FROM projects p JOIN project_initialization_steps s
-              ON s.project_id = p.id AND s.parent_step IS NULL
-            WHERE p.initialization_completed_at IS NULL AND p.id > $1
-              AND p.updated_at < now() - make_interval(secs => $2)
-            GROUP BY p.id ORDER BY p.id LIMIT $3
-            """,
-            after,
-            STALLED_SECONDS,
-            PAGE,
-        )
-        return [
-            StalledProject(row[0], row[1], row[2], row[3], row[4] or [], row[5] or [])
-            for row in rows
-        ]
-
-    async def _close_if_dead(self, project: StalledProject, gate: asyncio.Semaphore) -> bool:
+    async def _settled(self, project: StalledProject, gate: asyncio.Semaphore) -> bool | None:
+        """Return whether the project was ended; None if it has to be looked at again."""
+        if project.idle.total_seconds() < STALLED_SECONDS:
+            return None
         async with gate:
-            closed = await self._closed_run(project)
-            if closed is None:
-                return False
-            changes = closing_changes(project, closed)
-            outcomes = [outcome.said for outcome in await self._store.record(changes)]
-            log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(outcomes))
-            return outcomes[-1] == "applied"
+            try:
+                closed = await self._closed_run(project)
+                return False if closed is None else await self._close(project, closed)
+            except Exception:
+                log.exception("Project %s cannot be reconciled now", project.id)
+                return None
+
+    async def _close(self, project: StalledProject, closed: ClosedRun) -> bool | None:
+        outcomes = [
+            outcome.said for outcome in await self._store.record(closing_changes(project, closed))
+        ]
+        log.info("Project %s: %s (%s)", project.id, closed.reason, ", ".join(outcomes))
+        return True if outcomes[-1] == "applied" else None
 
     async def _closed_run(self, project: StalledProject) -> ClosedRun | None:
         handle = self._client.get_workflow_handle(project.workflow_id)
@@ -146,6 +160,12 @@ class Reconciler:
             by = f" by {terminated.identity}" if terminated.identity else ""
             return f"{text}{by}: {terminated.reason or 'no reason given'}."
         return f"{text}."
+
+
+def _pages(ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
+    listed = list(ids)
+    for start in range(0, len(listed), size):
+        yield listed[start : start + size]
 
 
 def closing_changes(project: StalledProject, closed: ClosedRun) -> Changes:
