@@ -14,6 +14,7 @@ from temporalio.exceptions import (
     FailureError,
     is_cancelled_exception,
 )
+from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
     from stepway.workflows.engine import rules
@@ -38,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
         ProjectChange,
         StepChange,
     )
-    from stepway_tracking.record.facts import EndStatus, ProjectAction
+    from stepway_tracking.record.facts import AttemptOutcome, EndStatus, ProjectAction
     from stepway_tracking.workflow.recording import WorkflowRecord
 
 RESUME_PATIENCE = timedelta(seconds=15)
@@ -74,6 +75,7 @@ class InitializeProject:
         self._ended = False
         self._refusal: ApplicationError | None = None
         self._cancel: Cancel | None = None
+        self._stopped_because = ""
 
     @workflow.run
     async def run(self, input: InitializationInput) -> str:
@@ -329,14 +331,20 @@ class InitializeProject:
         except ActivityError as error:
             is_stopped = self._status == "stopping" and is_cancelled_exception(error)
             if self._board.states[name] == "running" and not is_stopped:
-                text = failure_text(error, step)
-                await self._outcomes.fail(name, error=text, outcome=failure_outcome(error))
+                text, outcome = self._why_it_failed(error, step)
+                await self._outcomes.fail(name, error=text, outcome=outcome)
         except Exception as error:  # noqa: BLE001 (otherwise the error is lost)
             if self._board.states[name] == "running":
                 await self._outcomes.fail(name, error=unexpected_text(error), outcome="failed")
         finally:
             del self._running[name]
             self._board.changed = True
+
+    def _why_it_failed(self, error: ActivityError, step: PlannedStep) -> tuple[str, AttemptOutcome]:
+        if self._status == "stopping" and isinstance(error.cause, ActivityTimeout):
+            # Its worker was lost after the cancel. Without it, Temporal would have tried again.
+            return self._stopped_because, "cancelled"
+        return failure_text(error, step), failure_outcome(error)
 
     async def _fail_what_was_lost(self) -> None:
         lost = self._board.having("running")
@@ -420,6 +428,7 @@ class InitializeProject:
     async def _stop_running(self, reason: str) -> None:
         """Stop the running steps, after open decisions, which would reopen the initialization."""
         self._status = "stopping"
+        self._stopped_because = reason
         await workflow.wait_condition(lambda: not self._decisions.open)
         await self._ending.stop(self._running, reason)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
 import psutil
+import pytest
 import yaml
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from stepway.workflows.engine import execution
+from stepway_tracking.worker import interceptor
+from stepway_tracking.workflow import marks
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import (
     actions,
@@ -33,6 +38,27 @@ def living(marker: str) -> list[int]:
         if marker in (process.info["cmdline"] or [])
         and process.info["status"] != psutil.STATUS_ZOMBIE
     ]
+
+
+async def test_step_whose_worker_is_lost_during_a_cancel_was_cancelled(
+    start_stepway: StartStepway, temporal: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "WORKER_SILENCE", 1.0)
+    monkeypatch.setattr(marks, "WORKER_SILENCE", timedelta(seconds=1))
+    monkeypatch.setattr(interceptor, "HEARTBEAT_SECONDS", 3600.0)
+    silent = {"step": "silent", "uses": "silent", "with": {"seconds": 120, "times": 100}}
+    blueprint = write_blueprint(folder, [silent])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "silent", "running")
+        assert (await stepway.control(project, "cancel")).status_code == 202
+        await until_ended(stepway, project, "cancelled")
+        assert (await stepway.steps(project))["silent"]["error"] == "Cancelled by local."
+        last = (await stepway.attempts(project, "silent"))[-1]
+        assert last["outcome"] == "cancelled"
+        history = await workflow_of(temporal, project).fetch_history()
+        kinds = [event.WhichOneof("attributes") for event in history.events]
+        assert "activity_task_timed_out_event_attributes" in kinds
 
 
 async def test_cancel_stops_what_runs_and_leaves_out_the_rest(

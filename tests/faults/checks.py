@@ -156,11 +156,14 @@ def _attempt_faults(record: Record) -> Iterable[str]:
 
 
 def _double_runs(record: Record) -> Iterable[str]:
-    """No step runs again after it has completed, unless an operator reset the workflow."""
+    """No step runs again after it has completed, unless an operator reset the workflow.
+
+    One that had nothing to do runs again if an initialization that has ended is retried.
+    """
     last: dict[str, Json] = {}
     for attempt in sorted(record.attempts, key=lambda one: (one["round"], one["attempt"])):
         before = last.get(attempt["step"])
-        if before and _is_done(before) and attempt["run_id"] not in record.reset_runs:
+        if before and _may_not_follow(attempt, before, record.reset_runs):
             yield f"{attempt['step']} ran again after it had {before['outcome']}"
         last[attempt["step"]] = attempt
     made = Counter(attempt["step"] for attempt in record.attempts)
@@ -211,6 +214,12 @@ def _last_attempts(attempts: list[Json]) -> Iterable[Json]:
 
 def _schedule(attempt: Json) -> tuple[str, str]:
     return attempt["run_id"], attempt["activity_id"]
+
+
+def _may_not_follow(attempt: Json, before: Json, reset_runs: set[str]) -> bool:
+    if not _is_done(before) or attempt["run_id"] in reset_runs:
+        return False
+    return before["outcome"] == "completed" or attempt["run_id"] == before["run_id"]
 
 
 def _is_done(attempt: Json) -> bool:

@@ -140,6 +140,19 @@ def test_step_that_runs_again_after_an_operators_reset_did_not_run_twice() -> No
     assert record_faults(record) == []
 
 
+def test_step_that_had_nothing_to_do_may_run_again_after_the_end() -> None:
+    nothing, again = attempt(outcome="skipped"), attempt(run_id="later", round=2)
+    record = replace(
+        true_record(),
+        attempts=[nothing, again],
+        completions=[Completion("1", {"run"}), Completion("1", {"later"})],
+        last_run="later",
+    )
+    assert record_faults(record) == []
+    at_once = replace(record, attempts=[nothing, attempt(activity_id="2", round=2)])
+    assert any("a ran again" in fault for fault in record_faults(at_once))
+
+
 @pytest.mark.parametrize(
     "more",
     [
