@@ -27,7 +27,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/mutants", description="Mutate modules, and see whether their tests notice."
     )
-    parser.add_argument("modules", metavar="MODULE", nargs="*", help="a part of a file's path")
+    parser.add_argument(
+        "modules", metavar="MODULE", nargs="*", help="a part of a file's path, maybe with :LINE"
+    )
     parser.add_argument(
         "--most", type=int, default=10_000, metavar="N", help="mutants of a module (default: all)"
     )

@@ -26,7 +26,8 @@ def main() -> None:
     os.dup2(2, 1)
     target = order.target
     mutants = list(target.mutants())
-    outdated = sorted(order.no_faults - {mutant.key for mutant in mutants})
+    known = {mutant.key for mutant in mutants}
+    outdated = [] if target.lines else sorted(order.no_faults - known)
     faults = [mutant for mutant in mutants if mutant.key not in order.no_faults]
     chosen = sample(faults, order.most)
     forked = Forked(chosen, order.servers, order.patience)
@@ -54,7 +55,8 @@ def sample(mutants: Sequence[Mutant], most: int) -> list[Mutant]:
         for of_function in by_function.values():
             if of_function and len(chosen) < most:
                 chosen.append(of_function.pop())
-    return sorted(chosen, key=lambda mutant: mutant.line)
+    places = {id(mutant): place for place, mutant in enumerate(mutants)}
+    return sorted(chosen, key=lambda mutant: places[id(mutant)])
 
 
 if __name__ == "__main__":

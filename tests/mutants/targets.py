@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.mutants import python, sql
@@ -58,10 +58,11 @@ TESTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """A file, and the test files for it."""
+    """A file, and the test files for it; with `lines`, only the mutants of these lines."""
 
     file: Path
     tests: tuple[Path, ...]
+    lines: frozenset[int] = frozenset()
 
     @property
     def name(self) -> str:
@@ -69,19 +70,28 @@ class Target:
         return str(self.file.relative_to(ROOT))
 
     def mutants(self) -> Iterator[Mutant]:
-        """All mutants of the file."""
-        return (sql if self.file.suffix == ".sql" else python).mutants_of(self.file)
+        """All mutants of the file, or of its lines."""
+        found = (sql if self.file.suffix == ".sql" else python).mutants_of(self.file)
+        return (each for each in found if not self.lines or each.line in self.lines)
 
 
 def targets(names: list[str]) -> list[Target]:
-    """All targets, or those whose paths contain one of the names."""
+    """All targets, or those whose paths contain one of the names; `NAME:LINE` for one line."""
     found = [
         Target(file, tuple(test for tests in of for test in _files(tests)))
         for files, of in TESTS.items()
         for file in _files(files)
         if file.name != "__init__.py"
     ]
-    return [each for each in found if not names or any(name in each.name for name in names)]
+    return [narrowed for each in found if (narrowed := _narrowed(each, names))]
+
+
+def _narrowed(target: Target, names: list[str]) -> Target | None:
+    """The target with the lines that the names choose; None if they choose nothing of it."""
+    lines = [name.partition(":")[2] for name in names if name.partition(":")[0] in target.name]
+    if names and not lines:
+        return None
+    return replace(target, lines=frozenset(map(int, lines)) if all(lines) else frozenset())
 
 
 def _files(pattern: str) -> list[Path]:
