@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +22,9 @@ from tests.tiers import TIERS, tier_of
 hypothesis.settings.register_profile("stepway", deadline=None)
 hypothesis.settings.load_profile("stepway")
 
+LENT = pytest.StashKey[Callable[[], Awaitable[Settings]]]()
+"""The config's stash may lend running servers with a migrated database; then none are started."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     for tier, meaning in TIERS.items():
@@ -36,8 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def servers() -> AsyncIterator[Settings]:
+async def servers(pytestconfig: pytest.Config) -> AsyncIterator[Settings]:
     """Settings with the addresses of Postgres (migrated), Valkey and Temporal."""
+    if lend := pytestconfig.stash.get(LENT, None):
+        yield await lend()
+        return
     # Not pytest's own folder: as root it is closed to the user that Postgres runs as.
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
         async with EmbeddedServers(Settings(data_dir=Path(folder) / "data")) as found:

@@ -30,6 +30,7 @@ PLACES = {
     "faults/test_faults.py": "browser",
     "fold": "servers",
     "fold/test_fold.py": "unit",
+    "mutants": "unit",
     "integration": "servers",
     "integration/reading/test_built_page.py": "browser",
     "integration/reading/test_first_paint.py": "browser",

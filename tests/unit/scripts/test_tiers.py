@@ -49,6 +49,7 @@ def test_unit_is_found_without_looking_into_the_other_folders() -> None:
         "tests/docs/test_layout.py",
         "tests/docs/test_navigation.py",
         "tests/fold/test_fold.py",
+        "tests/mutants",
         "tests/replay",
         "tests/unit",
     ]

@@ -1,0 +1,1 @@
+"""What the test of the mutation testing mutates."""

@@ -1,0 +1,101 @@
+"""What is mutated, and the tests that must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.mutants import python, sql
+from tests.mutants.mutant import Mutant
+
+ROOT = Path(__file__).parents[2]
+
+SQL = "tracking/stepway_tracking/migrations/sql"
+STREAM = "tracking/stepway_tracking/stream"
+
+TESTS: dict[str, tuple[str, ...]] = {
+    f"{SQL}/record_v3.sql": ("tests/integration/test_store_*.py",),
+    "api/auth/policy.py": (
+        "tests/unit/security/test_limits_counted.py",
+        "tests/security/test_matrix.py",
+    ),
+    "api/auth/guard.py": (
+        "tests/unit/security/test_limits_counted.py",
+        "tests/security/test_matrix.py",
+        "tests/security/test_sessions.py",
+        "tests/security/test_openid.py",
+    ),
+    "api/auth/limits.py": (
+        "tests/unit/security/test_limits_counted.py",
+        "tests/security/test_limits.py",
+    ),
+    "api/auth/origin.py": (
+        "tests/unit/security/test_limits_counted.py",
+        "tests/security/test_strangers.py",
+        "tests/security/test_sessions.py",
+        "tests/security/test_codec.py",
+    ),
+    "vault/*.py": (
+        "tests/unit/security/test_*.py",
+        "tests/security/test_formats.py",
+        "tests/security/test_codec.py",
+        "tests/security/test_secrets.py",
+    ),
+    "workflows/engine/*.py": (
+        "tests/unit/workflows/test_*.py",
+        "tests/replay/test_replay.py",
+        "tests/integration/engine/test_*.py",
+    ),
+    f"{STREAM}/*.py": (
+        "tests/unit/tracking/test_*.py",
+        "tests/integration/test_redis_subscriber.py",
+        "tests/integration/reading/test_stream_events.py",
+    ),
+}
+"""By files: the test files that must notice their mutants."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file, and the test files for it; with `lines`, only the mutants of these lines."""
+
+    file: Path
+    tests: tuple[Path, ...]
+    lines: frozenset[int] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The file's path in the repository."""
+        return str(self.file.relative_to(ROOT))
+
+    def mutants(self) -> Iterator[Mutant]:
+        """All mutants of the file, or of its lines."""
+        found = (sql if self.file.suffix == ".sql" else python).mutants_of(self.file)
+        return (each for each in found if not self.lines or each.line in self.lines)
+
+
+def targets(names: list[str]) -> list[Target]:
+    """All targets, or those whose paths contain one of the names; `NAME:LINE` for one line."""
+    found = [
+        Target(file, tuple(test for tests in of for test in _files(tests)))
+        for files, of in TESTS.items()
+        for file in _files(files)
+        if file.name != "__init__.py"
+    ]
+    return [narrowed for each in found if (narrowed := _narrowed(each, names))]
+
+
+def _narrowed(target: Target, names: list[str]) -> Target | None:
+    """The target with the lines that the names choose; None if they choose nothing of it."""
+    lines = [name.partition(":")[2] for name in names if name.partition(":")[0] in target.name]
+    if names and not lines:
+        return None
+    return replace(target, lines=frozenset(map(int, lines)) if all(lines) else frozenset())
+
+
+def _files(pattern: str) -> list[Path]:
+    """The files that a pattern means. Raises LookupError if there are none."""
+    if not (found := sorted(ROOT.glob(pattern))):
+        raise LookupError(f"tests/mutants/targets.py names {pattern}, and there is no such file")
+    return found
