@@ -11,8 +11,7 @@ from temporalio.exceptions import (
 )
 
 from stepway.workflows.model.plan import PlannedStep
-from stepway_tracking.record.errors import ARGUMENTS_NOT_DECODED
-from stepway_tracking.record.facts import AttemptOutcome
+from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, AttemptOutcome
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:

@@ -25,9 +25,6 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
-ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
-"""The SDK's message if the arguments do not fit the activity's input."""
-
 STEP_FAILED = "StepFailed"
 """Type of the error that `step_error` makes."""
 

@@ -142,3 +142,6 @@ FEWEST_FOR_ESTIMATE = 3
 
 FEWEST_FOR_SLOW = 20
 """Minimum number of completed runs of a step before an attempt can be marked slow."""
+
+ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
+"""The SDK's message if the arguments do not fit the activity's input."""

@@ -6,7 +6,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
-from stepway_tracking.record.errors import ARGUMENTS_NOT_DECODED, StepwayError
+from stepway_tracking.record.errors import StepwayError
+from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED
 
 
 class FinalArgumentErrors(DefaultFailureConverter):
