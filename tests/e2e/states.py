@@ -86,6 +86,26 @@ async def show_cancel(page: Page, stepway: Stepway) -> None:
     await expect(page.get_by_role("dialog")).to_be_visible()
 
 
+async def show_rollback(page: Page, stepway: Stepway) -> None:
+    """The question before a cancel with rollback, and its preview."""
+    project = await stepway.create("undoable")
+    await stepway.until_step(project, "long", "running")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Cancel setup").click()
+    await page.get_by_role("dialog").get_by_label("Also roll back").check()
+    await expect(page.get_by_role("dialog")).to_contain_text("Will stay")
+
+
+async def show_retry_of_all(page: Page, stepway: Stepway) -> None:
+    """The question before a retry of all uncompleted steps."""
+    project = await stepway.create("journey")
+    await stepway.control(project, "cancel")
+    await stepway.until(project, "cancelled")
+    await page.goto(f"/projects/{project}")
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Will run")
+
+
 async def show_cancelled(page: Page, stepway: Stepway) -> None:
     """Steps that were rolled back, and one that was not."""
     project = await stepway.create("undoable")
@@ -199,6 +219,8 @@ STATES: list[Show] = [
     show_retry,
     show_skip,
     show_cancel,
+    show_rollback,
+    show_retry_of_all,
     show_undoing,
     show_cancelled,
     show_skipped,

@@ -139,6 +139,7 @@ async def test_a_control_in_one_tab_is_seen_in_the_other(
     for tab in (first, second):
         await see_project(tab, "cancelled")
     await first.get_by_role("button", name="Resume").click()
+    await first.get_by_role("dialog").get_by_role("button", name="Retry").click()
     for tab in (first, second):
         await see_step(tab, "compile", "running")
     await stepway.control(project, "cancel")

@@ -82,6 +82,7 @@ async def test_an_optional_step_is_skipped_with_a_reason(page: Page, stepway: St
     await see_step(page, "docs", "skipped")
     await expect(step(page, "docs")).to_contain_text("Written by hand & <b>soon</b>")
     await see_project(page, "active")
+    await expect(page.get_by_text("1 step skipped").first).to_be_visible()
 
     await page.get_by_role("link", name="History").click()
     entry = page.locator("[data-action=skipped]")
@@ -96,7 +97,11 @@ async def test_a_cancel_shows_each_step_being_taken_back_and_what_was_left(
     await page.goto(f"/projects/{project}")
     await see_step(page, "long", "running")
     await page.get_by_role("button", name="Cancel setup").click()
-    await page.get_by_role("dialog").get_by_label("Also roll back").check()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Also roll back").check()
+    await expect(dialog.locator("section", has_text="Will be rolled back")).to_contain_text(
+        "SecondFirst"
+    )
     await answer(page, "Cancel and roll back")
 
     await expect(step(page, "long")).not_to_have_attribute("data-status", "running")
@@ -106,6 +111,9 @@ async def test_a_cancel_shows_each_step_being_taken_back_and_what_was_left(
     await expect(step(page, "first")).to_contain_text("Rolled back")
     await see_project(page, "cancelled")
     await expect(page.get_by_text("Could not be rolled back: second")).to_be_visible()
+    await expect(
+        page.get_by_text("1 of 2 steps were rolled back. 1 rollback failed.")
+    ).to_be_visible()
 
 
 async def test_an_ended_initialization_is_taken_up_again_and_followed(
@@ -116,6 +124,8 @@ async def test_an_ended_initialization_is_taken_up_again_and_followed(
     await stepway.until(project, "cancelled")
     await page.goto(f"/projects/{project}")
     await page.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Will run")
+    await answer(page, "Retry")
 
     await see_project(page, "initializing")
     for gate in ("compile", "publish"):
