@@ -206,6 +206,12 @@ async def check(it: Initialization, story: Story, closed: str) -> None:
                 assert rows[step.step]["undone_at"] is not None
             if asked_here and step.undo and statuses[step.step] == "failed":
                 assert f"{step.step.upper()} had failed and was not rolled back" in told
+        if asked_here:
+            done = [step for step in story.steps if statuses[step.step] == "completed"]
+            rolled_back = sum(rows[step.step]["undone_at"] is not None for step in done)
+            without = sum(step.undo is None for step in done)
+            counts = {"steps": len(done), "rolled_back": rolled_back, "without": without}
+            assert json.loads(row["rollback"]) == {**counts, "failed": 0}
 
     # The same history leads to the same decisions.
     replayer = Replayer(workflows=[InitializeProject], workflow_runner=RUNNER)
