@@ -24,6 +24,7 @@ from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.workflows import deployment
 from stepway.workflows.deployment import missing_in_temporal, prepare_temporal
+from stepway.workflows.model.messages import Cancel
 from stepway_tracking.record.errors import NotConfirmed, TemporalRefuses, TooLarge
 from tests.support.databases import connected, empty_database
 from tests.support.servers import PATIENCE
@@ -120,6 +121,7 @@ class Broken:
         (RPCStatusCode.RESOURCE_EXHAUSTED, "grpc: received message larger than max", TooLarge),
         (RPCStatusCode.INVALID_ARGUMENT, "WorkflowId is not set", TemporalRefuses),
         (RPCStatusCode.PERMISSION_DENIED, "Request unauthorized.", TemporalRefuses),
+        (RPCStatusCode.NOT_FOUND, "Namespace mine is not found.", TemporalRefuses),
         (RPCStatusCode.UNAVAILABLE, "connection refused", NotConfirmed),
         (RPCStatusCode.RESOURCE_EXHAUSTED, "namespace rate limit exceeded", NotConfirmed),
     ],
@@ -129,7 +131,7 @@ async def test_a_refusal_of_temporal_is_said_as_what_it_is(
 ) -> None:
     client: Any = Broken(RPCError(message, status, b""))
     with pytest.raises(kind) as caught:
-        await updates.Updates(client, "queue").send("id", "update", None)
+        await updates.Updates(client, "queue").send("id", "update", Cancel("alice"))
     assert (message in str(caught.value)) == (kind is not NotConfirmed)
 
 

@@ -199,6 +199,31 @@ async def test_a_cursor_beyond_the_calendar_is_400(http: httpx.AsyncClient, mome
     problem(await http.get("/api/projects", params={"cursor": cursor}), 400)
 
 
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        f"2026-01-01T00:00:00|{uuid4()}",
+        f"2026-01-01T00:00:00+02:00|{uuid4()}",
+        f"2026-01-01 00:00:00+00:00|{uuid4()}",
+        f"2026-01-01T00:00:00+00:00|{uuid4().hex}",
+        f"2026-01-01T00:00:00+00:00|{{{uuid4()}}}",
+        f"2026-01-01T00:00:00+00:00|{uuid4()}|",
+    ],
+)
+async def test_a_cursor_in_another_form_than_ours_is_400(
+    http: httpx.AsyncClient, cursor: str
+) -> None:
+    problem(await http.get("/api/projects", params={"cursor": _cursor(cursor)}), 400)
+
+
+async def test_characters_that_are_not_base64_make_a_cursor_invalid(
+    http: httpx.AsyncClient,
+) -> None:
+    ours = _cursor(f"2026-01-01T00:00:00+00:00|{uuid4()}")
+    assert (await http.get("/api/projects", params={"cursor": ours})).status_code == 200
+    problem(await http.get("/api/projects", params={"cursor": f"{ours[:4]}!{ours[4:]}"}), 400)
+
+
 @pytest.mark.parametrize("version", ["9" * 19, "9" * 18, "1" + "0" * 30, f"{2**63}"])
 async def test_a_version_from_the_far_future_gets_a_snapshot(
     http: httpx.AsyncClient, writer: Writer, version: str
