@@ -36,12 +36,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_sessions.py",
         "tests/security/test_codec.py",
     ),
-    "vault/*.py": (
-        "tests/unit/security/test_*.py",
-        "tests/security/test_formats.py",
-        "tests/security/test_codec.py",
-        "tests/security/test_secrets.py",
-    ),
+    "vault/vault.py": ("tests/security/test_vault.py",),
+    "vault/[!v]*.py": ("tests/unit/security/test_*.py", "tests/security/test_formats.py"),
+    "vault/values.py": ("tests/unit/security/test_*.py",),
     "workflows/engine/*.py": (
         "tests/unit/workflows/test_*.py",
         "tests/replay/test_replay.py",
