@@ -457,3 +457,50 @@ async def test_the_projects_fence_never_goes_back(record: Record, pool: asyncpg.
 async def test_a_duration_has_an_upper_bound(pool: asyncpg.Pool) -> None:
     early, late = datetime(2000, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
     assert await pool.fetchval("SELECT stepway_milliseconds_v3($1, $2)", early, late) == 2**31 - 1
+
+
+HOUR = 3_600_000
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AT_11, AT_10, AT_13 = (NOON.replace(hour=hour) for hour in (11, 10, 13))
+
+
+@pytest.mark.parametrize(
+    ("status", "waiting_since", "completed_at", "idle"),
+    [
+        ("initializing", AT_11, AT_10, 0),
+        ("failed", AT_11, None, HOUR),
+        ("failed", AT_11, AT_10, HOUR),
+        ("active", None, AT_10, 2 * HOUR),
+        ("failed", None, None, 0),
+        ("failed", AT_13, None, 0),
+        ("failed", NOON.replace(hour=11, minute=59, second=59, microsecond=998_000), None, 2),
+    ],
+)
+async def test_project_is_idle_since_it_waits_or_else_since_its_end(
+    pool: asyncpg.Pool,
+    status: str,
+    waiting_since: datetime | None,
+    completed_at: datetime | None,
+    idle: int,
+) -> None:
+    query = "SELECT stepway_idle_v3($1, $2, $3, $4)"
+    assert await pool.fetchval(query, status, waiting_since, completed_at, NOON) == idle
+
+
+@pytest.mark.parametrize(
+    ("status", "completed_at", "undecided"),
+    [
+        ("failed", AT_11, HOUR),
+        ("completed", AT_11, 0),
+        ("failed", None, 0),
+        ("failed", AT_13, 0),
+        ("failed", NOON.replace(hour=11, minute=59, second=59, microsecond=998_000), 2),
+    ],
+)
+async def test_step_is_undecided_since_it_failed(
+    pool: asyncpg.Pool, status: str, completed_at: datetime | None, undecided: int
+) -> None:
+    row = {"status": status, "completed_at": completed_at and completed_at.isoformat()}
+    query = """SELECT stepway_undecided_v3(
+                 jsonb_populate_record(NULL::project_initialization_steps, $1::jsonb), $2)"""
+    assert await pool.fetchval(query, json.dumps(row), NOON) == undecided

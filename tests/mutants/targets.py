@@ -21,6 +21,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_matrix.py",
     ),
     "api/auth/guard.py": (
+        "tests/unit/security/test_guard.py",
         "tests/unit/security/test_limits_counted.py",
         "tests/security/test_matrix.py",
         "tests/security/test_sessions.py",
