@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pickle
+import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
 
+from stepway.embedded.process import ends_with_parent
 from stepway.embedded.servers import EmbeddedServers
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
@@ -79,6 +81,7 @@ async def ask(order: Order) -> Answer:
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        preexec_fn=ends_with_parent(signal.SIGKILL),
     )
     out, _ = await process.communicate(pickle.dumps(order))
     if process.returncode:

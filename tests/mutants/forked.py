@@ -16,6 +16,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from stepway.embedded.process import ends_with_parent
 from stepway.runtime.settings import Settings
 from tests.conftest import LENT
 from tests.mutants.mutant import Mutant, Unusable
@@ -109,9 +110,12 @@ class Forked:
         """Run tests in a fork; yield what became of each, and its name."""
         copied = Copied(self.servers)
         reading, writing = os.pipe()
+        bind = ends_with_parent(signal.SIGKILL)
         child = os.fork()
         if not child:
             try:
+                if bind:
+                    bind()
                 os.setsid()
                 _run(items, mutant, copied, writing, until_failure)
             finally:

@@ -21,6 +21,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_matrix.py",
     ),
     "api/auth/guard.py": (
+        "tests/unit/security/test_guard.py",
         "tests/unit/security/test_limits_counted.py",
         "tests/security/test_matrix.py",
         "tests/security/test_sessions.py",
@@ -36,12 +37,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/security/test_sessions.py",
         "tests/security/test_codec.py",
     ),
-    "vault/*.py": (
-        "tests/unit/security/test_*.py",
-        "tests/security/test_formats.py",
-        "tests/security/test_codec.py",
-        "tests/security/test_secrets.py",
-    ),
+    "vault/vault.py": ("tests/security/test_vault.py",),
+    "vault/[!v]*.py": ("tests/unit/security/test_*.py", "tests/security/test_formats.py"),
+    "vault/values.py": ("tests/unit/security/test_*.py",),
     "workflows/engine/*.py": (
         "tests/unit/workflows/test_*.py",
         "tests/replay/test_replay.py",

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from stepway.api.auth.guard import admit_by
-from stepway.api.auth.limits import MAX_KEYS, Buckets, Failures, Limits, network
+from stepway.api.auth.limits import MAX_KEYS, SECRETS, Buckets, Failures, Limits, network
 from stepway.api.auth.origin import Origins, origin_of
 from stepway.api.auth.policy import LOCAL, Person, Rule, Rules, Scope
 from stepway.api.auth.refusals import Forbidden, TooMany
@@ -85,6 +85,51 @@ def test_whoever_is_here_without_sign_in_is_not_limited() -> None:
     counted.check_secrets(LOCAL, "local")
 
 
+def test_secrets_are_counted_for_each_person_and_owner() -> None:
+    counted = limits()
+    for _ in range(SECRETS):
+        counted.check_secrets(ALICE, "team")
+        counted.count_secret(ALICE, "team")
+    with pytest.raises(TooMany) as refused:
+        counted.check_secrets(ALICE, "team")
+    assert refused.value.headers["Retry-After"] == "360"
+    counted.check_secrets(ALICE, "alice")
+    counted.check_secrets(BOB, "team")
+
+
+class Unfinished:
+    """A pool that finds so many unfinished initializations, and notes whose."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.owners: list[str] = []
+
+    async def fetchval(self, query: str, owner: str) -> int:
+        self.owners.append(owner)
+        return self.number
+
+
+def starting(unfinished: Unfinished, **narrow: Any) -> Limits:
+    return Limits(Settings().model_copy(update=narrow), unfinished)  # type: ignore[arg-type]
+
+
+async def test_starts_are_counted_for_each_person_and_unfinished_ones_for_the_owner() -> None:
+    pool = Unfinished(2)
+    counted = starting(pool, starts_per_minute=3, unfinished_per_owner=3)
+    for _ in range(3):
+        await counted.start(ALICE, "team")
+    with pytest.raises(TooMany, match="too many projects") as refused:
+        await counted.start(ALICE, "alice")
+    assert refused.value.headers["Retry-After"] == "20"
+    assert pool.owners == ["team"] * 3
+    pool.number = 3
+    with pytest.raises(TooMany, match="team already has 3 unfinished") as refused:
+        await counted.start(BOB, "team")
+    assert refused.value.headers["Retry-After"] == "60"
+    for _ in range(5):
+        await counted.start(LOCAL, "local")
+
+
 def test_failures_of_one_address_do_not_count_for_another() -> None:
     clock = Clock()
     failures = Failures(clock)
@@ -140,6 +185,8 @@ CODEC = "/api/codec/decode"
         ({}, request()),
         ({}, request(origin="http://127.0.0.1:8000")),
         ({}, request("GET", origin="https://evil.example")),
+        ({}, request("HEAD", origin="https://evil.example")),
+        ({}, request("OPTIONS", origin="https://evil.example")),
         ({}, request(sec_fetch_site="same-origin")),
         # Behind a proxy that names another host.
         (PROXIED, request(origin="https://stepway.example", host="stepway-api:8000")),
