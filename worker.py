@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from stepway.activities.registry import Resources, load_steps
+from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.supervision import depending_on
 from stepway.runtime.temporal import connect_temporal
@@ -84,7 +85,9 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             max_concurrent_activities=STEPS_AT_ONCE,
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
-            plugins=[TrackingPlugin(store)],
+            # Results in the record are not signed: nobody else can write to Postgres, and they
+            # outlive the key.
+            plugins=[TrackingPlugin(store, data_converter(keyring))],
             interceptors=[RedactingInterceptor(references)],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,

@@ -56,8 +56,10 @@ class Temporal(Server):
             # Made by a version that signed nothing: its waiting workflows could not go on.
             logger.warning(
                 "%s was made by an older version, so its Temporal takes work from every user of "
-                "this machine; use a new data folder when its projects have ended",
+                "this machine. To change that, stop Stepway when no initialization is unfinished, "
+                "delete the folder %s, which has Temporal's history only, and start again",
                 self.data_dir,
+                self.folder,
             )
 
     def command(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Upgrade from version 0.1 during initializations: nothing is lost, no step runs twice."""
+"""Upgrades from previous versions during initializations: nothing is lost, no step runs twice."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ from httpx_sse import aconnect_sse
 from stepway.runtime.settings import Settings
 from stepway_tracking.postgres import open_pool
 from tests.support.databases import empty_database, functions, schema
-from tests.support.previous import Version, previous_version, this_version
+from tests.support.previous import (
+    PREVIOUS,
+    UNSIGNED,
+    Version,
+    previous_version,
+    this_version,
+)
 from tests.support.record import Record
 from tests.support.servers import PATIENCE, Json, Stepway, eventually
 
-CHAIN = 60
-"""Number of short steps in the initialization that runs until the file `hurry` exists."""
+CHAIN = 150
+"""Number of short steps in the initialization that runs until the file `hurry` exists. They take a
+second each, which must last for the whole upgrade on a slow machine."""
 LINE = 'echo line >>"$0/$1.$2'
 SCRIPTS = {
     "quick": f'{LINE}.starts"; [ -e "$0/hurry" ] || sleep 1; {LINE}.ends"',
@@ -166,10 +173,15 @@ async def leave(process: asyncio.subprocess.Process) -> None:
         assert await process.wait() == 0
 
 
+@pytest.mark.parametrize(
+    ("commit", "dropped"),
+    [(PREVIOUS, "stepway_record"), (UNSIGNED, "stepway_record_v2")],
+    ids=["0.1", "unsigned"],
+)
 async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
-    folder: Path, database: str, settings: dict[str, str]
+    folder: Path, database: str, settings: dict[str, str], commit: str, dropped: str
 ) -> None:
-    old = await previous_version(folder, settings)
+    old = await previous_version(folder, settings, commit)
     new = this_version(folder, settings)
     assert (await old.run("migrate"))[0] == 0
     async with AsyncExitStack() as stack:
@@ -205,6 +217,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         # Apply the new schema while old processes run.
         status, output = await new.run("migrate")
         assert status == 0 and "applied stepway-tracking 0005_pre" in output
+        assert dropped in await functions(database)
         assert "0006_post" in output, "it says what is left"
         assert (await old.run("migrate"))[0] == 0, "an old container may be started again"
         await until_more_completed(stepway, chain)
@@ -230,7 +243,7 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
 
         status, output = await new.run("migrate", "--post")
         assert status == 0 and "applied stepway-tracking 0006_post" in output
-        assert "stepway_record" not in await functions(database)
+        assert dropped not in await functions(database)
         await old_migrate_does_no_harm(old, database)
 
         (folder / "hurry").touch()
@@ -240,6 +253,10 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         for watcher in watchers:
             await stepway.until(watcher.project, "active")
         assert new_worker.returncode is None
+        listed = (await http.get("/api/projects")).json()["items"]
+        assert {one["id"]: one["status"] for one in listed} == {
+            watcher.project: "active" for watcher in watchers
+        }
         # The task group waits until each watcher has received `end`.
         await check_projects(database, folder, watchers)
         assert [watcher.connections for watcher in watchers[:4]] == [urls] * 4

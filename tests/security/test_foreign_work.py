@@ -13,13 +13,14 @@ import yaml
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from stepway.api.commands import records
 from stepway.runtime.data_converter import data_converter
 from stepway.runtime.settings import Settings
 from stepway.vault.errors import Unsigned
 from stepway.vault.keyring import open_keyring
 from stepway.workflows.health import failing_workflows, why_unanswered
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
-from tests.support.servers import Stepway, eventually, running_stepway
+from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 
 def write_command(folder: Path, name: str, marker: Path) -> None:
@@ -77,6 +78,26 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
             assert answer.json()["missing"] == ["workflows"]
         finally:
             await handle.terminate()
+
+
+async def test_results_in_the_record_are_read_though_they_are_older_than_the_key(
+    servers: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MOST_RESULTS", 0)
+    made = {"step": "made", "with": {"value": "bad"}}
+    last = {"step": "last", "uses": "fixable", "with": {"value": "${{ steps.made.result.value }}"}}
+    blueprint = write_blueprint(tmp_path, [made, last])
+    unsigned = servers.model_copy(update={"temporal_signing_key_file": None})
+    async with running_stepway(unsigned, tmp_path) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "failed")
+        assert (await stepway.control(project, "cancel")).status_code == 202
+        await stepway.until(project, "cancelled")
+    (tmp_path / "last.fixed").touch()
+    async with running_stepway(servers, tmp_path) as stepway:
+        assert (await stepway.control(project, "retry")).status_code == 202
+        await stepway.until(project, "active")
+        assert stepway.runs("made") == 1
 
 
 async def test_what_was_changed_or_not_signed_is_not_read() -> None:

@@ -1,4 +1,4 @@
-"""Installs the previous version of Stepway, from the Git history, into a virtual environment."""
+"""Installs previous versions of Stepway, from the Git history, into virtual environments."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PREVIOUS = "4fc70c04241859485738181fb465d13ed658f054"
 """The last commit of version 0.1."""
+
+UNSIGNED = "fd3ea40be212b94fd221c1ac528ca00546a8db89"
+"""A commit of version 0.2: version 2 of the SQL functions, and unsigned payloads in Temporal."""
 
 PATIENCE = 60.0
 INSTALL_SECONDS = 300.0
@@ -66,19 +69,21 @@ def this_version(folder: Path, settings: Mapping[str, str]) -> Version:
     return Version(program, {**plain_environment(), **settings}, folder)
 
 
-async def previous_version(folder: Path, settings: Mapping[str, str]) -> Version:
-    """Install the previous version into a folder; skip the test in a shallow clone."""
+async def previous_version(
+    folder: Path, settings: Mapping[str, str], commit: str = PREVIOUS, *extras: str
+) -> Version:
+    """Install a previous version into a folder; skip the test in a shallow clone."""
     git = ["git", "-C", str(ROOT)]
-    status, _ = await _run([*git, "cat-file", "-e", f"{PREVIOUS}^{{commit}}"], folder, os.environ)
+    status, _ = await _run([*git, "cat-file", "-e", f"{commit}^{{commit}}"], folder, os.environ)
     if status:
-        pytest.skip(f"a shallow clone, without the commit {PREVIOUS} of the previous version")
+        pytest.skip(f"a shallow clone, without the commit {commit} of a previous version")
     source, archive, environment = folder / "source", folder / "source.tar", folder / "venv"
     source.mkdir()
-    await _succeed([*git, "archive", f"--output={archive}", PREVIOUS], folder, os.environ)
+    await _succeed([*git, "archive", f"--output={archive}", commit], folder, os.environ)
     # Python before 3.11.4 has no filter; the archive is our own.
     shutil.unpack_archive(archive, source)
     await _succeed(
-        [uv(), "sync", "--quiet", "--frozen", "--no-dev"],
+        [uv(), "sync", "--quiet", "--frozen", "--no-dev", *(f"--extra={one}" for one in extras)],
         source,
         {**plain_environment(), "UV_PROJECT_ENVIRONMENT": str(environment)},
     )

@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import asyncpg
+from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -37,18 +38,22 @@ class TrackingPlugin(SimplePlugin):
 
     Pass it to a worker or to its client, but not to both. Its interceptor is the outermost, so the
     worker's other interceptors see an activity's result first.
+
+    `converter` encodes the results that the record keeps; it is the client's by default.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, converter: DataConverter | None = None) -> None:
         super().__init__("stepway.tracking", workflow_runner=_passed_through)
         self._store = store
+        self._converter = converter
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add the interceptor and the activities."""
         config = super().configure_worker(config)
         client = config["client"]
-        interceptor = TrackingInterceptor(self._store, client.data_converter, client)
-        recorder = Recorder(self._store, client)
+        converter = self._converter or client.data_converter
+        interceptor = TrackingInterceptor(self._store, converter, client)
+        recorder = Recorder(self._store, client, converter)
         own = config.get("interceptors", [])
         config["interceptors"] = [interceptor, *own]
         config["activities"] = [*config.get("activities", []), *recorder.activities()]

@@ -9,6 +9,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.postgres import REFUSED
@@ -19,12 +20,17 @@ from stepway_tracking.workflow.recording import KEPT, PLAN, RECORD, REQUEST_CANC
 
 
 class Recorder:
-    """Local activities. Each may run more than once; its changes are applied once."""
+    """Local activities. Each may run more than once; its changes are applied once.
 
-    def __init__(self, store: Store, client: Client) -> None:
+    `converter` reads the results that the record keeps; it is the client's by default.
+    """
+
+    def __init__(
+        self, store: Store, client: Client, converter: DataConverter | None = None
+    ) -> None:
         self._store = store
         self._client = client
-        self._converter = client.data_converter
+        self._converter = converter or client.data_converter
 
     def activities(self) -> Sequence[Callable[..., Any]]:
         """The activities to register with a worker."""
