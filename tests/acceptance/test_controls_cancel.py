@@ -75,6 +75,8 @@ async def test_cancel_stops_what_runs_and_leaves_out_the_rest(
 
         assert statuses(cancelled) == {"first": "completed", "held": "failed", "last": "skipped"}
         steps = await stepway.steps(project)
+        # A step that a cancel skips makes no progress.
+        assert cancelled["progress"] == (100 + steps["held"]["progress"]) // 3
         assert steps["held"]["error"] == "Cancelled by local."
         assert steps["last"]["metadata"]["reason"] == "Cancelled by local."
         assert [a["outcome"] for a in await stepway.attempts(project, "held")] == ["cancelled"]

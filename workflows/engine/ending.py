@@ -1,4 +1,4 @@
-"""How an initialization ends before its time: what runs is stopped, what was made rolled back."""
+"""Stops running steps and rolls completed steps back when an initialization ends early."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -16,6 +17,7 @@ from stepway.workflows.engine.failures import failure_text
 from stepway.workflows.engine.outcomes import Outcomes
 from stepway.workflows.model.messages import Cancel
 from stepway_tracking.record.changes import StepChange
+from stepway_tracking.record.facts import AttemptOutcome
 from stepway_tracking.workflow.recording import WorkflowRecord
 
 GRACE = timedelta(seconds=60)
@@ -61,7 +63,7 @@ class RolledBack:
 
 
 class Ending:
-    """Writes down each thing as it is stopped or rolled back."""
+    """Stops and rolls back steps, and records each."""
 
     def __init__(
         self, board: Board, execution: Execution, record: WorkflowRecord, outcomes: Outcomes
@@ -92,11 +94,12 @@ class Ending:
             await self._outcomes.fail(*given_up, error=error, outcome="cancelled")
 
     async def skip_the_rest(self, cancel: Cancel, reason: str) -> None:
-        """Leave out what has not run."""
+        """Skip the steps that have not run."""
         rest = self._board.having("pending")
         for step in rest:
             self._board.skip(step)
-        changes = [skipped(self._board, step, reason, cancel.actor) for step in rest]
+        skip = partial(skipped, self._board, actor=cancel.actor, outcome="cancelled")
+        changes = [skip(step, reason) for step in rest]
         if changes:
             await self._record.write(*changes)
 
@@ -146,11 +149,21 @@ def _runs(task: asyncio.Task[None] | None) -> bool:
     return task is not None and not task.done()
 
 
-def skipped(board: Board, step: str, reason: str, actor: str | None = None) -> StepChange:
-    """A step is left out, for a reason that people read."""
-    change_id = board.change_id(step, "skipped")
+def skipped(
+    board: Board,
+    step: str,
+    reason: str,
+    actor: str | None = None,
+    outcome: AttemptOutcome | None = None,
+) -> StepChange:
+    """Return the change that skips a step. `outcome` is `cancelled` if a cancel skips it."""
     return StepChange(
-        step, "skipped", change_id=change_id, actor=actor, metadata={"reason": reason}
+        step,
+        "skipped",
+        change_id=board.change_id(step, "skipped"),
+        actor=actor,
+        outcome=outcome,
+        metadata={"reason": reason},
     )
 
 

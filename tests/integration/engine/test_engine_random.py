@@ -7,6 +7,7 @@ to the initialization meanwhile. Then the record, the workflow's memory and its 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

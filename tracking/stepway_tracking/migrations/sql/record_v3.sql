@@ -348,6 +348,8 @@ DECLARE
   v_ends boolean := v_action IN ('completed', 'failed', 'skipped');
   v_restarts boolean := v_action = 'retried';
   v_points bigint := CASE
+    -- A step that a cancel has skipped makes no progress.
+    WHEN v_action = 'skipped' AND c->>'outcome' = 'cancelled' THEN s.points
     WHEN v_action IN ('completed', 'skipped') THEN 100::bigint * s.weight
     WHEN v_action = 'retried' THEN 0
     ELSE s.points END;
