@@ -70,7 +70,11 @@ def can_ask() -> bool:
 
 def confirmed(question: str, yes: bool) -> bool:
     """Ask for confirmation; return True without asking if `yes` is set or there is no terminal."""
-    return yes or not can_ask() or typer.confirm(question, err=True)
+    if yes or not can_ask():
+        return True
+    # What the question is about may have gone into a pipe.
+    sys.stdout.flush()
+    return typer.confirm(question, err=True)
 
 
 def _cell(value: object) -> Text:

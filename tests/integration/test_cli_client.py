@@ -206,7 +206,7 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
 def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancelled(
     environment: dict[str, str],
 ) -> None:
-    parameters = ("--param", "flag=/", "--param", 'seconds="60"')
+    parameters = ("--param", "flag=/", "--param", "seconds=60")
     with terminal(environment, "create", "long", "--blueprint", "rough", *parameters, "-w") as tty:
         tty.wait_for("● Rest a while")
         tty.process.send_signal(signal.SIGINT)
@@ -222,8 +222,8 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
     piped = f"{STEPWAY} cancel long --undo | cat"
     with terminal(environment, "-c", piped, program="/bin/sh") as tty:
         tty.wait_for("[y/N]")
-        assert re.search(r"Will roll back: +none", tty.shown)
-        assert re.search(r"Kept: +prepare, passage, rest", tty.shown)
+        tty.wait_for("Will roll back: none")
+        tty.wait_for("prepare, passage, rest")
         tty.type("n\n")
         tty.end()
     assert listed(environment, "list", "--status", "cancelled") == []

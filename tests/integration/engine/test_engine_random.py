@@ -7,6 +7,7 @@ to the initialization meanwhile. Then the record, the workflow's memory and its 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -206,6 +207,12 @@ async def check(it: Initialization, story: Story, closed: str) -> None:
                 assert rows[step.step]["undone_at"] is not None
             if asked_here and step.undo and statuses[step.step] == "failed":
                 assert f"{step.step.upper()} had failed and was not rolled back" in told
+        if asked_here:
+            done = [step for step in story.steps if statuses[step.step] == "completed"]
+            rolled_back = sum(rows[step.step]["undone_at"] is not None for step in done)
+            without = sum(step.undo is None for step in done)
+            counts = {"steps": len(done), "rolled_back": rolled_back, "without": without}
+            assert json.loads(row["rollback"]) == {**counts, "failed": 0}
 
     # The same history leads to the same decisions.
     replayer = Replayer(workflows=[InitializeProject], workflow_runner=RUNNER)
