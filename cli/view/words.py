@@ -77,6 +77,12 @@ def waited(project: Mapping[str, Any], now: datetime) -> str:
     return whole(time) if time >= 1000 else ""
 
 
+def step_waited(step: Step) -> str:
+    """Return how long a step had waited for a person before it was retried or skipped, or ""."""
+    time = float(step.get("waited") or 0)
+    return whole(time) if time >= 1000 else ""
+
+
 def _waited(project: Mapping[str, Any], now: datetime) -> float:
     time = float(project.get("waited") or 0)
     since = moment(project.get("waiting_since"))
