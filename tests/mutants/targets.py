@@ -12,34 +12,54 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).parents[2]
 
 SQL = "tracking/stepway_tracking/migrations/sql"
+UNIT_SECURITY = "tests/unit/security"
 STREAM = "tracking/stepway_tracking/stream"
 
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SQL}/record_v3.sql": ("tests/integration/test_store_*.py",),
     "api/auth/policy.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
     ),
     "api/auth/guard.py": (
-        "tests/unit/security/test_guard.py",
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_guard.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
         "tests/security/test_sessions.py",
         "tests/security/test_openid.py",
     ),
     "api/auth/limits.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_limits.py",
     ),
     "api/auth/origin.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_strangers.py",
         "tests/security/test_sessions.py",
         "tests/security/test_codec.py",
     ),
+    "vault/keyring.py": (f"{UNIT_SECURITY}/test_keys.py", "tests/security/test_formats.py"),
+    "vault/keys.py": (f"{UNIT_SECURITY}/test_keys.py",),
+    "vault/known.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_references.py"),
+    "vault/payload_codec.py": (
+        "tests/unit/tracking/test_failure_converter.py",
+        "tests/security/test_formats.py",
+        "tests/security/test_codec.py",
+    ),
+    "vault/payload_signing.py": (f"{UNIT_SECURITY}/test_signing.py",),
+    "vault/redacting_interceptor.py": (
+        f"{UNIT_SECURITY}/test_interceptor.py",
+        f"{UNIT_SECURITY}/test_redaction.py",
+    ),
+    "vault/redaction.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_values.py"),
+    "vault/references.py": (f"{UNIT_SECURITY}/test_references.py",),
+    "vault/sealing.py": (f"{UNIT_SECURITY}/test_references.py", "tests/security/test_formats.py"),
+    "vault/shapes.py": (
+        f"{UNIT_SECURITY}/test_redaction.py",
+        f"{UNIT_SECURITY}/test_redaction_corpus.py",
+    ),
+    "vault/values.py": (f"{UNIT_SECURITY}/test_values.py",),
     "vault/vault.py": ("tests/security/test_vault.py",),
-    "vault/[!v]*.py": ("tests/unit/security/test_*.py", "tests/security/test_formats.py"),
-    "vault/values.py": ("tests/unit/security/test_*.py",),
     "workflows/engine/*.py": (
         "tests/unit/workflows/test_*.py",
         "tests/replay/test_replay.py",
