@@ -7,6 +7,7 @@ import gc
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -100,8 +101,19 @@ def _carry(name: str, old: Any, new: Any) -> bool:
         return True
     if isinstance(old, type):
         carried = [_carry_attribute(old, key, value) for key, value in vars(new).items()]
-        return True in carried
+        return _carry_defaults(old, new) or True in carried
     return False
+
+
+def _carry_defaults(old: type, new: type) -> bool:
+    """A dataclass has its defaults in its `__init__`."""
+    if not is_dataclass(old) or not is_dataclass(new):
+        return False
+    before, after = old.__init__.__defaults__, new.__init__.__defaults__
+    if repr(before) == repr(after):
+        return False
+    old.__init__.__defaults__ = after
+    return True
 
 
 def _carry_attribute(owner: type, name: str, new: Any) -> bool:

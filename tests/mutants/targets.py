@@ -12,6 +12,10 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).parents[2]
 
 SQL = "tracking/stepway_tracking/migrations/sql"
+REPLAY = "tests/replay/test_replay.py"
+ENGINE = "tests/integration/engine/test_engine"
+UNIT_ENGINE = "tests/unit/workflows"
+UNIT_STREAM = "tests/unit/tracking"
 UNIT_SECURITY = "tests/unit/security"
 STREAM = "tracking/stepway_tracking/stream"
 
@@ -60,15 +64,42 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "vault/values.py": (f"{UNIT_SECURITY}/test_values.py",),
     "vault/vault.py": ("tests/security/test_vault.py",),
-    "workflows/engine/*.py": (
-        "tests/unit/workflows/test_*.py",
-        "tests/replay/test_replay.py",
-        "tests/integration/engine/test_*.py",
+    "workflows/engine/board.py": (
+        f"{UNIT_ENGINE}/test_board.py",
+        f"{UNIT_ENGINE}/test_plan.py",
+        REPLAY,
     ),
-    f"{STREAM}/*.py": (
-        "tests/unit/tracking/test_*.py",
+    "workflows/engine/continuing.py": (REPLAY, f"{ENGINE}_continuing.py"),
+    "workflows/engine/decisions.py": (REPLAY, f"{ENGINE}_decisions.py"),
+    "workflows/engine/ending.py": (
+        f"{UNIT_ENGINE}/test_rolled_back.py",
+        REPLAY,
+        f"{ENGINE}_cancel.py",
+        f"{ENGINE}_errors.py",
+    ),
+    "workflows/engine/execution.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
+    "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
+    "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
+    "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),
+    "workflows/engine/sandbox.py": (REPLAY,),
+    "workflows/engine/search_attributes.py": (f"{UNIT_ENGINE}/test_search_attributes.py", REPLAY),
+    "workflows/engine/summaries.py": (f"{UNIT_ENGINE}/test_summaries.py",),
+    f"{STREAM}/event_log.py": (f"{UNIT_STREAM}/test_event_log.py",),
+    f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_hub_reading.py",),
+    f"{STREAM}/hub.py": (
+        f"{UNIT_STREAM}/test_hub_reading.py",
+        "tests/integration/reading/test_stream_events.py",
+    ),
+    f"{STREAM}/options.py": (f"{UNIT_STREAM}/test_hub_reading.py",),
+    f"{STREAM}/position_check.py": (f"{UNIT_STREAM}/test_position_check.py",),
+    f"{STREAM}/publisher.py": (f"{UNIT_STREAM}/test_publisher.py",),
+    f"{STREAM}/subscriber.py": (
         "tests/integration/test_redis_subscriber.py",
         "tests/integration/reading/test_stream_events.py",
+    ),
+    f"{STREAM}/subscription.py": (
+        f"{UNIT_STREAM}/test_subscription.py",
+        f"{UNIT_STREAM}/test_hub_reading.py",
     ),
 }
 """By files: the test files that must notice their mutants."""

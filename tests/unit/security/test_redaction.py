@@ -62,6 +62,25 @@ def test_known_secret_is_found_however_it_is_spelt(secret: str) -> None:
         assert REDACTED in redactor(secret).text(text)
 
 
+ODD = "quo\"te-ünd-\\-back'slash"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        ODD,
+        json.dumps(ODD)[1:-1],
+        json.dumps(ODD, ensure_ascii=False)[1:-1],
+        repr(ODD)[1:-1],
+        quote(ODD, safe=""),
+        b64encode(ODD.encode()).decode().rstrip("="),
+        b64encode(ODD.encode(), altchars=b"-_").decode().rstrip("="),
+    ],
+)
+def test_secret_in_the_middle_of_other_text_is_found_as_a_whole(spelt: str) -> None:
+    assert redactor(ODD).text(f"x{spelt}y") == f"x{REDACTED}y"
+
+
 @given(SECRETS, st.data())
 def test_secret_that_was_cut_through_is_found_at_either_end(
     secret: str, data: st.DataObject
@@ -138,6 +157,13 @@ def test_several_secrets_and_the_longer_of_two_are_found() -> None:
     known = redactor("one-secret", "one-secret-and-more", "another-secret")
     text = "one-secret-and-more, another-secret, one-secret."
     assert known.text(text) == f"{REDACTED}, {REDACTED}, {REDACTED}."
+
+
+def test_places_of_whole_secrets_are_told() -> None:
+    known = redactor("my-own-secret").known
+    found = [(start, stop, piece.secret) for start, stop, piece in known.whole("a my-own-secret!")]
+    assert found == [(2, 15, "my-own-secret")]
+    assert list(redactor().known.whole("a my-own-secret!")) == []
 
 
 def test_text_with_half_a_surrogate_pair_is_searched_too() -> None:
