@@ -103,6 +103,12 @@ def test_known_shape_is_taken_out(shape: str) -> None:
     assert said == f"push failed with {REDACTED}, see above"
 
 
+def test_several_shapes_in_a_text_are_taken_out() -> None:
+    first, second = SHAPES[0], SHAPES[3]
+    said = redactor().text(f"with {first} and with {second}, see above")
+    assert said == f"with {REDACTED} and with {REDACTED}, see above"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
