@@ -80,7 +80,7 @@ def _nodes(tree: ast.Module) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
             ):
                 continue
             for child in value if isinstance(value, list) else [value]:
-                if not isinstance(child, ast.AST) or _is_text(child):
+                if not isinstance(child, ast.AST) or _is_text(child) or _is_strictness(child):
                     continue
                 inner = function
                 if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -95,6 +95,11 @@ def _nodes(tree: ast.Module) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
 def _is_text(node: ast.AST) -> bool:
     """Whether a statement is a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_strictness(node: ast.AST) -> bool:
+    """Whether this is `strict=True`, which only guards against faults elsewhere."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def changes(node: ast.AST, function: str) -> Iterator[Callable[[], None]]:
