@@ -142,6 +142,28 @@ def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert redactor().text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("Bearer a1bcdefghij2klmnop", True),
+        ("Bearer aBcdefghij1klmnopq", True),
+        ("Bearer abcdefghij1klmnopq", False),
+        ("Bearer ABCDEFGHIJ1KLMNOPQ", False),
+        ("Bearer abcdefghijKLMNOP12", False),
+        ("Bearer 123e4567-e89b-12d3-a456-426614174000", True),
+        ("Bearer a1b2c3d4e5f6g7h", False),
+        ("Basic dXNlcjpwYXNzd29yZA==", True),
+        ("Basic Y29uZmlndXJhdGlvbg==", False),
+        ("Basic Configuration1", False),
+    ],
+)
+def test_word_after_bearer_and_basic_is_a_secret_if_it_looks_random(
+    text: str, is_secret: bool
+) -> None:
+    expected = f"{text.partition(' ')[0]} {REDACTED}" if is_secret else text
+    assert redactor().text(text) == expected
+
+
 @pytest.mark.parametrize("kept", ["s3cret-of-ours\n", "  s3cret-of-ours", "\ts3cret-of-ours\r\n"])
 def test_secret_that_was_kept_with_white_space_is_found_without(kept: str) -> None:
     assert redactor(kept).text("x s3cret-of-ours y") == f"x {REDACTED} y"
