@@ -20,6 +20,7 @@ PASSING = {
     "last_error": "no luck",
     "paused": True,
     "remedy": "Try again.",
+    "error_details": {"exit_status": 1},
     "reason": "nothing to do",
     "skipped_by": "ada",
     "slow": True,
@@ -336,6 +337,13 @@ async def test_a_result_of_another_step_keeps_nothing(record: Record) -> None:
     assert await record.workflow(3, StepChange("build", "failed")) == ["applied"]
 
 
+async def test_details_of_an_error_are_kept_with_the_attempt_and_the_step(record: Record) -> None:
+    details = {"exit_status": 1}
+    await failing(record, error_details=details)
+    assert (await record.attempts("build"))[0]["error_details"] == details
+    assert (await record.step("build"))["metadata"] == {"error_details": details}
+
+
 # Parts
 
 
@@ -428,6 +436,15 @@ async def test_a_change_of_the_project_sets_what_it_names_and_nothing_else(recor
     assert (continued["run_id"], continued["parameters"]) == ("run-2", {"size": 2})
     await record.workflow(4, action="resumed", status="initializing")
     assert (await record.project())["initialization_error"] is None
+
+
+async def test_the_outcome_of_a_rollback_stays_until_the_next_status(record: Record) -> None:
+    outcome = {"steps": 2, "rolled_back": 1, "failed": 0, "without": 1}
+    await record.workflow(1, action="cancelled", status="cancelled", rollback=outcome)
+    await record.workflow(2, action="changed", parameters={})
+    assert (await record.project())["rollback"] == outcome
+    await record.workflow(3, action="retried", status="initializing")
+    assert (await record.project())["rollback"] is None
 
 
 async def test_an_end_stays_when_another_status_follows(record: Record) -> None:

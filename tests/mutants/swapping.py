@@ -7,20 +7,23 @@ import gc
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import re2
+
 from tests.mutants.mutant import Unusable
 
-PLAIN = (int, float, str, bytes, tuple, frozenset, re.Pattern)
+PLAIN = (int, float, str, bytes, tuple, frozenset, re.Pattern, re2._Regexp)
 
 
 def swap(file: Path, text: str, mutated: ast.Module) -> None:
     """Give all functions of the module at `file`, with source `text`, the code of the mutated tree.
 
-    For a mutant outside all functions, changed constants replace the old ones wherever these were
-    imported, and attributes of classes are set. Raises Unusable if that changes nothing.
+    Constants that come out otherwise replace the old ones wherever these were imported, and
+    attributes of classes are set. Raises Unusable if nothing changes.
     """
     module = _imported(file)
     before = compile(text, str(module.__file__), "exec", dont_inherit=True)
@@ -31,7 +34,14 @@ def swap(file: Path, text: str, mutated: ast.Module) -> None:
     new = dict(_functions(after))
     changed = {key: new[key] for key, code in _functions(before) if new.get(key, code) != code}
     swapped = _swap_functions(str(module.__file__), changed)
-    if not swapped and not _swap_values(module, after):
+    try:
+        apart = _run_apart(module, after)
+    except Exception as error:
+        if swapped and not _can_run_again(module, before):
+            return
+        raise Unusable(f"it cannot be imported: {error}") from error
+    carried = [_carry(name, vars(module).get(name), new) for name, new in vars(apart).items()]
+    if not swapped and True not in carried:
         raise Unusable("nothing of it is in the imported module")
 
 
@@ -67,19 +77,25 @@ def _swap_functions(file: str, changed: dict[tuple[str, int], CodeType]) -> bool
     return swapped
 
 
-def _swap_values(module: ModuleType, after: CodeType) -> bool:
-    """Run the mutated module apart and carry its changed values over."""
+def _run_apart(module: ModuleType, code: CodeType) -> ModuleType:
+    """Run a module's code once more, into another module."""
     apart = ModuleType(module.__name__)
     apart.__file__ = module.__file__
     try:
         sys.modules[module.__name__] = apart
-        exec(after, vars(apart))
-    except Exception as error:
-        raise Unusable(f"it cannot be imported: {error}") from error
+        exec(code, vars(apart))
     finally:
         sys.modules[module.__name__] = module
-    carried = [_carry(name, vars(module).get(name), new) for name, new in vars(apart).items()]
-    return True in carried
+    return apart
+
+
+def _can_run_again(module: ModuleType, code: CodeType) -> bool:
+    """Whether a module that is imported can be run once more: one that registers metrics cannot."""
+    try:
+        _run_apart(module, code)
+    except Exception:
+        return False
+    return True
 
 
 def _carry(name: str, old: Any, new: Any) -> bool:
@@ -93,15 +109,31 @@ def _carry(name: str, old: Any, new: Any) -> bool:
     if isinstance(old, list) and repr(old) != repr(new):
         old[:] = new
         return True
-    if isinstance(old, PLAIN) and repr(old) != repr(new):
+    if isinstance(old, PLAIN) and _said(old) != _said(new):
         for module in list(sys.modules.values()):
             if vars(module).get(name) is old:
                 setattr(module, name, new)
         return True
     if isinstance(old, type):
         carried = [_carry_attribute(old, key, value) for key, value in vars(new).items()]
-        return True in carried
+        return _carry_defaults(old, new) or True in carried
     return False
+
+
+def _said(value: Any) -> str:
+    """What a value says; a pattern's `repr` is cut."""
+    return str(value.pattern) if hasattr(value, "pattern") else repr(value)
+
+
+def _carry_defaults(old: type, new: type) -> bool:
+    """A dataclass has its defaults in its `__init__`."""
+    if not is_dataclass(old) or not is_dataclass(new):
+        return False
+    before, after = old.__init__.__defaults__, new.__init__.__defaults__
+    if repr(before) == repr(after):
+        return False
+    old.__init__.__defaults__ = after
+    return True
 
 
 def _carry_attribute(owner: type, name: str, new: Any) -> bool:

@@ -12,43 +12,94 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).parents[2]
 
 SQL = "tracking/stepway_tracking/migrations/sql"
+REPLAY = "tests/replay/test_replay.py"
+ENGINE = "tests/integration/engine/test_engine"
+UNIT_ENGINE = "tests/unit/workflows"
+UNIT_STREAM = "tests/unit/tracking"
+UNIT_SECURITY = "tests/unit/security"
 STREAM = "tracking/stepway_tracking/stream"
 
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SQL}/record_v3.sql": ("tests/integration/test_store_*.py",),
     "api/auth/policy.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
     ),
     "api/auth/guard.py": (
-        "tests/unit/security/test_guard.py",
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_guard.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
         "tests/security/test_sessions.py",
         "tests/security/test_openid.py",
     ),
     "api/auth/limits.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_limits.py",
     ),
     "api/auth/origin.py": (
-        "tests/unit/security/test_limits_counted.py",
+        f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_strangers.py",
         "tests/security/test_sessions.py",
         "tests/security/test_codec.py",
     ),
-    "vault/vault.py": ("tests/security/test_vault.py",),
-    "vault/[!v]*.py": ("tests/unit/security/test_*.py", "tests/security/test_formats.py"),
-    "vault/values.py": ("tests/unit/security/test_*.py",),
-    "workflows/engine/*.py": (
-        "tests/unit/workflows/test_*.py",
-        "tests/replay/test_replay.py",
-        "tests/integration/engine/test_*.py",
+    "vault/keyring.py": (f"{UNIT_SECURITY}/test_keys.py", "tests/security/test_formats.py"),
+    "vault/keys.py": (f"{UNIT_SECURITY}/test_keys.py",),
+    "vault/known.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_references.py"),
+    "vault/payload_codec.py": (
+        "tests/unit/tracking/test_failure_converter.py",
+        "tests/security/test_formats.py",
+        "tests/security/test_codec.py",
     ),
-    f"{STREAM}/*.py": (
-        "tests/unit/tracking/test_*.py",
+    "vault/payload_signing.py": (f"{UNIT_SECURITY}/test_signing.py",),
+    "vault/redacting_interceptor.py": (
+        f"{UNIT_SECURITY}/test_interceptor.py",
+        f"{UNIT_SECURITY}/test_redaction.py",
+    ),
+    "vault/redaction.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_values.py"),
+    "vault/references.py": (f"{UNIT_SECURITY}/test_references.py",),
+    "vault/sealing.py": (f"{UNIT_SECURITY}/test_references.py", "tests/security/test_formats.py"),
+    "vault/shapes.py": (
+        f"{UNIT_SECURITY}/test_redaction.py",
+        f"{UNIT_SECURITY}/test_redaction_corpus.py",
+    ),
+    "vault/values.py": (f"{UNIT_SECURITY}/test_values.py",),
+    "vault/vault.py": ("tests/security/test_vault.py",),
+    "workflows/engine/board.py": (
+        f"{UNIT_ENGINE}/test_board.py",
+        f"{UNIT_ENGINE}/test_plan.py",
+        REPLAY,
+    ),
+    "workflows/engine/continuing.py": (REPLAY, f"{ENGINE}_continuing.py"),
+    "workflows/engine/decisions.py": (REPLAY, f"{ENGINE}_decisions.py"),
+    "workflows/engine/ending.py": (
+        f"{UNIT_ENGINE}/test_rolled_back.py",
+        REPLAY,
+        f"{ENGINE}_cancel.py",
+        f"{ENGINE}_errors.py",
+    ),
+    "workflows/engine/execution.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
+    "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
+    "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
+    "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),
+    "workflows/engine/sandbox.py": (REPLAY,),
+    "workflows/engine/search_attributes.py": (f"{UNIT_ENGINE}/test_search_attributes.py", REPLAY),
+    "workflows/engine/summaries.py": (f"{UNIT_ENGINE}/test_summaries.py",),
+    f"{STREAM}/event_log.py": (f"{UNIT_STREAM}/test_event_log.py",),
+    f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_hub_reading.py",),
+    f"{STREAM}/hub.py": (
+        f"{UNIT_STREAM}/test_hub_reading.py",
+        "tests/integration/reading/test_stream_events.py",
+    ),
+    f"{STREAM}/options.py": (f"{UNIT_STREAM}/test_hub_reading.py",),
+    f"{STREAM}/position_check.py": (f"{UNIT_STREAM}/test_position_check.py",),
+    f"{STREAM}/publisher.py": (f"{UNIT_STREAM}/test_publisher.py",),
+    f"{STREAM}/subscriber.py": (
         "tests/integration/test_redis_subscriber.py",
         "tests/integration/reading/test_stream_events.py",
+    ),
+    f"{STREAM}/subscription.py": (
+        f"{UNIT_STREAM}/test_subscription.py",
+        f"{UNIT_STREAM}/test_hub_reading.py",
     ),
 }
 """By files: the test files that must notice their mutants."""

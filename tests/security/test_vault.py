@@ -48,6 +48,18 @@ async def test_credential_is_found_with_its_account_or_its_name_for_one(vault: V
     assert await vault.find("bob", "token") is None
 
 
+async def test_everyones_credential_is_found_unless_the_owner_has_one(vault: Vault) -> None:
+    await vault.put(EVERYONE, "token", "that of everyone")
+    assert await vault.find("bob", "token") == Secret("token", "that of everyone")
+    await vault.put("bob", "token", "that of bob")
+    await vault.put("alice", "token", SECRET)
+    assert await vault.find("bob", "token") == Secret("token", "that of bob")
+
+
+def test_secret_is_not_shown() -> None:
+    assert repr(Secret("bot", SECRET)) == "Secret(account='bot')"
+
+
 async def test_credential_is_replaced_under_its_name(vault: Vault, pool: asyncpg.Pool) -> None:
     await vault.put("alice", "token", SECRET, account="bot")
     long_ago = datetime.now(UTC) - timedelta(days=1)

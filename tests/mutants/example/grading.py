@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 PASSES = ["A", "B"]
 
 
@@ -19,8 +21,9 @@ def passes(points: int) -> bool:
     return grade(points) in PASSES
 
 
-def halved(points: int) -> int:
-    """Half of the points."""
-    while points % 2:
-        points += 1
-    return points >> 1
+def next_even(points: int) -> int:
+    """The next even number of points."""
+    for number in count(points + 1):
+        if number % 2 == 0:
+            break
+    return number

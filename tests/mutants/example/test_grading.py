@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutants.example.grading import grade, halved, passes
+from tests.mutants.example.grading import grade, next_even, passes
 
 
 @pytest.mark.parametrize(("points", "expected"), [(91, "A"), (90, "A"), (89, "B"), (40, "C")])
@@ -13,5 +13,5 @@ def test_grade(points: int, expected: str) -> None:
     assert passes(points) is (expected != "C")
 
 
-def test_half_is_rounded_up() -> None:
-    assert (halved(3), halved(4)) == (2, 2)
+def test_next_even_number() -> None:
+    assert (next_even(2), next_even(3)) == (4, 4)

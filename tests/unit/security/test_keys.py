@@ -6,7 +6,8 @@ from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
-from stepway.vault.keyring import open_keyring
+from stepway.vault.errors import KeyMissing
+from stepway.vault.keyring import Keyring, open_keyring
 from stepway.vault.keys import new_key, parse_keys, parse_signing_key
 
 
@@ -34,6 +35,7 @@ def test_keys_stay_in_their_order_however_they_are_separated() -> None:
         (f"a:{encoded(1)},b:{encoded(2)},a:{encoded(3)}", "duplicate key ID 'a'"),
         (f"a:{encoded(1, 31)}", "key 'a' must be 32 random bytes"),
         (f"a:{encoded(1, 33)}", "key 'a' must be 32 random bytes"),
+        (f"a:b:{encoded(1)}", "key 'a' must be 32 random bytes"),
         ("a:A", "key 'a' must be 32 random bytes"),
         ("a:ü", "key 'a' must be 32 random bytes"),
         ("a:", "key 'a' must be 32 random bytes"),
@@ -72,6 +74,12 @@ def test_the_first_key_encrypts() -> None:
     assert keyring.decrypt(sealed, b"here") == b"x"
     assert keyring.encrypt(b"x", b"here") != sealed
     assert open_keyring({}) is None
+
+
+def test_key_that_is_missing_is_named() -> None:
+    old, new = (Keyring(parse_keys(f"{key_id}:{encoded(1)}")) for key_id in ("old", "new"))
+    with pytest.raises(KeyMissing, match=r"'old' .* STEPWAY_SECRET_KEYS"):
+        new.decrypt(old.encrypt(b"x", b""), b"")
 
 
 def test_key_of_the_usual_base64_is_read_if_it_has_no_sign_that_differs() -> None:

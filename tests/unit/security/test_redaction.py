@@ -62,6 +62,25 @@ def test_known_secret_is_found_however_it_is_spelt(secret: str) -> None:
         assert REDACTED in redactor(secret).text(text)
 
 
+ODD = "quo\"te-ünd-\\-back'slash"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        ODD,
+        json.dumps(ODD)[1:-1],
+        json.dumps(ODD, ensure_ascii=False)[1:-1],
+        repr(ODD)[1:-1],
+        quote(ODD, safe=""),
+        b64encode(ODD.encode()).decode().rstrip("="),
+        b64encode(ODD.encode(), altchars=b"-_").decode().rstrip("="),
+    ],
+)
+def test_secret_in_the_middle_of_other_text_is_found_as_a_whole(spelt: str) -> None:
+    assert redactor(ODD).text(f"x{spelt}y") == f"x{REDACTED}y"
+
+
 @given(SECRETS, st.data())
 def test_secret_that_was_cut_through_is_found_at_either_end(
     secret: str, data: st.DataObject
@@ -82,6 +101,12 @@ def test_text_without_a_secret_stays_as_it_is(text: str) -> None:
 def test_known_shape_is_taken_out(shape: str) -> None:
     said = redactor().text(f"push failed with {shape}, see above")
     assert said == f"push failed with {REDACTED}, see above"
+
+
+def test_several_shapes_in_a_text_are_taken_out() -> None:
+    first, second = SHAPES[0], SHAPES[3]
+    said = redactor().text(f"with {first} and with {second}, see above")
+    assert said == f"with {REDACTED} and with {REDACTED}, see above"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +142,28 @@ def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert redactor().text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("Bearer a1bcdefghij2klmnop", True),
+        ("Bearer aBcdefghij1klmnopq", True),
+        ("Bearer abcdefghij1klmnopq", False),
+        ("Bearer ABCDEFGHIJ1KLMNOPQ", False),
+        ("Bearer abcdefghijKLMNOP12", False),
+        ("Bearer 123e4567-e89b-12d3-a456-426614174000", True),
+        ("Bearer a1b2c3d4e5f6g7h", False),
+        ("Basic dXNlcjpwYXNzd29yZA==", True),
+        ("Basic Y29uZmlndXJhdGlvbg==", False),
+        ("Basic Configuration1", False),
+    ],
+)
+def test_word_after_bearer_and_basic_is_a_secret_if_it_looks_random(
+    text: str, is_secret: bool
+) -> None:
+    expected = f"{text.partition(' ')[0]} {REDACTED}" if is_secret else text
+    assert redactor().text(text) == expected
+
+
 @pytest.mark.parametrize("kept", ["s3cret-of-ours\n", "  s3cret-of-ours", "\ts3cret-of-ours\r\n"])
 def test_secret_that_was_kept_with_white_space_is_found_without(kept: str) -> None:
     assert redactor(kept).text("x s3cret-of-ours y") == f"x {REDACTED} y"
@@ -138,6 +185,13 @@ def test_several_secrets_and_the_longer_of_two_are_found() -> None:
     known = redactor("one-secret", "one-secret-and-more", "another-secret")
     text = "one-secret-and-more, another-secret, one-secret."
     assert known.text(text) == f"{REDACTED}, {REDACTED}, {REDACTED}."
+
+
+def test_places_of_whole_secrets_are_told() -> None:
+    known = redactor("my-own-secret").known
+    found = [(start, stop, piece.secret) for start, stop, piece in known.whole("a my-own-secret!")]
+    assert found == [(2, 15, "my-own-secret")]
+    assert list(redactor().known.whole("a my-own-secret!")) == []
 
 
 def test_text_with_half_a_surrogate_pair_is_searched_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -126,6 +127,34 @@ async def test_result_however_deep_travels() -> None:
 async def test_reference_gives_the_secret_as_it_is_now() -> None:
     on_its_way = sent(f"x {SECRET}")
     assert await references(token="the new one").resolve("p", on_its_way) == "x the new one"
+
+
+async def test_reference_without_a_key_names_the_credential_and_not_its_secret() -> None:
+    unsealed = References(None, vault(token=SECRET))
+    payload = unsealed.put_into("p", CONVERTER.to_payload(f"x {SECRET}"))
+    [(key_id, encoded)] = re.findall(r"\[stepway-secret:([^:]*):([^\]]+)\]", payload.data.decode())
+    said = json.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    assert key_id == ""
+    assert said == {
+        "owner": "alice",
+        "name": "token",
+        "spelling": "plain",
+        "start": 0,
+        "stop": None,
+    }
+
+
+async def test_reference_of_another_project_stays_beside_ones_own() -> None:
+    foreign = sent(SECRET, project="hers")
+    on_its_way = sent(f"{SECRET} and {foreign}")
+    assert await references().resolve("p", on_its_way) == f"{SECRET} and {foreign}"
+
+
+@pytest.mark.parametrize("text", ["the end … from nowhe", "…ere at all was it"])
+async def test_part_of_a_secret_of_unknown_origin_stays_as_it_is(text: str) -> None:
+    PROCESS.learn("from nowhere at all")
+    payload = CONVERTER.to_payload(text)
+    assert references().put_into("p", payload) is payload
 
 
 async def test_reference_is_of_no_use_to_another_project() -> None:
