@@ -15,7 +15,7 @@ KINDS = (
 )
 
 TOLERANCE = 1.2
-"""Factor on the worker's heartbeat timeout and back-off that limits a recovery."""
+"""Factor on heartbeat timeout and back-off that limits a recovery."""
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Summary:
         return (
             f"kill -9 of a worker to its step running again: median "
             f"{median(self.recoveries):.2f} s, longest {longest:.2f} s of {len(self.recoveries)}, "
-            f"{longest / self.recovery_limit:.2f} times the worker's heartbeat timeout and "
-            f"back-off ({self.recovery_limit:.1f} s)"
+            f"{longest / self.recovery_limit:.2f} times heartbeat timeout and back-off "
+            f"({self.recovery_limit:.1f} s)"
         )
 
     def line(self) -> str:

@@ -21,7 +21,7 @@ from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.stream.hub import Hub
 from stepway_tracking.stream.options import HubOptions
 from stepway_tracking.stream.publisher import Publisher, open_redis
-from tests.faults.checks import Completion, Seen, record_faults, watcher_faults
+from tests.faults.checks import OWN_ERRORS, Completion, Seen, record_faults, watcher_faults
 from tests.faults.checks import Record as Collected
 from tests.support.record import Record, at
 
@@ -84,7 +84,7 @@ async def late_start_of_a_zombie(record: Record) -> list[str]:
     await complete(record, "b", 1, "b1")
     zombie = record.attempt("a", 2, activity="a1")
     await record.store.update_step_status(
-        record.project_id, StepChange("a", "failed", fence=at(3), error="no word")
+        record.project_id, StepChange("a", "failed", fence=at(3), error=OWN_ERRORS[0])
     )
     await record.store.update_step_status(
         record.project_id, StepChange("a", "retried", fence=at(4))

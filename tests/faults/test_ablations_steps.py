@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -110,13 +109,13 @@ async def blocked_loop(tracker: Tracker) -> list[str]:
             await blocked.wait()
             await asyncio.sleep(1)
         else:
-            time.sleep(6)  # noqa: ASYNC251 - as a careless step does
+            time.sleep(12)  # noqa: ASYNC251 - as a careless step does
             blocked.set()
 
     async with tracker.worker(step(build)):
-        handle, record = await tracker.start(attempts=1, heartbeat=2.0)
+        handle, record = await tracker.start(attempts=1, heartbeat=5.0)
         await asyncio.wait_for(waiting.wait(), LONG)
-        careless, _ = await tracker.start(attempts=1, heartbeat=2.0)
+        careless, _ = await tracker.start(attempts=1, heartbeat=5.0)
         found = await damage(handle, record, innocent)
         await careless.result()
     return found
@@ -176,10 +175,6 @@ async def test_step_without_a_guard_pays_for_others_and_with_it_does_not(
     scenario: Scenario,
     finds: str,
 ) -> None:
-    monkeypatch.setattr(marks, "WORKER_SILENCE", timedelta(seconds=2))
-    monkeypatch.setattr(loop_watch, "BLOCKED_AFTER", 0.5)
-    monkeypatch.setattr(loop_watch, "HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr(loop_watch, "PAUSE", 0.1)
     monkeypatch.setattr(progress_reporter, "INTERVAL", LONG)
     assert await scenario(tracker) == []
     remove(monkeypatch)

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -18,7 +17,6 @@ from temporalio.exceptions import CancelledError
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.worker import attempt, limits, loop_watch
-from stepway_tracking.workflow import marks
 from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
 from tests.support.record import Collected, Record
 from tests.support.servers import eventually
@@ -252,12 +250,8 @@ async def test_a_rate_limit_uses_up_no_attempt(tracker: Tracker) -> None:
 
 
 async def test_a_step_that_blocks_the_event_loop_is_reported_and_costs_nobody_an_attempt(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(marks, "WORKER_SILENCE", timedelta(seconds=2))
-    monkeypatch.setattr(loop_watch, "BLOCKED_AFTER", 0.5)
-    monkeypatch.setattr(loop_watch, "HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr(loop_watch, "PAUSE", 0.1)
     waiting, blocked = asyncio.Event(), asyncio.Event()
 
     async def build() -> str:
@@ -265,11 +259,11 @@ async def test_a_step_that_blocks_the_event_loop_is_reported_and_costs_nobody_an
             waiting.set()
             await blocked.wait()
             return "innocent"
-        time.sleep(6)  # noqa: ASYNC251 - as a careless step does
+        time.sleep(12)  # noqa: ASYNC251 - as a careless step does
         blocked.set()
         return "careless"
 
-    limited = {"timeout": 4, "attempts": 1, "heartbeat": 2.0}
+    limited = {"timeout": 4, "attempts": 1, "heartbeat": 5.0}
     with caplog.at_level(logging.WARNING, loop_watch.__name__):
         async with tracker.worker(step(build)):
             innocent, others = await tracker.start(**limited)
@@ -280,7 +274,7 @@ async def test_a_step_that_blocks_the_event_loop_is_reported_and_costs_nobody_an
     assert await outcomes(others) == ["completed"]
     assert await outcomes(record) == ["completed"]
     text = "\n".join(line.getMessage() for line in caplog.records)
-    assert "blocks the worker's event loop" in text and "time.sleep(6)" in text
+    assert "blocks the worker's event loop" in text and "time.sleep(12)" in text
 
 
 async def test_the_watch_of_the_event_loop_ends_with_the_last_step(tracker: Tracker) -> None:

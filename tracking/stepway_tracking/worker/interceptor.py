@@ -32,6 +32,10 @@ from stepway_tracking.worker.rollback import TrackedUndo
 from stepway_tracking.workflow.marks import MarkingInterceptor, StepMark
 
 HEARTBEAT_SECONDS = 2.0
+"""Longest time between two heartbeats that the worker sends for a step."""
+
+HEARTBEATS_IN_TIMEOUT = 4
+"""How many of them fit into the activity's heartbeat timeout."""
 
 
 class TrackingInterceptor(Interceptor):
@@ -84,7 +88,7 @@ class _TrackingInbound(ActivityInboundInterceptor):
         outbound = self._outbound
         outbound.read_progress_of(mark.step)
         given = (mark, activity.info(), outbound.repeat_heartbeat, self._limits(input, mark))
-        with self._watch.attending(mark.step, outbound.last_heartbeat):
+        with self._watch.attending(mark.step, outbound.last_heartbeat, outbound):
             if mark.undo:
                 return await TrackedUndo(self._store, *given).run(
                     lambda: self._execute(input, mark)
@@ -172,6 +176,9 @@ class _ProgressOutbound(ActivityOutboundInterceptor):
 
     async def heartbeat_forever(self) -> None:
         """Send heartbeats for a step that sends none, until cancelled."""
+        pause = HEARTBEAT_SECONDS
+        if timeout := self.info().heartbeat_timeout:
+            pause = min(pause, timeout.total_seconds() / HEARTBEATS_IN_TIMEOUT)
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(pause)
             self.repeat_heartbeat()

@@ -31,6 +31,10 @@ HEADER = "stepway-step"
 WORKER_SILENCE = timedelta(seconds=15)
 """Time without a heartbeat after which Temporal gives a step to another worker."""
 
+SHORTEST_SILENCE = timedelta(seconds=4)
+"""The shortest such time that a step's own heartbeat timeout makes: a worker whose event loop is
+blocked needs that long until it sends heartbeats from a thread."""
+
 OUTAGE_LIMIT = timedelta(days=1)
 """How long the start or the end of a step waits for Postgres before the step fails."""
 
@@ -130,8 +134,9 @@ def _give_limits_of_worker(input: StartActivityInput, mark: StepMark) -> None:
     if input.start_to_close_timeout is not None:
         # The start and the end may each wait for Postgres; this ends what no worker ends.
         input.start_to_close_timeout += 2 * OUTAGE_LIMIT + timedelta(hours=1)
-    # Another process may heartbeat for a step that it completes.
-    input.heartbeat_timeout = max(WORKER_SILENCE, timedelta(seconds=mark.heartbeat or 0))
+    input.heartbeat_timeout = WORKER_SILENCE
+    if mark.heartbeat is not None:
+        input.heartbeat_timeout = max(SHORTEST_SILENCE, timedelta(seconds=mark.heartbeat))
     if mark.attempts:
         policy = input.retry_policy or RetryPolicy()
         input.retry_policy = replace(policy, maximum_attempts=mark.attempts + 2 * MOST_LOSSES)
