@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
+from temporalio.converter import PayloadCodec
 
 from stepway.api.auth.limits import Limits
 from stepway.api.auth.policy import Rules
@@ -22,6 +23,7 @@ from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.temporal import connect_temporal
 from stepway.vault.keyring import open_keyring
+from stepway.vault.payload_codec import EncryptionCodec
 from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
 from stepway_tracking.postgres import close_pool, open_pool
@@ -52,6 +54,7 @@ class AppResources:
     rules: Rules
     limits: Limits
     vault: Vault
+    codec: PayloadCodec | None
 
 
 @asynccontextmanager
@@ -105,4 +108,6 @@ async def open_resources(
             rules=Rules.of(settings),
             limits=Limits(settings, pool),
             vault=Vault(engine, keyring),
+            # It must not sign: workers would then trust whatever a person had encoded.
+            codec=EncryptionCodec(keyring) if keyring else None,
         )

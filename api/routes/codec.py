@@ -54,15 +54,13 @@ ANSWERS: dict[int | str, dict[str, Any]] = problems(413, 422, 503)
 @router.post("/decode", max_body_size=CODEC_BYTES, responses=ANSWERS)
 async def decode(body: Payloads, given: Resources) -> Payloads:
     """Decrypt payloads. 503 names the key if one is missing."""
-    codec = given.temporal.data_converter.payload_codec
-    return _json(await codec.decode(_protos(body))) if codec else body
+    return _json(await given.codec.decode(_protos(body))) if given.codec else body
 
 
 @router.post("/encode", max_body_size=CODEC_BYTES, responses=ANSWERS)
 async def encode(body: Payloads, given: Resources) -> Payloads:
     """Encrypt payloads with the newest key; return them unchanged if there is no key."""
-    codec = given.temporal.data_converter.payload_codec
-    return _json(await codec.encode(_protos(body))) if codec else body
+    return _json(await given.codec.encode(_protos(body))) if given.codec else body
 
 
 def _protos(body: Payloads) -> list[Proto]:

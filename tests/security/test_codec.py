@@ -38,6 +38,12 @@ async def test_admin_reads_what_was_encrypted(secured: Secured) -> None:
         assert plain.headers["access-control-allow-origin"] == UI["Origin"]
 
 
+async def test_encoded_payload_is_not_signed(secured: Secured) -> None:
+    async with secured.client("admin") as client:
+        answer = await client.post("/api/codec/encode", json={"payloads": [PLAIN]})
+    assert set(answer.json()["payloads"][0]["metadata"]) == {"encoding", "encryption-key-id"}
+
+
 async def test_key_that_is_missing_is_named(secured: Secured) -> None:
     codec = EncryptionCodec(Keyring(parse_keys(new_key("lost"))))
     [payload] = await codec.encode([Payload(data=b"x")])
