@@ -23,6 +23,7 @@ from stepway.cli.view.words import (
     metadata_of,
     name_of,
     remedy_of,
+    step_waited,
     taken,
     waited,
 )
@@ -56,7 +57,7 @@ def summary(
 def step_table(
     steps: Sequence[Step], now: datetime, attempts: Mapping[str, int] | None = None
 ) -> Table:
-    """Return a table with a row per step: name, status, duration, attempts.
+    """Return a table with a row per step: name, status, duration, attempts, wait for a person.
 
     `attempts` has the number of attempts of the steps that ran in several rounds: a step has that
     of its last round only.
@@ -66,8 +67,11 @@ def step_table(
     table.add_column("Status", no_wrap=True)
     table.add_column("Duration", justify="right", no_wrap=True)
     table.add_column("Attempts", justify="right", no_wrap=True)
-    for step in steps:
-        table.add_row(*_cells(step, now, attempts or {}))
+    waits = [step_waited(step) for step in steps]
+    if any(waits):
+        table.add_column("Waited", justify="right", no_wrap=True)
+    for step, wait in zip(steps, waits, strict=True):
+        table.add_row(*_cells(step, now, attempts or {}), *([Text(wait)] if any(waits) else []))
     return table
 
 

@@ -77,9 +77,16 @@ def waited(project: Mapping[str, Any], now: datetime) -> str:
     return whole(time) if time >= 1000 else ""
 
 
+def step_waited(step: Step) -> str:
+    """Return how long a step had waited for a person before it was retried or skipped, or ""."""
+    time = float(step.get("waited") or 0)
+    return whole(time) if time >= 1000 else ""
+
+
 def _waited(project: Mapping[str, Any], now: datetime) -> float:
     time = float(project.get("waited") or 0)
-    since = moment(project.get("waiting_since"))
+    # A worker of version 0.2 does not clear it.
+    since = moment(project.get("waiting_since")) if project["status"] == "failed" else None
     return time + max(0.0, (now - since).total_seconds() * 1000) if since else time
 
 

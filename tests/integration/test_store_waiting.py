@@ -126,3 +126,15 @@ async def test_running_project_has_waited_for_nobody(pool: asyncpg.Pool) -> None
     assert (project["waited"], project["waiting_since"], step["waited"]) == (0, None, 0)
     assert step["duration"] == about(3)
     await record.check()
+
+
+async def test_retry_by_an_older_version_ends_the_wait(record: Record) -> None:
+    """Its functions know nothing of `waiting_since`."""
+    await record.pool.execute(
+        "UPDATE projects SET status = 'initializing' WHERE id = $1", record.project_id
+    )
+    await pass_minutes(record, 10)
+    await record.workflow(3, action="failed", status="failed")
+    project = await record.project()
+    assert project["waited"] == 0
+    assert project["waiting_since"] is not None

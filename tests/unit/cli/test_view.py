@@ -386,3 +386,17 @@ def test_cut_line_keeps_its_beginning_and_its_end() -> None:
     assert cut.startswith("pull failed: xx") and cut.endswith("xx: manifest unknown")
     (line,) = excerpt("pull failed: " + "x" * 5000 + ": manifest unknown", 3)
     assert line.endswith(": manifest unknown")
+
+
+def test_wait_of_a_step_has_a_column_if_there_was_one() -> None:
+    mended = _step("push", "completed", duration=3000, waited=11 * 60_000)
+    drawn = _drawn(summary(_state(mended, _step("rest", "pending", 2)), NOW))
+    (row,) = [line.split() for line in drawn.splitlines() if "Push" in line]
+    assert row[2:] == ["completed", "3", "s", "1", "11", "min"]
+    assert "Waited" not in _drawn(summary(_state(_step("push", "running")), NOW))
+
+
+def test_project_that_runs_again_no_longer_waits() -> None:
+    """A worker of version 0.2 leaves the time."""
+    state = _state(status="initializing", waited=0, waiting_since=_at(-60))
+    assert "waited" not in _drawn(picture(state, NOW, 80, 40))
