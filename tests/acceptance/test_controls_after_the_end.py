@@ -182,6 +182,7 @@ async def test_after_a_cancel_with_undo_the_undone_steps_run_again(
             "runs": ["first", "doomed", "last"],
             "keeps": [],
             "objects": [],
+            "parameters": [],
         }
 
         (folder / "doomed.fixed").touch()
