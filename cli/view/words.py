@@ -85,7 +85,8 @@ def step_waited(step: Step) -> str:
 
 def _waited(project: Mapping[str, Any], now: datetime) -> float:
     time = float(project.get("waited") or 0)
-    since = moment(project.get("waiting_since"))
+    # A worker of version 0.2 does not clear it.
+    since = moment(project.get("waiting_since")) if project["status"] == "failed" else None
     return time + max(0.0, (now - since).total_seconds() * 1000) if since else time
 
 

@@ -276,7 +276,7 @@ async def check_projects(database: str, folder: Path, watchers: list[Watcher]) -
     async with await open_pool(database) as pool:
         for watcher in watchers:
             record = Record(pool, watcher.project)
-            await record.check()
+            await record.check(upgraded=True)
             version = (await record.project())["version"]
 
             async def caught_up(watcher: Watcher = watcher, version: int = version) -> bool:

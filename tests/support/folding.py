@@ -31,6 +31,13 @@ def as_json(state: Initialization) -> Json:
     }
 
 
+def with_new_columns(state: Json) -> Json:
+    """Return a state whose oldest events are from version 0.2, with the columns that came later."""
+    project = {"waited": 0, "waiting_since": None, "rollback": None, **state["project"]}
+    steps = [{"waited": 0, **step} for step in state["steps"]]
+    return {**state, "project": project, "steps": steps}
+
+
 def snapshot_as_json(snapshot: Json) -> Json:
     """Return a snapshot of Postgres in the form of `as_json`, with its steps in their order."""
     project = {k: v for k, v in snapshot["project"].items() if k != "updated_at"}

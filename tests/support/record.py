@@ -18,7 +18,7 @@ from stepway_tracking.record.changes import (
     StepChange,
 )
 from stepway_tracking.record.store import Outcome, Store
-from tests.support.folding import as_json, folded, snapshot_as_json
+from tests.support.folding import as_json, folded, snapshot_as_json, with_new_columns
 
 Json = dict[str, Any]
 
@@ -122,8 +122,11 @@ class Record:
         """Return the actions of all events, or of one step's events."""
         return [e["action"] for e in await self.events() if step in (None, e["step"])]
 
-    async def check(self) -> None:
-        """Assert the invariants: no gaps in versions, events fold to the rows, sums are correct."""
+    async def check(self, *, upgraded: bool = False) -> None:
+        """Assert the invariants: no gaps in versions, events fold to the rows, sums are correct.
+
+        With `upgraded`, the oldest events are from version 0.2.
+        """
         events = await self.events()
         snapshot = json.loads(
             await self.pool.fetchval(
@@ -132,7 +135,8 @@ class Record:
             )
         )
         assert [event["version"] for event in events] == list(range(1, snapshot["version"] + 1))
-        assert as_json(folded(events)) == snapshot_as_json(snapshot)
+        state = as_json(folded(events))
+        assert (with_new_columns(state) if upgraded else state) == snapshot_as_json(snapshot)
         assert events[-1]["at"] == snapshot["project"]["updated_at"]
         points = await self.pool.fetchrow(
             """SELECT p.points, sum(s.points)::bigint AS of_steps, p.points_total,

@@ -394,3 +394,9 @@ def test_wait_of_a_step_has_a_column_if_there_was_one() -> None:
     (row,) = [line.split() for line in drawn.splitlines() if "Push" in line]
     assert row[2:] == ["completed", "3", "s", "1", "11", "min"]
     assert "Waited" not in _drawn(summary(_state(_step("push", "running")), NOW))
+
+
+def test_project_that_runs_again_no_longer_waits() -> None:
+    """A worker of version 0.2 leaves the time."""
+    state = _state(status="initializing", waited=0, waiting_since=_at(-60))
+    assert "waited" not in _drawn(picture(state, NOW, 80, 40))
