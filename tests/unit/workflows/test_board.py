@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from stepway.workflows.engine.board import Board, default_text
 from stepway.workflows.model.messages import Continued, Resumed
@@ -59,6 +62,26 @@ def test_reset_forgets_what_the_step_returned_and_why_it_failed() -> None:
     it.reset("a")
     it.reset("b")
     assert (it.results, it.errors, it.finished) == ({}, {}, [])
+
+
+def test_skipped_step_has_no_error_any_more() -> None:
+    it = board()
+    it.fail("a", "no")
+    it.skip("a")
+    assert (it.errors, it.states["a"]) == ({}, "skipped")
+
+
+@pytest.mark.parametrize(("absent", "omits"), [("omitted", True), ("null", False)])
+def test_plan_says_whether_absent_values_are_left_out(absent: str, omits: bool) -> None:
+    it = board()
+    it.replace_plan(replace(PLAN, absent=absent))
+    assert it.omits_absent is omits
+
+
+def test_retry_of_all_takes_all_that_is_left_after_the_end() -> None:
+    it = board(states={"a": "skipped", "b": "failed", "c": "pending"})
+    assert it.retried_by_all(ended=False) == ["b"]
+    assert it.retried_by_all(ended=True) == ["a", "b", "c"]
 
 
 def test_failures_are_told_a_line_a_step() -> None:

@@ -50,6 +50,17 @@ def test_after_the_end_a_refusal_points_to_the_retry_of_all(state: StepStatus) -
         rules.must_be_failed(board(state), "a", "retried", ended=True)
 
 
+def test_completed_step_is_kept_after_the_end_too() -> None:
+    with pytest.raises(ApplicationError, match="Completed steps are kept"):
+        rules.must_be_failed(board("completed"), "a", "retried", ended=True)
+
+
+def test_unknown_step_cannot_be_retried() -> None:
+    with pytest.raises(ApplicationError) as refused:
+        rules.must_be_failed(board("failed"), "x", "retried")
+    assert refused.value.type == "StepUnknown"
+
+
 def test_failed_step_may_be_retried_and_skipped_where_it_is_optional() -> None:
     rules.must_be_failed(board("failed"), "a", "retried")
     rules.must_be_optional(board("failed"), "b")
