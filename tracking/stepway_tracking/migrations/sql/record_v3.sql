@@ -27,10 +27,7 @@ LANGUAGE sql STABLE AS $$
     'initialization_started_at', p.initialization_started_at,
     'initialization_completed_at', p.initialization_completed_at,
     'initialization_error', p.initialization_error, 'waited', p.waited,
-    -- A process of version 0.2 does not clear it.
-    'waiting_since', CASE WHEN p.status = 'failed' AND p.initialization_completed_at IS NULL
-                          THEN p.waiting_since END,
-    'rollback', p.rollback,
+    'waiting_since', p.waiting_since, 'rollback', p.rollback,
     'created_at', p.created_at, 'updated_at', p.updated_at);
 $$;
 
