@@ -173,7 +173,7 @@ def _changes_of_statement(node: ast.stmt) -> Iterator[Callable[[], None]]:
             yield partial(_become, node, ast.Pass())
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             yield partial(_become, node, ast.Pass())
-        case ast.Return() | ast.AugAssign() | ast.Raise() | ast.Delete():
+        case ast.Return(value=None) | ast.AugAssign() | ast.Raise() | ast.Delete():
             yield partial(_become, node, ast.Pass())
         case ast.Break() | ast.Continue():
             yield partial(_become, node, ast.Pass())

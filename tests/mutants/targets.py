@@ -85,7 +85,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workflows/engine/search_attributes.py": (f"{UNIT_ENGINE}/test_search_attributes.py", REPLAY),
     "workflows/engine/summaries.py": (f"{UNIT_ENGINE}/test_summaries.py",),
     f"{STREAM}/event_log.py": (f"{UNIT_STREAM}/test_event_log.py",),
-    f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_hub_reading.py",),
+    f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_feed.py", f"{UNIT_STREAM}/test_hub_reading.py"),
     f"{STREAM}/hub.py": (
         f"{UNIT_STREAM}/test_hub_reading.py",
         "tests/integration/reading/test_stream_events.py",

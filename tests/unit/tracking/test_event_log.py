@@ -54,6 +54,42 @@ def test_reader_gets_what_follows_its_version_and_nothing_else() -> None:
     assert read_all(log, 5) == read_all(log, 9) == []
 
 
+def test_small_events_come_together() -> None:
+    log = started()
+    for version in range(1, 4):
+        log.append(step(version))
+    chunk, version = log.after(0)
+    assert (ids(chunk), version) == ([1, 2, 3], 3)
+
+
+def test_log_that_has_not_started_has_nothing_to_resume_from() -> None:
+    log = EventLog(10, 10**6)
+    assert (log.version, log.started, log.ended) == (0, False, False)
+    assert not log.can_resume_from(0)
+
+
+def test_log_keeps_as_many_bytes_as_it_may() -> None:
+    log = started(max_bytes=2 * len(step(1).frame))
+    for version in range(1, 10):
+        log.append(step(version))
+    assert log.can_resume_from(7) and not log.can_resume_from(6)
+    log.start(0, ended=False)
+    for version in (1, 2):
+        log.append(step(version))
+    assert log.can_resume_from(0)
+
+
+def test_overtaken_end_tells_the_status_that_it_had() -> None:
+    log = started()
+    log.append(step(1))
+    log.append(made(2, "end", status="failed"))
+    log.append(step(3))
+    chunk, _ = log.after(1)
+    line = chunk.split(b"\n\n")[0].partition(b"data: ")[2]
+    project = {"status": "failed", "version": 2}
+    assert json.loads(line) == {"version": 2, "progress": 1, "project": project}
+
+
 def test_newest_event_is_shared_and_not_copied() -> None:
     log = started()
     event = step(1)

@@ -14,5 +14,9 @@ def test_a_long_text_is_cut_at_a_character(text: str) -> None:
     assert cut.endswith("…") and text.startswith(cut[:-1])
 
 
+def test_as_much_as_fits_is_kept() -> None:
+    assert summary("a" * 401) == "a" * 397 + "…"
+
+
 def test_a_short_text_stays() -> None:
     assert summary("é" * 200) == "é" * 200

@@ -1,0 +1,116 @@
+"""One project's feed: what it does with events that come early, late or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+from stepway_tracking.queries.reader import Position, Snapshot
+from stepway_tracking.stream.event_log import Event, encode
+from stepway_tracking.stream.feed import Feed, HubCounts
+from stepway_tracking.stream.subscription import Subscription
+from tests.unit.tracking.test_hub_reading import QUICK, Record, until
+
+NEVER = 3600.0
+
+
+def a_record(versions: int) -> Record:
+    record = Record()
+    for _ in range(versions):
+        record.commit()
+    return record
+
+
+def a_feed(record: Record, version: int | None = None, **options: float) -> Feed:
+    """A feed, whose log is at this version."""
+    counts = HubCounts()
+    changed = replace(QUICK, **options)  # type: ignore[arg-type]
+    feed = Feed(record.project_id, record, changed, counts)  # type: ignore[arg-type]
+    if version is not None:
+        feed.log.start(version, ended=False)
+    return feed
+
+
+def step(version: int) -> Event:
+    return encode(version, "step", b'{"progress": 1}')
+
+
+def subscribed(feed: Feed) -> Subscription:
+    made = Subscription(feed.log, now=0.0, expires_at=NEVER)
+    feed.subscriptions.add(made)
+    return made
+
+
+def test_counts_begin_at_zero() -> None:
+    assert set(vars(HubCounts()).values()) == {0}
+
+
+async def test_events_that_wait_for_the_log_are_bounded() -> None:
+    feed = a_feed(a_record(3), queue_size=4)
+    for version in range(5, 15):
+        feed.offer(step(version))
+    assert len(feed._early) == 4
+    feed.close()
+
+
+async def test_events_from_before_the_snapshot_are_forgotten() -> None:
+    feed = a_feed(a_record(3), gap_delay=NEVER)
+    for version in (2, 3, 5):
+        feed.offer(step(version))
+    await feed.start(subscribed(feed), None, 3)
+    assert feed.log.version == 3
+    assert set(feed._early) == {5}
+    feed.close()
+
+
+async def test_older_position_says_nothing_about_the_end() -> None:
+    feed = a_feed(a_record(3), 3)
+    feed.compare(Position(2, True))
+    assert not feed.log.ended
+    feed.compare(Position(3, True))
+    assert feed.log.ended
+    feed.compare(Position(3, False))
+    assert not feed.log.ended
+
+
+async def test_client_that_resumes_gets_what_postgres_is_known_to_have() -> None:
+    feed = a_feed(a_record(5), 3)
+    client = subscribed(feed)
+    await feed.start(client, 3, 5)
+    await until(lambda: feed.log.version == 5)
+    assert client.version == 3
+    feed.close()
+
+
+async def test_event_that_came_before_the_read_follows_it() -> None:
+    feed = a_feed(a_record(3), gap_delay=NEVER)
+    feed.offer(step(4))
+    await feed.start(subscribed(feed), 1, 3)
+    assert feed.log.version == 4
+    feed.close()
+
+
+async def test_closed_feed_reads_nothing_more() -> None:
+    record = a_record(5)
+    feed = a_feed(record, 3, gap_delay=NEVER)
+    feed.catch_up_to(5)
+    reading = feed._repair
+    assert reading is not None
+    feed.close()
+    await asyncio.wait([reading], timeout=10)
+    assert reading.cancelled() and not record.reads
+
+
+async def test_project_that_is_gone_ends_its_streams() -> None:
+    class Gone(Record):
+        async def snapshot(self, project_id: UUID) -> Snapshot | None:
+            return None
+
+    feed = a_feed(Gone(), 3)
+    client = subscribed(feed)
+    client.start(3)
+    feed.catch_up_to(5)
+    async with asyncio.timeout(10):
+        assert await client.next() is None
+    feed.close()
