@@ -35,6 +35,12 @@ from tests.support.servers import PATIENCE, Json, Stepway, eventually
 CHAIN = 150
 """Number of short steps in the initialization that runs until the file `hurry` exists. They take a
 second each, which must last for the whole upgrade on a slow machine."""
+ADDED: dict[str, Json] = {
+    "project": {"waited": 0, "waiting_since": None, "rollback": None},
+    "step": {"waited": 0},
+}
+"""Fields that were added since the previous versions; clients take them as these where absent."""
+
 LINE = 'echo line >>"$0/$1.$2'
 SCRIPTS = {
     "quick": f'{LINE}.starts"; [ -e "$0/hurry" ] || sleep 1; {LINE}.ends"',
@@ -276,7 +282,7 @@ async def check_projects(database: str, folder: Path, watchers: list[Watcher]) -
     async with await open_pool(database) as pool:
         for watcher in watchers:
             record = Record(pool, watcher.project)
-            await record.check()
+            await record.check(ADDED)
             version = (await record.project())["version"]
 
             async def caught_up(watcher: Watcher = watcher, version: int = version) -> bool:
