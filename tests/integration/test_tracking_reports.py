@@ -199,7 +199,7 @@ async def test_a_result_that_temporal_refuses_fails_the_step_and_says_so(tracker
             await handle.result()
     row = await record.step(STEP)
     assert (row["status"], row["attempt"]) == ("failed", 1)
-    assert row["error"].startswith("The step returned 2,500,0")
+    assert row["error"].startswith("The step returned 2,500,")
 
 
 @pytest.mark.parametrize("retry", [True, False])

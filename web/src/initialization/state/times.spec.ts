@@ -10,8 +10,9 @@ test('before the start there is no time', () => {
 })
 
 test('the time that an initialization waits for a person is not worked', () => {
-  const waiting = aProject({ initialization_started_at: at(0), waited: 5_000, waiting_since: at(20) })
+  const waiting = aProject({ status: 'failed', initialization_started_at: at(0), waited: 5_000, waiting_since: at(20) })
   expect(timesOf(waiting, START + 50_000)).toEqual({ worked: 15_000, waited: 35_000 })
+  expect(timesOf({ ...waiting, status: 'initializing' }, START + 50_000)).toEqual({ worked: 45_000, waited: 5_000 })
 })
 
 test('after the end the times stand still', () => {
