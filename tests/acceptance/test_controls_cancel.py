@@ -45,7 +45,9 @@ async def test_step_whose_worker_is_lost_during_a_cancel_was_cancelled(
 ) -> None:
     monkeypatch.setattr(execution, "WORKER_SILENCE", 1.0)
     monkeypatch.setattr(marks, "WORKER_SILENCE", timedelta(seconds=1))
+    # The worker sends no heartbeat, as one that is lost.
     monkeypatch.setattr(interceptor, "HEARTBEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(interceptor, "HEARTBEATS_IN_TIMEOUT", 1 / 3600)
     silent = {"step": "silent", "uses": "silent", "with": {"seconds": 120, "times": 100}}
     blueprint = write_blueprint(folder, [silent])
     async with start_stepway() as stepway:

@@ -145,7 +145,7 @@ class Cluster:
 
         await eventually(serves, START_PATIENCE)
 
-    async def until_polling(self, *names: str) -> None:
+    async def until_polling(self, *names: str, patience: float = START_PATIENCE) -> None:
         """Wait until these workers, or all, ask Temporal for steps."""
 
         async def poll() -> bool:
@@ -160,7 +160,7 @@ class Cluster:
             polling = {each.identity.partition("@")[0] for each in answer.pollers}
             return all(str(self.processes[name].pid) in polling for name in names or WORKERS)
 
-        await eventually(poll, START_PATIENCE)
+        await eventually(poll, patience)
 
     async def relaunch_ended(self) -> None:
         """Restart roles that have ended, as a supervisor does."""

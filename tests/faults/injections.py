@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.workflow.marks import WORKER_SILENCE
-from tests.faults.cluster import WORKERS, Cluster
+from tests.faults.cluster import START_PATIENCE, WORKERS, Cluster
 from tests.faults.operators import Operator
 from tests.faults.proxy import Proxy
 from tests.faults.watchers import Node, Plain
@@ -168,7 +168,9 @@ class Injector:
             for worker in WORKERS:
                 if not await self.cluster.leave(worker):
                     self.violations.append(f"{worker} did not end after SIGTERM")
-                await self.cluster.until_polling(worker)
+                # A worker starts when Postgres is there.
+                patience = START_PATIENCE + max(self.outages)
+                await self.cluster.until_polling(worker, patience=patience)
         return True
 
     async def _cut(self, name: str) -> bool:
