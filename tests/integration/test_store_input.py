@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.record.changes import Changes, PlannedRow, StepChange
@@ -96,7 +97,7 @@ async def test_a_workflow_is_told_at_once_what_postgres_will_never_take(
     pool: asyncpg.Pool,
 ) -> None:
     record = Record(pool)
-    recorder = Recorder(record.store, None)  # type: ignore[arg-type]
+    recorder = Recorder(record.store, None, DataConverter.default)  # type: ignore[arg-type]
     doubled = new_initialization(record.project_id, {"build": 1})
     doubled.steps.append(PlannedRow("build", "Build"))
     with pytest.raises(ApplicationError, match="duplicate key") as refused:

@@ -39,9 +39,11 @@ from stepway_tracking.record.changes import Changes, NewInitialization
 from stepway_tracking.record.progress import Skipped
 from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.worker.plugin import TrackingPlugin
+from tests.support.clock import ticking
 
 TEST_SERVER = str(Path(sys.executable).parent / "temporal-test-server")
 
+PATIENCE = 120.0
 IN_TIME = "9999-12-31T00:00:00+00:00"
 """The deadline of every request here: the clock of a Temporal that skips time runs ahead."""
 
@@ -294,7 +296,7 @@ class Initialization:
         """Skip time until the newest run is closed; `COMPLETED`, `FAILED`, `CANCELED`."""
         # Only the handle of the start skips time; it follows the runs that continue.
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 with suppress(WorkflowFailureError):
                     await self.handle.result()
         except TimeoutError:
@@ -492,5 +494,5 @@ async def running_stage(env: WorkflowEnvironment, pool: asyncpg.Pool) -> AsyncIt
         max_heartbeat_throttle_interval=timedelta(seconds=0.1),
         default_heartbeat_throttle_interval=timedelta(seconds=0.1),
     )
-    async with worker:
+    async with worker, ticking(env.client, queue):
         yield Stage(env, client, pool, queue, scripted, store)
