@@ -34,13 +34,17 @@ NO_LIMITS = {
 
 @dataclass
 class Stage:
-    """The servers and clients of one bench. `quick` is a smoke run: everything small, and once."""
+    """The servers and clients of one bench. `quick` is a smoke run: everything small, and once.
+
+    `bare` is a client without signatures, as a plain Temporal application has it.
+    """
 
     settings: Settings
     folder: Path
     pool: asyncpg.Pool
     redis: Redis
     temporal: Client
+    bare: Client
     quick: bool
     stack: AsyncExitStack
     notes: list[str] = field(default_factory=list)
@@ -63,6 +67,7 @@ class Stage:
             "STEPWAY_DATABASE_URL": given.database_url,
             "STEPWAY_REDIS_URL": given.redis_url,
             "STEPWAY_TEMPORAL_ADDRESS": given.temporal_address,
+            "STEPWAY_TEMPORAL_SIGNING_KEY_FILE": str(given.temporal_signing_key_file),
             "STEPWAY_DATA_DIR": str(given.data_dir),
             "STEPWAY_BLUEPRINTS": str(self.folder),
             "STEPWAY_STEP_MODULES": "benchmarks.steps",
@@ -106,4 +111,5 @@ async def on_stage(quick: bool) -> AsyncIterator[Stage]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         temporal = await connect_temporal(settings)
-        yield Stage(settings, blueprints, pool, redis, temporal, quick, stack)
+        bare = await Client.connect(settings.temporal_address)
+        yield Stage(settings, blueprints, pool, redis, temporal, bare, quick, stack)

@@ -33,10 +33,10 @@ async def run(stage: Stage) -> list[Comparison]:
     await stage.side("bare_worker", stage.settings.temporal_address)
     await stage.side("bare_worker", f"{HOST}:{port}")
     times = stage.sized(20, 3)
-    await run_bare(stage.temporal, "noop")
+    await run_bare(stage.bare, "noop")
     await run_bare(plain, "noop")
     found = await interleave(
-        lambda: _latency(stage.temporal, times),
+        lambda: _latency(stage.bare, times),
         lambda: _latency(plain, times),
         stage.sized(5, 1),
         "latency",

@@ -32,7 +32,7 @@ async def run(stage: Stage) -> list[Comparison]:
         return await initialize(stage.temporal, queue, plan)
 
     async def bare_run() -> object:
-        await run_bare(stage.temporal, "noop")
+        await run_bare(stage.bare, "noop")
         return None
 
     ours = Side(await stage.worker(), initialization)

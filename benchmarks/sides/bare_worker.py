@@ -17,12 +17,11 @@ from benchmarks.sides.answering import answer
 from benchmarks.steps import noop, pause
 from stepway import worker
 from stepway.runtime.settings import load_settings
-from stepway.runtime.temporal import connect_temporal
 
 
 async def main(address: str = "") -> None:
     """Run until the bench ends, on the server at `address` or else that of the settings."""
-    client = await (Client.connect(address) if address else connect_temporal(load_settings()))
+    client = await Client.connect(address or load_settings().temporal_address)
     async with Worker(
         client,
         task_queue=BARE_QUEUE,
