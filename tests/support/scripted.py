@@ -191,7 +191,7 @@ class Scripted:
         """`ok`, `error` (another attempt may follow), `final`, `hang` (until it is stopped), `wait`
         (until released), `stubborn` (until released, whoever stops it), `late` (completes when it
         is stopped), `skip` (nothing to do), `imported` (a result with the one field `skipped`),
-        `large` (a result of 600 kB). With ` lost` behind it, the answer is lost after the commit.
+        `large` (a result of 600 kB), `larger` (of 1 MB), `largest` (of 1.95 MB). With ` lost` behind it, the answer is lost after the commit.
         """
         script, step = self.scripts[given["project"]["id"]], given["name"]
         script.seen.setdefault(step, []).append(given)
@@ -223,6 +223,10 @@ class Scripted:
                 return {"skipped": 3}
             case "large":
                 return {"made": f"{step}/{number}", "text": "x" * 600_000}
+            case "larger":
+                return {"made": f"{step}/{number}", "text": "x" * 1_000_000}
+            case "largest":
+                return {"made": f"{step}/{number}", "text": "x" * 1_950_000}
         return {"made": f"{step}/{number}"}
 
     async def _stay(

@@ -15,6 +15,7 @@ from stepway.workflows.engine.board import Board
 from stepway.workflows.engine.execution import Execution
 from stepway.workflows.engine.failures import failure_text
 from stepway.workflows.engine.outcomes import Outcomes
+from stepway.workflows.engine.sizes import ArgumentsTooLarge
 from stepway.workflows.model.messages import Cancel
 from stepway_tracking.record.changes import StepChange
 from stepway_tracking.record.facts import AttemptOutcome
@@ -119,6 +120,8 @@ class Ending:
                 continue
             except ActivityError as error:
                 reason = failure_text(error, step)
+            except ArgumentsTooLarge as error:
+                reason = str(error)
             except Exception as error:  # noqa: BLE001 (reported, and the others are rolled back)
                 reason = f"{type(error).__name__}: {error}"
             failed += 1

@@ -10,10 +10,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from stepway.workflows.engine.board import Board
+from stepway.workflows.engine.kept_results import KeptResults
+from stepway.workflows.engine.sizes import TaskRoom, checked_size
 from stepway.workflows.engine.summaries import summary
 from stepway.workflows.model.messages import InitializationInput
 from stepway.workflows.model.plan import LEFT_OUT, PlannedStep, RetryPlan
-from stepway.workflows.model.references import resolve, resolve_present, steps_named
+from stepway.workflows.model.references import resolve, resolve_present
 from stepway_tracking.workflow.marks import tracked
 from stepway_tracking.workflow.recording import WorkflowRecord
 
@@ -28,7 +30,8 @@ class Execution:
         self._project_id = given.project_id
         self._usual = given.usual
         self._board = board
-        self._record = record
+        self._room = TaskRoom()
+        self._kept = KeptResults(board, record, self._room)
         self._running: dict[str, workflow.ActivityHandle[Any]] = {}
         self._stopped = False
         self._project = {
@@ -39,18 +42,25 @@ class Execution:
         }
 
     async def run(self, step: PlannedStep) -> Any:
-        """Run a step; return its result. Raises ActivityError, or CancelledError after `stop`."""
-        await self._read_results(step.arguments)
-        if self._stopped:
-            raise asyncio.CancelledError
+        """Run a step; return its result.
+
+        Raises ActivityError, ArgumentsTooLarge, or CancelledError after `stop`.
+        """
+        await self._kept.read(step.arguments)
+        self._must_go_on()
+        given = self._given(step.arguments, {})
+        patch = f"sizes-{self._board.change_id(step.step, 'start')}"
+        await self._room.take(checked_size(given, "step", patch), patch)
+        self._must_go_on()
         slow_after = self._usual.get(step.step)
         beats = step.heartbeat is None
         with tracked(self._project_id, step.step, slow_after=slow_after, beats=beats):
-            handle = self._start(step, step.uses, step.arguments, {}, "")
+            handle = self._start(step, step.uses, given, "")
         self._running[step.step] = handle
         try:
             return await handle
         finally:
+            self._room.renew()
             del self._running[step.step]
 
     def stop(self) -> None:
@@ -60,32 +70,29 @@ class Execution:
             handle.cancel()
 
     async def undo(self, step: PlannedStep) -> None:
-        """Roll a completed step back. Raises ActivityError."""
+        """Roll a completed step back. Raises ActivityError, ArgumentsTooLarge."""
         if step.undo is None:
             return
-        await self._read_results(step.undo.arguments, step.step)
+        await self._kept.read(step.undo.arguments, step.step)
         result = {"result": self._board.results.get(step.step)}
+        given = self._given(step.undo.arguments, result)
+        patch = f"sizes-{self._board.change_id(step.step, 'undo')}"
+        await self._room.take(checked_size(given, "rollback", patch), patch)
         beats = step.heartbeat is None
         with tracked(self._project_id, step.step, undo=True, beats=beats):
-            handle = self._start(step, step.undo.uses, step.undo.arguments, result, "Undo: ")
-        await handle
+            handle = self._start(step, step.undo.uses, given, "Undo: ")
+        try:
+            await handle
+        finally:
+            self._room.renew()
 
-    async def _read_results(self, arguments: dict[str, Any], *more: str) -> None:
-        """Read the results that these arguments refer to and that only the record has."""
-        if not self._board.kept:
-            return
-        for step in sorted(self._board.kept & {*steps_named(arguments), *more}):
-            self._board.remember(step, (await self._record.kept(step)).result)
+    def _must_go_on(self) -> None:
+        if self._stopped:
+            raise asyncio.CancelledError
 
     def _start(
-        self,
-        step: PlannedStep,
-        uses: str,
-        arguments: dict[str, Any],
-        more: dict[str, Any],
-        prefix: str,
+        self, step: PlannedStep, uses: str, given: dict[str, Any], prefix: str
     ) -> workflow.ActivityHandle[Any]:
-        given = {**self._resolved(arguments), **more, "project": self._project}
         return workflow.start_activity(
             uses,
             given,
@@ -95,6 +102,9 @@ class Execution:
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary(prefix + self._board.title(step.step)),
         )
+
+    def _given(self, arguments: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+        return {**self._resolved(arguments), **more, "project": self._project}
 
     def _resolved(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if not self._board.omits_absent:

@@ -10,6 +10,7 @@ from temporalio.exceptions import (
     TimeoutType,
 )
 
+from stepway.workflows.engine.sizes import ArgumentsTooLarge
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, AttemptOutcome
 
@@ -28,6 +29,8 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
 
 def unexpected_text(error: Exception) -> str:
     """Return the cause if an activity could not start or its result could not be used."""
+    if isinstance(error, ArgumentsTooLarge):
+        return str(error)
     return f"The step could not be run: {type(error).__name__}: {error}"
 
 
