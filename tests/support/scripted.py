@@ -191,7 +191,8 @@ class Scripted:
         """`ok`, `error` (another attempt may follow), `final`, `hang` (until it is stopped), `wait`
         (until released), `stubborn` (until released, whoever stops it), `late` (completes when it
         is stopped), `skip` (nothing to do), `imported` (a result with the one field `skipped`),
-        `large` (a result of 600 kB), `larger` (of 1 MB), `largest` (of 1.95 MB). With ` lost` behind it, the answer is lost after the commit.
+        `large` (a result of 600 kB), `larger` (of 1 MB), `largest` (of 1.95 MB). With ` lost`
+        behind it, the answer is lost after the commit.
         """
         script, step = self.scripts[given["project"]["id"]], given["name"]
         script.seen.setdefault(step, []).append(given)

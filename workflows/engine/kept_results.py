@@ -33,7 +33,7 @@ class KeptResults:
                 await self._read(step)
 
     async def _has_been_read(self, step: str) -> bool:
-        """Wait for other reads, since a size is known only afterwards; was this result read?"""
+        """Wait for other reads, whose sizes are not known; return whether one read this result."""
         while self._reading and workflow.patched("reads-one-by-one"):
             await workflow.wait_condition(lambda: not self._reading)
             if step not in self._board.kept:
