@@ -14,7 +14,7 @@ from stepway.api import serving
 from stepway.api.auth.peers import own_user
 from stepway.runtime.settings import Settings
 from tests.support.others import as_other, needs_root
-from tests.support.servers import Stepway, eventually, running_stepway
+from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 REQUESTS = """
 import http.client, json, sys
@@ -60,10 +60,11 @@ def every_get(document: dict[str, Any], project: str) -> list[tuple[str, str, An
 async def test_another_user_of_the_machine_reads_and_starts_nothing(
     servers: Settings, tmp_path: Path
 ) -> None:
-    async with running_stepway(servers, tmp_path, worker=False) as stepway:
-        project = await stepway.create()
+    blueprint = write_blueprint(tmp_path, [{"step": "made", "with": {"value": "good"}}])
+    async with running_stepway(servers, tmp_path) as stepway:
+        project = await stepway.create(blueprint)
         document = (await stepway.http.get("/openapi.json")).json()
-        body = {"name": "theirs", "blueprint": "web-service"}
+        body = {"name": "theirs", "blueprint": blueprint}
         control = f"/api/projects/{project}/initialization/cancel"
         requests = [
             *every_get(document, project),
@@ -100,8 +101,9 @@ async def test_request_of_another_user_who_does_not_wait_starts_nothing(
     servers: Settings, tmp_path: Path
 ) -> None:
     """The connection is accepted after its client has closed it."""
-    body = json.dumps({"name": "left-behind", "blueprint": "web-service"})
-    async with running_stepway(servers, tmp_path, worker=False) as stepway:
+    blueprint = write_blueprint(tmp_path, [{"step": "made", "with": {"value": "good"}}])
+    body = json.dumps({"name": "left-behind", "blueprint": blueprint})
+    async with running_stepway(servers, tmp_path) as stepway:
         port = stepway.http.base_url.port
         head = f"POST /api/projects HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
