@@ -14,6 +14,7 @@ from stepway.api.errors import add_error_handlers
 from stepway.api.middleware.body_size import SizeLimit
 from stepway.api.middleware.cors import Cors
 from stepway.api.middleware.detached_stream import Application
+from stepway.api.middleware.own_user import OwnUser
 from stepway.api.middleware.requests import Requests
 from stepway.api.openapi import document_problems
 from stepway.api.resources import open_resources
@@ -84,6 +85,7 @@ def create_app(
     app.state.metrics = app_metrics
     app.add_middleware(SizeLimit)
     app.add_middleware(Cors, settings=settings)
+    app.add_middleware(OwnUser)
     app.add_middleware(Requests, metrics=app_metrics)
     add_error_handlers(app)
     for router in ROUTERS:

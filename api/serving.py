@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,7 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from stepway.api.auth.peers import Peers
+from stepway.api.auth.socket_user import working_lookup
+from stepway.api.middleware.own_user import marking
 from stepway.runtime.supervision import depending_on
+
+logger = logging.getLogger(__name__)
 
 # Seconds that open requests get to finish at shutdown; streams are closed first.
 GRACE = 5
@@ -25,12 +31,14 @@ STARTUP_POLL = 0.02
 class Server(uvicorn.Server):
     """A uvicorn server that closes the event streams before it waits for open connections.
 
-    `serving` runs the application's lifespan; its caller handles signals.
+    `serving` runs the application's lifespan; its caller handles signals. Connections that `peers`
+    does not admit are answered 403.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, peers: Peers | None = None) -> None:
         config = uvicorn.Config(
             app,
+            http=marking(peers) if peers else "auto",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -54,15 +62,19 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    app: FastAPI, listener: socket.socket, *, own_user_only: bool = False
+) -> AsyncIterator[asyncio.Task[None]]:
     """Serve while the context is open; yields the server's task.
+
+    `own_user_only` refuses the other users of this machine, if the system can tell users apart.
 
     Raises the exceptions of the application's startup, and ServerError if the server ends by
     itself.
     """
     # With its own lifespan handling, uvicorn would only log why the application did not start.
     async with app.router.lifespan_context(app):
-        server = Server(app)
+        server = Server(app, _own_peers() if own_user_only else None)
         task = asyncio.create_task(server.serve([listener]))
         while not server.started:
             await asyncio.wait([task], timeout=STARTUP_POLL)
@@ -75,6 +87,17 @@ async def serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[asynci
         finally:
             server.should_exit = True
             await task
+
+
+def _own_peers() -> Peers | None:
+    lookup = working_lookup()
+    if lookup is None:
+        logger.warning(
+            "This system does not say which user opened a connection, so all users of this machine "
+            "can use this Stepway. To prevent that, set up sign-in: docs/how-to/sign-in.md."
+        )
+        return None
+    return Peers.own(lookup)
 
 
 def listen(host: str, port: int) -> socket.socket:

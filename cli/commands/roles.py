@@ -47,7 +47,7 @@ Check = Annotated[
 ]
 Unauthenticated = Annotated[
     bool,
-    typer.Option("--allow-unauthenticated", help="Allow other machines without sign-in."),
+    typer.Option("--allow-unauthenticated", help="Allow other machines and users without sign-in."),
 ]
 
 
@@ -82,7 +82,7 @@ def api(
     if not allow_unauthenticated:
         require_loopback(host, settings)
     stop = Stop()
-    run(_api(settings, host, port, stop), stop)
+    run(_api(settings, host, port, stop, allow_unauthenticated=allow_unauthenticated), stop)
 
 
 def migrate(post: Post = False, check: Check = False) -> None:
@@ -141,10 +141,13 @@ async def _worker(settings: Settings, stop: Stop) -> None:
         await stop.wait()
 
 
-async def _api(settings: Settings, host: str, port: int, stop: Stop) -> None:
+async def _api(
+    settings: Settings, host: str, port: int, stop: Stop, *, allow_unauthenticated: bool
+) -> None:
     await check_reachable(settings)
     await require_schema(settings)
-    async with running_api(settings, host, port) as url:
+    serving = running_api(settings, host, port, allow_unauthenticated=allow_unauthenticated)
+    async with serving as url:
         tune_garbage_collector()
         typer.echo(f"ready {url}")
         await stop.wait()

@@ -26,8 +26,13 @@ from stepway_tracking.record.writable import write_problem
 
 
 @asynccontextmanager
-async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator[str]:
+async def running_api(
+    settings: Settings, host: str, port: int, *, allow_unauthenticated: bool = False
+) -> AsyncIterator[str]:
     """Serve the API and the page while the context is open; yields the URL.
+
+    Without sign-in it serves only the user of this process and root, or everybody if
+    `allow_unauthenticated`.
 
     Raises ClientError if the address cannot be bound, BlueprintError for an invalid blueprint.
     """
@@ -36,7 +41,9 @@ async def running_api(settings: Settings, host: str, port: int) -> AsyncIterator
     except OSError as error:
         where = f"{_shown(host)}:{port}"
         raise ClientError(f"--port {port}: cannot listen on {where}: {error.strerror}") from None
-    async with serving(create_app(settings, known_steps(settings)), listener):
+    own_user_only = not settings.sign_in and not allow_unauthenticated
+    app = create_app(settings, known_steps(settings))
+    async with serving(app, listener, own_user_only=own_user_only):
         yield f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
 
