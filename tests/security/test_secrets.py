@@ -39,7 +39,13 @@ from tests.support.processes import run
 from tests.support.servers import Stepway, running_stepway, write_blueprint
 
 CANARY = f"canary {uuid4()}"
-SPELLINGS = (CANARY, json.dumps(CANARY)[1:-1], b64encode(CANARY.encode()).decode().rstrip("="))
+SPELLINGS = (
+    CANARY,
+    # The end, which is left where a library cuts the middle out of a long text.
+    CANARY[-20:],
+    json.dumps(CANARY)[1:-1],
+    b64encode(CANARY.encode()).decode().rstrip("="),
+)
 
 
 URL = f"https://bot:{CANARY}@git.example/x"
@@ -164,6 +170,28 @@ async def test_secret_of_careless_steps_is_found_nowhere(
                 "gets_list": handed_on("${{ steps.models.result.seen.0 }}", f"ends with {CANARY}"),
             }.items()
         ),
+        {
+            "step": "gets_typed",
+            "uses": "receive_typed",
+            "needs": ["blurts", "models"],
+            "with": {
+                "token": "${{ steps.models.result.url }}",
+                "url": "${{ steps.blurts.result.url }}",
+                "short": "${{ steps.models.result.url }}",
+                "sha256": [
+                    sha256(each.encode()).hexdigest()
+                    for each in (CANARY, URL.replace(" ", "%20"), CANARY)
+                ],
+            },
+            "retry": {"maximum_attempts": 1},
+        },
+        {
+            "step": "gets_narrow",
+            "uses": "receive_narrow",
+            "needs": ["blurts"],
+            "with": {"short": "${{ steps.blurts.result.url }}"},
+            "optional": True,
+        },
     ]
     parameters = {"type": "object", "properties": {"credential": {"type": "string"}}}
     careless = {"name": "careless", "parameters": parameters, "steps": steps}
@@ -181,6 +209,8 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         project = await stepway.create("careless", credential="canary")
         await stepway.until(project, "failed")
         await stepway.until_step(project, "gets_list", "completed")
+        await stepway.until_step(project, "gets_typed", "completed")
+        await stepway.until_step(project, "gets_narrow", "failed")
         done = await stepway.initialization(project)
         answers = [
             (await stepway.http.get(f"/api/projects/{project}{path}")).text
@@ -199,6 +229,11 @@ async def test_secret_of_careless_steps_is_found_nowhere(
     by_step = {step["step"]: step for step in done["steps"]}
     for step in ("gets_result", "gets_text", "gets_model", "gets_list"):
         assert by_step[step]["status"] == "completed", by_step[step]["error"]
+    assert by_step["gets_narrow"]["error"] == (
+        "The arguments in `with` do not fit the step's input: "
+        "short: String should have at most 5 characters"
+    )
+    assert by_step["gets_narrow"]["attempt"] == 1
     made = by_step["models"]["metadata"]
     assert (made["url"], made["seen"]) == (REDACTED, [f"ends with {REDACTED}"])
     assert by_step["blurts"]["metadata"]["url"] == f"https://bot:{REDACTED}@git.example/x"
