@@ -54,7 +54,7 @@ class TypedInput(BaseModel):
     project: dict[str, Any]
     token: SecretStr
     url: AnyUrl
-    short: str = Field(max_length=60)
+    short: str = Field(max_length=100)
     sha256: list[str]
 
 

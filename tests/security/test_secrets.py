@@ -36,7 +36,7 @@ from stepway.vault.redaction import REDACTED, RedactingFormatter
 from stepway.vault.vault import CredentialRefused, Vault
 from tests.security.conftest import Secured
 from tests.support.processes import run
-from tests.support.servers import Stepway, running_stepway, write_blueprint
+from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 CANARY = f"canary {uuid4()}"
 SPELLINGS = (
@@ -255,6 +255,49 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         assert_silent(where, text)
     # The other output of the steps is not readable in Temporal either: it is encrypted.
     assert "cannot push" not in history
+
+
+async def test_attempt_is_repeated_until_a_lost_credential_is_back(
+    secured: Secured, vault: Vault, folder_of: Path
+) -> None:
+    secret = f"fleeting-{uuid4()}"
+    await vault.put("alice", "fleeting", secret, account="bot")
+    url = f"https://bot:{secret}@git.example/x"
+    result = "${{ steps.blurts.result.url }}"
+    digests = [sha256(url.encode()).hexdigest()] * 3
+    steps = [
+        {"step": "blurts", "uses": "blurt", "with": {"credential": "fleeting"}},
+        {"step": "waits", "uses": "gate", "with": {"folder": str(folder_of), "name": "waits"}},
+        {
+            "step": "takes",
+            "uses": "receive_typed",
+            "with": {"token": result, "url": result, "short": result, "sha256": digests},
+            "retry": {"maximum_attempts": 30, "initial_interval": 0.1},
+        },
+    ]
+    (folder_of / "fleeting.yaml").write_text(yaml.safe_dump({"name": "fleeting", "steps": steps}))
+    async with running_stepway(
+        secured.stepway.settings,
+        folder_of,
+        modules=["tests.support.steps", "tests.security.steps"],
+    ) as stepway:
+        stepway.http.headers.update(secured.headers("controller"))
+        project = await stepway.create("fleeting")
+        await stepway.until_step(project, "blurts", "completed")
+        await vault.remove("alice", "fleeting")
+        (folder_of / "waits.open").touch()
+
+        async def failed_once() -> dict[str, Any] | None:
+            path = f"/api/projects/{project}/initialization/steps/takes/attempts"
+            attempts = (await stepway.http.get(path)).json()
+            return attempts[0] if attempts and attempts[0]["error"] else None
+
+        attempt = await eventually(failed_once)
+        assert "'fleeting' no longer exists" in attempt["error"]
+        step = (await stepway.steps(project))["takes"]
+        assert "restore the credential" in step["metadata"]["remedy"]
+        await vault.put("alice", "fleeting", secret, account="bot")
+        await stepway.until_step(project, "takes", "completed")
 
 
 async def first_events(stepway: Stepway, project: str) -> str:
