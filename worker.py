@@ -57,7 +57,7 @@ RUNNER = ContextFreeSandbox(
 async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """A worker that runs while the context is open."""
     async with AsyncExitStack() as stack:
-        client = await connect_temporal(settings)
+        client = await connect_temporal(settings, references=True)
         pool = await open_pool(settings.database_url, max_size=20)
         stack.push_async_callback(close_pool, pool)
         engine = open_engine(settings.sqlalchemy_url)

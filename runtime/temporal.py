@@ -9,14 +9,19 @@ from stepway.runtime.server_settings import ServerSettings
 from stepway.vault.keyring import open_keyring
 
 
-async def connect_temporal(settings: ServerSettings, *, lazy: bool = False) -> Client:
+async def connect_temporal(
+    settings: ServerSettings, *, lazy: bool = False, references: bool = False
+) -> Client:
     """A client for the configured namespace; with `lazy` it connects at its first call.
 
-    If the settings have keys, all payloads are encrypted and signed with them.
+    If the settings have keys, all payloads are encrypted and signed with them. With `references`,
+    it is for a worker with RedactingInterceptor.
     """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=data_converter(open_keyring(settings.keys), settings.signing_key),
+        data_converter=data_converter(
+            open_keyring(settings.keys), settings.signing_key, references=references
+        ),
         lazy=lazy,
     )

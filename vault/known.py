@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
+from html import escape
+from urllib.parse import quote, quote_plus
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
@@ -161,7 +163,12 @@ def spellings(secret: str) -> Iterator[tuple[str, str]]:
     yield "json", json.dumps(secret)[1:-1]
     yield "unicode-json", json.dumps(secret, ensure_ascii=False)[1:-1]
     yield "repr", repr(secret)[1:-1]
+    yield from _escaped(secret)
     yield "url", quote(raw, safe="")
+    yield "url-path", quote(raw)
+    yield "form", quote_plus(raw)
+    yield "hex", raw.hex()
+    yield "upper-hex", raw.hex().upper()
     yield "base64", b64encode(raw).decode().rstrip("=")
     yield "base64url", urlsafe_b64encode(raw).decode().rstrip("=")
     lines = secret.splitlines()
@@ -169,6 +176,27 @@ def spellings(secret: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(lines):
             if len(line.strip()) >= SHORTEST_LINE:
                 yield f"line-{number}", line.strip()
+
+
+def _escaped(secret: str) -> Iterator[tuple[str, str]]:
+    """Yield the secret as programs write it into JSON in JSON, HTML, XML and shell commands."""
+    in_json, in_unicode_json = json.dumps(secret), json.dumps(secret, ensure_ascii=False)
+    yield "json-in-json", json.dumps(in_json[1:-1])[1:-1]
+    yield "unicode-json-in-json", json.dumps(in_unicode_json[1:-1])[1:-1]
+    yield (
+        "unicode-json-in-unicode-json",
+        json.dumps(in_unicode_json[1:-1], ensure_ascii=False)[1:-1],
+    )
+    xml = escape(secret, quote=False)
+    yield "xml", xml
+    yield "html", escape(secret)
+    # Attributes, as libraries for XML and for templates write them.
+    yield "xml-attribute", xml.replace('"', "&quot;").replace("'", "&apos;")
+    yield "numbered-html", xml.replace('"', "&#34;").replace("'", "&#39;")
+    yield "mixed-html", xml.replace('"', "&quot;").replace("'", "&#39;")
+    yield "quoted-xml", xml.replace('"', "&quot;")
+    quoted = shlex.quote(secret)
+    yield "shell", quoted[1:-1] if quoted != secret else secret
 
 
 def _end_that_begins(text: str, secret: str) -> str:

@@ -2,7 +2,8 @@
 
 Only the process that has resolved a secret can recognize it, so the worker itself redacts. Texts
 for people are redacted. In data for the next step or attempt, references replace secrets; the
-interceptor resolves them when the next attempt starts.
+interceptor resolves them when the next attempt starts, before it decodes the data
+(vault/unresolved.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -26,6 +28,8 @@ from temporalio.worker import (
 
 from stepway.vault.redaction import LONG, redact, redact_value
 from stepway.vault.references import References
+from stepway.vault.unresolved import unresolved
+from stepway_tracking.record.facts import ARGUMENTS_UNFIT
 from stepway_tracking.record.progress import Progress, Skipped
 from stepway_tracking.workflow.marks import StepMark
 
@@ -53,10 +57,11 @@ class _RedactingInbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         mark = StepMark.of(input.headers)
         try:
+            project_id = mark.project_id if mark else None
+            input.args = await arguments(self._references, project_id, input.args)
+            await self._outbound.begin(project_id)
             if mark is None:
                 return await super().execute_activity(input)
-            input.args = await self._references.resolve(mark.project_id, input.args)
-            await self._outbound.begin(mark.project_id)
             return await self._outbound.result(await super().execute_activity(input))
         except Exception as error:
             clean = await _redacted_aside(error)
@@ -72,12 +77,12 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
         self._project_id = ""
         self._details: Sequence[Any] | None = None
 
-    async def begin(self, project_id: str) -> None:
+    async def begin(self, project_id: str | None) -> None:
         """Resolve the references in the heartbeat details of the previous attempt."""
-        self._project_id = project_id
+        self._project_id = project_id or ""
         details = super().info().heartbeat_details
-        if details:
-            self._details = await self._references.resolve(project_id, details)
+        if any(map(unresolved, details)):
+            self._details = [await decoded(self._references, project_id, each) for each in details]
 
     def info(self) -> activity.Info:
         info = super().info()
@@ -106,6 +111,50 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
             return value
         changed = self._references.put_into(self._project_id, payload)
         return value if changed is payload else RawValue(changed)
+
+
+async def arguments(
+    references: References, project_id: str | None, args: Sequence[Any]
+) -> Sequence[Any]:
+    """Return the arguments with their references resolved, if this is a step of a project.
+
+    Raises step_error if a secret is unavailable, and a final ApplicationError if the arguments do
+    not fit the types of the activity.
+    """
+    if not any(map(unresolved, args)):
+        return args
+    return [await decoded(references, project_id, each) for each in args]
+
+
+async def decoded(references: References, project_id: str | None, value: Any) -> Any:
+    """Resolve and decode an unresolved value; return others as they are. Raises as above."""
+    waiting = unresolved(value)
+    if waiting is None:
+        return value
+    payload = waiting.payload
+    if project_id is not None:
+        payload = await references.resolve(project_id, payload)
+    if waiting.type_hint is RawValue:
+        return RawValue(payload)
+    try:
+        return activity.payload_converter().from_payload(payload, waiting.type_hint)
+    except Exception as error:  # noqa: BLE001 - a type may raise anything
+        unfit = f"{ARGUMENTS_UNFIT}: {_without_input(error)}"
+    # Not the cause of the new error: Pydantic's text has parts of the secret.
+    raise ApplicationError(unfit, non_retryable=True)
+
+
+def _without_input(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(": ".join(_named(each["loc"], each["msg"])) for each in found)
+
+
+def _named(place: Sequence[str | int], message: str) -> list[str]:
+    return [".".join(map(str, place)), message] if place else [message]
 
 
 async def _redacted_aside(error: Exception) -> BaseException:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
@@ -21,11 +21,9 @@ from stepway.vault.keyring import Keyring
 from stepway.vault.known import Piece, SecretName, spellings
 from stepway.vault.redaction import PROCESS
 from stepway.vault.sealing import SEAL, Seals
-from stepway.vault.values import map_json_texts, map_texts
+from stepway.vault.values import Change, map_json_texts
 from stepway.vault.vault import CredentialRefused, Secret
 from stepway_tracking.record.errors import step_error
-
-T = TypeVar("T")
 
 Find = Callable[[str, str], Awaitable[Secret | None]]
 """Finds a secret by owner and name, as Vault.find does."""
@@ -40,13 +38,6 @@ class References:
 
     def put_into(self, project_id: str, payload: Payload) -> Payload:
         """Replace known secrets with references; return the same payload if there are none."""
-        before = payload.data.decode(errors="surrogateescape")
-        after = self._referring(project_id, payload, before)
-        if after == before:
-            return payload
-        return Payload(metadata=payload.metadata, data=after.encode(errors="surrogateescape"))
-
-    def _referring(self, project_id: str, payload: Payload, data: str) -> str:
         context = _context(project_id)
 
         def reference(piece: Piece) -> str:
@@ -57,15 +48,13 @@ class References:
             del said["secret"]
             return self._seals.seal(json.dumps(said), context)
 
-        def change(text: str) -> str:
-            return PROCESS.known.replaced(text, reference)
+        return _map_payload(payload, lambda text: PROCESS.known.replaced(text, reference))
 
-        if payload.metadata.get("encoding", b"").startswith(b"json/"):
-            return map_json_texts(data, change)
-        return change(data)
+    async def resolve(self, project_id: str, payload: Payload) -> Payload:
+        """Replace references with secrets; return the same payload if there are none.
 
-    async def resolve(self, project_id: str, value: T) -> T:
-        """Replace references with secrets. Raises step_error if a secret is unavailable."""
+        Raises step_error if a secret is unavailable.
+        """
         context = _context(project_id)
         found: dict[str, str] = {}
 
@@ -75,15 +64,15 @@ class References:
                     found[seal[0]] = said
             return text
 
-        map_texts(value, collect)
+        _map_payload(payload, collect)
         secrets = {seal: await self._secret(json.loads(said)) for seal, said in found.items()}
         if not secrets:
-            return value
+            return payload
 
         def resolved(text: str) -> str:
             return SEAL.sub(lambda seal: secrets.get(seal[0], seal[0]), text)
 
-        return map_texts(value, resolved)  # type: ignore[no-any-return]
+        return _map_payload(payload, resolved)
 
     def _opened(self, seal: re.Match[str], context: str) -> str | None:
         """Return the content of a reference; None if it is not one of this project."""
@@ -109,6 +98,16 @@ class References:
         if spelt is None:
             raise _lost(f"The credential {name.name!r} has a new value of another form.")
         return spelt[said["start"] : said["stop"]]
+
+
+def _map_payload(payload: Payload, change: Change) -> Payload:
+    """Change the texts in a payload of JSON, or all of another one."""
+    before = payload.data.decode(errors="surrogateescape")
+    is_json = payload.metadata.get("encoding", b"").startswith(b"json/")
+    after = map_json_texts(before, change) if is_json else change(before)
+    if after == before:
+        return payload
+    return Payload(metadata=payload.metadata, data=after.encode(errors="surrogateescape"))
 
 
 def _as_it_stands(piece: Piece) -> str:

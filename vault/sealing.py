@@ -20,7 +20,8 @@ from stepway.vault.values import map_texts
 
 SEAL = re.compile(r"\[stepway-secret:([\w.-]{0,32}):([\w-]{4,200000}+)\]", re.ASCII)
 _BYTES = re.compile(SEAL.pattern.encode())
-_MARK = b"[stepway-secret:"
+MARK = b"[stepway-secret:"
+"""How every seal begins."""
 
 
 class Seals:
@@ -63,13 +64,11 @@ class SealedParameters:
         self._seals = Seals(keyring)
 
     def conceal(self, project_id: str, parameters: Any) -> Any:
-        """Seal each text that contains a secret."""
+        """Seal each text that contains a secret, or that could be taken for a seal."""
         context = _context(project_id)
 
         def concealed(text: str) -> str:
-            # An unsealed "[redacted]" means that an earlier version lost the text.
-            hidden = REDACTED in text or redact(text) != text
-            return self._seals.seal(text, context) if hidden else text
+            return self._seals.seal(text, context) if _must_be_sealed(text) else text
 
         return map_texts(parameters, concealed)
 
@@ -85,7 +84,12 @@ class SealedParameters:
 
 def hide_seals(body: bytes) -> bytes:
     """Replace the seals in JSON with "[redacted]"."""
-    return _BYTES.sub(REDACTED.encode(), body) if _MARK in body else body
+    return _BYTES.sub(REDACTED.encode(), body) if MARK in body else body
+
+
+def _must_be_sealed(text: str) -> bool:
+    # An unsealed "[redacted]" means that an earlier version lost the text.
+    return REDACTED in text or MARK.decode() in text or redact(text) != text
 
 
 def _context(project_id: str) -> str:

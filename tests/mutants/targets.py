@@ -62,6 +62,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{UNIT_SECURITY}/test_redaction.py",
         f"{UNIT_SECURITY}/test_redaction_corpus.py",
     ),
+    "vault/unresolved.py": (f"{UNIT_SECURITY}/test_interceptor.py",),
     "vault/values.py": (f"{UNIT_SECURITY}/test_values.py",),
     "vault/vault.py": ("tests/security/test_vault.py",),
     "workflows/engine/board.py": (

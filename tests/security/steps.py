@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel, Field, SecretStr
 from temporalio import activity
 
 from stepway.activities.project import ProjectRef
@@ -48,6 +48,23 @@ class ReceiveInput:
     sha256: str
 
 
+class TypedInput(BaseModel):
+    """The same of typed fields, whose values are the secret and a URL with it."""
+
+    project: dict[str, Any]
+    token: SecretStr
+    url: AnyUrl
+    short: str = Field(max_length=100)
+    sha256: list[str]
+
+
+class NarrowInput(BaseModel):
+    """An input that the secret does not fit."""
+
+    project: dict[str, Any]
+    short: str = Field(max_length=5)
+
+
 class CarelessSteps:
     """The steps; they leak a secret through every channel."""
 
@@ -79,6 +96,17 @@ class CarelessSteps:
             raise step_error("The value has changed on its way.", retry=False)
 
     @activity.defn
+    async def receive_typed(self, given: TypedInput) -> None:
+        """Fail unless the values arrived as they were sent."""
+        arrived = [given.token.get_secret_value(), str(given.url), given.short]
+        if [sha256(each.encode()).hexdigest() for each in arrived] != given.sha256:
+            raise step_error("A value has changed on its way.", retry=False)
+
+    @activity.defn
+    async def receive_narrow(self, given: NarrowInput) -> None:
+        """Take a short text only."""
+
+    @activity.defn
     async def choke(self, given: CarelessInput) -> CarelessResult:
         """Fail without retries, with the secret in the error, its cause and its stack."""
         secret = (await self._credentials.open(given.credential, given.project)).value
@@ -91,4 +119,11 @@ class CarelessSteps:
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all of them."""
     careless = CarelessSteps(resources)
-    return (careless.blurt, careless.blurt_model, careless.receive, careless.choke)
+    return (
+        careless.blurt,
+        careless.blurt_model,
+        careless.receive,
+        careless.receive_typed,
+        careless.receive_narrow,
+        careless.choke,
+    )

@@ -28,6 +28,7 @@ from tests.support.servers import Stepway, running_stepway, write_blueprint
 
 ANYTHING: dict[str, Any] = {"a": {}, "b": {}}
 URL = "postgresql://app:s3cr3t@db.example/shop"
+LIKE_A_SEAL = "[stepway-secret::aGVsbG8]"
 
 
 @dataclass
@@ -56,7 +57,7 @@ async def given(
         [{"step": "doomed", "uses": "broken"}],
         parameters={"type": "object", "properties": ANYTHING, "additionalProperties": False},
     )
-    digest = sha256(URL.encode()).hexdigest()
+    digest = sha256(f"{URL} {LIKE_A_SEAL}".encode()).hexdigest()
     (folder / "default.yaml").write_text(
         f"""
 name: default
@@ -64,13 +65,14 @@ parameters:
   type: object
   properties:
     url: {{type: string, default: "{URL}"}}
+    seal: {{type: string, default: "{LIKE_A_SEAL}"}}
     fix: {{type: string, default: "bad"}}
 editable: [fix]
 steps:
   - {{step: first, uses: fixable, with: {{folder: {folder}, value: "${{{{ parameters.fix }}}}"}}}}
   - step: receives
     uses: receive
-    with: {{value: "${{{{ parameters.url }}}}", sha256: {digest}}}
+    with: {{value: "${{{{ parameters.url }}}} ${{{{ parameters.seal }}}}", sha256: {digest}}}
 """
     )
     engine = open_engine(secured_settings.sqlalchemy_url)
@@ -228,7 +230,7 @@ async def test_default_that_looks_like_a_secret_is_planned_with_again_and_shown_
     await stepway.control(project, "cancel", {})
     await stepway.until(project, "cancelled")
     path = f"/api/projects/{project}"
-    shown = {"url": REDACTED, "fix": "bad"}
+    shown = {"url": REDACTED, "fix": "bad", "seal": REDACTED}
     assert (await given.alice.get(path)).json()["parameters"] == shown
     # Sent back as it is shown, it stays as it was.
     retry = {"parameters": {"fix": "good", "url": REDACTED}}

@@ -36,10 +36,16 @@ from stepway.vault.redaction import REDACTED, RedactingFormatter
 from stepway.vault.vault import CredentialRefused, Vault
 from tests.security.conftest import Secured
 from tests.support.processes import run
-from tests.support.servers import Stepway, running_stepway, write_blueprint
+from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 CANARY = f"canary {uuid4()}"
-SPELLINGS = (CANARY, json.dumps(CANARY)[1:-1], b64encode(CANARY.encode()).decode().rstrip("="))
+SPELLINGS = (
+    CANARY,
+    # The end, which is left where a library cuts the middle out of a long text.
+    CANARY[-20:],
+    json.dumps(CANARY)[1:-1],
+    b64encode(CANARY.encode()).decode().rstrip("="),
+)
 
 
 URL = f"https://bot:{CANARY}@git.example/x"
@@ -164,6 +170,28 @@ async def test_secret_of_careless_steps_is_found_nowhere(
                 "gets_list": handed_on("${{ steps.models.result.seen.0 }}", f"ends with {CANARY}"),
             }.items()
         ),
+        {
+            "step": "gets_typed",
+            "uses": "receive_typed",
+            "needs": ["blurts", "models"],
+            "with": {
+                "token": "${{ steps.models.result.url }}",
+                "url": "${{ steps.blurts.result.url }}",
+                "short": "${{ steps.models.result.url }}",
+                "sha256": [
+                    sha256(each.encode()).hexdigest()
+                    for each in (CANARY, URL.replace(" ", "%20"), CANARY)
+                ],
+            },
+            "retry": {"maximum_attempts": 1},
+        },
+        {
+            "step": "gets_narrow",
+            "uses": "receive_narrow",
+            "needs": ["blurts"],
+            "with": {"short": "${{ steps.blurts.result.url }}"},
+            "optional": True,
+        },
     ]
     parameters = {"type": "object", "properties": {"credential": {"type": "string"}}}
     careless = {"name": "careless", "parameters": parameters, "steps": steps}
@@ -181,6 +209,8 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         project = await stepway.create("careless", credential="canary")
         await stepway.until(project, "failed")
         await stepway.until_step(project, "gets_list", "completed")
+        await stepway.until_step(project, "gets_typed", "completed")
+        await stepway.until_step(project, "gets_narrow", "failed")
         done = await stepway.initialization(project)
         answers = [
             (await stepway.http.get(f"/api/projects/{project}{path}")).text
@@ -199,6 +229,11 @@ async def test_secret_of_careless_steps_is_found_nowhere(
     by_step = {step["step"]: step for step in done["steps"]}
     for step in ("gets_result", "gets_text", "gets_model", "gets_list"):
         assert by_step[step]["status"] == "completed", by_step[step]["error"]
+    assert by_step["gets_narrow"]["error"] == (
+        "The arguments in `with` do not fit the step's input: "
+        "short: String should have at most 5 characters"
+    )
+    assert by_step["gets_narrow"]["attempt"] == 1
     made = by_step["models"]["metadata"]
     assert (made["url"], made["seen"]) == (REDACTED, [f"ends with {REDACTED}"])
     assert by_step["blurts"]["metadata"]["url"] == f"https://bot:{REDACTED}@git.example/x"
@@ -220,6 +255,49 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         assert_silent(where, text)
     # The other output of the steps is not readable in Temporal either: it is encrypted.
     assert "cannot push" not in history
+
+
+async def test_attempt_is_repeated_until_a_lost_credential_is_back(
+    secured: Secured, vault: Vault, folder_of: Path
+) -> None:
+    secret = f"fleeting-{uuid4()}"
+    await vault.put("alice", "fleeting", secret, account="bot")
+    url = f"https://bot:{secret}@git.example/x"
+    result = "${{ steps.blurts.result.url }}"
+    digests = [sha256(url.encode()).hexdigest()] * 3
+    steps = [
+        {"step": "blurts", "uses": "blurt", "with": {"credential": "fleeting"}},
+        {"step": "waits", "uses": "gate", "with": {"folder": str(folder_of), "name": "waits"}},
+        {
+            "step": "takes",
+            "uses": "receive_typed",
+            "with": {"token": result, "url": result, "short": result, "sha256": digests},
+            "retry": {"maximum_attempts": 30, "initial_interval": 0.1},
+        },
+    ]
+    (folder_of / "fleeting.yaml").write_text(yaml.safe_dump({"name": "fleeting", "steps": steps}))
+    async with running_stepway(
+        secured.stepway.settings,
+        folder_of,
+        modules=["tests.support.steps", "tests.security.steps"],
+    ) as stepway:
+        stepway.http.headers.update(secured.headers("controller"))
+        project = await stepway.create("fleeting")
+        await stepway.until_step(project, "blurts", "completed")
+        await vault.remove("alice", "fleeting")
+        (folder_of / "waits.open").touch()
+
+        async def failed_once() -> dict[str, Any] | None:
+            path = f"/api/projects/{project}/initialization/steps/takes/attempts"
+            attempts = (await stepway.http.get(path)).json()
+            return attempts[0] if attempts and attempts[0]["error"] else None
+
+        attempt = await eventually(failed_once)
+        assert "'fleeting' no longer exists" in attempt["error"]
+        step = (await stepway.steps(project))["takes"]
+        assert "restore the credential" in step["metadata"]["remedy"]
+        await vault.put("alice", "fleeting", secret, account="bot")
+        await stepway.until_step(project, "takes", "completed")
 
 
 async def first_events(stepway: Stepway, project: str) -> str:

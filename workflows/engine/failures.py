@@ -12,7 +12,11 @@ from temporalio.exceptions import (
 
 from stepway.workflows.engine.sizes import ArgumentsTooLarge
 from stepway.workflows.model.plan import PlannedStep
-from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, AttemptOutcome
+from stepway_tracking.record.facts import (
+    ARGUMENTS_NOT_DECODED,
+    ARGUMENTS_UNFIT,
+    AttemptOutcome,
+)
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
@@ -45,7 +49,7 @@ def _arguments_text(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     detail = error.message if isinstance(error, ApplicationError) else str(error)
-    return f"The arguments in `with` do not fit the step's input: {detail}"
+    return f"{ARGUMENTS_UNFIT}: {detail}"
 
 
 def _timeout_text(cause: TimeoutError, step: PlannedStep) -> str:

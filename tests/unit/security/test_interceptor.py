@@ -9,9 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import AnyUrl, BaseModel, Field, SecretStr
 from temporalio import activity
 from temporalio.common import RawValue
-from temporalio.converter import DataConverter
+from temporalio.converter import (
+    ActivitySerializationContext,
+    DataConverter,
+    WorkflowSerializationContext,
+)
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import (
@@ -20,6 +25,7 @@ from temporalio.worker import (
     ExecuteActivityInput,
 )
 
+from stepway.runtime.data_converter import data_converter
 from stepway.vault.keyring import Keyring
 from stepway.vault.keys import new_key, parse_keys
 from stepway.vault.known import KnownSecrets, SecretName
@@ -77,6 +83,17 @@ class Inside(ActivityInboundInterceptor):
         return await self._step(self.outbound, *input.args)
 
 
+IN_ACTIVITY = data_converter(None, references=True).with_context(
+    ActivitySerializationContext("default", "1", "build", "queue", "w", "Workflow", False)
+)
+
+
+async def given(value: Any, hint: Any = None) -> Any:
+    """What the interceptor gets of an argument or of heartbeat details."""
+    [made] = await IN_ACTIVITY.decode([CONVERTER.to_payload(value)], [hint] if hint else None)
+    return made
+
+
 async def run(
     step: Step, *args: Any, mark: StepMark | None = STEP, outside: Outside | None = None
 ) -> Any:
@@ -84,8 +101,8 @@ async def run(
     inbound = RedactingInterceptor(REFERENCES).intercept_activity(Inside(step))
     inbound.init(outside or Outside())
     headers = {HEADER: CONVERTER.to_payload(asdict(mark))} if mark else {}
-    given = ExecuteActivityInput(fn=step, args=args, executor=None, headers=headers)
-    return await ActivityEnvironment().run(inbound.execute_activity, given)
+    input = ExecuteActivityInput(fn=step, args=args, executor=None, headers=headers)
+    return await ActivityEnvironment().run(inbound.execute_activity, input)
 
 
 def decoded(value: Any) -> Any:
@@ -105,10 +122,78 @@ async def test_result_goes_out_with_references_and_comes_in_without() -> None:
     async def noting(outbound: ActivityOutboundInterceptor, value: Any) -> None:
         seen.append(value)
 
-    await run(noting, sent)
+    await run(noting, await given(sent))
     assert seen == [{"url": f"https://{SECRET}@x"}]
-    await run(noting, sent, mark=replace(STEP, project_id="another"))
-    assert seen[1] == sent
+    await run(noting, await given(sent), mark=replace(STEP, project_id="another"))
+    await run(noting, await given(sent), mark=None)
+    assert seen[1:] == [sent, sent]
+    await run(noting, await given(sent, RawValue))
+    assert isinstance(seen[3], RawValue) and decoded(seen[3]) == seen[0]
+
+
+class Typed(BaseModel):
+    """An input that a reference does not fit."""
+
+    token: SecretStr
+    short: str = Field(max_length=len(SECRET))
+    url: AnyUrl
+
+
+async def sent_on(value: Any) -> Any:
+    return decoded(await run(returning, value))
+
+
+async def test_typed_input_is_made_from_the_secret() -> None:
+    url = f"https://bot:{SECRET}@git.example/x"
+    sent = await sent_on({"token": SECRET, "short": SECRET, "url": url})
+    seen: list[Any] = []
+
+    async def noting(outbound: ActivityOutboundInterceptor, value: Any) -> None:
+        seen.append(value)
+
+    await run(noting, await given(sent, Typed))
+    [typed] = seen
+    assert typed.token.get_secret_value() == typed.short == SECRET
+    assert str(typed.url) == url
+
+
+async def test_secret_that_does_not_fit_fails_finally_and_is_not_shown_in_part() -> None:
+    text = "x" * 15 + SECRET + "y" * 40
+    sent = await sent_on({"token": 1, "short": text, "url": "none"})
+    with pytest.raises(ApplicationError) as caught:
+        await run(returning, await given(sent, Typed))
+    assert caught.value.non_retryable and caught.value.__cause__ is None
+    assert caught.value.message == (
+        "The arguments in `with` do not fit the step's input: "
+        "token: Input should be a valid string; "
+        f"short: String should have at most {len(SECRET)} characters; "
+        "url: Input should be a valid URL, relative URL without a base"
+    )
+
+
+async def test_lost_credential_fails_an_attempt_that_is_retried() -> None:
+    PROCESS.learn("another secret", SecretName("alice", "gone"))
+    sent = await sent_on("another secret")
+    for hint in (None, SecretStr):
+        with pytest.raises(ApplicationError, match="'gone' no longer exists") as caught:
+            await run(returning, await given(sent, hint))
+        assert not caught.value.non_retryable
+        assert "restore" in caught.value.details[0]["remedy"]
+
+
+async def test_heartbeat_of_the_attempt_before_is_repeated_as_it_came() -> None:
+    sent = await sent_on({"at": SECRET})
+    [payload] = await IN_ACTIVITY.encode([await given(sent)])
+    assert payload == CONVERTER.to_payload(sent)
+
+
+async def test_payload_of_a_workflow_or_without_a_reference_is_decoded_at_once() -> None:
+    sent = await sent_on({"at": SECRET})
+    converter = data_converter(None, references=True)
+    for context in (None, WorkflowSerializationContext("default", "w")):
+        used = converter.with_context(context) if context else converter
+        assert await used.decode([CONVERTER.to_payload(sent)]) == [sent]
+    assert await given({"at": 1}) == {"at": 1}
 
 
 async def test_result_without_a_secret_is_the_very_same() -> None:
@@ -169,10 +254,10 @@ async def test_next_attempt_finds_the_secret_in_what_the_one_before_left() -> No
         return outbound.info().heartbeat_details
 
     assert await run(beating, outside=outside) == []
-    left = Outside(details=[decoded(outside.beats[0][0])])
+    left = Outside(details=[await given(decoded(outside.beats[0][0])), "plain"])
 
     async def resuming(outbound: ActivityOutboundInterceptor) -> bool:
-        return list(outbound.info().heartbeat_details) == [{"at": SECRET}]
+        return list(outbound.info().heartbeat_details) == [{"at": SECRET}, "plain"]
 
     assert await run(resuming, outside=left) is True
 

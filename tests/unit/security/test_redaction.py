@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
+import shlex
 import time
 from base64 import b64encode
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -62,7 +64,7 @@ def test_known_secret_is_found_however_it_is_spelt(secret: str) -> None:
         assert REDACTED in redactor(secret).text(text)
 
 
-ODD = "quo\"te-ünd-\\-back'slash"
+ODD = "quo\"te-ünd &/<-\\-back'slash>"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,20 @@ ODD = "quo\"te-ünd-\\-back'slash"
         quote(ODD, safe=""),
         b64encode(ODD.encode()).decode().rstrip("="),
         b64encode(ODD.encode(), altchars=b"-_").decode().rstrip("="),
+        ODD.encode().hex(),
+        ODD.encode().hex().upper(),
+        quote(ODD),
+        quote_plus(ODD),
+        json.dumps(json.dumps(ODD)[1:-1])[1:-1],
+        json.dumps(json.dumps(ODD, ensure_ascii=False)[1:-1])[1:-1],
+        json.dumps(json.dumps(ODD, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1],
+        html.escape(ODD),
+        html.escape(ODD, quote=False),
+        html.escape(ODD, quote=False).replace('"', "&quot;"),
+        html.escape(ODD, quote=False).replace('"', "&quot;").replace("'", "&apos;"),
+        html.escape(ODD, quote=False).replace('"', "&quot;").replace("'", "&#39;"),
+        html.escape(ODD, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
+        shlex.quote(ODD)[1:-1],
     ],
 )
 def test_secret_in_the_middle_of_other_text_is_found_as_a_whole(spelt: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
@@ -71,6 +73,12 @@ def sent(value: Any, project: str = "p") -> Any:
     return CONVERTER.from_payload(payload)
 
 
+async def received(value: Any, project: str = "p", by: References | None = None) -> Any:
+    """What an attempt gets of an argument."""
+    payload = await (by or references()).resolve(project, CONVERTER.to_payload(value))
+    return CONVERTER.from_payload(payload)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -82,6 +90,10 @@ def sent(value: Any, project: str = "p") -> Any:
         f"the end of the output … {SECRET[:12]}",
         f"…{SECRET[-12:]} was the end",
         f"one line: {KEY.splitlines()[1]}",
+        SECRET.encode().hex(),
+        f"<a href='{html.escape(SECRET)}'>",
+        json.dumps(json.dumps({"token": SECRET})),
+        f"curl -H {shlex.quote(SECRET)}",
         KEY,
     ],
 )
@@ -90,7 +102,7 @@ async def test_secret_arrives_as_it_was_sent_and_is_not_in_what_is_sent(text: st
     assert "[stepway-secret:first:" in json.dumps(on_its_way)
     assert REDACTED in redact(json.dumps(on_its_way))
     assert "stepway-secret" not in redact(json.dumps(on_its_way))
-    assert await references().resolve("p", on_its_way) == {"a": [text], text: 1}
+    assert await received(on_its_way) == {"a": [text], text: 1}
 
 
 @pytest.mark.parametrize(
@@ -105,14 +117,14 @@ async def test_text_that_merely_looks_like_a_secret_arrives_as_it_is(value: Any)
     assert redact(json.dumps(value)) != json.dumps(value)
     payload = CONVERTER.to_payload(value)
     assert references().put_into("p", payload) is payload
-    assert await references().resolve("p", value) is value
+    assert await references().resolve("p", payload) is payload
 
 
 @pytest.mark.parametrize(
     "value", [Result(SECRET), Model(url=SECRET), [SECRET], SECRET.encode()], ids=str
 )
 async def test_results_of_every_kind_travel(value: Any) -> None:
-    got = await references().resolve("p", sent(value))
+    got = await received(sent(value))
     assert got == CONVERTER.from_payload(CONVERTER.to_payload(value))
 
 
@@ -126,7 +138,7 @@ async def test_result_however_deep_travels() -> None:
 
 async def test_reference_gives_the_secret_as_it_is_now() -> None:
     on_its_way = sent(f"x {SECRET}")
-    assert await references(token="the new one").resolve("p", on_its_way) == "x the new one"
+    assert await received(on_its_way, by=references(token="the new one")) == "x the new one"
 
 
 async def test_reference_without_a_key_names_the_credential_and_not_its_secret() -> None:
@@ -147,7 +159,7 @@ async def test_reference_without_a_key_names_the_credential_and_not_its_secret()
 async def test_reference_of_another_project_stays_beside_ones_own() -> None:
     foreign = sent(SECRET, project="hers")
     on_its_way = sent(f"{SECRET} and {foreign}")
-    assert await references().resolve("p", on_its_way) == f"{SECRET} and {foreign}"
+    assert await received(on_its_way) == f"{SECRET} and {foreign}"
 
 
 @pytest.mark.parametrize("text", ["the end … from nowhe", "…ere at all was it"])
@@ -159,7 +171,7 @@ async def test_part_of_a_secret_of_unknown_origin_stays_as_it_is(text: str) -> N
 
 async def test_reference_is_of_no_use_to_another_project() -> None:
     on_its_way = sent(SECRET, project="hers")
-    assert await references().resolve("his", on_its_way) == on_its_way
+    assert await received(on_its_way, "his") == on_its_way
 
 
 @pytest.mark.parametrize("key_id", ["", "first"])
@@ -168,13 +180,13 @@ async def test_reference_cannot_be_made_up(key_id: str) -> None:
         {"owner": "alice", "name": "token", "spelling": "plain", "start": 0, "stop": None}
     )
     forged = Seals(None).seal(said, "").replace("secret::", f"secret:{key_id}:")
-    assert await references().resolve("p", forged) == forged
+    assert await received(forged) == forged
 
 
 async def test_credential_that_is_gone_fails_the_attempt_with_a_remedy() -> None:
     on_its_way = sent(SECRET)
     with pytest.raises(ApplicationError, match="credential 'token' no longer exists") as caught:
-        await references(other="x").resolve("p", on_its_way)
+        await received(on_its_way, by=references(other="x"))
     assert "restore" in caught.value.details[0]["remedy"]
 
 
@@ -182,7 +194,7 @@ async def test_key_that_is_missing_fails_the_attempt() -> None:
     on_its_way = sent(SECRET)
     other = References(Keyring(parse_keys(new_key("second"))), vault(token=SECRET))
     with pytest.raises(ApplicationError, match="'first'"):
-        await other.resolve("p", on_its_way)
+        await received(on_its_way, by=other)
 
 
 async def test_secret_of_unknown_origin_flows_and_is_hidden_from_people() -> None:
@@ -221,6 +233,27 @@ def test_parameters_are_stored_so_that_a_retry_has_them_and_nobody_reads_them(
     if keyring:
         with pytest.raises(Undecipherable):
             sealed.reveal("another", stored)
+
+
+@pytest.mark.parametrize("keyring", [None, KEYRING], ids=["no key", "key"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[stepway-secret::aGVsbG8]",
+        "x [stepway-secret::aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ] y",
+        "[stepway-secret:first:aGVsbG8x]",
+        "[stepway-secret::abcde]",
+        "[stepway-secret:nokey:aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ]",
+        "[stepway-secret:",
+    ],
+)
+def test_parameter_like_a_seal_comes_back_as_it_was_given(
+    keyring: Keyring | None, text: str
+) -> None:
+    sealed = SealedParameters(keyring)
+    stored = sealed.conceal("p", {"a": [text], text: 1})
+    assert hide_seals(json.dumps(stored).encode()) == b'{"a": ["[redacted]"], "[redacted]": 1}'
+    assert sealed.reveal("p", stored) == {"a": [text], text: 1}
 
 
 def test_what_is_stored_without_a_secret_is_not_touched() -> None:

@@ -145,3 +145,6 @@ FEWEST_FOR_SLOW = 20
 
 ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
 """The SDK's message if the arguments do not fit the activity's input."""
+
+ARGUMENTS_UNFIT = "The arguments in `with` do not fit the step's input"
+"""The beginning of the text about it for people."""
