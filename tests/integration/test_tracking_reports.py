@@ -475,3 +475,24 @@ async def test_an_iterator_that_is_exhausted_fails_its_step(
         assert row["error"] == "RuntimeError: coroutine raised StopIteration"
     else:
         assert row["error"] == f"RuntimeError: {kind.__name__}: no more"
+
+
+async def test_an_error_of_a_rollback_that_temporal_cannot_take_is_recorded(
+    tracker: Tracker,
+) -> None:
+    tries: list[int] = []
+
+    @activity.defn(name=f"undo_{STEP}")
+    async def undo() -> None:
+        tries.append(1)
+        not_utf8()
+
+    async with tracker.worker(step(lambda: "made"), undo):
+        handle, record = await tracker.start(attempts=2, undo=True)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert len(tries) == 2
+    undone = (await record.step(STEP))["metadata"]["undo"]
+    assert undone["status"] == "failed" and "no file" in undone["error"]
+    cause = failed.value.cause.__cause__
+    assert isinstance(cause, ApplicationError) and "no file" in cause.message

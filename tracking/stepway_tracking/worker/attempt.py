@@ -123,7 +123,8 @@ class TrackedAttempt:
         if activity.cancellation_details() is not None:
             return None
         return ApplicationError(
-            "A heartbeat of the step could not be sent to Temporal. The worker's log has the reason.",
+            "A heartbeat of the step could not be sent to Temporal. "
+            "The worker's log has the reason.",
             type="HeartbeatFailed",
         )
 

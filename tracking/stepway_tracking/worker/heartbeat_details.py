@@ -13,7 +13,7 @@ from stepway_tracking.worker.encodable import encoded_size
 log = logging.getLogger(__name__)
 
 LARGEST_DETAILS = 1_000_000
-"""Bytes of the encoded details of a heartbeat. Temporal ends an attempt that sends more than 2 MB."""
+"""Bytes of the encoded details of a heartbeat. With more than 2 MB, Temporal ends the attempt."""
 
 
 class HeartbeatDetails:

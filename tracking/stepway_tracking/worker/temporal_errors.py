@@ -106,11 +106,11 @@ def _copy(
         kind = type(error).__name__
         text = _text(text_of(error) or kind, longest)
         return ApplicationError(text, type=_text(kind, LONGEST_PART_NAME), non_retryable=is_last)
-    kind, delay, category = error.type, error.next_retry_delay, error.category
+    delay, category = error.next_retry_delay, error.category
     return ApplicationError(
         _text(error.message, longest),
         *_details(error, converter),
-        type=_text(kind or type(error).__name__, LONGEST_PART_NAME),
+        type=_text(error.type or type(error).__name__, LONGEST_PART_NAME),
         non_retryable=is_last or bool(error.non_retryable),
         next_retry_delay=delay if isinstance(delay, timedelta) else None,
         category=category
