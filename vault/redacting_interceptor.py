@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -31,6 +32,7 @@ from stepway.vault.references import References
 from stepway.vault.unresolved import unresolved
 from stepway_tracking.record.facts import ARGUMENTS_UNFIT
 from stepway_tracking.record.progress import Progress, Skipped
+from stepway_tracking.worker.encodable import encodable, text_of
 from stepway_tracking.workflow.marks import StepMark
 
 
@@ -106,8 +108,8 @@ class _RedactingOutbound(ActivityOutboundInterceptor):
             return redact_value(value)
         try:
             payload = activity.payload_converter().to_payload(value)
-        except (TypeError, ValueError, RuntimeError):
-            # Temporal's own conversion reports the error.
+        except Exception:  # noqa: BLE001 - a conversion of the step's own may raise anything
+            # The tracking interceptor leaves it out.
             return value
         changed = self._references.put_into(self._project_id, payload)
         return value if changed is payload else RawValue(changed)
@@ -158,7 +160,7 @@ def _named(place: Sequence[str | int], message: str) -> list[str]:
 
 
 async def _redacted_aside(error: Exception) -> BaseException:
-    if len(str(error)) < LONG:
+    if len(text_of(error)) < LONG:
         return redacted_error(error)
     return await asyncio.to_thread(redacted_error, error)
 
@@ -166,8 +168,7 @@ async def _redacted_aside(error: Exception) -> BaseException:
 def redacted_error(error: BaseException) -> BaseException:
     """Return the same error if it contains no secret, else a redacted copy."""
     said = "".join(traceback.format_exception(error))
-    details = error.details if isinstance(error, ApplicationError) else ()
-    if redact(said) == said and redact_value(tuple(details)) == tuple(details):
+    if redact(said) == said and not _details_change(error):
         return error
     clean = _rewritten(error).with_traceback(error.__traceback__)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -175,13 +176,26 @@ def redacted_error(error: BaseException) -> BaseException:
     return clean
 
 
+def _details_change(error: BaseException) -> bool:
+    if not isinstance(error, ApplicationError):
+        return False
+    return any(new is not old for new, old in zip(_details(error), error.details, strict=True))
+
+
+def _details(error: ApplicationError) -> list[Any]:
+    """The details without secrets. Their repr replaces values that Temporal cannot encode."""
+    inside = activity.in_activity()
+    converter = activity.payload_converter() if inside else PayloadConverter.default
+    return [redact_value(encodable(each, converter)) for each in error.details]
+
+
 def _rewritten(error: BaseException) -> ApplicationError:
     if not isinstance(error, ApplicationError):
         kind = type(error).__name__
-        return ApplicationError(redact(f"{kind}: {error}"), type=kind)
+        return ApplicationError(redact(f"{kind}: {text_of(error)}"), type=kind)
     return ApplicationError(
-        redact(error.message),
-        *redact_value(tuple(error.details)),
+        redact(text_of(error.message)),
+        *_details(error),
         type=error.type,
         non_retryable=error.non_retryable,
         next_retry_delay=error.next_retry_delay,

@@ -14,6 +14,15 @@ from tests.support.servers import Json, Stepway, eventually, write_blueprint
 
 LONGEST_NAME = 63
 
+FAILING = 40
+"""Steps that fail with errors of megabytes."""
+
+LARGEST_HISTORY = 50 * 1024 * 1024
+"""Bytes of a history at which Temporal terminates the workflow."""
+
+LARGEST_SNAPSHOT = 25_000_000
+"""Characters of the snapshot of 300 steps that have failed with errors of megabytes."""
+
 
 def side_by_side(number: int, **more: object) -> list[Json]:
     """So many steps that wait for nothing, with names as long as they may be."""
@@ -70,6 +79,25 @@ async def test_two_hundred_steps_that_fail_at_once_wait_for_a_person(
         assert shown[-1].endswith(" more")
         await stepway.control(project, "cancel")
         await until_ended(stepway, project, "cancelled")
+
+
+async def test_the_history_has_room_for_the_errors_of_three_hundred_steps(
+    start_stepway: StartStepway, folder: Path, temporal: Client
+) -> None:
+    steps = side_by_side(FAILING, uses="verbose", retry={"maximum_attempts": 1})
+    name = write_blueprint(folder, steps)
+    async with start_stepway() as stepway:
+        project = await stepway.create(name)
+        await until_status(stepway, project, "failed")
+        found = await stepway.initialization(project)
+        assert set(statuses(found).values()) == {"failed"}
+        assert len(json.dumps(found)) / FAILING < LARGEST_SNAPSHOT / 300
+        described = await workflow_of(temporal, project).describe()
+        size = described.raw_description.workflow_execution_info.history_size_bytes
+        assert 0 < size / FAILING < LARGEST_HISTORY / 2 / 300
+        (folder / "verbose.fixed").touch()
+        assert (await stepway.control(project, "retry")).status_code == 202
+        await until_status(stepway, project, "active")
 
 
 async def test_five_hundred_steps_at_once_complete(

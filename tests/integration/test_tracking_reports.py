@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +16,16 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from stepway.vault.redacting_interceptor import RedactingInterceptor
+from stepway.vault.references import References
 from stepway_tracking.record.errors import step_error
-from stepway_tracking.record.facts import LARGEST_SHOWN, LONGEST_PART_NAME, LONGEST_TEXT
+from stepway_tracking.record.facts import (
+    LARGEST_SHOWN,
+    LONGEST_MESSAGE,
+    LONGEST_PART_NAME,
+    LONGEST_REMEDY,
+    LONGEST_TEXT,
+)
 from stepway_tracking.record.progress import Progress, SubStep
 from tests.integration.test_tracking_attempts import outcomes, step
 from tests.support.record import Collected, Json, Record
@@ -36,6 +46,10 @@ class Broken:
         raise RuntimeError("no comparison")
 
     __hash__ = None  # type: ignore[assignment]
+
+
+async def no_secret(project_id: str, name: str) -> None:
+    """A vault without secrets."""
 
 
 @pytest.fixture
@@ -287,3 +301,198 @@ async def test_an_error_of_a_megabyte_keeps_its_end_and_the_stream_stays_small(
     assert row["error"].endswith("the cause") and len(row["error"]) == LONGEST_TEXT + 1
     largest = max(len(json.dumps(event["payload"])) for event in await record.events())
     assert largest < 3 * LONGEST_TEXT
+
+
+def not_utf8() -> None:
+    """What a program prints whose locale is not UTF-8."""
+    raise RuntimeError("no file " + b"caf\xe9".decode(errors="surrogateescape"))
+
+
+def with_nul() -> None:
+    raise RuntimeError("no\0file")
+
+
+def with_an_object() -> None:
+    raise ApplicationError("no file", object())
+
+
+def with_a_broken_object() -> None:
+    raise ApplicationError("no file", Broken())
+
+
+def with_a_broken_text() -> None:
+    class BrokenError(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    raise BrokenError
+
+
+def with_such_a_cause() -> None:
+    try:
+        not_utf8()
+    except RuntimeError as cause:
+        raise ValueError("no file") from cause
+
+
+def with_large_details() -> None:
+    details = {"small": "kept", "large": "d" * 3_000_000}
+    raise step_error("no file", remedy="r" * 1_000_000, details=details)
+
+
+RAISING = [
+    not_utf8,
+    with_nul,
+    with_an_object,
+    with_a_broken_object,
+    with_a_broken_text,
+    with_such_a_cause,
+    with_large_details,
+]
+
+
+@pytest.mark.parametrize("redacts", [False, True], ids=["plain", "redacting"])
+@pytest.mark.parametrize("broken", RAISING)
+async def test_an_error_that_temporal_cannot_take_fails_the_step_after_its_attempts(
+    tracker: Tracker, broken: Callable[[], None], redacts: bool
+) -> None:
+    inside = [RedactingInterceptor(References(None, no_secret))] if redacts else []
+    async with tracker.worker(step(broken), inside=inside):
+        handle, record = await tracker.start(attempts=2)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert await outcomes(record) == ["failed", "failed"]
+    row = await record.step(STEP)
+    assert row["status"] == "failed" and row["attempt"] == 2
+    cause = failed.value.cause.__cause__
+    assert isinstance(cause, ApplicationError)
+    assert "no file" in row["error"].replace("\ufffd", " ") or "BrokenError" in row["error"]
+    assert cause.message and cause.message.split(":")[-1].strip() in row["error"]
+    await record.check()
+
+
+async def test_of_large_details_and_remedy_a_part_is_kept(tracker: Tracker) -> None:
+    async with tracker.worker(step(with_large_details)):
+        handle, record = await tracker.start(attempts=1)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    shown = (await record.step(STEP))["metadata"]
+    assert len(shown["remedy"]) == LONGEST_REMEDY + 1
+    assert shown["error_details"]["small"] == "kept"
+    assert shown["error_details"]["large"].endswith("bytes left out")
+    cause = failed.value.cause.__cause__
+    assert isinstance(cause, ApplicationError)
+    assert cause.details[0] == {"remedy": shown["remedy"], "details": shown["error_details"]}
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        (Progress(50, "m" * 3_000_000),),
+        (Progress(50, "half"), "m" * 3_000_000),
+        (object(),),
+        (Progress(50, "half"), Broken()),
+    ],
+    ids=["message", "large detail", "object", "broken"],
+)
+@pytest.mark.parametrize("in_thread", [False, True], ids=["coroutine", "thread"])
+async def test_no_heartbeat_decides_what_becomes_of_the_step(
+    tracker: Tracker, caplog: pytest.LogCaptureFixture, details: tuple[Any, ...], in_thread: bool
+) -> None:
+    @activity.defn(name=STEP)
+    def in_a_thread() -> str:
+        for _ in range(10):
+            activity.heartbeat(*details)
+            time.sleep(0.1)
+        return "made"
+
+    async def build() -> str:
+        for _ in range(10):
+            activity.heartbeat(*details)
+            await asyncio.sleep(0.1)
+        return "made"
+
+    with caplog.at_level(logging.WARNING, "stepway_tracking"):
+        async with tracker.worker(in_a_thread if in_thread else step(build)):
+            handle, record = await tracker.start(attempts=2)
+            assert await handle.result() == "made"
+    assert await outcomes(record) == ["completed"]
+    if isinstance(details[0], Progress):
+        message = (await record.step(STEP))["message"]
+        assert message == "half" or len(message) == LONGEST_MESSAGE + 1
+    warnings = [each.getMessage() for each in caplog.records if "heartbeat" in each.getMessage()]
+    is_cut = len(details) == 1 and isinstance(details[0], Progress)
+    assert len(warnings) == (0 if is_cut else 1)
+    assert all(STEP in warning for warning in warnings)
+
+
+async def test_a_heartbeat_that_fails_on_its_way_counts_as_a_failure_of_the_step(
+    tracker: Tracker,
+) -> None:
+    class Once:
+        """Can be encoded once."""
+
+        def __init__(self) -> None:
+            self.encoded = 0
+
+        def dict(self) -> Json:
+            self.encoded += 1
+            if self.encoded > 1:
+                raise ValueError("gone")
+            return {}
+
+    async def build() -> None:
+        activity.heartbeat(Once())
+        await asyncio.sleep(30)
+
+    async with tracker.worker(step(build)):
+        handle, record = await tracker.start(attempts=2)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert await outcomes(record) == ["failed", "failed"]
+    assert (await record.step(STEP))["error"].startswith("A heartbeat of the step could not")
+
+
+@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
+@pytest.mark.parametrize("in_thread", [False, True], ids=["coroutine", "thread"])
+async def test_an_iterator_that_is_exhausted_fails_its_step(
+    tracker: Tracker, kind: type[Exception], in_thread: bool
+) -> None:
+    @activity.defn(name=STEP)
+    def in_a_thread() -> None:
+        raise kind("no more")
+
+    async def build() -> None:
+        raise kind("no more")
+
+    async with tracker.worker(in_a_thread if in_thread else step(build)):
+        handle, record = await tracker.start(attempts=2, timeout=30)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert await outcomes(record) == ["failed", "failed"]
+    row = await record.step(STEP)
+    if kind is StopIteration and not in_thread:
+        assert row["error"] == "RuntimeError: coroutine raised StopIteration"
+    else:
+        assert row["error"] == f"RuntimeError: {kind.__name__}: no more"
+
+
+async def test_an_error_of_a_rollback_that_temporal_cannot_take_is_recorded(
+    tracker: Tracker,
+) -> None:
+    tries: list[int] = []
+
+    @activity.defn(name=f"undo_{STEP}")
+    async def undo() -> None:
+        tries.append(1)
+        not_utf8()
+
+    async with tracker.worker(step(lambda: "made"), undo):
+        handle, record = await tracker.start(attempts=2, undo=True)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert len(tries) == 2
+    undone = (await record.step(STEP))["metadata"]["undo"]
+    assert undone["status"] == "failed" and "no file" in undone["error"]
+    cause = failed.value.cause.__cause__
+    assert isinstance(cause, ApplicationError) and "no file" in cause.message

@@ -48,7 +48,21 @@ class StepResult:
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all activities of this module."""
     return (
-        *(work, large, flaky, broken, fixable, gate, silent, say, leave, undo, stubborn_undo, noop),
+        *(
+            work,
+            large,
+            flaky,
+            broken,
+            verbose,
+            fixable,
+            gate,
+            silent,
+            say,
+            leave,
+            undo,
+            stubborn_undo,
+            noop,
+        ),
         *(deaf_coroutine, deaf_thread, deaf_loop),
     )
 
@@ -100,6 +114,19 @@ async def broken(given: StepInput) -> StepResult:
     """Fail at once, without retries."""
     _ran(given)
     raise step_error("The host refused the key.", remedy="Add the key to the host.", retry=False)
+
+
+@activity.defn
+async def verbose(given: StepInput) -> StepResult:
+    """Fail with an error and a stack of a megabyte unless the file `verbose.fixed` exists."""
+    if (Path(given.folder) / "verbose.fixed").exists():
+        return StepResult(given.name)
+    try:
+        raise RuntimeError("c" * 500_000)
+    except RuntimeError as cause:
+        details = {"output": "o" * 500_000}
+        remedy = "r" * 500_000
+        raise step_error("e" * 1_000_000, remedy=remedy, details=details) from cause
 
 
 @activity.defn

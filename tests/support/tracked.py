@@ -111,11 +111,19 @@ class Tracker:
 
     @asynccontextmanager
     async def worker(
-        self, *steps: Callable[..., Any], outside: Sequence[Interceptor] = (), grace: float = 0
+        self,
+        *steps: Callable[..., Any],
+        outside: Sequence[Interceptor] = (),
+        inside: Sequence[Interceptor] = (),
+        grace: float = 0,
     ) -> AsyncIterator[Worker]:
-        """Run a worker; `outside` are interceptors around the tracking one."""
+        """Run a worker; `outside` are interceptors around the tracking one, `inside` within it."""
         store = Store(self.pool, self.publisher)
-        own: dict[str, Any] = {"plugins": [TrackingPlugin(store)], "activities": steps}
+        own: dict[str, Any] = {
+            "plugins": [TrackingPlugin(store)],
+            "activities": steps,
+            "interceptors": [*inside],
+        }
         if outside:
             tracking = TrackingInterceptor(store, self.client.data_converter, self.client)
             recorder = Recorder(store, self.client).activities()

@@ -122,11 +122,14 @@ INSERTED_STEP: dict[str, Any] = {
 
 MAX_VERSION = 2**63 - 1
 
-LONGEST_TEXT = 100_000
+LONGEST_TEXT = 20_000
 """Maximum length of an error or a stack, in characters; a longer one is cut in the middle."""
 
 LONGEST_MESSAGE = 1000
 """Maximum length of a step's message, in characters; a longer one is cut in the middle."""
+
+LONGEST_REMEDY = 2000
+"""Maximum length of the remedy of an error, in characters; a longer one is cut in the middle."""
 
 LONGEST_PART_NAME = 200
 """Maximum length of a sub-step's name, in characters; a longer name keeps its beginning."""

@@ -21,6 +21,11 @@ def unstorable(text: str) -> str | None:
     return "must be valid Unicode: it contains an unpaired surrogate"
 
 
+def storable(text: str) -> str:
+    """The text with U+FFFD in place of characters that Postgres cannot store."""
+    return _REFUSED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def to_jsonb(value: Any) -> str:
     """The value's JSON. U+FFFD replaces characters that jsonb rejects, null infinity and NaN."""
     return json.dumps(_accepted(value))
@@ -28,7 +33,7 @@ def to_jsonb(value: Any) -> str:
 
 def _accepted(value: Any) -> Any:
     if isinstance(value, str):
-        return _REFUSED.sub("\N{REPLACEMENT CHARACTER}", value)
+        return storable(value)
     if isinstance(value, dict):
         return {_accepted(name): _accepted(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -26,7 +26,6 @@ from stepway_tracking.record.store import Outcome, Store
 from stepway_tracking.worker.attempt_writer import AttemptWriter
 from stepway_tracking.worker.failures import (
     details_of,
-    error_for_temporal,
     error_text,
     pause_before_retry,
     remedy_of,
@@ -36,6 +35,7 @@ from stepway_tracking.worker.failures import (
 from stepway_tracking.worker.limits import LIMIT_EXCEEDED, StepLimits
 from stepway_tracking.worker.progress_reporter import ProgressReporter
 from stepway_tracking.worker.result_metadata import result_metadata
+from stepway_tracking.worker.temporal_errors import error_for_temporal
 from stepway_tracking.workflow.marks import StepMark
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,11 @@ class TrackedAttempt:
             with self._slow_timer():
                 result = await self._limits.hold(execute)
                 kept = await self._encode(result)
-        except BaseException as error:
+        except BaseException as raised:
+            error = self._heartbeat_error(raised) or raised
             is_last = await self._record_error(error, reporter)
-            told = error_for_temporal(error, is_last=is_last)
-            if told is error:
+            told = error_for_temporal(error, self._converter, is_last=is_last)
+            if told is raised:
                 raise
             raise told from told.__cause__
         await self._record_result(result, kept, reporter)
@@ -113,6 +114,19 @@ class TrackedAttempt:
                 type="Interrupted",
                 non_retryable=True,
             )
+
+    def _heartbeat_error(self, error: BaseException) -> ApplicationError | None:
+        """The step's error if the SDK stopped it because a heartbeat could not be sent."""
+        is_stopped = isinstance(error, asyncio.CancelledError | ActivityCancelled)
+        if not (is_stopped and self._limits.is_cancelled):
+            return None
+        if activity.cancellation_details() is not None:
+            return None
+        return ApplicationError(
+            "A heartbeat of the step could not be sent to Temporal. "
+            "The worker's log has the reason.",
+            type="HeartbeatFailed",
+        )
 
     def _reporter(self) -> ProgressReporter:
         progressed = dataclasses.replace(self._writer.attempt_change("progressed"), change_id=None)
@@ -164,7 +178,7 @@ class TrackedAttempt:
         text = truncate(error_text(error))
         stack = truncate(stack_of(error))
         remedy = remedy_of(error)
-        metadata = {"remedy": truncate(remedy)} if remedy else {}
+        metadata = {"remedy": remedy} if remedy else {}
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         outcome = failure_outcome(error)

@@ -14,12 +14,10 @@ from temporalio.common import RetryPolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from stepway_tracking.record.facts import LONGEST_TEXT
+from stepway_tracking.record.facts import LONGEST_REMEDY, LONGEST_TEXT
 from stepway_tracking.record.shortening import shortened
+from stepway_tracking.worker.encodable import encodable, text_of
 from stepway_tracking.worker.result_metadata import result_metadata
-
-LONGEST_FAILURE = 5 * LONGEST_TEXT
-"""Characters of an error with its causes and stacks that go to Temporal as they are."""
 
 CALLER_FOLDERS = (
     str(Path(__file__).parent),
@@ -32,8 +30,9 @@ CALLER_FOLDERS = (
 def error_text(error: BaseException) -> str:
     """The message of an ApplicationError; `TYPE: TEXT` for any other error."""
     if isinstance(error, ApplicationError):
-        return error.message
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return text_of(error.message)
+    kind, text = type(error).__name__, text_of(error)
+    return f"{kind}: {text}" if text else kind
 
 
 def stack_of(error: BaseException) -> str:
@@ -45,16 +44,17 @@ def stack_of(error: BaseException) -> str:
 
 
 def remedy_of(error: BaseException) -> str:
-    """The remedy that the step gave with its error; empty if none."""
-    return str(_given_with(error).get("remedy", ""))
+    """The remedy that the step gave with its error, at most LONGEST_REMEDY characters; or empty."""
+    return truncate(text_of(_given_with(error).get("remedy") or ""), LONGEST_REMEDY)
 
 
 def details_of(error: BaseException, converter: DataConverter) -> dict[str, Any]:
-    """The details that the step gave with its error, as JSON; empty if none, or no JSON."""
-    try:
-        return result_metadata(_given_with(error).get("details", {}), converter)
-    except (TypeError, ValueError, RuntimeError):
-        return {}
+    """The details that the step gave with its error, as JSON; empty if none, or no mapping.
+
+    Values that cannot be encoded are shown as their repr, of large ones a part.
+    """
+    details = encodable(_given_with(error).get("details", {}), converter.payload_converter)
+    return result_metadata(details, converter)
 
 
 def _given_with(error: BaseException) -> dict[str, Any]:
@@ -87,25 +87,6 @@ def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta |
     return pause
 
 
-def error_for_temporal(error: BaseException, *, is_last: bool) -> BaseException:
-    """The error itself, or one that Temporal accepts in its place.
-
-    Temporal must not retry the last one, and refuses a failure of megabytes; the record has the
-    stack of a long one.
-    """
-    is_long = len(stack_of(error)) > LONGEST_FAILURE
-    if not (is_last or is_long) or isinstance(error, activity._CompleteAsyncError):
-        return error
-    text = str(error) or type(error).__name__
-    kind, details, final = type(error).__name__, (), is_last
-    if isinstance(error, ApplicationError):
-        text, kind, final = error.message, error.type or kind, is_last or error.non_retryable
-        details = () if is_long else tuple(error.details)
-    told = ApplicationError(truncate(text), *details, type=kind, non_retryable=final)
-    told.__cause__ = None if is_long else error
-    return told
-
-
 def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
     final = policy.non_retryable_error_types or ()
     if isinstance(error, ApplicationError):
@@ -116,6 +97,7 @@ def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
 def _retry_delay(error: BaseException, policy: RetryPolicy, attempt: int) -> timedelta:
     longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
     asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
+    asked = asked if isinstance(asked, timedelta) else None
     growth = policy.backoff_coefficient ** min(attempt - 1, 64)
     seconds = (asked or policy.initial_interval).total_seconds() * (1 if asked else growth)
     return timedelta(seconds=min(seconds, longest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from temporalio.worker import (
 from stepway_tracking.record.progress import Progress
 from stepway_tracking.record.store import Store
 from stepway_tracking.worker.attempt import TrackedAttempt
+from stepway_tracking.worker.failures import error_text
+from stepway_tracking.worker.heartbeat_details import HeartbeatDetails
 from stepway_tracking.worker.limits import StepLimits
 from stepway_tracking.worker.loop_watch import LoopWatch
 from stepway_tracking.worker.progress_reporter import ProgressReporter
@@ -78,7 +81,7 @@ class _TrackingInbound(ActivityInboundInterceptor):
         self._watch = watch
 
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
-        self._outbound = _ProgressOutbound(outbound)
+        self._outbound = _ProgressOutbound(outbound, self._converter)
         super().init(self._outbound)
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
@@ -90,13 +93,14 @@ class _TrackingInbound(ActivityInboundInterceptor):
         given = (mark, activity.info(), outbound.repeat_heartbeat, self._limits(input, mark))
         with self._watch.attending(mark.step, outbound.last_heartbeat, outbound):
             if mark.undo:
-                return await TrackedUndo(self._store, *given).run(
-                    lambda: self._execute(input, mark)
-                )
+                undo = TrackedUndo(self._store, self._converter, *given)
+                return await undo.run(lambda: self._execute(input, mark))
             attempt = TrackedAttempt(self._store, self._converter, *given)
             return await attempt.run(lambda: self._execute(input, mark), outbound.report_to)
 
     def _limits(self, input: ExecuteActivityInput, mark: StepMark) -> StepLimits:
+        if inspect.iscoroutinefunction(input.fn):
+            input.fn = _coroutine_without_stop(input.fn)
         if not isinstance(input.executor, ThreadPoolExecutor):
             return StepLimits(mark, self._outbound.count)
         # A thread of the pool may not be free yet.
@@ -118,9 +122,26 @@ def _noting(begun: threading.Event, run: Callable[..., Any]) -> Callable[..., An
     @functools.wraps(run)
     def noted(*arguments: Any) -> Any:
         begun.set()
-        return run(*arguments)
+        try:
+            return run(*arguments)
+        except (StopIteration, StopAsyncIteration) as error:
+            # A future does not take a StopIteration: the step would never end.
+            raise RuntimeError(error_text(error)) from error
 
     return noted
+
+
+def _coroutine_without_stop(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Python itself turns only StopIteration into a RuntimeError."""
+
+    @functools.wraps(run)
+    async def ran(*arguments: Any) -> Any:
+        try:
+            return await run(*arguments)
+        except StopAsyncIteration as error:
+            raise RuntimeError(error_text(error)) from error
+
+    return ran
 
 
 def _stop_thread(inbound: ActivityInboundInterceptor) -> None:
@@ -135,12 +156,13 @@ def _stop_thread(inbound: ActivityInboundInterceptor) -> None:
 class _ProgressOutbound(ActivityOutboundInterceptor):
     """Receives every heartbeat, including those that the SDK throttles."""
 
-    def __init__(self, next: ActivityOutboundInterceptor) -> None:
+    def __init__(self, next: ActivityOutboundInterceptor, converter: DataConverter) -> None:
         super().__init__(next)
         self._reporter: ProgressReporter | None = None
         self._details: Sequence[Any] = next.info().heartbeat_details
-        self._reader = ProgressReader("")
+        self._converter = converter.payload_converter
         self._count = 0
+        self.read_progress_of("")
 
     def count(self) -> int:
         """How many heartbeats the step has sent."""
@@ -153,6 +175,7 @@ class _ProgressOutbound(ActivityOutboundInterceptor):
     def read_progress_of(self, step: str) -> None:
         """Name the step in warnings about its progress."""
         self._reader = ProgressReader(step)
+        self._fit = HeartbeatDetails(step, self._converter)
 
     def report_to(self, reporter: ProgressReporter) -> None:
         self._reporter = reporter
@@ -163,8 +186,8 @@ class _ProgressOutbound(ActivityOutboundInterceptor):
             details = (self._reader.read(details[0]), *details[1:])
             if self._reporter:
                 self._reporter.report(details[0])
-        self._details = details
-        super().heartbeat(*details)
+        self._details = self._fit.accepted(details)
+        super().heartbeat(*self._details)
 
     def repeat_heartbeat(self) -> None:
         """Send the last heartbeat again; its details are kept for the next attempt.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from typing import Any
 
 from stepway_tracking.record.facts import LONGEST_MESSAGE, LONGEST_PART_NAME
 from stepway_tracking.record.progress import Progress, SubStep
+from stepway_tracking.worker.encodable import text_of
 from stepway_tracking.worker.failures import truncate
 
 log = logging.getLogger(__name__)
@@ -21,15 +23,16 @@ class ProgressReader:
         self._warned = False
 
     def read(self, given: Progress) -> Progress:
-        """The same progress if it is well-formed, otherwise a copy with accepted values.
+        """The same progress if it is well-formed and short, otherwise a copy with accepted values.
 
         A percentage that is not a number counts as 0, which changes nothing. A sub-step without a
         usable name is left out.
         """
         part = self._part(given.sub_step)
         read = Progress(_percent(given.percent), _text(given.message), part)
+        short = dataclasses.replace(read, message=truncate(read.message, LONGEST_MESSAGE))
         if _same(read, given):
-            return given
+            return given if short == read else short
         if not self._warned:
             self._warned = True
             log.warning(
@@ -38,7 +41,7 @@ class ProgressReader:
                 self._step,
                 truncate(_text(given), LONGEST_MESSAGE),
             )
-        return read
+        return short
 
     def _part(self, given: Any) -> SubStep | None:
         if not isinstance(given, SubStep) or not _text(given.name):
@@ -59,12 +62,7 @@ def _percent(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - a conversion of the step's own may raise anything
-        return f"<{type(value).__name__}>"
+    return "" if value is None else text_of(value)
 
 
 def _start(text: str, longest: int) -> str:

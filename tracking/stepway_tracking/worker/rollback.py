@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from temporalio import activity
+from temporalio.converter import DataConverter
 
 from stepway_tracking.record.facts import StepAction
 from stepway_tracking.record.store import Store
 from stepway_tracking.worker.attempt_writer import AttemptWriter
 from stepway_tracking.worker.failures import error_text, pause_before_retry, truncate
 from stepway_tracking.worker.limits import StepLimits
+from stepway_tracking.worker.temporal_errors import error_for_temporal
 from stepway_tracking.workflow.marks import StepMark
 
 
@@ -21,11 +23,13 @@ class TrackedUndo:
     def __init__(
         self,
         store: Store,
+        converter: DataConverter,
         mark: StepMark,
         info: activity.Info,
         heartbeat: Callable[[], None],
         limits: StepLimits,
     ) -> None:
+        self._converter = converter
         self._info = info
         self._limits = limits
         self._writer = AttemptWriter(store, mark, info, heartbeat, lambda: limits.is_cancelled)
@@ -39,7 +43,10 @@ class TrackedUndo:
             if pause_before_retry(error, self._info) is None and not self._limits.is_cancelled:
                 undo = {"status": "failed", "error": truncate(error_text(error))}
                 await self._write("undo_failed", undo)
-            raise
+            told = error_for_temporal(error, self._converter, is_last=False)
+            if told is error:
+                raise
+            raise told from told.__cause__
         await self._write("undone", {"status": "completed"})
         return result
 
