@@ -68,19 +68,23 @@ class UnresolvedConverter(CompositePayloadConverter):
 
     def __init__(self) -> None:
         super().__init__(
-            *DefaultPayloadConverter.default_encoding_payload_converters, _WrappedConverter()
+            *DefaultPayloadConverter.default_encoding_payload_converters, UnresolvedPayloads()
         )
 
 
-class _WrappedConverter(EncodingPayloadConverter):
+class UnresolvedPayloads(EncodingPayloadConverter):
+    """Makes `Unresolved` of wrapped payloads."""
+
     @property
     def encoding(self) -> str:
+        """The encoding of wrapped payloads."""
         return ENCODING
 
     def to_payload(self, value: Any) -> None:
         """Encode nothing: Temporal itself encodes raw values, of which Unresolved is one."""
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Unresolved:
+        """Return the payload inside, with the type that it is for."""
         return Unresolved(Payload.FromString(payload.data), type_hint)
 
 

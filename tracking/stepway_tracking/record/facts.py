@@ -151,3 +151,9 @@ ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
 
 ARGUMENTS_UNFIT = "The arguments in `with` do not fit the step's input"
 """The beginning of the text about it for people."""
+
+TIMEOUT_REMEDY = (
+    "Find out why the step takes longer, then retry. If it needs more time, raise its `timeout` in "
+    "the blueprint: this applies to new projects."
+)
+"""What a person can do about a step that has exceeded its timeout."""
