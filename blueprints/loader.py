@@ -15,6 +15,7 @@ from stepway.blueprints.models import Blueprint, Retry, Step, Undo
 from stepway.blueprints.source import Source, read
 from stepway.blueprints.suggestions import suggestion
 from stepway.blueprints.templates import template_problems
+from stepway_tracking.validation import sentence
 
 
 def load(
@@ -51,7 +52,7 @@ def _reason(error: ErrorDetails, data: Any) -> str:
         return f"unknown field {name}{suggestion(str(name), _fields(outer))}"
     if error["type"] == "missing":
         return f"{_written(outer, data)}field {name} is missing"
-    message = error["msg"].removeprefix("Value error, ")
+    message = sentence(error)
     return f"{_written(error['loc'], data)}{message[0].lower()}{message[1:]}"
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.client_settings import ClientSettings
 from stepway.runtime.setting_types import ENV_FILE, PREFIX, SettingsError
+from stepway_tracking.validation import sentence
 
 
 class Settings(ApiSettings, ClientSettings):
@@ -27,8 +28,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {reason}") from None
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}: {sentence(first)}") from None
 
 
 def check_token_source(settings: Settings) -> None:
