@@ -277,6 +277,12 @@ def test_watch_leaves_at_a_failure_that_waits_and_follow_stays(server: Server) -
     assert run("watch", ID, "--follow").exit_code == 0
 
 
+def test_help_of_the_demo_names_its_script() -> None:
+    module = "stepway.cli.commands.demo"
+    said = subprocess.run([sys.executable, "-m", module, "-h"], capture_output=True, check=True)
+    assert "Usage: scripts/demo [OPTIONS]" in said.stdout.decode()
+
+
 def test_watch_of_a_project_deleted_meanwhile_ends_with_its_error(server: Server) -> None:
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push")))
     server.answers[f"GET {EVENTS}"] = (404, {"detail": "no such project"})
