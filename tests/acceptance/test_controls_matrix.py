@@ -93,7 +93,7 @@ async def test_while_it_runs_only_the_failed_step_takes_a_control(
 async def test_while_it_is_being_cancelled_nothing_more_is_taken(
     start_stepway: StartStepway, folder: Path
 ) -> None:
-    steps = [*STEPS, {"step": "deaf", "uses": "silent", "with": {"seconds": 1.5}, "needs": []}]
+    steps = [*STEPS, {"step": "deaf", "uses": "silent", "with": {"seconds": 3}, "needs": []}]
     blueprint = write_blueprint(folder, steps)
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
@@ -106,7 +106,7 @@ async def test_while_it_is_being_cancelled_nothing_more_is_taken(
         for path, detail in expected.items():
             answer = await stepway.control(project, path)
             assert (answer.status_code, answer.json()["detail"]) == (409, detail)
-        preview = await stepway.api.get(f"/projects/{project}/initialization/cancel")
+        preview = await stepway.http.get(f"/api/projects/{project}/initialization/cancel")
         assert (preview.status_code, preview.json()["detail"]) == (409, already)
         await until_ended(stepway, project, "cancelled")
 

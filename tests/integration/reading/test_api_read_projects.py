@@ -123,6 +123,17 @@ async def test_unknown_project_is_not_found(http: httpx.AsyncClient, rest: str) 
     assert found["detail"].startswith("project_id: must be a UUID such as ")
 
 
+async def test_malformed_input_is_refused_in_plain_sentences(http: httpx.AsyncClient) -> None:
+    asked = await http.get("/api/analytics/steps?since=yesterday")
+    said = "since: must be an ISO 8601 date or time, for example 2026-11-25"
+    assert problem(asked, 422)["detail"] == said
+    for reason in ("", " "):
+        asked = await http.post(
+            at(uuid4(), "/initialization/steps/finalize/skip"), json={"reason": reason}
+        )
+        assert problem(asked, 422)["detail"] == "reason: must not be empty"
+
+
 async def test_attempts_of_an_unknown_step_or_part_are_not_found(
     http: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool
 ) -> None:
