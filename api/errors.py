@@ -33,6 +33,7 @@ from stepway_tracking.record.errors import (
     TooLarge,
 )
 from stepway_tracking.stream.hub import TooManyStreams
+from stepway_tracking.validation import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -135,11 +136,10 @@ def _invalid_part(part: Mapping[str, Any]) -> dict[str, str]:
     where, *path = part["loc"]
     names = [str(name) for name in path if part["type"] != "json_invalid"]
     inside = "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
-    detail = str(part["msg"]).removeprefix("Value error, ")
     return {
         "name": ".".join(names),
         "pointer": inside if where == "body" else f"/{where}{inside}",
-        "detail": detail,
+        "detail": sentence(part),
     }
 
 

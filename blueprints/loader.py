@@ -15,6 +15,7 @@ from stepway.blueprints.models import Blueprint, Retry, Step, Undo
 from stepway.blueprints.source import Source, read
 from stepway.blueprints.suggestions import suggestion
 from stepway.blueprints.templates import template_problems
+from stepway_tracking.validation import sentence
 
 _OWNERS: dict[type[BaseModel], str] = {
     Blueprint: "the blueprint",
@@ -58,7 +59,7 @@ def _reason(error: ErrorDetails, data: Any) -> str:
         return f"unknown field {name}{_hint(str(name), outer)}"
     if error["type"] == "missing":
         return f"{_written(outer, data)}field {name} is missing"
-    message = error["msg"].removeprefix("Value error, ")
+    message = sentence(error)
     return f"{_written(error['loc'], data)}{message[0].lower()}{message[1:]}"
 
 

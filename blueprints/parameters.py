@@ -41,9 +41,12 @@ _DETAILS = {
 }
 
 
-def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[str, Any]:
+def complete_parameters(
+    blueprint: Blueprint, given: Mapping[str, Any], offered: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return the parameters with the schema's defaults filled in.
 
+    `offered` are the parameters that the error for an unknown one lists; all by default.
     Raises ParametersInvalid with all errors; their messages never contain the given values.
     """
     if refused := list(_unstorable_parts(given)):
@@ -52,7 +55,7 @@ def complete_parameters(blueprint: Blueprint, given: Mapping[str, Any]) -> dict[
     errors = [
         parameter_error
         for error in validator(blueprint.parameters).iter_errors(complete)
-        for parameter_error in _parameter_errors(error)
+        for parameter_error in _parameter_errors(error, offered)
     ]
     if errors:
         raise ParametersInvalid(list(dict.fromkeys(errors)))
@@ -77,7 +80,8 @@ def changed_parameters(
     if fixed:
         detail = "cannot be changed once the initialization has started"
         raise ParametersInvalid([_at([name], detail, "fixed") for name in fixed])
-    return complete_parameters(blueprint, {**current, **changes})
+    offered = [name for name in blueprint.parameter_names if name in may]
+    return complete_parameters(blueprint, {**current, **changes}, offered)
 
 
 def _with_defaults(schema: Any, value: Any) -> Any:
@@ -141,7 +145,9 @@ def _items(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else []
 
 
-def _parameter_errors(error: ValidationError) -> Iterator[ParameterError]:
+def _parameter_errors(
+    error: ValidationError, offered: Collection[str] | None
+) -> Iterator[ParameterError]:
     place = [str(part) for part in error.absolute_path]
     keyword, schema = str(error.validator), error.schema
     instance: Any = error.instance
@@ -151,6 +157,8 @@ def _parameter_errors(error: ValidationError) -> Iterator[ParameterError]:
         yield from (_at([*place, name], "is missing", keyword) for name in missing)
     elif keyword == "additionalProperties" and value is False and isinstance(schema, dict):
         known = list(schema.get("properties", {}))
+        if not place and offered is not None:
+            known = [name for name in known if name in offered]
         for name in _unnamed(instance, schema):
             yield _at([*place, name], f"is unknown{suggestion(name, known)}", keyword)
     else:

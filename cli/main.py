@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -97,12 +99,14 @@ def load_command(name: str) -> Any:
     return typer.main.get_command(alone)
 
 
+HELP = {"help_option_names": ["--help", "-h"]}
+
 app = typer.Typer(
     cls=LazyCommands,
     no_args_is_help=True,
     # Local variables may contain a token.
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    context_settings=HELP,
 )
 
 
@@ -126,12 +130,21 @@ def stepway(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. Errors that people can fix are printed in one line; the exit status is 1."""
+    _run(partial(app, arguments))
+
+
+def main_of(command: str, program: str) -> None:
+    """Like `main`, for a program that is one command."""
+    _run(partial(load_command(command), prog_name=program, **HELP))
+
+
+def _run(called: Callable[[], Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # On consoles that cannot encode ✓, print ? instead of failing.
             stream.reconfigure(errors="replace")
     try:
-        app(arguments)
+        called()
     except (ClientError, SettingsError) as error:
         say_error(error)
         sys.exit(1)

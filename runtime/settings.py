@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.client_settings import ClientSettings
 from stepway.runtime.setting_types import ENV_FILE, PREFIX, SettingsError
+from stepway_tracking.validation import sentence
 
 _SIMILAR = 0.8  # all names begin with STEPWAY_
 
@@ -30,8 +31,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {reason}") from None
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}: {sentence(first)}") from None
 
 
 def _similar(name: str, known: set[str]) -> str:

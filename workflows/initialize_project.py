@@ -174,15 +174,15 @@ class InitializeProject:
 
     @cancel_initialization.validator
     def _may_cancel(self, cancel: Cancel) -> None:
-        self._may_control(cancel.deadline)
+        self._may_control(cancel.deadline, rules.CANCELLED_ALREADY)
         self._must_have_begun()
 
-    def _may_control(self, deadline: str) -> None:
+    def _may_control(self, deadline: str, cancelling: str = rules.BEING_CANCELLED) -> None:
         if workflow.now() > datetime.fromisoformat(deadline):
             late = "The request reached the initialization after its deadline."
             raise ApplicationError(late, type=messages.TOO_LATE)
         if self._cancel:
-            rules.refuse(rules.BEING_CANCELLED)
+            rules.refuse(cancelling)
         if self._status in ("stopping", "active", "cancelled", "ended"):
             rules.refuse("The initialization is ending; try again in a moment.")
 

@@ -242,7 +242,7 @@ class Commands:
         project = await self._project(project_id)
         if project.ended:
             raise Refused(_ended(project))
-        board, records = await self._board(project)
+        board, records = await self._board(project, rules.CANCELLED_ALREADY)
         return preview_cancel(board, records)
 
     async def offers(self, found: dict[str, Any]) -> Controls:
@@ -267,10 +267,12 @@ class Commands:
             raise Refused(_ended(project))
         return await self._board(project)
 
-    async def _board(self, project: ProjectRecord) -> tuple[Board, list[StepRecord]]:
-        """Return the state of the steps. Raises Refused while they are being cancelled."""
+    async def _board(
+        self, project: ProjectRecord, cancelling: str = rules.BEING_CANCELLED
+    ) -> tuple[Board, list[StepRecord]]:
+        """Return the state of the steps. Raises Refused(cancelling) while they are cancelled."""
         if await self._records.is_being_cancelled(project):
-            raise Refused(rules.BEING_CANCELLED)
+            raise Refused(cancelling)
         records = await self._records.steps(project.id)
         ended = project.ended
         states = {one.step: resumed_state(one) if ended else one.status for one in records}

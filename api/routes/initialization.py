@@ -90,5 +90,5 @@ async def get_history(
 async def require_step(project_id: ProjectId, step: str, given: Resources) -> None:
     """Raise ProjectUnknown, or StepUnknown with the available steps."""
     names = require_project(await given.reader.step_names(project_id), project_id)
-    if step.partition(".")[0] not in names:
+    if step not in names and not await given.reader.has_part(project_id, step):
         raise StepUnknown(f"Unknown step {step!r}; available steps: {', '.join(names)}.")

@@ -128,13 +128,16 @@ def _show_cancel(steps: list[Json], preview: Json, undo: bool) -> None:
     for step in steps:
         if not step["parent_step"]:
             by_status.setdefault(step["status"], []).append(step["step"])
-    say(f"Will stop:      {_names(by_status.get('running', []))}")
+    stopped = by_status.get("running", [])
+    # The API also keeps what a running step has made so far; here it has its line already.
+    keeps = [step for step in preview["keeps"] if step not in stopped]
+    say(f"Will stop:      {_names(stopped)}")
     say(f"Will skip:      {_names(by_status.get('pending', []))}")
     if undo:
         say(f"Will roll back: {_names(preview['rolls_back'])}")
-        say(f"Kept:           {_names(preview['keeps'])}")
+        say(f"Kept:           {_names(keeps)}")
     else:
-        kept = {*preview["rolls_back"], *preview["keeps"]}
+        kept = {*preview["rolls_back"], *keeps} - {*stopped}
         say(f"Kept:           {_names([one['step'] for one in steps if one['step'] in kept])}")
 
 

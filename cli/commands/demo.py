@@ -97,6 +97,7 @@ async def _demo(demo: Demo, statuses: list[int], stop: Stop) -> None:
             if not stopped.done() and statuses[0] != INTERRUPTED:
                 typer.echo(_next_steps(demo, serving))
             await stopped
+        if stopped.done() or statuses == [INTERRUPTED]:
             typer.echo("Stopping. Unfinished projects continue at the next start.")
 
 
@@ -115,6 +116,8 @@ async def _create_and_watch(demo: Demo, serving: Settings) -> int:
         Path(sys.executable).with_name("stepway"),
         "watch",
         project,
+        # Nobody can watch it again before the next start.
+        "--no-advice",
         # Paths in the commands that it prints are relative to this folder.
         cwd=demo.shell,
         env={
@@ -181,6 +184,6 @@ def _port() -> int:
 
 
 if __name__ == "__main__":
-    from stepway.cli.main import main
+    from stepway.cli.main import main_of
 
-    main(["demo", *sys.argv[1:]])
+    main_of("demo", "scripts/demo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +16,7 @@ from stepway.cli.client.http import Api, Json, connect
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
-from stepway.cli.view.text import date_and_clock, duration, headline, moment
+from stepway.cli.view.text import clean, date_and_clock, duration, headline, moment, one_line
 from stepway.cli.view.words import STYLES, waited
 from stepway_tracking.record.facts import ProjectStatus
 
@@ -52,8 +53,8 @@ def steps(project: Project, as_json: AsJson = False) -> None:
         return
     state = from_snapshot(api.initialization(project_id))
     now = datetime.now(UTC)
-    wait = f", waited {time} for a person" if (time := waited(state.project, now)) else ""
-    progress = f"{state.progress:.0f}%{wait}"
+    idle = f", idle for {time}" if (time := waited(state.project, now)) else ""
+    progress = f"{state.progress:.0f}%{idle}"
     say(f"{state.project['name']}: {state.status}, {progress} (ID {project_id})\n")
     rows = in_order(state)
     numbers = api.attempt_numbers(project_id, rows)
@@ -67,9 +68,13 @@ def attempts(
 ) -> None:
     """List the attempts of a step, with their errors."""
     api = connect()
-    found = list(api.attempts(api.find(project), step))
+    project_id = api.find(project)
+    found = list(api.attempts(project_id, step))
     if as_json:
         print_json(found)
+        return
+    if not found:
+        say(f"No attempts{_why_none(api, project_id, step)}")
         return
     columns = ("Round", "Attempt", "Started", "Duration", "Outcome", "Error")
     print_table(columns, (_attempt_row(attempt) for attempt in found))
@@ -107,6 +112,15 @@ def _project_row(project: Json) -> tuple[object, ...]:
     return project["name"], project["blueprint"], status, f"{project['progress']:.0f}%", created
 
 
+def _why_none(api: Api, project_id: str, name: str) -> str:
+    """Return ` yet.`, or `: ` and why there are none: the step's error, or that it is a part."""
+    steps = api.get(f"/projects/{project_id}/initialization/steps")
+    step = next((step for step in steps if step["step"] == name), None)
+    if step and step["parent_step"]:
+        return f": it is a part of {step['parent_step']}, which has the attempts."
+    return f": {clean(step['error'])}" if step and step["error"] else " yet."
+
+
 def _attempt_row(attempt: Json) -> tuple[object, ...]:
     started, ended = moment(attempt["started_at"]), moment(attempt["ended_at"])
     took = duration((ended - started).total_seconds() * 1000) if started and ended else ""
@@ -120,8 +134,24 @@ def _event_row(event: Json) -> tuple[object, ...]:
 
 
 def _detail(event: Json) -> str:
-    """Return the reason that a person gave, or the error."""
+    """Return the parameters that a retry changed, the reason that a person gave, or the error."""
     payload = event.get("payload") or {}
     step = payload.get("step") or {}
     metadata = step.get("metadata") or {}
+    if event["action"] == "retried":
+        changed = (metadata.get("retry") or {}).get("parameters") or {}
+        return headline(one_line(", ".join(_change(name, changed[name]) for name in changed)))
+    if event["action"] == "undo_failed":
+        return headline((metadata.get("undo") or {}).get("error") or "")
     return headline(payload.get("reason") or metadata.get("reason") or step.get("error") or "")
+
+
+def _change(name: str, change: Json) -> str:
+    """`region: us → eu`."""
+    return f"{name}: {_value(change.get('from'))} → {_value(change.get('to'))}"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

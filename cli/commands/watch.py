@@ -43,26 +43,30 @@ def watch(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep following after a failure.")
     ] = False,
+    advice: Annotated[bool, typer.Option("--advice/--no-advice", hidden=True)] = True,
 ) -> None:
     """Follow an initialization live until it ends.
 
     Exits 0 when active, 1 on failure, 2 if cancelled.
     """
     api = connect()
-    raise typer.Exit(watch_project(api, api.find(project), follow))
+    raise typer.Exit(watch_project(api, api.find(project), follow, advice))
 
 
-def watch_project(api: Api, project_id: str, follow: bool = False) -> int:
-    """Follow the initialization until it ends; return the exit status."""
+def watch_project(api: Api, project_id: str, follow: bool = False, advice: bool = True) -> int:
+    """Follow the initialization until it ends; return the exit status.
+
+    `advice` prints how to watch it again after Ctrl-C.
+    """
     state = _snapshot(api, project_id)
     view: View = ScreenView(console()) if is_terminal() else LogView(say)
     try:
         with view, persistent_interrupts():
             state = _until_settled(api, state, view, follow)
     except KeyboardInterrupt:
-        name = state.project["name"]
-        again = command("watch", name)
-        say(f"Stopped watching; the initialization continues. Watch it again: {again}")
+        if advice:
+            again = command("watch", state.project["name"])
+            say(f"Stopped watching; the initialization continues. Watch it again: {again}")
         return INTERRUPTED
     console().print(_summary(api, state))
     return _EXIT_CODES.get(state.status, 0)

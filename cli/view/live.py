@@ -67,8 +67,8 @@ def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | N
     title = Text.assemble(
         (one_line(project["name"]), "bold"), (f"  {one_line(project['blueprint'])}", "dim")
     )
-    wait = f"waited {time}" if (time := waited(project, now)) else ""
-    texts = (elapsed(project, now), wait, time_left(left, now))
+    idle = f"idle for {time}" if (time := waited(project, now)) else ""
+    texts = (elapsed(project, now), idle, time_left(left, now))
     times = "  ".join(text for text in texts if text)
     status = Text.assemble((state.status, STYLES.get(state.status, "")), (f"  {times}", "dim"))
     row.add_row(title, status)

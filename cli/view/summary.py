@@ -57,7 +57,7 @@ def summary(
 def step_table(
     steps: Sequence[Step], now: datetime, attempts: Mapping[str, int] | None = None
 ) -> Table:
-    """Return a table with a row per step: name, status, duration, attempts, wait for a person.
+    """Return a table with a row per step: name, status, duration, attempts, idle time.
 
     `attempts` has the number of attempts of the steps that ran in several rounds: a step has that
     of its last round only.
@@ -69,7 +69,7 @@ def step_table(
     table.add_column("Attempts", justify="right", no_wrap=True)
     waits = [step_waited(step) for step in steps]
     if any(waits):
-        table.add_column("Waited", justify="right", no_wrap=True)
+        table.add_column("Idle", justify="right", no_wrap=True)
     for step, wait in zip(steps, waits, strict=True):
         table.add_row(*_cells(step, now, attempts or {}), *([Text(wait)] if any(waits) else []))
     return table
@@ -93,10 +93,10 @@ def _verdict(state: Initialization, now: datetime) -> Text:
         (status, STYLES.get(status, "")),
         f" after {time}" if time else "",
     )
-    if wait := waited(state.project, now):
-        text.append(f", having waited {wait} for a person")
     if status == "failed" and not state.ended:
         text.append(" and needs your attention")
+    if idle := waited(state.project, now):
+        text.append(f" (idle for {idle})")
     return text
 
 

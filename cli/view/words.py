@@ -68,26 +68,33 @@ def elapsed(project: Mapping[str, Any], now: datetime) -> str:
     ended = moment(project.get("initialization_completed_at"))
     whole_time = ((ended or now) - started).total_seconds() * 1000
     time = max(0.0, whole_time - _waited(project, now))
-    return duration(time) if ended else whole(time)
+    return duration(time) if ended or _waiting_since(project) else whole(time)
 
 
 def waited(project: Mapping[str, Any], now: datetime) -> str:
-    """Return how long the initialization has waited for a person; "" if it has not."""
+    """Return how long nobody worked on the initialization; "" below a second.
+
+    It had failed and waited for a person, or had ended before a retry.
+    """
     time = _waited(project, now)
     return whole(time) if time >= 1000 else ""
 
 
 def step_waited(step: Step) -> str:
-    """Return how long a step had waited for a person before it was retried or skipped, or ""."""
+    """Return how long nobody worked on a failed step before it was retried or skipped, or ""."""
     time = float(step.get("waited") or 0)
     return whole(time) if time >= 1000 else ""
 
 
 def _waited(project: Mapping[str, Any], now: datetime) -> float:
     time = float(project.get("waited") or 0)
-    # A worker of version 0.2 does not clear it.
-    since = moment(project.get("waiting_since")) if project["status"] == "failed" else None
+    since = _waiting_since(project)
     return time + max(0.0, (now - since).total_seconds() * 1000) if since else time
+
+
+def _waiting_since(project: Mapping[str, Any]) -> datetime | None:
+    # A worker of version 0.2 does not clear it.
+    return moment(project.get("waiting_since")) if project["status"] == "failed" else None
 
 
 def time_left(left: TimeLeft | None, now: datetime) -> str:
@@ -100,9 +107,13 @@ def time_left(left: TimeLeft | None, now: datetime) -> str:
 
 
 def error_of(step: Step) -> str:
-    """Return the error of the step, of its last attempt or of its rollback; or ""."""
+    """Return the error of the step, of its last attempt or of its rollback; or "".
+
+    A sub-step has no error: its step has it.
+    """
     if step["status"] == "failed":
-        return str(step.get("error") or "failed without an error message")
+        unknown = "" if step.get("parent_step") else "failed without an error message"
+        return str(step.get("error") or unknown)
     if step["status"] == "running":
         return str(metadata_of(step).get("last_error") or step.get("error") or "")
     undo = metadata_of(step).get("undo") or {}

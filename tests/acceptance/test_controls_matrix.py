@@ -93,17 +93,21 @@ async def test_while_it_runs_only_the_failed_step_takes_a_control(
 async def test_while_it_is_being_cancelled_nothing_more_is_taken(
     start_stepway: StartStepway, folder: Path
 ) -> None:
-    steps = [*STEPS, {"step": "deaf", "uses": "silent", "with": {"seconds": 1.5}, "needs": []}]
+    steps = [*STEPS, {"step": "deaf", "uses": "silent", "with": {"seconds": 3}, "needs": []}]
     blueprint = write_blueprint(folder, steps)
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
         for step, status in {**RUNNING, "deaf": "running"}.items():
             await stepway.until_step(project, step, status)
         assert (await stepway.control(project, "cancel")).status_code == 202
-        for path in ("cancel", "retry", "steps/doomed/retry"):
+        already = "The initialization is already being cancelled."
+        later = "The initialization is being cancelled. Retry it when it has been cancelled."
+        expected = {"cancel": already, "retry": later, "steps/doomed/retry": later}
+        for path, detail in expected.items():
             answer = await stepway.control(project, path)
-            assert answer.status_code == 409
-            assert "is being cancelled" in answer.json()["detail"]
+            assert (answer.status_code, answer.json()["detail"]) == (409, detail)
+        preview = await stepway.http.get(f"/api/projects/{project}/initialization/cancel")
+        assert (preview.status_code, preview.json()["detail"]) == (409, already)
         await until_ended(stepway, project, "cancelled")
 
 

@@ -100,6 +100,33 @@ async def test_its_printed_commands_work_as_printed(place: Path) -> None:
             assert await demo.wait() == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--once"]])
+async def test_interrupt_says_that_it_stops_and_what_becomes_of_the_project(
+    place: Path, more: list[str]
+) -> None:
+    """As Ctrl-C does it in a terminal: the signal reaches all processes in the foreground."""
+    async with processes.running(
+        *(sys.executable, "-m", "stepway", "demo", *more),
+        cwd=place,
+        env=environment(place),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    ) as demo:
+        assert demo.stdout
+        said = ""
+        async with asyncio.timeout(2 * PATIENCE):
+            while "running" not in said:
+                line = (await demo.stdout.readline()).decode()
+                assert line, said
+                said += line
+            os.killpg(demo.pid, signal.SIGINT)
+            rest = (await demo.stdout.read()).decode()
+            await demo.wait()
+    assert rest.endswith("Stopping. Unfinished projects continue at the next start.\n")
+    assert "Watch it again" not in rest
+    assert "connection lost" not in rest
+
+
 async def in_shell(line: str, folder: Path, place: Path) -> int:
     """Run a printed command in a shell; return its exit status."""
     status, _ = await processes.run("sh", "-c", line, cwd=folder, env=environment(place))

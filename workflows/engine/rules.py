@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import REFUSED, STEP_UNKNOWN
 
-BEING_CANCELLED = "The initialization is being cancelled; retry it after that."
+BEING_CANCELLED = "The initialization is being cancelled. Retry it when it has been cancelled."
+CANCELLED_ALREADY = "The initialization is already being cancelled."
 
 _POSSIBLE = {
     "pending": "It has not run yet; you can cancel the initialization.",

@@ -120,7 +120,37 @@ async def test_unknown_project_is_not_found(http: httpx.AsyncClient, rest: str) 
     unknown = uuid4()
     assert str(unknown) in problem(await http.get(at(unknown, rest)), 404)["detail"]
     found = problem(await http.get(f"/api/projects/nonsense{rest}"), 422)
-    assert found["errors"][0]["name"] == "project_id"
+    assert found["detail"].startswith("project_id: must be a UUID such as ")
+
+
+async def test_malformed_input_is_refused_in_plain_sentences(http: httpx.AsyncClient) -> None:
+    asked = await http.get("/api/analytics/steps?since=yesterday")
+    said = "since: must be an ISO 8601 date or time, for example 2026-11-25"
+    assert problem(asked, 422)["detail"] == said
+    for reason in ("", " "):
+        asked = await http.post(
+            at(uuid4(), "/initialization/steps/finalize/skip"), json={"reason": reason}
+        )
+        assert problem(asked, 422)["detail"] == "reason: must not be empty"
+
+
+async def test_attempts_of_an_unknown_step_or_part_are_not_found(
+    http: httpx.AsyncClient, writer: Writer, pool: asyncpg.Pool
+) -> None:
+    project_id = await writer.project()
+    for unknown in ("nope", "nope.part", "finalize.nope"):
+        path = at(project_id, f"/initialization/steps/{unknown}/attempts")
+        assert "Unknown step" in problem(await http.get(path), 404)["detail"]
+    await pool.execute(
+        """
+        INSERT INTO project_initialization_steps
+          (project_id, step, display_name, sequence, status, parent_step)
+        VALUES ($1, 'finalize.part', 'Part', 99, 'running', 'finalize')
+        """,
+        project_id,
+    )
+    path = at(project_id, "/initialization/steps/finalize.part/attempts")
+    assert (await http.get(path)).json() == []
 
 
 async def test_attempts_tell_each_try(http: httpx.AsyncClient, writer: Writer) -> None:

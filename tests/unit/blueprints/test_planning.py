@@ -175,6 +175,7 @@ def test_editable_parameter_may_change_at_a_retry(blueprint: Blueprint) -> None:
     [
         ({"owner_team": "other"}, "cannot be changed once the initialization has started"),
         ({"siz": 1}, "is unknown; did you mean size?"),
+        ({"nope": 1}, "is unknown; available: contact, size"),
         ({"size": 0}, "must be at least 1"),
     ],
 )

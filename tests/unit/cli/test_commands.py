@@ -277,6 +277,12 @@ def test_watch_leaves_at_a_failure_that_waits_and_follow_stays(server: Server) -
     assert run("watch", ID, "--follow").exit_code == 0
 
 
+def test_help_of_the_demo_names_its_script() -> None:
+    module = "stepway.cli.commands.demo"
+    said = subprocess.run([sys.executable, "-m", module, "-h"], capture_output=True, check=True)
+    assert "Usage: scripts/demo [OPTIONS]" in said.stdout.decode()
+
+
 def test_watch_of_a_project_deleted_meanwhile_ends_with_its_error(server: Server) -> None:
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push")))
     server.answers[f"GET {EVENTS}"] = (404, {"detail": "no such project"})
@@ -386,6 +392,49 @@ def test_history_reads_every_page_and_says_who_did_what_and_why(server: Server) 
     assert json.loads(run("history", ID, "--json").stdout) == [row]
 
 
+def history_row(action: str, **changed: Any) -> dict[str, Any]:
+    row = {"version": 3, "type": "step", "action": action, "step": "push", "actor": "eve"}
+    return {**row, "at": AT, "payload": {"step": step("push", **changed)}}
+
+
+def test_history_says_which_parameters_a_retry_changed(server: Server) -> None:
+    changed = {
+        "region": {"from": "us", "to": "eu"},
+        "size": {"from": None, "to": 3},
+        "token": {"from": "[redacted]", "to": "[redacted]"},
+    }
+    retry = {"actor": "eve", "parameters": changed}
+    # The step has it until its next round, so later events have it too.
+    rows = [history_row(action, metadata={"retry": retry}) for action in ("retried", "started")]
+    server.answers[f"GET {INITIALIZATION}/history"] = (200, {"items": rows, "next_after": None})
+    retried, started = run("history", ID).stdout.splitlines()[-2:]
+    assert "region: us → eu, size: none → 3, token: [redacted] → [redacted]" in retried
+    assert "region" not in started
+
+
+def test_history_says_why_a_rollback_failed(server: Server) -> None:
+    undo = {"status": "failed", "error": "somebody pushed to it"}
+    rows = [history_row("undo_failed", status="completed", metadata={"undo": undo})]
+    server.answers[f"GET {INITIALIZATION}/history"] = (200, {"items": rows, "next_after": None})
+    assert "somebody pushed to it" in run("history", ID).stdout
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (step("push", "failed", error="size: does not fit"), "No attempts: size: does not fit"),
+        (step("push"), "No attempts yet."),
+        (step("push", parent_step="all"), "No attempts: it is a part of all, which has the"),
+    ],
+)
+def test_step_without_attempts_says_why(server: Server, row: dict[str, Any], said: str) -> None:
+    server.answers[f"GET {INITIALIZATION}/steps/push/attempts"] = (200, [])
+    server.answers[f"GET {INITIALIZATION}/steps"] = (200, [row])
+    result = run("attempts", ID, "push")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(said)
+
+
 def test_statistics_are_a_table_of_runs_failures_and_durations(server: Server) -> None:
     counts = {"runs": 4, "failures": 1, "cancelled": 2, "attempts": 9, "failed_attempts": 3}
     names = {"blueprint": "web-service", "step": "push", "display_name": "Push"}
@@ -453,9 +502,9 @@ def test_cancel_says_what_it_stops_and_what_it_rolls_back(server: Server, undo: 
     said = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert said[:2] == ["Will stop: three", "Will skip: four"]
     if undo:
-        assert said[2:4] == ["Will roll back: two, one", "Kept: plain, three"]
+        assert said[2:4] == ["Will roll back: two, one", "Kept: plain"]
     else:
-        assert said[2] == "Kept: plain, one, two, three"
+        assert said[2] == "Kept: plain, one, two"
 
 
 @pytest.mark.parametrize("more", [[], ["--undo"]])

@@ -346,11 +346,11 @@ def test_time_worked_and_time_waited_are_told_apart() -> None:
     started = {"initialization_started_at": _at(-600)}
     state = _state(_step("push", "failed"), status="failed", **waiting, **started)
     drawn = " ".join(_drawn(summary(state, NOW)).split())
-    assert "failed after 5 min 20 s, having waited 5 min 10 s for a person" in drawn
-    assert "5 min 20 s waited 5 min 10 s" in " ".join(_drawn(picture(state, NOW, 80, 40)).split())
+    assert "failed after 5 min 20 s and needs your attention (idle for 5 min 10 s)" in drawn
+    assert "5 min 20 s idle for 5 min 10 s" in " ".join(_drawn(picture(state, NOW, 80, 40)).split())
     ended = {"initialization_completed_at": _at(10), "status": "active", "waited": 60_000}
     drawn = " ".join(_drawn(summary(_state(**ended, **started), NOW)).split())
-    assert "active after 9 min 10 s, having waited 1 min for a person" in drawn
+    assert "active after 9 min 10 s (idle for 1 min)" in drawn
 
 
 def test_summary_has_the_numbers_of_a_rollback_once() -> None:
@@ -393,10 +393,26 @@ def test_wait_of_a_step_has_a_column_if_there_was_one() -> None:
     drawn = _drawn(summary(_state(mended, _step("rest", "pending", 2)), NOW))
     (row,) = [line.split() for line in drawn.splitlines() if "Push" in line]
     assert row[2:] == ["completed", "3", "s", "1", "11", "min"]
-    assert "Waited" not in _drawn(summary(_state(_step("push", "running")), NOW))
+    assert "Idle" not in _drawn(summary(_state(_step("push", "running")), NOW))
 
 
 def test_project_that_runs_again_no_longer_waits() -> None:
     """A worker of version 0.2 leaves the time."""
     state = _state(status="initializing", waited=0, waiting_since=_at(-60))
-    assert "waited" not in _drawn(picture(state, NOW, 80, 40))
+    assert "idle" not in _drawn(picture(state, NOW, 80, 40))
+
+
+def test_time_of_a_quick_failure_has_milliseconds() -> None:
+    waiting = {"waiting_since": (START + timedelta(milliseconds=101)).isoformat()}
+    state = _state(_step("push", "failed"), status="failed", **waiting)
+    assert "shop failed after 101 ms and needs" in " ".join(_drawn(summary(state, NOW)).split())
+
+
+def test_sub_step_that_failed_leaves_the_error_to_its_step() -> None:
+    part = _step("push.render", "failed", 2, parent_step="push")
+    state = _state(_step("push", "failed", error="no such template"), part, status="failed")
+    for shown in ("\n".join(changes(None, state, NOW)), _drawn(picture(state, NOW, 80, 40))):
+        assert "no such template" in shown
+        assert "without an error message" not in shown
+    alone = _state(_step("push", "failed"), status="failed")
+    assert "without an error message" in "\n".join(changes(None, alone, NOW))

@@ -87,6 +87,18 @@ class Reader:
         )
         return names
 
+    async def has_part(self, project_id: UUID, name: str) -> bool:
+        """Return whether a step of the project has reported this part, `parent.name`."""
+        found: bool = await self._pool.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM project_initialization_steps
+                           WHERE project_id = $1 AND step = $2 AND parent_step IS NOT NULL)
+            """,
+            project_id,
+            name,
+        )
+        return found
+
     async def attempts(
         self, project_id: UUID, step: str, after: int = 0, limit: int = 1000
     ) -> tuple[bytes, int | None]:

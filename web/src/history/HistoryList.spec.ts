@@ -37,6 +37,31 @@ describe('HistoryList', () => {
     expect(linesIn('zh', ...events.slice(0, 1))).toEqual(['“构建”被中断'])
   })
 
+  test('says which parameters a retry changed', () => {
+    const parameters = {
+      region: { from: 'us', to: 'eu' },
+      size: { from: null, to: 3 },
+      token: { from: '[redacted]', to: '[redacted]' },
+    }
+    const payload = { step: { metadata: { retry: { actor: 'ada', parameters } } } }
+    const events = ['retried', 'started'].map((action) => ({ action, step: 'build', payload }))
+    expect(linesIn('en', ...events)).toEqual([
+      'Build was retried',
+      'region: us → eu, size: None → 3, and token: [redacted] → [redacted]',
+      'Build started',
+    ])
+    expect(linesIn('zh', ...events)[1]).toBe('region：us → eu、size：无 → 3和token：[redacted] → [redacted]')
+  })
+
+  test('says why a rollback failed', () => {
+    const undo = { status: 'failed', error: 'somebody pushed to it' }
+    const payload = { step: { error: null, metadata: { undo } } }
+    expect(linesIn('en', { action: 'undo_failed', step: 'build', payload })).toEqual([
+      'Build could not be rolled back',
+      'somebody pushed to it',
+    ])
+  })
+
   test('shows an action of a newer server as it is', () => {
     expect(linesIn('en', { action: 'approved', step: 'build' })).toEqual(['Build: approved'])
   })
