@@ -72,10 +72,23 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
             reason = await why_unanswered(temporal, handle.id)
             assert reason is not None and "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in reason
             queue = stepway.settings.temporal_task_queue
-            await eventually(lambda: failing_workflows(temporal, queue), patience=180)
+
+            async def marked() -> bool:
+                return (await failing_workflows(temporal, queue)).count == 1
+
+            await eventually(marked, patience=180)
             answer = await stepway.http.get("/readyz")
             assert answer.status_code == 503
             assert answer.json()["missing"] == ["workflows"]
+            assert "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in answer.json()["detail"]
+            # A newer one that works shows that the workers and this API fit together.
+            write_blueprint(tmp_path, [{"step": "held", "uses": "gate"}], "held")
+            for _ in range(2):
+                project = await stepway.create("held")
+                await stepway.until_step(project, "held", "running")
+            assert (await stepway.http.get("/readyz")).status_code == 200
+            metrics = (await stepway.http.get("/metrics")).text
+            assert "stepway_workflows_failing 1.0" in metrics
         finally:
             await handle.terminate()
 
