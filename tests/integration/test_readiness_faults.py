@@ -179,15 +179,9 @@ async def test_trouble_of_the_database_answers_503_with_the_reason(
             )
         settings = servers.model_copy(update={"database_url": url})
         async with served(settings, tmp_path) as http:
-            if table == "projects":
-                answer = await http.get("/api/projects")
-            else:
-                body = {
-                    "name": "shop-x",
-                    "blueprint": "web-service",
-                    "parameters": {"language": "go"},
-                }
-                answer = await http.post("/api/projects", json=body)
+            parameters = {"description": "text"} if table == "credentials" else {}
+            body = {"name": "shop-x", "blueprint": "web-service", "parameters": parameters}
+            answer = await http.post("/api/projects", json=body)
         assert answer.status_code == 503, answer.text
         assert reason in answer.json()["detail"]
         assert "simulated" not in answer.text
