@@ -58,5 +58,5 @@ class Readiness:
         for workflow, reason in self.failing.reasons.items():
             if before.reasons.get(workflow) != reason:
                 logger.warning("%s fails: %s", workflow, reason)
-        reason = self.failing.deployment
-        return {"workflows": f"The newest initializations fail. {reason}"} if reason else {}
+        mismatch = self.failing.deployment
+        return {"workflows": f"The newest initializations fail. {mismatch}"} if mismatch else {}

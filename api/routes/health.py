@@ -35,8 +35,8 @@ async def ready(given: Resources) -> schemas.Readiness | Response:
     """Check that an initialization could be started and recorded.
 
     Postgres must respond, have a schema that fits this version, and accept writes. Temporal must
-    respond, and the workers must be able to continue its workflows. Without Redis, events arrive
-    later, but none is lost.
+    respond, and the workers must be able to continue its newest workflows. Without Redis, events
+    arrive later, but none is lost.
     """
     (postgres, problems), (temporal, stuck) = await asyncio.gather(
         _answer("postgres", given.readiness.postgres),

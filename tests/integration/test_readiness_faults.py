@@ -1,4 +1,4 @@
-"""/readyz and the API while Postgres is frozen or its disk is full."""
+"""/readyz and the API while Postgres is frozen, its disk is full, or a workflow is broken."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import asyncpg
 import httpx
 import psutil
 import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
 
 from stepway.api.app import create_app
 from stepway.api.serving import listen, serving
 from stepway.embedded.servers import EmbeddedServers
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
+from stepway.vault.keys import new_key
+from stepway.workflows.health import failing_workflows
+from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from tests.support.databases import connected, empty_database
-from tests.support.servers import PATIENCE, eventually
+from tests.support.servers import PATIENCE, eventually, running_stepway
 
 FEW_SECONDS = 8.0
 """Longest time of an answer: two seconds, and more for a machine under load."""
@@ -177,7 +183,8 @@ async def test_trouble_of_the_database_answers_503_with_the_reason(
                 CREATE VIEW {table} AS SELECT healthy.* FROM in_trouble(), healthy
                 """
             )
-        settings = servers.model_copy(update={"database_url": url})
+        keys = SecretStr(new_key("first"))  # without a key, no credential is read
+        settings = servers.model_copy(update={"database_url": url, "secret_keys": keys})
         async with served(settings, tmp_path) as http:
             parameters = {"description": "text"} if table == "credentials" else {}
             body = {"name": "shop-x", "blueprint": "web-service", "parameters": parameters}
@@ -185,3 +192,26 @@ async def test_trouble_of_the_database_answers_503_with_the_reason(
         assert answer.status_code == 503, answer.text
         assert reason in answer.json()["detail"]
         assert "simulated" not in answer.text
+
+
+async def test_one_initialization_with_a_fault_of_its_own_leaves_the_api_ready(
+    servers: Settings, temporal: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_stepway(servers, tmp_path) as stepway:
+        queue = stepway.settings.temporal_task_queue
+        broken = await temporal.start_workflow(
+            WORKFLOW, {"plan": "none"}, id=workflow_id(str(uuid4())), task_queue=queue
+        )
+
+        async def marked() -> bool:
+            return (await failing_workflows(temporal, queue)).count == 1
+
+        try:
+            await eventually(marked, patience=180)
+            answer = await stepway.http.get("/readyz")
+            assert answer.status_code == 200, answer.text
+            metrics = (await stepway.http.get("/metrics")).text
+            assert "stepway_workflows_failing 1.0" in metrics
+            assert any(broken.id in record.getMessage() for record in caplog.records)
+        finally:
+            await broken.terminate()

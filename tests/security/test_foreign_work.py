@@ -43,6 +43,7 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
     marker = tmp_path / "marker"
     blueprint = f"mark-{uuid4().hex[:8]}"
     write_command(tmp_path, blueprint, marker)
+    held = write_blueprint(tmp_path, [{"step": "held", "uses": "gate"}])
     stranger = await Client.connect(servers.temporal_address)
     async with running_stepway(servers, tmp_path) as stepway:
         project = await stepway.create(blueprint)
@@ -81,10 +82,9 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
             assert answer.status_code == 503
             assert answer.json()["missing"] == ["workflows"]
             assert "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in answer.json()["detail"]
-            # A newer one that works shows that the workers and this API fit together.
-            write_blueprint(tmp_path, [{"step": "held", "uses": "gate"}], "held")
+            # Newer ones that work show that the workers and this API fit together.
             for _ in range(2):
-                project = await stepway.create("held")
+                project = await stepway.create(held)
                 await stepway.until_step(project, "held", "running")
             assert (await stepway.http.get("/readyz")).status_code == 200
             metrics = (await stepway.http.get("/metrics")).text
