@@ -71,7 +71,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_resources(settings, known_steps, hub_options) as resources:
             app.state.resources = resources
-            app_metrics.watch(resources.hub)
+            app_metrics.watch(resources.hub, resources.readiness)
             yield
 
     app = Application(

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from temporalio.client import RPCError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -20,7 +21,7 @@ from stepway.api.input_invalid import InputInvalid
 from stepway.api.middleware.requests import correlation_id
 from stepway.blueprints.errors import BlueprintUnknown, ParameterError, ParametersInvalid
 from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
-from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.errors import (
     KeyReused,
     NameTaken,
@@ -93,6 +94,7 @@ def add_error_handlers(app: FastAPI) -> None:
         WorkflowUpdateRPCTimeoutOrCancelledError: _temporal_unavailable,
         RuntimeError: _maybe_temporal,
         DBAPIError: _database,
+        PoolTimeoutError: _postgres_unavailable,
         Exception: _unexpected,
     }
     handlers |= dict.fromkeys(STATUSES, _mapped)
@@ -165,12 +167,14 @@ async def _blueprint_unknown(request: Request, error: BlueprintUnknown) -> Respo
 
 async def _postgres_unavailable(request: Request, error: Exception) -> Response:
     logger.warning("Postgres is unavailable for %s: %r", request.url.path, error)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is unavailable; try again.")
+    reason = trouble(error) or "The database is unavailable"
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}; try again.")
 
 
 async def _database(request: Request, error: DBAPIError) -> Response:
     lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    return await (_postgres_unavailable if lost else _unexpected)(request, error)
+    passes = lost or trouble(error) is not None
+    return await (_postgres_unavailable if passes else _unexpected)(request, error)
 
 
 async def _temporal(request: Request, error: RPCError) -> Response:

@@ -16,6 +16,7 @@ from stepway.api.auth.policy import Rules
 from stepway.api.auth.signin import SignIn
 from stepway.api.commands.control import Commands
 from stepway.api.commands.records import Records
+from stepway.api.readiness import Readiness
 from stepway.blueprints.arguments import KnownSteps
 from stepway.blueprints.catalog import Catalog
 from stepway.runtime.api_settings import ApiSettings
@@ -55,6 +56,7 @@ class AppResources:
     limits: Limits
     vault: Vault
     codec: PayloadCodec | None
+    readiness: Readiness
 
 
 @asynccontextmanager
@@ -83,6 +85,8 @@ async def open_resources(
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
         stack.push_async_callback(hub.close)
+        readiness = Readiness(pool, temporal, settings.temporal_task_queue)
+        stack.push_async_callback(readiness.close)
         yield AppResources(
             settings=settings,
             catalog=catalog,
@@ -110,4 +114,5 @@ async def open_resources(
             vault=Vault(engine, keyring),
             # It must not sign: workers would then trust whatever a person had encoded.
             codec=EncryptionCodec(keyring) if keyring else None,
+            readiness=readiness,
         )

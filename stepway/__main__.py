@@ -1,5 +1,5 @@
 """`python -m stepway` is the console script `stepway`."""
 
-from stepway.cli.main import main
+from stepway.cli.entry import main
 
 main()

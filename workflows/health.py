@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import WorkflowTaskFailedEventAttributes
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,26 +23,64 @@ MISMATCH = (
 _NEWEST = 10
 """Number of last events in a history that are searched for a failed workflow task."""
 
+_JUDGED = 3
+"""Number of the newest running initializations that tell a fault of the deployment."""
+
+_MISMATCHES = {"Unsigned", "KeyMissing", "Undecipherable", "NotFoundError"}
+"""Types of errors that mean that the workers have another key, or lack the type of workflow."""
+
 _UNKNOWN_ATTRIBUTE = RPCStatusCode.INVALID_ARGUMENT
 
 
-async def failing_workflows(client: Client, task_queue: str) -> int:
-    """Count the running initializations whose workflow tasks fail repeatedly.
+@dataclass(frozen=True)
+class Failing:
+    """The running initializations whose workflow tasks fail.
 
-    Temporal's server marks them after some failures in a row; 0 where it is too old for that.
+    `count` is the number of all, `reasons` has the reasons of the newest by workflow id.
+    `deployment` is the reason if the workers do not fit what the newest were started with.
+    """
+
+    count: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    deployment: str | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The last workflow task of a workflow; `reason` is None if it was completed."""
+
+    reason: str | None = None
+    mismatch: bool = False
+
+
+async def failing_workflows(client: Client, task_queue: str) -> Failing:
+    """Find the running initializations whose workflow tasks fail repeatedly.
+
+    Temporal's server marks them after some failures in a row; none where it is too old for that.
     Raises RPCError.
     """
-    query = (
+    running = (
         f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running' "
-        f"AND TaskQueue = {_quoted(task_queue)} "
-        "AND TemporalReportedProblems IN ('category=WorkflowTaskFailed')"
+        f"AND TaskQueue = {_quoted(task_queue)}"
     )
+    marked = f"{running} AND TemporalReportedProblems IN ('category=WorkflowTaskFailed')"
     try:
-        return (await client.count_workflows(query)).count
+        count = (await client.count_workflows(marked)).count
     except RPCError as error:
         if error.status is _UNKNOWN_ATTRIBUTE:
-            return 0
+            return Failing()
         raise
+    if not count:
+        return Failing()
+    # Temporal lists the newest first.
+    failing = await _last_tasks(client, marked)
+    newest = list((await _last_tasks(client, running)).values())
+    mismatch = bool(newest) and all(task.mismatch for task in newest)
+    return Failing(
+        count,
+        {workflow: task.reason for workflow, task in failing.items() if task.reason},
+        newest[0].reason if mismatch else None,
+    )
 
 
 async def why_unanswered(client: Client, workflow_id: str) -> str | None:
@@ -44,6 +88,18 @@ async def why_unanswered(client: Client, workflow_id: str) -> str | None:
 
     Raises RPCError.
     """
+    task = await _last_task(client, workflow_id)
+    return task.reason if task else None
+
+
+async def _last_tasks(client: Client, query: str) -> dict[str, _Task]:
+    """The last workflow tasks of the newest workflows of a query; without those that had none."""
+    found = [each.id async for each in client.list_workflows(query, limit=_JUDGED)]
+    tasks = await asyncio.gather(*(_last_task(client, each) for each in found))
+    return {workflow: task for workflow, task in zip(found, tasks, strict=True) if task}
+
+
+async def _last_task(client: Client, workflow_id: str) -> _Task | None:
     newest = await client.workflow_service.get_workflow_execution_history_reverse(
         GetWorkflowExecutionHistoryReverseRequest(
             namespace=client.namespace,
@@ -53,17 +109,28 @@ async def why_unanswered(client: Client, workflow_id: str) -> str | None:
     )
     for event in newest.history.events:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-            return None
+            return _Task()
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            failed = event.workflow_task_failed_event_attributes
-            cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-            if failed.cause == cause or "TMPRL1100" in failed.failure.message:
-                return MISMATCH
-            return (
-                "The workers cannot continue this initialization: "
-                f"{failed.failure.message or 'their log says why'}"
-            )
+            return _failed(event.workflow_task_failed_event_attributes)
     return None
+
+
+def _failed(task: WorkflowTaskFailedEventAttributes) -> _Task:
+    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+    if task.cause == cause or "TMPRL1100" in task.failure.message:
+        return _Task(MISMATCH, mismatch=True)
+    reason = task.failure.message or "their log says why"
+    return _Task(
+        f"The workers cannot continue this initialization: {reason}",
+        mismatch=not _MISMATCHES.isdisjoint(_types(task.failure)),
+    )
+
+
+def _types(failure: Failure) -> Iterator[str]:
+    """The types of an error and of its causes."""
+    yield failure.application_failure_info.type
+    if failure.HasField("cause"):
+        yield from _types(failure.cause)
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,7 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
 )
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from stepway.api.auth.guard import Guarded
+from stepway.api.readiness import Readiness
 from stepway_tracking.stream.hub import Hub
 
 router = APIRouter(route_class=Guarded, tags=["health"])
@@ -74,9 +76,15 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(self, hub: Hub) -> None:
-        """Include this hub's counters."""
+    def watch(self, hub: Hub, readiness: Readiness) -> None:
+        """Include this hub's counters, and what the last check for readiness found."""
         self._registry.register(HubCollector(hub))
+        failing = Gauge(
+            "stepway_workflows_failing",
+            "Running initializations that the workers cannot continue, at the last /readyz.",
+            registry=self._registry,
+        )
+        failing.set_function(lambda: readiness.failing.count)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a finished request; `seconds` is ignored for streams."""

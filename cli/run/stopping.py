@@ -19,10 +19,10 @@ from typing import Any
 import psutil
 import typer
 
+from stepway.cli.entry import SIGNALS
+
 STOP_LIMIT = 25.0
 """Seconds from the first signal to the end of the process."""
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 CLOSE_LIMIT = 3.0
 """Seconds that remaining tasks and threads get after the role has ended."""

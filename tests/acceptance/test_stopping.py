@@ -244,3 +244,33 @@ async def test_a_signal_during_the_start_ends_it_with_status_0(
         assert status == 0, said
     finally:
         await processes.end(process)
+
+
+async def _has_loaded(process: Process, part: str) -> bool:
+    maps = Path(f"/proc/{process.pid}/maps")
+    return part in await asyncio.to_thread(maps.read_text)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("role", ["worker", "api", "up", "demo"])
+async def test_a_signal_during_the_imports_ends_it_with_status_0(
+    folder: Path, role: str, number: signal.Signals
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        role,
+        cwd=folder,
+        env=environment(folder, Settings(data_dir=folder)),
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    try:
+        # The SDK is loaded in the middle of the imports.
+        await eventually(lambda: _has_loaded(process, "temporal_sdk_bridge"))
+        process.send_signal(number)
+        status, said = await ends(process)
+        assert status == 0, said
+        assert "Traceback" not in said
+    finally:
+        await processes.end(process)

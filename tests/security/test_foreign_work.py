@@ -43,6 +43,7 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
     marker = tmp_path / "marker"
     blueprint = f"mark-{uuid4().hex[:8]}"
     write_command(tmp_path, blueprint, marker)
+    held = write_blueprint(tmp_path, [{"step": "held", "uses": "gate"}])
     stranger = await Client.connect(servers.temporal_address)
     async with running_stepway(servers, tmp_path) as stepway:
         project = await stepway.create(blueprint)
@@ -72,10 +73,22 @@ async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
             reason = await why_unanswered(temporal, handle.id)
             assert reason is not None and "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in reason
             queue = stepway.settings.temporal_task_queue
-            await eventually(lambda: failing_workflows(temporal, queue), patience=180)
+
+            async def marked() -> bool:
+                return (await failing_workflows(temporal, queue)).count == 1
+
+            await eventually(marked, patience=180)
             answer = await stepway.http.get("/readyz")
             assert answer.status_code == 503
             assert answer.json()["missing"] == ["workflows"]
+            assert "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in answer.json()["detail"]
+            # Newer ones that work show that the workers and this API fit together.
+            for _ in range(2):
+                project = await stepway.create(held)
+                await stepway.until_step(project, "held", "running")
+            assert (await stepway.http.get("/readyz")).status_code == 200
+            metrics = (await stepway.http.get("/metrics")).text
+            assert "stepway_workflows_failing 1.0" in metrics
         finally:
             await handle.terminate()
 

@@ -18,6 +18,7 @@ UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
 )
@@ -29,6 +30,29 @@ REFUSED = (
     asyncpg.ProgramLimitExceededError,
 )
 """Errors after which the same statement would fail again."""
+
+_TROUBLES = {
+    "25006": "The database takes no writes (read-only): it is a standby, or was made read-only",
+    "53100": "The database's disk is full",
+    "53200": "The database server is out of memory",
+    "53300": "The database has no free connection",
+    "53": "The database server lacks resources",
+    "57P03": "The database server is starting or stopping",
+    "57": "The database server is stopping, or an operator cancelled the statement",
+    "58": "The database server has an error of its disk or operating system",
+    "08": "The connection to the database was lost",
+    "40": "The database rolled the transaction back",
+}
+"""Reasons by SQLSTATE, or by its class: its first two characters."""
+
+
+def trouble(error: BaseException) -> str | None:
+    """Why the database cannot serve at the moment, without a full stop; None for other errors.
+
+    Takes errors of asyncpg, and of SQLAlchemy, which keeps the driver's error in `orig`.
+    """
+    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    return _TROUBLES.get(state) or _TROUBLES.get(state[:2])
 
 
 class StatelessConnection(asyncpg.Connection):  # type: ignore[misc]

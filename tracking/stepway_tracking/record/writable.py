@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.postgres import UNREACHABLE, trouble
 
 ENCODING = "UTF8"
 
@@ -29,7 +29,8 @@ class Database(Protocol):
 async def write_problem(database: Database) -> str | None:
     """The reason why the record cannot be written, in one sentence; None if it can.
 
-    Changes nothing. Raises one of UNREACHABLE if Postgres does not respond.
+    Changes nothing, but writes a temporary file to the disk. Raises one of UNREACHABLE if Postgres
+    does not respond.
     """
     try:
         # An argument, so that the statement is prepared as those of the record are.
@@ -41,11 +42,15 @@ async def write_problem(database: Database) -> str | None:
                 f"'{ENCODING}' and TEMPLATE template0."
             )
         await database.fetchrow(_WRITES, False)
-    except asyncpg.ReadOnlySQLTransactionError:
-        return (
-            "The database takes no writes (read-only): it is a standby, or was made read-only, "
-            "for example because its disk is full."
-        )
+        await database.fetchrow(_SPILL, _ROWS)
+    except asyncpg.ConfigurationLimitExceededError:
+        return None  # temp_file_limit forbids the temporary file; it says nothing of the disk
+    except (
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.PostgresSystemError,
+    ) as error:
+        return f"{trouble(error)}."
     except UNREACHABLE:
         raise
     except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
@@ -61,6 +66,18 @@ async def write_problem(database: Database) -> str | None:
 
 
 _SETTINGS = "SELECT current_setting($1) AS encoding"
+
+_ROWS = 16_000
+
+# A full disk refuses only new blocks. A row may fit into a page that exists, and WAL into a segment
+# that is recycled, so writing either proves nothing; a larger row would leave bloat. Rows beyond
+# work_mem (64 kB is its least value) go to a temporary file of some hundred kB on the disk of the
+# tables, without WAL. The first part lowers work_mem before the second part starts; the setting
+# ends with the transaction.
+_SPILL = """
+WITH lowered AS MATERIALIZED (SELECT set_config('work_mem', '64kB', true) AS work_mem)
+SELECT count(row) FROM lowered, LATERAL generate_series(1, $1 + 0 * length(work_mem)) AS row
+"""
 
 
 def _writes() -> str:

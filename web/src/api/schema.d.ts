@@ -357,8 +357,8 @@ export interface paths {
          * @description Check that an initialization could be started and recorded.
          *
          *     Postgres must respond, have a schema that fits this version, and accept writes. Temporal must
-         *     respond, and the workers must be able to continue its workflows. Without Redis, events arrive
-         *     later, but none is lost.
+         *     respond, and the workers must be able to continue its newest workflows. Without Redis, events
+         *     arrive later, but none is lost.
          */
         get: operations["ready_readyz_get"];
         put?: never;
