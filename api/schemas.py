@@ -63,7 +63,8 @@ class Project(BaseModel):
     `waited` is the time in milliseconds that it waited for a decision after a failure, or had
     ended before a retry. It covers the time up to `waiting_since`, which is set while it waits.
     The time worked is the time from start to end without `waited`. `rollback` is set after a
-    cancel that rolled steps back.
+    cancel that rolled steps back. `cancel_requested_at` is set while a cancel is under way; ignore
+    it unless `status` is `initializing` or `failed` and the initialization has not ended.
     """
 
     id: UUID
@@ -82,6 +83,7 @@ class Project(BaseModel):
     waited: int
     waiting_since: datetime | None
     rollback: Rollback | None
+    cancel_requested_at: datetime | None
     created_at: datetime
     updated_at: datetime
     temporal_url: str | None = None

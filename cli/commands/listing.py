@@ -17,7 +17,7 @@ from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, print_json, print_table, say
 from stepway.cli.view.summary import step_table
 from stepway.cli.view.text import clean, date_and_clock, duration, headline, moment, one_line
-from stepway.cli.view.words import STYLES, waited
+from stepway.cli.view.words import STYLES, status_of, waited
 from stepway_tracking.record.facts import ProjectStatus
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,7 +55,7 @@ def steps(project: Project, as_json: AsJson = False) -> None:
     now = datetime.now(UTC)
     idle = f", idle for {time}" if (time := waited(state.project, now)) else ""
     progress = f"{state.progress:.0f}%{idle}"
-    say(f"{state.project['name']}: {state.status}, {progress} (ID {project_id})\n")
+    say(f"{state.project['name']}: {status_of(state.project)}, {progress} (ID {project_id})\n")
     rows = in_order(state)
     numbers = api.attempt_numbers(project_id, rows)
     console().print(step_table(rows, now, numbers))
@@ -107,7 +107,8 @@ def _events(api: Api, project_id: str, after: int, progress: bool) -> Iterator[J
 
 
 def _project_row(project: Json) -> tuple[object, ...]:
-    status = Text(project["status"], STYLES.get(project["status"], ""))
+    word = status_of(project)
+    status = Text(word, STYLES.get(word, ""))
     created = date_and_clock(project["created_at"])
     return project["name"], project["blueprint"], status, f"{project['progress']:.0f}%", created
 

@@ -20,7 +20,7 @@ from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, is_terminal, say
 from stepway.cli.view.screen import LogView, ScreenView
 from stepway.cli.view.summary import summary
-from stepway.cli.view.words import TimeLeft
+from stepway.cli.view.words import TimeLeft, is_being_cancelled
 
 INTERRUPTED = 130
 _EXIT_CODES = {"failed": 1, "cancelled": 2}
@@ -110,7 +110,8 @@ def _after(api: Api, state: Initialization, event: Event) -> Initialization:
 
 
 def _settled(state: Initialization, follow: bool) -> bool:
-    return state.ended or (state.status == "failed" and not follow)
+    waits = state.status == "failed" and not is_being_cancelled(state.project)
+    return state.ended or (waits and not follow)
 
 
 def _snapshot(api: Api, project_id: str) -> Initialization:

@@ -21,9 +21,11 @@ from stepway.cli.view.words import (
     TimeLeft,
     elapsed,
     error_of,
+    is_being_cancelled,
     name_of,
     remark,
     remedy_of,
+    status_of,
     taken,
     time_left,
     waited,
@@ -70,7 +72,8 @@ def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | N
     idle = f"idle for {time}" if (time := waited(project, now)) else ""
     texts = (elapsed(project, now), idle, time_left(left, now))
     times = "  ".join(text for text in texts if text)
-    status = Text.assemble((state.status, STYLES.get(state.status, "")), (f"  {times}", "dim"))
+    word = status_of(project)
+    status = Text.assemble((word, STYLES.get(word, "")), (f"  {times}", "dim"))
     row.add_row(title, status)
     row.width = width
     return row
@@ -78,7 +81,7 @@ def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | N
 
 def _whole(state: Initialization, width: int) -> Table:
     row = Table.grid(padding=(0, 1))
-    style = STYLES.get(state.status, "cyan")
+    style = STYLES.get(status_of(state.project), "cyan")
     bar = ProgressBar(100, state.progress, width - 6, complete_style=style, finished_style=style)
     row.add_row(bar, Text(f"{state.progress:3.0f}%", style="bold"))
     return row
@@ -86,7 +89,8 @@ def _whole(state: Initialization, width: int) -> Table:
 
 def _notices(state: Initialization, connected: bool) -> list[Text]:
     notices = []
-    if state.status == "failed" and not state.ended:
+    waits = state.status == "failed" and not is_being_cancelled(state.project)
+    if waits and not state.ended:
         retry = command("retry", one_line(state.project["name"]))
         notices.append(Text(f"needs your attention: {retry}", style="yellow"))
     if not connected:

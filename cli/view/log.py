@@ -7,7 +7,7 @@ from datetime import datetime
 
 from stepway.cli.client.fold import Initialization, Step, in_order
 from stepway.cli.view.text import clock, excerpt, one_line
-from stepway.cli.view.words import details_of, error_of, metadata_of, remedy_of, taken
+from stepway.cli.view.words import details_of, error_of, metadata_of, remedy_of, status_of, taken
 
 _ERROR_LINES = 20
 _NAME = 28
@@ -19,10 +19,11 @@ def changes(before: Initialization | None, after: Initialization, now: datetime)
     for step in in_order(after):
         if _logged(before.steps.get(step["step"]) if before else None) != _logged(step):
             yield from _lines(step, now)
-    if before is None or before.status != after.status:
+    status = status_of(after.project)
+    if before is None or status_of(before.project) != status:
         at = clock(after.project.get("updated_at"))
         name = one_line(after.project["name"])
-        yield f"{at}  {name:{_NAME}}  {after.status}  {after.progress:.0f}%"
+        yield f"{at}  {name:{_NAME}}  {status}  {after.progress:.0f}%"
 
 
 def _logged(step: Step | None) -> tuple[object, ...]:

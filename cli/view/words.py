@@ -11,6 +11,9 @@ from stepway.cli.client.fold import Step
 from stepway.cli.view.text import duration, excerpt, moment, one_line, rough, whole
 
 ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
+CANCELLING = "cancelling"
+"""Shown instead of the status of a project while a cancel is under way."""
+
 STYLES = {
     "pending": "dim",
     "running": "cyan",
@@ -19,6 +22,7 @@ STYLES = {
     "active": "green",
     "failed": "red",
     "skipped": "yellow",
+    CANCELLING: "yellow",
     "cancelled": "yellow",
     "archived": "dim",
 }
@@ -48,6 +52,21 @@ def name_of(step: Step) -> str:
 def metadata_of(step: Step) -> Mapping[str, Any]:
     """Return the step's metadata, {} if it has none."""
     return step.get("metadata") or {}
+
+
+def status_of(project: Mapping[str, Any]) -> str:
+    """Return the project's status, or CANCELLING while a cancel is under way."""
+    return CANCELLING if is_being_cancelled(project) else str(project["status"])
+
+
+def is_being_cancelled(project: Mapping[str, Any]) -> bool:
+    """Return whether a cancel was requested and is not complete."""
+    # A worker of version 0.2 does not clear the time.
+    return (
+        project.get("cancel_requested_at") is not None
+        and project["status"] in ("initializing", "failed")
+        and project.get("initialization_completed_at") is None
+    )
 
 
 def taken(step: Step, now: datetime) -> str:

@@ -65,6 +65,7 @@ BLUEPRINTS: dict[str, Steps] = {
         {"step": "second", "undo": {"uses": "stubborn_undo"}},
         gate("long"),
     ],
+    "deaf": [{"step": "deaf", "uses": "deaf_coroutine", "with": {"name": gate_of("deaf")}}],
     "steady": [gate("steady")],
     "hostile": [
         {

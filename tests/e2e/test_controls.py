@@ -116,6 +116,29 @@ async def test_a_cancel_shows_each_step_being_taken_back_and_what_was_left(
     ).to_be_visible()
 
 
+async def test_a_cancel_that_a_step_holds_up_is_shown_and_leaves_no_controls(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await stepway.create("deaf")
+    await page.goto(f"/projects/{project}")
+    await see_step(page, "deaf", "running")
+    await page.get_by_role("button", name="Cancel setup").click()
+    await answer(page, "Cancel setup")
+
+    name = (await stepway.initialization(project))["project"]["name"]
+    await expect(page.get_by_role("heading", name=f"Cancelling {name}")).to_be_visible()
+    await expect(page.get_by_role("button", name="Cancel setup")).to_have_count(0)
+    await see_step(page, "deaf", "running")
+    await see_project(page, "initializing")
+    await page.goto("/")
+    row = page.get_by_role("listitem").filter(has_text=name)
+    await expect(row.get_by_text("Cancelling", exact=True)).to_be_visible()
+
+    await page.goto(f"/projects/{project}")
+    await open_gate(stepway, project, "deaf")
+    await see_project(page, "cancelled")
+
+
 async def test_an_ended_initialization_is_taken_up_again_and_followed(
     page: Page, stepway: Stepway
 ) -> None:

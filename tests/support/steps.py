@@ -198,10 +198,11 @@ async def stubborn_undo(given: StepInput) -> StepResult:
 
 @activity.defn
 async def deaf_coroutine(given: StepInput) -> None:
-    """Run for `seconds`, by default LONGEST_WAIT, and ignore every cancel."""
+    """Ignore every cancel for `seconds`, by default LONGEST_WAIT, or until `<name>.open` exists."""
     _ran(given)
     end = time.monotonic() + (given.seconds or LONGEST_WAIT)
-    while time.monotonic() < end:
+    opened = Path(given.folder) / f"{given.name}.open"
+    while time.monotonic() < end and not opened.exists():
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(0.05)
 

@@ -10,7 +10,7 @@ from temporalio.activity import ActivityCancellationDetails
 
 from scripts.generated import generated
 from stepway.api.routes.projects import NAME
-from stepway.cli.view.words import ICONS, STYLES
+from stepway.cli.view.words import CANCELLING, ICONS, STYLES
 from stepway.workflows.engine.search_attributes import SIGNS
 from stepway_tracking.record import facts
 from stepway_tracking.worker.attempt import OUTCOMES
@@ -30,7 +30,7 @@ def test_every_way_of_stopping_an_attempt_has_its_outcome() -> None:
 
 def test_every_status_can_be_shown() -> None:
     assert set(ICONS) == set(SIGNS) == set(facts.STEP_STATUSES)
-    assert set(STYLES) == {*facts.STEP_STATUSES, *facts.PROJECT_STATUSES}
+    assert set(STYLES) == {*facts.STEP_STATUSES, *facts.PROJECT_STATUSES, CANCELLING}
 
 
 def test_template_takes_the_names_that_projects_have() -> None:

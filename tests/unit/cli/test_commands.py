@@ -283,6 +283,25 @@ def test_help_of_the_demo_names_its_script() -> None:
     assert "Usage: scripts/demo [OPTIONS]" in said.stdout.decode()
 
 
+def test_watch_stays_at_a_failure_that_is_being_cancelled(server: Server) -> None:
+    cancelling = {"status": "failed", "cancel_requested_at": AT}
+    server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push"), **cancelling))
+    server.answers[f"GET {EVENTS}"] = (200, event("end", 2, status="cancelled"))
+    watched = run("watch", ID)
+    assert watched.exit_code == 2
+    assert "cancelling" in watched.output
+
+
+def test_list_and_steps_say_that_a_project_is_being_cancelled(server: Server) -> None:
+    cancelling = project(cancel_requested_at=AT)
+    server.answers["GET /api/projects"] = page(cancelling)
+    server.answers[f"GET {INITIALIZATION}"] = (200, initialization(**cancelling))
+    for command in (["list"], ["steps", ID]):
+        said = run(*command).stdout
+        assert "cancelling" in said
+        assert "initializing" not in said
+
+
 def test_watch_of_a_project_deleted_meanwhile_ends_with_its_error(server: Server) -> None:
     server.answers[f"GET {INITIALIZATION}"] = (200, initialization(step("push")))
     server.answers[f"GET {EVENTS}"] = (404, {"detail": "no such project"})

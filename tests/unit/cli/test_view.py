@@ -416,3 +416,36 @@ def test_sub_step_that_failed_leaves_the_error_to_its_step() -> None:
         assert "without an error message" not in shown
     alone = _state(_step("push", "failed"), status="failed")
     assert "without an error message" in "\n".join(changes(None, alone, NOW))
+
+
+CANCEL = {"cancel_requested_at": _at(20)}
+
+
+@pytest.mark.parametrize("status", ["initializing", "failed"])
+def test_cancel_under_way_is_shown_instead_of_the_status(status: str) -> None:
+    state = _state(_step("push", "running"), status=status, **CANCEL)
+    drawn = _drawn(picture(state, NOW, 80, 40))
+    assert "cancelling" in drawn
+    assert status not in drawn
+    assert "needs your attention" not in drawn
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        {"status": "active"},
+        {"status": "cancelled"},
+        {"status": "failed", "initialization_completed_at": _at(25)},
+    ],
+)
+def test_time_of_a_cancel_that_has_ended_is_ignored(project: dict[str, Any]) -> None:
+    """A worker of version 0.2 leaves the time."""
+    drawn = _drawn(picture(_state(**CANCEL, **project), NOW, 80, 40))
+    assert "cancelling" not in drawn
+    assert project["status"] in drawn
+
+
+def test_log_has_a_line_for_the_request_of_a_cancel() -> None:
+    before, after = _state(), _state(**CANCEL)
+    assert [line.split()[-2:] for line in changes(before, after, NOW)] == [["cancelling", "42%"]]
+    assert list(changes(after, after, NOW)) == []

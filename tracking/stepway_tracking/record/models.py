@@ -86,6 +86,7 @@ class Project(Base):
     waited: Mapped[int] = mapped_column(BigInteger, server_default="0")
     waiting_since: Mapped[datetime | None]
     rollback: Mapped[dict[str, Any] | None]
+    cancel_requested_at: Mapped[datetime | None]
 
 
 class Step(Base):

@@ -717,7 +717,8 @@ export interface components {
          *     `waited` is the time in milliseconds that it waited for a decision after a failure, or had
          *     ended before a retry. It covers the time up to `waiting_since`, which is set while it waits.
          *     The time worked is the time from start to end without `waited`. `rollback` is set after a
-         *     cancel that rolled steps back.
+         *     cancel that rolled steps back. `cancel_requested_at` is set while a cancel is under way; ignore
+         *     it unless `status` is `initializing` or `failed` and the initialization has not ended.
          */
         Project: {
             /**
@@ -759,6 +760,8 @@ export interface components {
             /** Waiting Since */
             waiting_since: string | null;
             rollback: components["schemas"]["Rollback"] | null;
+            /** Cancel Requested At */
+            cancel_requested_at: string | null;
             /**
              * Created At
              * Format: date-time

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { nextTick } from 'vue'
 import { RecordedSource, type RecordedEvent } from './sources/recorded-source'
 import type { InitializationSource, SourceObserver } from './sources/source'
+import { createText } from '@/text/text'
 import { anInitialization, aStep, recording, stepEvent, until } from '@/testing/examples'
 import InitializationProgress from './InitializationProgress.vue'
 
@@ -82,6 +83,17 @@ describe('InitializationProgress', () => {
     expect(row(view, 'repository').text()).toContain('Rolled back')
     expect(row(view, 'connect').text()).toContain('The token was changed by somebody else.')
     expect(view.text()).toContain('Could not be rolled back: Connect to the forge')
+  })
+
+  test.each([
+    ['en', 'initializing', 'Cancelling payments'],
+    ['zh', 'failed', '正在取消 payments'],
+  ] as const)('%s: a cancel under way is the headline while the status is %s', async (lang, status, headline) => {
+    const project = { status, cancel_requested_at: '2026-03-02T09:01:00+00:00' }
+    const failed = aStep({ status: 'failed', error: 'No space.' })
+    const view = await play([{ at: 0, type: 'snapshot', data: anInitialization(1, [failed], project) }], lang)
+    expect(view.get('h2').text()).toBe(headline)
+    expect(view.text()).not.toContain(createText(lang).t('notice.waiting', { count: 1 }))
   })
 
   test('parts of a running step are shown below it', async () => {

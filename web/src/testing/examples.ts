@@ -54,6 +54,7 @@ export function aProject(fields: Partial<Project> = {}): Project {
     waited: 0,
     waiting_since: null,
     rollback: null,
+    cancel_requested_at: null,
     created_at: TIME,
     updated_at: TIME,
     ...fields,

@@ -28,6 +28,7 @@ LANGUAGE sql STABLE AS $$
     'initialization_completed_at', p.initialization_completed_at,
     'initialization_error', p.initialization_error, 'waited', p.waited,
     'waiting_since', p.waiting_since, 'rollback', p.rollback,
+    'cancel_requested_at', p.cancel_requested_at,
     'created_at', p.created_at, 'updated_at', p.updated_at);
 $$;
 
@@ -308,6 +309,7 @@ BEGIN
   WHERE project_id = s.project_id AND step = s.step AND ended_at IS NULL;
   UPDATE projects SET status = 'initializing', initialization_completed_at = NULL,
     initialization_error = NULL, rollback = NULL, run_id = c->>'run_id', waiting_since = NULL,
+    cancel_requested_at = NULL,
     waited = waited + stepway_idle_v3(status, waiting_since, initialization_completed_at, p_now)
   WHERE id = s.project_id
     AND (status <> 'initializing' OR run_id IS DISTINCT FROM c->>'run_id');
@@ -482,6 +484,8 @@ BEGIN
       WHEN c->>'status' = 'failed' AND NOT v_ends THEN p_now
       WHEN c ? 'status' THEN NULL ELSE waiting_since END,
     rollback = CASE WHEN c ? 'status' THEN c->'rollback' ELSE rollback END,
+    cancel_requested_at = CASE WHEN c ? 'status' THEN NULL
+      WHEN c->>'action' = 'cancel_requested' THEN p_now ELSE cancel_requested_at END,
     initialization_error = CASE WHEN c ? 'status' THEN c->>'error' ELSE initialization_error END,
     initialization_completed_at = CASE WHEN v_ends THEN p_now
       WHEN c->>'status' = 'initializing' THEN NULL ELSE initialization_completed_at END,

@@ -18,6 +18,7 @@ def upgrade() -> None:
         op.add_column(table, waited)
     op.add_column("projects", sa.Column("waiting_since", sa.DateTime(timezone=True)))
     op.add_column("projects", sa.Column("rollback", JSONB))
+    op.add_column("projects", sa.Column("cancel_requested_at", sa.DateTime(timezone=True)))
     op.add_column("project_initialization_attempts", sa.Column("error_details", JSONB))
     op.create_index(
         "project_initialization_attempts_troubled",

@@ -3,6 +3,7 @@ import type { Offered } from '@/api/types'
 import type { Connection } from '@/initialization/sources/source'
 import { useLoad } from '@/ui/use-load'
 import type { InitializationState } from './fold'
+import { shownStatus } from './cancelling'
 import { isBeingUndone } from './steps'
 
 const NOTHING: Offered = { project: [], steps: {} }
@@ -28,5 +29,5 @@ export function useOffered(
 
 function keyOf(state: InitializationState): string {
   const failed = state.steps.filter((step) => step.status === 'failed').map((step) => step.step)
-  return [state.project.status, state.ended, isBeingUndone(state), ...failed].join(' ')
+  return [shownStatus(state.project), state.ended, isBeingUndone(state), ...failed].join(' ')
 }
