@@ -231,7 +231,7 @@ async def test_secret_of_careless_steps_is_found_nowhere(
         assert by_step[step]["status"] == "completed", by_step[step]["error"]
     assert by_step["gets_narrow"]["error"] == (
         "The arguments in `with` do not fit the step's input: "
-        "short: String should have at most 5 characters"
+        "argument 'short' is invalid: String should have at most 5 characters, not text"
     )
     assert by_step["gets_narrow"]["attempt"] == 1
     made = by_step["models"]["metadata"]
