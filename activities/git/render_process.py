@@ -12,17 +12,23 @@ import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
+import yaml
 from copier import run_copy
 from copier._template import Template
 from copier.errors import CopierError
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from plumbum import local
 
 from stepway.workflows.model.references import text_of
 
 _CORRECT = "Correct the template or its values in the blueprint, then retry."
+_EXPRESSION = "Correct the expression in the template, or its values in the blueprint, then retry."
+
+# How Jinja names what is no file: an expression in copier.yml or in the name of a file.
+_NO_FILE = "<template>"
 
 
 def main(request_file: Path, error_file: Path) -> int:
@@ -33,7 +39,7 @@ def main(request_file: Path, error_file: Path) -> int:
     _limit(resource.RLIMIT_CPU, request["seconds"])
     try:
         _render(template, Path(request["target"]), request["answers"])
-    except (CopierError, TemplateError, ValueError, OSError, MemoryError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 (a template may raise anything)
         reason, remedy = _explained(error, template, request["memory"])
         error_file.write_text(json.dumps({"reason": reason, "remedy": remedy}))
         return 1
@@ -68,19 +74,42 @@ def _explained(error: BaseException, template: Path, memory: int) -> tuple[str, 
             _located(f"it needs more than {memory >> 20} MB of memory", error, template),
             "Make the template smaller, then retry.",
         )
-    if isinstance(error, UnicodeError):
-        return _unicode(error, template)
-    if isinstance(error, OSError):
-        return _file_error(error, template)
-    return _located(str(error) or type(error).__name__, error, template), _CORRECT
-
-
-def _unicode(error: UnicodeError, template: Path) -> tuple[str, str]:
+    if isinstance(error.__cause__, yaml.MarkedYAMLError):
+        return _not_yaml(error.__cause__), "Correct the template's copier.yml, then retry."
+    if isinstance(error, TemplateNotFound):
+        reason = f"the template {error.name!r} does not exist"
+        return _located(reason, error, template), _CORRECT
+    if isinstance(error, UnicodeDecodeError) and error.encoding == "utf-8":
+        reason = _located("the file is not UTF-8 text", error, template)
+        return reason, "Save it as UTF-8, or remove the template suffix from its name, then retry."
+    if _in_expression(error, template):
+        reason = str(error) if isinstance(error, TemplateError) else _raised(error)
+        return _located(reason, error, template), _EXPRESSION
     if isinstance(error, UnicodeEncodeError):
         name = os.fsencode(error.object).decode(errors="backslashreplace")
         return f"the name {name} is not valid UTF-8", "Rename the file, then retry."
-    reason = _located("the file is not UTF-8 text", error, template)
-    return reason, "Save it as UTF-8, or take the suffix of templates from its name, then retry."
+    if isinstance(error, OSError):
+        return _file_error(error, template)
+    expected = isinstance(error, CopierError | TemplateError | ValueError)
+    reason = str(error) if expected and str(error) else _raised(error)
+    return _located(reason, error, template), _CORRECT
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> str:
+    line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+    return f"copier.yml{line}: is not YAML: {error.problem}"
+
+
+def _raised(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _in_expression(error: BaseException, template: Path) -> bool:
+    """Whether an expression of the template, or of its copier.yml, raised the error."""
+    if isinstance(error, TemplateSyntaxError):
+        return False
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return any(file == _NO_FILE or Path(file).is_relative_to(template) for file in files)
 
 
 def _file_error(error: OSError, template: Path) -> tuple[str, str]:
@@ -114,15 +143,28 @@ def _place(error: BaseException, template: Path) -> str:
             if isinstance(found := variables.get(variable), Path):
                 current = str(found)
         if code.co_name == "_ask" and "var_name" in variables:
-            current = f"question {variables['var_name']!r}"
+            current = _question(variables["var_name"], template)
         trace = trace.tb_next
     if isinstance(error, TemplateSyntaxError):
         file = error.name if error.name and (template / error.name).exists() else current
+        if file.startswith("copier.y"):
+            return file
         return f"{file}:{error.lineno}" if file else ""
     if lines:
         file, line = list(lines.items())[-1]
         return f"{file}:{line}"
-    return current
+    return current or ("copier.yml" if _in_expression(error, template) else "")
+
+
+def _question(name: str, template: Path) -> str:
+    """The place of a question of copier.yml: `copier.yml:LINE: question NAME`."""
+    place = "copier.yml"
+    for file in template.glob("copier.y*ml"):
+        for document in yaml.compose_all(file.read_text(), yaml.SafeLoader):
+            for key, _ in document.value if isinstance(document, yaml.MappingNode) else ():
+                if key.value == name:
+                    place = f"{file.name}:{key.start_mark.line + 1}"
+    return f"{place}: question {name!r}"
 
 
 def _inside(path: Path, template: Path) -> str:

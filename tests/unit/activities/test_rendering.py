@@ -51,6 +51,68 @@ def test_an_error_names_file_and_line(tmp_path, files, place):
     assert place in text
 
 
+QUESTION = "first:\n  type: str\n  default: x\nb:\n  type: int\n  default: "
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "reason"),
+    [
+        (
+            {"a__txt__jinja": "ok\n{{ project_name + 1 }}\n"},
+            "a.txt.jinja:2",
+            'TypeError: can only concatenate str (not "int") to str',
+        ),
+        ({"a__jinja": "\n\n{{ 1/0 }}"}, "a.jinja:3", "ZeroDivisionError: division by zero"),
+        ({"a__jinja": "\n{% for x in 5 %}{% endfor %}"}, "a.jinja:2", "TypeError: 'int'"),
+        ({"a__jinja": "\n{{ [].pop() }}"}, "a.jinja:2", "IndexError: pop from empty list"),
+        (
+            {"a__jinja": "{{ '\xe9'.encode('ascii') }}"},
+            "a.jinja:1",
+            "UnicodeEncodeError: 'ascii' codec",
+        ),
+        (
+            {
+                "a__jinja": "{% from 'm.inc' import f %}\n\n{{ f() }}",
+                "m__inc": "{% macro f() %}\n{{ 1/0 }}{% endmacro %}",
+            },
+            "m.inc:2",
+            "ZeroDivisionError: division by zero",
+        ),
+        ({"{{ 1 % 0 }}": "text"}, "{{ 1 % 0 }}", "ZeroDivisionError: integer modulo by zero"),
+        (
+            {"copier__yml": QUESTION + '"{{ 1/0 }}"'},
+            "copier.yml:4: question 'b'",
+            "ZeroDivisionError: division by zero",
+        ),
+        (
+            {"copier__yml": '_subdirectory: "{{ 1/0 }}"'},
+            "copier.yml",
+            "ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_an_expression_that_fails_is_named_and_not_retried(tmp_path, files, place, reason):
+    template = tmp_path / "mine"
+    template.mkdir()
+    for name, text in files.items():
+        (template / name.replace("__", ".")).write_text(text)
+    with pytest.raises(ApplicationError) as caught:
+        render(template, tmp_path / "target", {"project_name": "p"}, lambda: None)
+    assert caught.value.message.startswith(f"Cannot render the template 'mine': {place}: {reason}")
+    assert caught.value.non_retryable
+    assert "Correct the expression in the template" in caught.value.details[0]["remedy"]
+
+
+def test_a_copier_yml_that_is_not_yaml_is_named_with_its_line(tmp_path):
+    error = refused(tmp_path, copier__yml="a: 1\nb: [\n")
+    assert "copier.yml:3: is not YAML" in error.message
+
+
+def test_a_template_that_is_included_and_does_not_exist_is_named(tmp_path):
+    error = refused(tmp_path, a__jinja="\n{% include 'no' %}")
+    assert "a.jinja:2: the template 'no' does not exist" in error.message
+
+
 def test_a_link_that_leads_nowhere_is_named(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "link").symlink_to("nowhere")
