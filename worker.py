@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.step_inputs import step_payload_converter
 from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.supervision import depending_on
@@ -57,11 +58,12 @@ RUNNER = ContextFreeSandbox(
 async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """A worker that runs while the context is open."""
     async with AsyncExitStack() as stack:
-        client = await connect_temporal(settings)
-        pool = await open_pool(settings.database_url, max_size=20)
-        stack.push_async_callback(close_pool, pool)
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
+        steps = load_steps(Resources(settings, engine))
+        client = await connect_temporal(settings, payloads=step_payload_converter(steps))
+        pool = await open_pool(settings.database_url, max_size=20)
+        stack.push_async_callback(close_pool, pool)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         threads = ThreadPoolExecutor(STEPS_AT_ONCE, "step")
@@ -72,7 +74,6 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         keyring = open_keyring(settings.keys)
         store = Store(pool, publisher, redact_value, SealedParameters(keyring).conceal)
         references = References(keyring, Vault(engine, keyring).find)
-        steps = load_steps(Resources(settings, engine))
         worker = Worker(
             client,
             task_queue=settings.temporal_task_queue,

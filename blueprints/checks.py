@@ -138,5 +138,5 @@ def _activity(
     if uses not in known_steps:
         yield (*place, "uses"), f"unknown step type {uses}{suggestion(uses, known_steps)}"
         return
-    for name, reason in argument_problems(given, known_steps[uses], supplied):
-        yield (*place, "with", name), f"{uses}: {reason}"
+    for inner, reason in argument_problems(given, known_steps[uses], supplied):
+        yield (*place, "with", *inner), f"{uses}: {reason}"

@@ -25,7 +25,7 @@ from plumbum import local
 from stepway.workflows.model.references import text_of
 
 _CORRECT = "Correct the template or its values in the blueprint, then retry."
-_EXPRESSION = "Correct the expression in the template, or its values in the blueprint, then retry."
+_EXPRESSION = "Correct the expression in the template, or the values that it gets, then retry."
 
 # How Jinja names what is no file: an expression in copier.yml or in the name of a file.
 _NO_FILE = "<template>"
