@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.client_settings import ClientSettings
 from stepway.runtime.setting_types import ENV_FILE, PREFIX, SettingsError
+
+_SIMILAR = 0.8  # all names begin with STEPWAY_
 
 
 class Settings(ApiSettings, ClientSettings):
@@ -22,13 +25,18 @@ def load_settings() -> Settings:
     given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
     for name in sorted(given - known):
         if name.startswith(PREFIX):
-            raise SettingsError(f"{name}: unknown setting")
+            raise SettingsError(f"{name}: unknown setting{_similar(name, known)}")
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{PREFIX}{str(first['loc'][0]).upper()}: {reason}") from None
+
+
+def _similar(name: str, known: set[str]) -> str:
+    found = get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def check_token_source(settings: Settings) -> None:

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from stepway.workflows.engine.execution import Execution
     from stepway.workflows.engine.failures import (
         failure_outcome,
+        failure_remedy,
         failure_text,
         unexpected_text,
     )
@@ -332,7 +333,8 @@ class InitializeProject:
             is_stopped = self._status == "stopping" and is_cancelled_exception(error)
             if self._board.states[name] == "running" and not is_stopped:
                 text, outcome = self._why_it_failed(error, step)
-                await self._outcomes.fail(name, error=text, outcome=outcome)
+                remedy = "" if outcome == "cancelled" else failure_remedy(error)
+                await self._outcomes.fail(name, error=text, outcome=outcome, remedy=remedy)
         except Exception as error:  # noqa: BLE001 (otherwise the error is lost)
             if self._board.states[name] == "running":
                 await self._outcomes.fail(name, error=unexpected_text(error), outcome="failed")

@@ -31,6 +31,11 @@ WAITING = "Waiting for another command to leave the working tree"
 COMMAND_LENGTH = 4_000
 """Maximum characters of the command in the details of an error."""
 
+_SHOWN = "Fix the problem shown in the output, then retry the step."
+_SILENT = (
+    "The command wrote no output. Run it by hand in a clone of the project's repository to find "
+    "the cause, then retry the step."
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Commands inherit no other variables: the worker's environment contains its secrets.
 _INHERITED = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
@@ -175,7 +180,7 @@ def _failed(command: list[str], status: int, output: OutputTail) -> ApplicationE
     cause = f"{output.cause} ({ended})" if output.cause else f"The command ended with {ended}"
     return step_error(
         cause,
-        remedy="Fix the problem shown in the output, then retry the step.",
+        remedy=_SHOWN if output.text.strip() else _SILENT,
         details={
             "command": shortened(redact(shlex.join(command)), COMMAND_LENGTH),
             **how,

@@ -213,6 +213,7 @@ async def test_time_limit_of_an_attempt_is_recorded_though_no_interceptor_saw_it
 
         [step] = failed["steps"]
         assert step["error"] == "The step exceeded its time limit of 1 s."
+        assert "raise its `timeout` in the blueprint" in step["metadata"]["remedy"]
         assert step["duration"] >= 2000
         outcomes = [a["outcome"] for a in await stepway.attempts(project, "stuck")]
         assert outcomes[1] == "timed_out"

@@ -84,5 +84,29 @@ async def test_a_required_argument_without_a_value_is_named(
     async with start_stepway() as stepway:
         failed = await stepway.until_step(await stepway.create("required"), "push", "failed")
 
-        assert failed["error"].startswith("The arguments in `with` do not fit the step's input: ")
-        assert "'template'" in failed["error"]
+        assert failed["error"] == (
+            "The arguments in `with` do not fit the step's input: argument 'template' is missing"
+        )
+
+
+async def test_a_reference_to_a_value_of_a_wrong_type_is_named_with_what_is_expected(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    run = {
+        "step": "run",
+        "uses": "run_command",
+        "with": {"command": "${{ parameters.tag }}"},
+        "retry": {"maximum_attempts": 3},
+    }
+    definition = {"name": "typed", "parameters": PARAMETERS, "steps": [run]}
+    (folder / "typed.yaml").write_text(yaml.safe_dump(definition))
+    async with start_stepway() as stepway:
+        project = await stepway.create("typed", tag="echo hi")
+        failed = await stepway.until_step(project, "run", "failed")
+
+        assert failed["error"] == (
+            "The arguments in `with` do not fit the step's input: argument 'command' must be a "
+            "list, not text"
+        )
+        assert "another value of the parameter" in failed["metadata"]["remedy"]
+        assert failed["attempt"] <= 1

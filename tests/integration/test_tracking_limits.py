@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.facts import TIMEOUT_REMEDY
 from stepway_tracking.worker import attempt, limits, loop_watch
 from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
 from tests.support.record import Collected, Record
@@ -91,6 +92,7 @@ async def test_a_step_that_exceeds_its_limit_uses_up_its_attempts(tracker: Track
     row = await record.step(STEP)
     assert (row["status"], row["attempt"]) == ("failed", 2)
     assert row["error"] == "The step exceeded its time limit of 0.5 s."
+    assert row["metadata"]["remedy"] == TIMEOUT_REMEDY
     assert "in hangs" in row["error_stack"], "the stack says where the step was"
     assert await outcomes(record) == ["timed_out", "timed_out"]
     await record.check()

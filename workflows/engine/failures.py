@@ -11,7 +11,12 @@ from temporalio.exceptions import (
 )
 
 from stepway.workflows.model.plan import PlannedStep
-from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, AttemptOutcome
+from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, TIMEOUT_REMEDY, AttemptOutcome
+
+_ARGUMENTS_REMEDY = (
+    "Retry with another value of the parameter that the argument refers to. If the blueprint is "
+    "wrong, correct `with` there and create the project again."
+)
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
@@ -24,6 +29,16 @@ def failure_text(error: ActivityError, step: PlannedStep) -> str:
     if isinstance(cause, CancelledError):
         return "The step was cancelled."
     return str(cause or error)
+
+
+def failure_remedy(error: ActivityError) -> str:
+    """Return what a person can do, if the worker could not record it; empty if nothing is known."""
+    cause = error.cause
+    if isinstance(cause, TimeoutError) and cause.type == TimeoutType.START_TO_CLOSE:
+        return TIMEOUT_REMEDY
+    if isinstance(cause, ApplicationError) and cause.message == ARGUMENTS_NOT_DECODED:
+        return _ARGUMENTS_REMEDY
+    return ""
 
 
 def unexpected_text(error: Exception) -> str:

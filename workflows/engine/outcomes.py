@@ -28,7 +28,9 @@ class Outcomes:
         else:
             self._board.complete(step, result)
 
-    async def fail(self, *steps: str, error: str, outcome: AttemptOutcome) -> None:
+    async def fail(
+        self, *steps: str, error: str, outcome: AttemptOutcome, remedy: str = ""
+    ) -> None:
         """Fail steps for which Temporal reports an error, or which were stopped.
 
         A step that the record calls completed is completed: only its answer was lost.
@@ -40,6 +42,7 @@ class Outcomes:
                 change_id=self._board.change_id(step, "failed"),
                 error=error,
                 outcome=outcome,
+                metadata={"remedy": remedy} if remedy else None,
             )
             for step in steps
         ]

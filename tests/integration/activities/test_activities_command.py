@@ -194,6 +194,7 @@ async def test_an_error_leads_with_its_cause_and_has_command_and_output_apart(ru
     with pytest.raises(ApplicationError) as caught:
         await run(*python(code), "it's a long story")
     assert caught.value.message == f"{message} (exit status 1)"
+    assert "shown in the output" in caught.value.details[0]["remedy"]
     details = caught.value.details[0]["details"]
     assert details["command"] == shlex.join([*python(code), "it's a long story"])
     assert details["exit_status"] == 1
@@ -204,6 +205,7 @@ async def test_a_command_that_fails_without_a_word_has_its_status(run):
     with pytest.raises(ApplicationError) as caught:
         await run("sh", "-c", "exit 7")
     assert caught.value.message == "The command ended with exit status 7"
+    assert caught.value.details[0]["remedy"].startswith("The command wrote no output. Run it by")
 
 
 async def test_a_long_last_line_keeps_its_beginning_and_its_end(run):

@@ -31,6 +31,23 @@ def test_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) ->
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("STEPWAY_DATBASE_URL", "; did you mean STEPWAY_DATABASE_URL?"),
+        ("STEPWAY_REDIS", "; did you mean STEPWAY_REDIS_URL?"),
+        ("STEPWAY_FOO", ""),
+    ],
+)
+def test_unknown_variable_like_a_known_one_has_a_suggestion(
+    monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value) == f"{name}: unknown setting{told}"
+
+
 def test_unknown_variable_in_the_env_file_is_refused_by_name() -> None:
     Path(".env").write_text("STEPWAY_REDIS=redis://localhost\nOTHER=1\n")
     with pytest.raises(SettingsError, match=r"^STEPWAY_REDIS: unknown setting"):

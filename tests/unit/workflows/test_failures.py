@@ -12,7 +12,12 @@ from temporalio.exceptions import (
     TimeoutType,
 )
 
-from stepway.workflows.engine.failures import failure_outcome, failure_text, unexpected_text
+from stepway.workflows.engine.failures import (
+    failure_outcome,
+    failure_remedy,
+    failure_text,
+    unexpected_text,
+)
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED
 
@@ -66,6 +71,19 @@ def timed_out(kind: TimeoutType | None) -> TimeoutError:
 def test_failure_is_told_by_its_cause(cause: BaseException | None, text: str, outcome: str) -> None:
     assert failure_text(failed(cause), STEP) == text
     assert failure_outcome(failed(cause)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        (timed_out(TimeoutType.START_TO_CLOSE), "raise its `timeout` in the blueprint"),
+        (ApplicationError(ARGUMENTS_NOT_DECODED), "Retry with another value of the parameter"),
+    ],
+)
+def test_a_failure_that_no_worker_has_recorded_has_a_remedy(
+    cause: BaseException, remedy: str
+) -> None:
+    assert remedy in failure_remedy(failed(cause))
 
 
 def test_step_without_a_heartbeat_lost_its_worker() -> None:

@@ -145,3 +145,9 @@ FEWEST_FOR_SLOW = 20
 
 ARGUMENTS_NOT_DECODED = "Failed decoding arguments"
 """The SDK's message if the arguments do not fit the activity's input."""
+
+TIMEOUT_REMEDY = (
+    "Find out why the step takes longer, then retry. If it needs more time, raise its `timeout` in "
+    "the blueprint: this applies to new projects."
+)
+"""What a person can do about a step that has exceeded its timeout."""

@@ -9,6 +9,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway_tracking.record.facts import TIMEOUT_REMEDY
 from stepway_tracking.workflow.marks import StepMark
 
 LIMIT_EXCEEDED = "LimitExceeded"
@@ -70,11 +71,15 @@ class StepLimits:
             if text and not step.done():
                 await self._stop(step)
                 if not _has_result(step):
-                    raise ApplicationError(text, type=LIMIT_EXCEEDED) from _error_of(step)
+                    raise self._error(text) from _error_of(step)
         result, exit_error = step.result()
         if exit_error is not None:
             raise exit_error
         return result
+
+    def _error(self, text: str) -> ApplicationError:
+        remedy = [{"remedy": TIMEOUT_REMEDY}] if self._ran >= self._timeout else []
+        return ApplicationError(text, *remedy, type=LIMIT_EXCEEDED)
 
     async def _look_at(self, step: asyncio.Task[Any]) -> str:
         """Wait for the step, briefly; which limit it has exceeded, as a text."""
