@@ -169,15 +169,18 @@ def _place(error: ErrorDetails, tree: Any) -> tuple[Place, bool]:
     place: list[int | str] = []
     in_union = False
     for key in error["loc"]:
-        if isinstance(tree, Mapping) and key in tree:
-            tree = tree[key]
-        elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
-            tree = tree[key]
-        else:
+        if not _has(tree, key):
             in_union = in_union or error["type"] != "missing"
             continue
+        tree = tree[key]
         place.append(key)
     return tuple(place), in_union
+
+
+def _has(tree: Any, key: int | str) -> bool:
+    if isinstance(tree, list):
+        return isinstance(key, int) and key < len(tree)
+    return isinstance(tree, Mapping) and key in tree
 
 
 class _Schema:

@@ -16,6 +16,13 @@ from stepway.blueprints.source import Source, read
 from stepway.blueprints.suggestions import suggestion
 from stepway.blueprints.templates import template_problems
 
+_OWNERS: dict[type[BaseModel], str] = {
+    Blueprint: "the blueprint",
+    Step: "a step",
+    Retry: "the `retry` of a step",
+    Undo: "the `undo` of a step",
+}
+
 
 def load(
     file: Path, known_steps: KnownSteps | None = None, folders: Sequence[Path] | None = None
@@ -48,7 +55,7 @@ def _validated(source: Source) -> Blueprint:
 def _reason(error: ErrorDetails, data: Any) -> str:
     *outer, name = error["loc"]
     if error["type"] == "extra_forbidden":
-        return f"unknown field {name}{suggestion(str(name), _fields(outer))}"
+        return f"unknown field {name}{_hint(str(name), outer)}"
     if error["type"] == "missing":
         return f"{_written(outer, data)}field {name} is missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -68,7 +75,19 @@ def _written(place: Any, data: Any) -> str:
     return f"{'.'.join(names)}: " if names else ""
 
 
-def _fields(place: list[int | str]) -> list[str]:
+def _hint(name: str, place: list[int | str]) -> str:
+    """The place that a field belongs to if it is not this one, or a similar name."""
+    here = _model(place)
+    for model, other in _OWNERS.items():
+        if model is not here and name in _names(model):
+            return f"; {name} belongs to {other}, not to {_OWNERS[here]}"
+    return suggestion(name, _names(here))
+
+
+def _model(place: list[int | str]) -> type[BaseModel]:
     inner: dict[int | str, type[BaseModel]] = {"retry": Retry, "undo": Undo}
-    model = inner.get(place[-1], Step) if place else Blueprint
+    return inner.get(place[-1], Step) if place else Blueprint
+
+
+def _names(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -115,6 +115,35 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "    editable: [x]",
+            "5: unknown field editable; editable belongs to the blueprint, not to a step",
+        ),
+        (
+            "optional: true",
+            "5: unknown field optional; optional belongs to a step, not to the blueprint",
+        ),
+        (
+            "    retry: {timeout: 5}",
+            "5: unknown field timeout; timeout belongs to a step, not to the `retry` of a step",
+        ),
+        (
+            "    maximum_attempts: 5",
+            "5: unknown field maximum_attempts; maximum_attempts belongs "
+            "to the `retry` of a step, not to a step",
+        ),
+    ],
+)
+def test_a_field_in_a_wrong_place_is_told_its_place(
+    tmp_path: Path, line: str, expected: str
+) -> None:
+    text = f"name: service\nsteps:\n  - step: a\n    uses: make\n{line}\n"
+    assert refusal(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "1: a blueprint must be a mapping with name, parameters and steps"),
