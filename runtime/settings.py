@@ -15,8 +15,6 @@ from stepway_tracking.validation import sentence
 
 _SIMILAR = 0.8  # all names begin with STEPWAY_
 
-_SIMILAR = 0.8  # all names begin with STEPWAY_
-
 
 class Settings(ApiSettings, ClientSettings):
     """The settings of all roles, for a process that may run any of them."""
@@ -35,11 +33,6 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise SettingsError(f"{name}: {sentence(first)}") from None
-
-
-def _similar(name: str, known: set[str]) -> str:
-    found = get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _similar(name: str, known: set[str]) -> str:
