@@ -24,13 +24,6 @@ _OWNERS: dict[type[BaseModel], str] = {
     Undo: "the `undo` of a step",
 }
 
-_OWNERS: dict[type[BaseModel], str] = {
-    Blueprint: "the blueprint",
-    Step: "a step",
-    Retry: "the `retry` of a step",
-    Undo: "the `undo` of a step",
-}
-
 
 def load(
     file: Path, known_steps: KnownSteps | None = None, folders: Sequence[Path] | None = None
