@@ -62,6 +62,7 @@ async def answer(page: Page, button: str) -> None:
 
 async def tab_to(page: Page, wanted: Locator) -> None:
     """Press Tab until the element has the focus. Raises AssertionError if that never happens."""
+    await expect(wanted.first).to_be_visible()
     for _ in range(80):
         if await wanted.evaluate_all("found => found.includes(document.activeElement)"):
             return

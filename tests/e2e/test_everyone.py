@@ -56,6 +56,8 @@ async def test_keys_alone_create_watch_and_retry(page: Page, stepway: Stepway) -
         if await chosen.get_attribute("data-state") == "checked":
             break
         await press("ArrowDown")
+        # The choice follows the focus a moment later.
+        await expect(page.locator("[role=radio]:focus")).to_be_checked()
     await expect(chosen).to_be_checked()
     await tab_to(page, page.locator("input[name=name]"))
     await page.keyboard.type("by-keys-alone")
