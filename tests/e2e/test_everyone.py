@@ -55,8 +55,8 @@ async def test_keys_alone_create_watch_and_retry(page: Page, stepway: Stepway) -
     for _ in range(20):
         if await chosen.get_attribute("data-state") == "checked":
             break
-        await press("ArrowDown")
-        # The choice follows the focus a moment later.
+        # The choice follows the focus while the key is down.
+        await press("ArrowDown", delay=100)
         await expect(page.locator("[role=radio]:focus")).to_be_checked()
     await expect(chosen).to_be_checked()
     await tab_to(page, page.locator("input[name=name]"))
