@@ -223,7 +223,7 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
     with terminal(environment, "-c", piped, program="/bin/sh") as tty:
         tty.wait_for("[y/N]")
         tty.wait_for("Will roll back: none")
-        tty.wait_for("prepare, passage, rest")
+        tty.wait_for("prepare, passage")
         tty.type("n\n")
         tty.end()
     assert listed(environment, "list", "--status", "cancelled") == []
