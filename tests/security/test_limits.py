@@ -108,7 +108,7 @@ async def test_repeats_of_a_start_are_not_limited(
 ) -> None:
     stepway, start = limited
     # Other tests use up what the other people may start.
-    token = await tokens.create("t", "dora", [Scope.READ, Scope.CREATE])
+    token = await tokens.create("t", "fiona", [Scope.READ, Scope.CREATE])
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "the-same"}
     named = {"name": "limit-repeated", **start}
     answers = [
