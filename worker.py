@@ -61,9 +61,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
         steps = load_steps(Resources(settings, engine))
-        client = await connect_temporal(
-            settings, payloads=step_payload_converter(steps), references=True
-        )
+        client = await connect_temporal(settings, payloads=step_payload_converter(steps))
         pool = await open_pool(settings.database_url, max_size=20)
         stack.push_async_callback(close_pool, pool)
         redis = open_redis(settings.redis_url)

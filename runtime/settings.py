@@ -43,8 +43,8 @@ def _similar(name: str, known: set[str]) -> str:
 def check_token_source(settings: Settings) -> None:
     """Raise SettingsError unless the API's address and the token come from one source.
 
-    The environment is the user's own; `.env` belongs to whoever has made the current folder, so
-    its address gets no token but its own, and no value of the environment within.
+    Another person may have written the `.env` of the current folder. So an address from there gets
+    no token from the environment, and its text contains no values of the environment.
     """
     address, token = f"{PREFIX}API_URL", f"{PREFIX}API_TOKEN"
     file = {

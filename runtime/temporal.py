@@ -15,12 +15,11 @@ async def connect_temporal(
     *,
     lazy: bool = False,
     payloads: type[PayloadConverter] | None = None,
-    references: bool = False,
 ) -> Client:
     """A client for the configured namespace; with `lazy` it connects at its first call.
 
-    If the settings have keys, all payloads are encrypted and signed with them. `payloads` converts
-    between values and JSON. With `references`, it is for a worker with RedactingInterceptor.
+    If the settings have keys, all payloads are encrypted and signed with them. `payloads` is the
+    payload converter of a worker with RedactingInterceptor.
     """
     return await Client.connect(
         settings.temporal_address,
@@ -28,8 +27,7 @@ async def connect_temporal(
         data_converter=data_converter(
             open_keyring(settings.keys),
             settings.signing_key,
-            payloads=payloads,
-            references=references,
+            payloads,
         ),
         lazy=lazy,
     )

@@ -2,7 +2,7 @@
 
 Temporal decodes the arguments of an activity before its interceptors run. A typed input, for
 example with a `SecretStr` or a maximum length, must be made from the secret and not from its
-reference. So in a worker that uses `UnresolvedCodec` and `UnresolvedConverter`, the interceptor
+reference. So in a worker that uses `UnresolvedCodec` and `UnresolvedPayloads`, the interceptor
 (vault/redacting_interceptor.py) receives each payload with a reference as `Unresolved`. It
 resolves the reference, and then decodes the payload.
 """
@@ -17,8 +17,6 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import (
     ActivitySerializationContext,
-    CompositePayloadConverter,
-    DefaultPayloadConverter,
     EncodingPayloadConverter,
     PayloadCodec,
     SerializationContext,
@@ -61,15 +59,6 @@ class UnresolvedCodec(PayloadCodec, WithSerializationContext):
         """Decode payloads. Raises the errors of `inner`."""
         decoded = await self._inner.decode(payloads) if self._inner else list(payloads)
         return [_wrapped(each) for each in decoded] if self._wraps else decoded
-
-
-class UnresolvedConverter(CompositePayloadConverter):
-    """Temporal's default converter, which also makes `Unresolved` of wrapped payloads."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            *DefaultPayloadConverter.default_encoding_payload_converters, UnresolvedPayloads()
-        )
 
 
 class UnresolvedPayloads(EncodingPayloadConverter):

@@ -382,12 +382,12 @@ class Commands:
         parameters: Mapping[str, Any],
         newest: dict[str, Any] | None = None,
     ) -> Retry:
-        """The retry with the parameters that a person gives anew. Raises ParametersInvalid.
+        """Add the changed parameters to a retry. Raises ParametersInvalid.
 
         `newest` are the parameters of the project's workflow, if the record's are behind.
         """
         shown = _as_shown(project.parameters)
-        # Sent back as it was shown, a secret is to stay as it is.
+        # A secret that comes back as it was shown has not changed.
         given = {
             name: value
             for name, value in parameters.items()

@@ -224,7 +224,7 @@ def now() -> datetime:
 
 
 def _rpc_error(error: RPCError) -> Exception:
-    """What an error of Temporal's means for whoever asked."""
+    """Return the typed error for an error of Temporal."""
     if error.status is RPCStatusCode.NOT_FOUND and not _NO_NAMESPACE.search(error.message):
         return WorkflowClosed("No workflow is running for this project.")
     if any(part in error.message.lower() for part in _SIZE_PARTS):

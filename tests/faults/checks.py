@@ -192,7 +192,7 @@ def _failures_by_others(events: list[Json]) -> Iterable[str]:
 
 
 def _temporal_faults(record: Record) -> Iterable[str]:
-    """A completion has its attempt; and what stands as completed at the end has its completion."""
+    """Each completion has an attempt, and each completed step has a completion."""
     recorded = {_schedule(attempt) for attempt in record.attempts if _is_done(attempt)}
     told: set[tuple[str, str]] = set()
     for completion in record.completions:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -28,7 +27,7 @@ from tests.faults.checks import OWN_ERRORS
 from tests.integration.test_tracking_attempts import LONG, heartbeat_on, step, until
 from tests.support.databases import empty_database
 from tests.support.record import Collected, Record, at
-from tests.support.tracked import STEP, Tracker
+from tests.support.tracked import STEP, Tracker, locked
 
 Scenario = Callable[[Tracker], Any]
 
@@ -39,14 +38,6 @@ LIMIT, ATTEMPTS = 1.5, 2
 @pytest.fixture
 def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
     return Tracker(temporal, pool, Collected())
-
-
-@asynccontextmanager
-async def locked(record: Record) -> AsyncIterator[None]:
-    """Keep everyone from writing a project's record."""
-    async with record.pool.acquire() as other, other.transaction():
-        await other.execute("SELECT 1 FROM projects WHERE id = $1 FOR UPDATE", record.project_id)
-        yield
 
 
 async def damage(

@@ -6,8 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -19,9 +17,9 @@ from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.facts import TIMEOUT_REMEDY
 from stepway_tracking.worker import attempt, limits, loop_watch
 from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
-from tests.support.record import Collected, Record
+from tests.support.record import Collected
 from tests.support.servers import eventually
-from tests.support.tracked import GATE, STEP, Tracker
+from tests.support.tracked import GATE, STEP, Tracker, locked
 
 SILENCE = 20.0
 """A heartbeat timeout that no step here exceeds."""
@@ -30,14 +28,6 @@ SILENCE = 20.0
 @pytest.fixture
 def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
     return Tracker(temporal, pool, Collected())
-
-
-@asynccontextmanager
-async def locked(record: Record) -> AsyncIterator[None]:
-    """Keep everyone from writing a project's record."""
-    async with record.pool.acquire() as other, other.transaction():
-        await other.execute("SELECT 1 FROM projects WHERE id = $1 FOR UPDATE", record.project_id)
-        yield
 
 
 async def test_the_end_may_wait_for_longer_than_the_limit_times_the_attempts(

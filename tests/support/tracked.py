@@ -152,3 +152,11 @@ class Tracker:
             execution_timeout=timedelta(seconds=60),
         )
         return handle, record
+
+
+@asynccontextmanager
+async def locked(record: Record) -> AsyncIterator[None]:
+    """Keep everyone from writing a project's record."""
+    async with record.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT 1 FROM projects WHERE id = $1 FOR UPDATE", record.project_id)
+        yield

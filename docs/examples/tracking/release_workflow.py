@@ -1,4 +1,4 @@
-"""A workflow of one's own whose activities are recorded as steps."""
+"""Your own workflow, with its activities recorded as steps."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from temporalio.worker import (
     ExecuteActivityInput,
 )
 
+from stepway.activities.step_inputs import step_payload_converter
 from stepway.runtime.data_converter import data_converter
 from stepway.vault.keyring import Keyring
 from stepway.vault.keys import new_key, parse_keys
@@ -83,7 +84,7 @@ class Inside(ActivityInboundInterceptor):
         return await self._step(self.outbound, *input.args)
 
 
-IN_ACTIVITY = data_converter(None, references=True).with_context(
+IN_ACTIVITY = data_converter(None, payloads=step_payload_converter({})).with_context(
     ActivitySerializationContext("default", "1", "build", "queue", "w", "Workflow", False)
 )
 
@@ -189,7 +190,7 @@ async def test_heartbeat_of_the_attempt_before_is_repeated_as_it_came() -> None:
 
 async def test_payload_of_a_workflow_or_without_a_reference_is_decoded_at_once() -> None:
     sent = await sent_on({"at": SECRET})
-    converter = data_converter(None, references=True)
+    converter = data_converter(None, payloads=step_payload_converter({}))
     for context in (None, WorkflowSerializationContext("default", "w")):
         used = converter.with_context(context) if context else converter
         assert await used.decode([CONVERTER.to_payload(sent)]) == [sent]

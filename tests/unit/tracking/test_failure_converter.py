@@ -1,4 +1,4 @@
-"""Invalid arguments are final; all other errors keep the choice of whoever raised them."""
+"""Invalid arguments are final. All other errors stay as retryable as they were raised."""
 
 from __future__ import annotations
 
