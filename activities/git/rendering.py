@@ -21,6 +21,9 @@ MEMORY = 2 << 30
 """Bytes of address space that one template may take while it is rendered."""
 SECONDS = 600
 """Seconds that it may take; the step's own timeout holds as well."""
+_CPU_MORE = 10
+"""Seconds of CPU beyond SECONDS after which the system ends the process of a worker that died.
+While the worker lives its own limit must come first, because only that one gives a reason."""
 _MODULE = "stepway.activities.git.render_process"
 _REQUEST, _ERROR = "request.json", "error.json"
 _SHOWN = 1_000
@@ -54,7 +57,7 @@ def render(template: Path, target: Path, answers: dict[str, Any], beat: Callable
             "target": str(target),
             "answers": answers,
             "memory": MEMORY,
-            "seconds": SECONDS,
+            "seconds": SECONDS + _CPU_MORE,
         }
         (folder / _REQUEST).write_text(json.dumps(request))
         with (folder / "output").open("w+b") as output:

@@ -156,10 +156,23 @@ def test_memory_is_bounded(tmp_path, monkeypatch):
 
 def test_time_is_bounded_and_the_process_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(rendering, "SECONDS", 3)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt.jinja").write_text(SLOW)
+    limits: list[tuple[int, int]] = []
+
+    def beat() -> None:
+        limits.extend(process.rlimit(psutil.RLIMIT_CPU) for process in renderers())
+
     with pytest.raises(ApplicationError, match="was not rendered within 3 s"):
-        rendered(tmp_path, a__txt__jinja=SLOW)
+        render(tmp_path / "mine", tmp_path / "target", {}, beat)
+    assert not renderers()
+    # The system's limit must never be the first: it gives no reason.
+    assert 3 < limits[-1][0] < 60
+
+
+def renderers() -> list[psutil.Process]:
     mine = psutil.Process().children(recursive=True)
-    assert not [p for p in mine if rendering._MODULE in " ".join(p.cmdline())]
+    return [process for process in mine if rendering._MODULE in " ".join(process.cmdline())]
 
 
 def test_a_slow_template_holds_up_no_other_and_heartbeats(tmp_path):
