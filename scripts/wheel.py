@@ -13,6 +13,7 @@ FOLDERS = (
     "blueprints",
     "cli",
     "embedded",
+    "hosts",
     "migrations",
     "runtime",
     "vault",

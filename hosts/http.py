@@ -1,0 +1,296 @@
+"""Requests to a host's API: bounded in time, with one kind of error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from stepway.hosts.access import HostAccess
+from stepway.hosts.errors import HostError, Reason
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+LARGEST_ANSWER = 16 << 20
+PAGES = 100
+"""Pages of a list that are read at most."""
+_REDIRECTS = 5
+_SHOWN = 300
+
+Explain = Callable[[httpx.Response, Any], HostError | None]
+"""Returns the host's own error for an answer and its JSON; None for an answer it does not know."""
+
+
+@asynccontextmanager
+async def http_client(ca: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that honours the proxies of the environment and the authorities in `ca` (PEM)."""
+    verify: ssl.SSLContext | bool = True
+    if ca:
+        verify = ssl.create_default_context(cadata=ca)
+    async with httpx.AsyncClient(verify=verify, timeout=TIMEOUT, follow_redirects=False) as client:
+        yield client
+
+
+class HostHttp:
+    """Requests below one API address, with the token of `access`."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        access: HostAccess,
+        api: str,
+        explain: Explain,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = client
+        self._access = access
+        self._api = api.rstrip("/")
+        self._explain = explain
+        self._headers = {"User-Agent": "stepway", "Accept": "application/json", **(headers or {})}
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        missing: bool = False,
+    ) -> Any:
+        """Return the answer's JSON, None for an empty one.
+
+        With `missing`, an answer 404 returns None. Raises HostError.
+        """
+        return (await self.answer(method, path, body, params=params, missing=missing))[1]
+
+    async def answer(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        missing: bool = False,
+    ) -> tuple[httpx.Response, Any]:
+        """Return the answer and its JSON. Raises HostError."""
+        response = await self._sent(method, self._url(path), body, params)
+        data = _json(response)
+        if response.is_success and data is not _NOT_JSON:
+            return response, data
+        if response.status_code == 404 and missing and data is not _NOT_JSON:
+            return response, None
+        raise self._error(response, data)
+
+    async def pages(
+        self, path: str, params: Mapping[str, Any] | None = None, items: str | None = None
+    ) -> AsyncIterator[Any]:
+        """Yield the items of a list, page by page, following `Link: rel="next"`.
+
+        `items` is the field of the list where the answer is an object. Raises HostError.
+        """
+        url: str | None = path
+        given = params
+        for _ in range(PAGES):
+            response, data = await self.answer("GET", url or path, params=given)
+            for item in data[items] if items else data or ():
+                yield item
+            url, given = response.links.get("next", {}).get("url"), None
+            if not url:
+                return
+
+    def _url(self, path: str) -> str:
+        url = path if path.startswith("http") else f"{self._api}/{path.lstrip('/')}"
+        if urlsplit(url)[:2] != urlsplit(self._api)[:2]:
+            raise HostError(
+                Reason.INVALID, f"{self._name} refers to another host, {urlsplit(url).netloc}"
+            )
+        return url
+
+    async def _sent(
+        self, method: str, url: str, body: Any, params: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        """Send the request, following redirects within the host with method and body."""
+        for _ in range(_REDIRECTS):
+            token = await self._access.tokens.token()
+            headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
+            request = self._client.build_request(
+                method, url, json=body, params=params, headers=headers
+            )
+            response = await self._once(request)
+            if response.status_code == 401:
+                self._access.tokens.refused(token)
+            if (
+                response.status_code not in (301, 302, 307, 308)
+                or "location" not in response.headers
+            ):
+                return response
+            url, params = self._url(urljoin(url, response.headers["location"])), None
+        raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
+
+    async def _once(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                await _read(response)
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            raise HostError(
+                Reason.TIMED_OUT,
+                f"{self._name} did not answer within {TIMEOUT.read:.0f} s",
+                remedy="Retry when the host answers again.",
+            ) from error
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        return response
+
+    def _unreachable(self, error: httpx.TransportError) -> HostError:
+        if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError) or (
+            "CERTIFICATE_VERIFY_FAILED" in str(error)
+        ):
+            return HostError(
+                Reason.CERTIFICATE,
+                f"The certificate of {self._name} is not trusted",
+                remedy="Store the authority's certificate with the credential: "
+                "`stepway credential set … --ca FILE`.",
+            )
+        return HostError(
+            Reason.UNREACHABLE,
+            f"{self._name} cannot be reached: {str(error) or type(error).__name__}",
+            remedy="Check the credential's URL, the proxy and the network of the worker.",
+        )
+
+    def _error(self, response: httpx.Response, data: Any) -> HostError:
+        log.info("%s %s: %s", response.request.method, response.request.url, response.status_code)
+        wait = retry_after(response)
+        if data is not _NOT_JSON and (known := self._explain(response, data)) is not None:
+            known.status = response.status_code
+            known.retry_after = known.retry_after if known.retry_after is not None else wait
+            return known
+        return self._plain(response, wait, data)
+
+    def _plain(self, response: httpx.Response, wait: float | None, data: Any) -> HostError:
+        status = response.status_code
+        if status == 429:
+            return HostError(
+                Reason.RATE_LIMITED,
+                f"{self._name} limits the rate of requests",
+                status=status,
+                retry_after=60.0 if wait is None else wait,
+            )
+        if status >= 500:
+            return HostError(
+                Reason.SERVER_ERROR,
+                f"{self._name} answered {status}",
+                remedy="Retry when the host works again.",
+                status=status,
+                retry_after=wait,
+            )
+        if data is _NOT_JSON:
+            return HostError(
+                Reason.NOT_JSON,
+                f"{self._name} did not answer as an API, but {_kind(response)} (status {status})",
+                remedy="Check the credential's URL and the proxy of the worker.",
+                status=status,
+            )
+        said = message_of(data)
+        reason, remedy = _BY_STATUS.get(status, (Reason.INVALID, ""))
+        return HostError(
+            reason,
+            f"{self._name} answered {status}{': ' + said if said else ''}",
+            remedy=remedy.format(credential=self._access.credential),
+            status=status,
+        )
+
+    @property
+    def _name(self) -> str:
+        return urlsplit(self._access.url).netloc
+
+
+_BY_STATUS = {
+    401: (
+        Reason.UNAUTHORIZED,
+        "Store a valid token: `stepway credential set {credential} …`, then retry.",
+    ),
+    403: (Reason.FORBIDDEN, "Give the account of the credential {credential} this right."),
+    404: (
+        Reason.NOT_FOUND,
+        "Check the name, and that the credential {credential} may see it.",
+    ),
+    409: (Reason.CONFLICT, ""),
+    423: (Reason.ARCHIVED, "Unarchive it, then retry."),
+}
+
+_NOT_JSON: Any = object()
+
+
+async def _read(response: httpx.Response) -> None:
+    size = 0
+    parts = []
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise httpx.ReadError("the answer is too large", request=response.request)
+        parts.append(part)
+    response._content = b"".join(parts)
+
+
+def _json(response: httpx.Response) -> Any:
+    if not response.content:
+        return None
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        return _NOT_JSON
+
+
+def _kind(response: httpx.Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0] or "an unknown type"
+
+
+def message_of(data: Any) -> str:
+    """Return a host's message as one short text, whatever its form (texts, lists, objects)."""
+    if isinstance(data, Mapping):
+        for field in ("message", "error_description", "error"):
+            if data.get(field):
+                return message_of(data[field])
+        return "; ".join(f"{name} {message_of(value)}" for name, value in data.items())[:_SHOWN]
+    if isinstance(data, list):
+        return "; ".join(message_of(item) for item in data)[:_SHOWN]
+    return " ".join(str(data).split())[:_SHOWN]
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset."""
+    if (given := response.headers.get("retry-after")) is not None:
+        return _seconds(given)
+    for prefix in ("x-ratelimit", "ratelimit"):
+        if response.headers.get(f"{prefix}-remaining") == "0":
+            reset = response.headers.get(f"{prefix}-reset", "")
+            if reset.isdigit():
+                # Seconds since the epoch, or from now on in the newer drafts.
+                at = float(reset)
+                return max(0.0, at - time.time() if at > 1e9 else at)
+    return None
+
+
+def _seconds(given: str) -> float | None:
+    try:
+        return max(0.0, float(given))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
