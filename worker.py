@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
-from stepway.activities.registry import Resources, load_steps
+from stepway.activities.registry import Resources, StepActivity, load_steps
 from stepway.activities.step_inputs import step_payload_converter
 from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
@@ -28,6 +29,7 @@ from stepway.vault.vault import Vault
 from stepway.workflows.engine.sandbox import ContextFreeSandbox
 from stepway.workflows.initialize_project import InitializeProject
 from stepway.workflows.model import messages
+from stepway.workflows.model.queues import DEFAULT, task_queue, waits_of
 from stepway.workflows.reconcile import ReconcileInitializations
 from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.reconcile.reconciler import Reconciler
@@ -37,8 +39,8 @@ from stepway_tracking.worker.plugin import TrackingPlugin
 
 logger = logging.getLogger(__name__)
 
-STEPS_AT_ONCE = 50
-"""Maximum number of steps that a worker runs in parallel."""
+WAITS_AT_ONCE = 5_000
+"""Steps that only wait, in parallel for each queue; they take a few kB each."""
 
 GRACE = timedelta(seconds=10)
 """Time that running steps have to finish at shutdown."""
@@ -55,8 +57,8 @@ RUNNER = ContextFreeSandbox(
 
 
 @asynccontextmanager
-async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
-    """A worker that runs while the context is open."""
+async def running_worker(settings: WorkerSettings) -> AsyncIterator[None]:
+    """A worker that runs while the context is open, on each of its queues."""
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
@@ -66,42 +68,83 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         stack.push_async_callback(close_pool, pool)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        threads = ThreadPoolExecutor(STEPS_AT_ONCE, "step")
-        # Not waited for: a step may ignore that it was cancelled.
-        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        threads = _open_threads(stack, settings.steps_at_once, "step")
+        waiting = _open_threads(stack, WAITS_AT_ONCE, "wait")
         publisher = Publisher(redis)
         stack.push_async_callback(publisher.close)
         keyring = open_keyring(settings.keys)
         store = Store(pool, publisher, redact_value, SealedParameters(keyring).conceal)
         references = References(keyring, Vault(engine, keyring).find)
-        worker = Worker(
+        # Results in the record are not signed: nobody else can write to Postgres, and they outlive
+        # the key.
+        plugin = TrackingPlugin(store, data_converter(keyring))
+        shared = partial(
+            Worker,
             client,
-            task_queue=settings.temporal_task_queue,
-            workflows=[InitializeProject, ReconcileInitializations],
-            activities=[
-                *steps.values(),
-                *Reconciler(pool, store, client, [messages.WORKFLOW]).activities(),
-            ],
-            activity_executor=threads,
-            max_concurrent_activities=STEPS_AT_ONCE,
             max_heartbeat_throttle_interval=HEARTBEATS,
             default_heartbeat_throttle_interval=HEARTBEATS,
-            # Results in the record are not signed: nobody else can write to Postgres, and they
-            # outlive the key.
-            plugins=[TrackingPlugin(store, data_converter(keyring))],
+            plugins=[plugin],
             interceptors=[RedactingInterceptor(references)],
             workflow_runner=RUNNER,
             graceful_shutdown_timeout=GRACE,
         )
-        running = asyncio.create_task(worker.run())
-        stack.push_async_callback(_shut_down, worker, running)
+        sweep = Reconciler(pool, store, client, [messages.WORKFLOW]).activities()
+        pools = (threads, waiting)
+        workers = list(_workers(settings, shared, pools, list(steps.values()), sweep))
+        running = asyncio.create_task(_run(workers))
+        stack.push_async_callback(_shut_down, workers, running)
         async with depending_on(running, "The worker"):
-            yield worker
+            yield
 
 
-async def _shut_down(worker: Worker, running: asyncio.Task[None]) -> None:
-    """Stop the worker; abandon steps and writes that take too long. Temporal repeats them."""
-    asking = asyncio.create_task(worker.shutdown())
+def _open_threads(stack: AsyncExitStack, most: int, name: str) -> ThreadPoolExecutor:
+    threads = ThreadPoolExecutor(most, name)
+    # Not waited for: a step may ignore that it was cancelled.
+    stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+    return threads
+
+
+def _workers(
+    settings: WorkerSettings,
+    shared: Callable[..., Worker],
+    pools: tuple[ThreadPoolExecutor, ThreadPoolExecutor],
+    steps: Sequence[StepActivity],
+    sweep: Sequence[StepActivity],
+) -> Iterator[Worker]:
+    """Make two workers a queue: one for its steps, one for its steps that only wait."""
+    for name in settings.step_queues or [DEFAULT]:
+        queue, workflows, activities = name, [], [*steps]
+        if name == DEFAULT:
+            queue, activities = "", [*steps, *sweep]
+            workflows = [InitializeProject, ReconcileInitializations]
+        yield shared(
+            task_queue=task_queue(settings.temporal_task_queue, queue),
+            workflows=workflows,
+            activities=activities,
+            activity_executor=pools[0],
+            max_concurrent_activities=settings.steps_at_once,
+        )
+        yield shared(
+            task_queue=task_queue(settings.temporal_task_queue, waits_of(queue)),
+            activities=steps,
+            activity_executor=pools[1],
+            max_concurrent_activities=WAITS_AT_ONCE,
+        )
+
+
+async def _run(workers: Sequence[Worker]) -> None:
+    """Run the workers; if one fails, stop the others and raise its error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.run())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _shut_down(workers: Sequence[Worker], running: asyncio.Task[None]) -> None:
+    """Stop the workers; abandon steps and writes that take too long. Temporal repeats them."""
+    asking = asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.wait([running], timeout=(GRACE + CANCELLING).total_seconds())
     asking.cancel()
     if not running.done():

@@ -8,8 +8,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    field_validator,
     model_validator,
 )
+
+from stepway.workflows.model.queues import RESERVED
 
 DAY = 86_400.0
 _CLOSED_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": False}
@@ -26,6 +29,7 @@ NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 Text = Annotated[dict[Language, NonEmpty], BeforeValidator(_by_language), Field(min_length=1)]
 StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 BlueprintName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
+QueueName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -111,6 +115,20 @@ class Step(_Model):
     )
     retry: Retry = Field(default=Retry(), description="When failed attempts are repeated; below.")
     undo: Undo | None = Field(default=None, description="How the step is rolled back; below.")
+    queue: QueueName | None = Field(
+        default=None,
+        description=(
+            "The queue of the workers that run the step, `STEPWAY_STEP_QUEUES` there; any worker "
+            "that runs initializations by default."
+        ),
+    )
+
+    @field_validator("queue")
+    @classmethod
+    def _is_not_reserved(cls, value: str | None) -> str | None:
+        if value in RESERVED:
+            raise ValueError(f"{value!r} is reserved; choose another name for the queue")
+        return value
 
     @model_validator(mode="after")
     def _name_for_people(self) -> "Step":

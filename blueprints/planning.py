@@ -8,6 +8,7 @@ from typing import Any
 from stepway.blueprints.models import Blueprint, Retry, Step
 from stepway.blueprints.parameters import complete_parameters
 from stepway.workflows.model.plan import Plan, PlannedStep, RetryPlan, UndoPlan
+from stepway.workflows.model.queues import queue_of
 from stepway.workflows.model.references import bind
 
 
@@ -42,6 +43,7 @@ def _planned(step: Step, values: Mapping[str, Any]) -> PlannedStep:
         heartbeat=step.heartbeat,
         retry=_retry(step.retry),
         undo=_undo(step, values),
+        queue=queue_of(step.uses, step.queue),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from stepway.runtime.server_settings import ServerSettings
 from stepway.runtime.setting_types import Folders, Words
+
+_QUEUE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 class WorkerSettings(ServerSettings):
@@ -37,6 +40,35 @@ class WorkerSettings(ServerSettings):
             "before installed packages."
         ),
     )
+
+    steps_at_once: int = Field(
+        default=50,
+        ge=1,
+        le=2_000,
+        description=(
+            "Steps that a worker runs in parallel, for each of its queues. Steps that wait for "
+            "other systems take little: 500 are possible where few run commands."
+        ),
+    )
+    step_queues: Words = Field(
+        default_factory=list,
+        description=(
+            "Queues whose steps this worker runs, comma-separated: the names that blueprints give "
+            "in `queue`, and `default` for all other steps and the initializations themselves. "
+            "Without it, `default`."
+        ),
+    )
+
+    @field_validator("step_queues")
+    @classmethod
+    def _are_queues(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not _QUEUE.fullmatch(name):
+                raise ValueError(
+                    "must be names of lowercase letters, digits and hyphens that start with a "
+                    f"letter; {name!r} is not"
+                )
+        return list(dict.fromkeys(value))
 
     @field_validator("data_dir")
     @classmethod

@@ -15,6 +15,7 @@ from stepway.workflows.engine.sizes import TaskRoom, checked_size
 from stepway.workflows.engine.summaries import summary
 from stepway.workflows.model.messages import InitializationInput
 from stepway.workflows.model.plan import LEFT_OUT, PlannedStep, RetryPlan
+from stepway.workflows.model.queues import task_queue
 from stepway.workflows.model.references import resolve, resolve_present
 from stepway_tracking.workflow.marks import tracked
 from stepway_tracking.workflow.recording import WorkflowRecord
@@ -96,6 +97,7 @@ class Execution:
         return workflow.start_activity(
             uses,
             given,
+            task_queue=_task_queue(step),
             start_to_close_timeout=timedelta(seconds=step.timeout),
             heartbeat_timeout=timedelta(seconds=step.heartbeat or WORKER_SILENCE),
             retry_policy=retry_policy(step.retry),
@@ -111,6 +113,10 @@ class Execution:
             return dict(resolve(arguments, self._board.results))
         given, left_out = resolve_present(arguments, self._board.results)
         return {**given, LEFT_OUT: left_out} if left_out else dict(given)
+
+
+def _task_queue(step: PlannedStep) -> str | None:
+    return task_queue(workflow.info().task_queue, step.queue) if step.queue else None
 
 
 def retry_policy(retry: RetryPlan) -> RetryPolicy:

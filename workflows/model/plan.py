@@ -39,7 +39,8 @@ class PlannedStep:
     """One step; `arguments` still hold references to results of steps, for `resolve`.
 
     `display_name` is text per language. `timeout` and `heartbeat` are seconds an attempt may
-    take, and may be silent.
+    take, and may be silent. `queue` is empty for the task queue of the initialization itself, see
+    stepway.workflows.model.queues.
     """
 
     step: str
@@ -54,6 +55,7 @@ class PlannedStep:
     heartbeat: float | None = None
     retry: RetryPlan = field(default_factory=RetryPlan)
     undo: UndoPlan | None = None
+    queue: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ def test_env_file_is_read_and_the_environment_outranks_it(monkeypatch: pytest.Mo
         ("STEPWAY_TEMPORAL_ADDRESS", "http://localhost:port"),
         ("STEPWAY_API_URL", "localhost:8000"),
         ("STEPWAY_TEMPORAL_UI_URL", "ftp://localhost"),
+        ("STEPWAY_STEPS_AT_ONCE", "0"),
+        ("STEPWAY_STEP_QUEUES", "east,West"),
     ],
 )
 def test_malformed_value_is_one_line_that_names_the_variable_and_shows_no_password(
