@@ -1,0 +1,169 @@
+"""Checks requests and answers against the host's own OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from openapi_core import OpenAPI
+from openapi_core.datatypes import RequestParameters
+from openapi_core.exceptions import OpenAPIError
+from openapi_core.templating.paths.exceptions import PathError
+from openapi_core.templating.responses.exceptions import ResponseNotFound
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+from tests.support.githost.answers import Answer, Request
+
+ROOT = Path(__file__).parents[3]
+_SERVER = "http://host"
+
+
+def test_data() -> Path | None:
+    """Return the folder of shared test data, or None if this machine has none.
+
+    It is named by STEPWAY_TESTDATA; else it is `../shared/testdata` beside the repository.
+    """
+    if given := os.environ.get("STEPWAY_TESTDATA"):
+        return Path(given)
+    for root in (ROOT, _main_worktree()):
+        folder = root.parent / "shared" / "testdata"
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _main_worktree() -> Path:
+    """Return the folder of the main worktree: `.git` is a file in the others."""
+    git = ROOT / ".git"
+    if not git.is_file():
+        return ROOT
+    return Path(git.read_text().removeprefix("gitdir:").strip()).parents[2]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request in the form that openapi-core reads."""
+
+    host_url: str
+    path: str
+    method: str
+    parameters: RequestParameters
+    content_type: str
+    body: bytes | None
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """An answer in the form that openapi-core reads."""
+
+    status_code: int
+    content_type: str
+    headers: Headers
+    data: bytes
+
+
+@dataclass
+class Shapes:
+    """One document; `violations` collects what does not fit it."""
+
+    api: OpenAPI
+    paths: dict[str, dict[str, Any]]
+    violations: list[str] = field(default_factory=list)
+
+    def check(self, request: Request, answer: Answer) -> None:
+        """Compare a request and the host's own answer with the document.
+
+        An error answer whose status the document does not list is accepted: hosts list few.
+        """
+        asked = _Asked(
+            _SERVER,
+            self._one_segment(request.path),
+            request.method.lower(),
+            RequestParameters(
+                query=ImmutableMultiDict(request.query), header=Headers(dict(request.headers))
+            ),
+            request.headers.get("content-type", "") or "application/json",
+            request.body or None,
+        )
+        answered = _Answered(
+            answer.status,
+            answer.headers.get("Content-Type", answer.media_type),
+            Headers(answer.headers),
+            answer.body,
+        )
+        where = f"{request.method} {request.path}"
+        try:
+            if answer.status not in (400, 415, 422):
+                self.api.validate_request(asked)
+        except OpenAPIError as error:
+            self._note(f"{where}: request: {_said(error)}")
+            if isinstance(error, PathError):
+                return
+        try:
+            self.api.validate_response(asked, answered)  # type: ignore[arg-type]
+        except ResponseNotFound:
+            if answer.status < 400:
+                self._note(f"{where}: the document has no answer {answer.status}")
+        except OpenAPIError as error:
+            self._note(f"{where}: answer {answer.status}: {_said(error)}")
+
+    def _note(self, violation: str) -> None:
+        if violation not in self.violations:
+            self.violations.append(violation)
+
+    def _one_segment(self, path: str) -> str:
+        """Return the path with a parameter of several segments as one, as openapi-core needs."""
+        parts = path.strip("/").split("/")
+        for template, operations in self.paths.items():
+            wanted = template.strip("/").split("/")
+            last = wanted[-1]
+            if len(parts) <= len(wanted) or not last.startswith("{"):
+                continue
+            if not _is_multi(operations, last[1:-1]):
+                continue
+            pairs = zip(wanted[:-1], parts, strict=False)
+            if all(a.startswith("{") or a == b for a, b in pairs):
+                rest = unquote("/".join(parts[len(wanted) - 1 :]))
+                return "/" + "/".join([*parts[: len(wanted) - 1], quote(rest, safe="")])
+        return path
+
+
+def _is_multi(operations: dict[str, Any], name: str) -> bool:
+    found = list(operations.get("parameters", ()))
+    for operation in operations.values():
+        if isinstance(operation, dict):
+            found += operation.get("parameters", ())
+    return any(one.get("name") == name and one.get("x-multi-segment") for one in found)
+
+
+def _said(error: BaseException) -> str:
+    cause = error.__cause__
+    errors = list(getattr(cause, "schema_errors", ()) or getattr(error, "schema_errors", ()))
+    if errors:
+        return "; ".join(
+            f"{'.'.join(map(str, one.absolute_path)) or 'body'}: {one.message[:200]}"
+            for one in errors[:5]
+        )
+    return f"{error}{f': {cause}' if cause else ''}"[:400]
+
+
+@cache
+def _document(name: str) -> tuple[OpenAPI, dict[str, Any]] | None:
+    folder = test_data()
+    file = folder / "openapi" / name if folder else None
+    if file is None or not file.is_file():
+        return None
+    document = json.loads(file.read_text())
+    document["servers"] = [{"url": _SERVER}]
+    return OpenAPI.from_dict(document), document["paths"]
+
+
+def load_shapes(name: str) -> Shapes | None:
+    """Return the checks of a document; None if this machine has no test data."""
+    found = _document(name)
+    return Shapes(*found) if found else None
