@@ -50,8 +50,13 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     token: Token | None = None
-    url: str = ""
-    """The host's address."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What a surface notes about the request."""
+
+    @property
+    def account(self) -> str:
+        """The account behind the token; empty without one."""
+        return self.token.account if self.token else ""
 
     @property
     def json(self) -> Any:

@@ -23,7 +23,6 @@ from dulwich.web import ChunkReader
 from tests.support.githost.answers import Answer, Request
 from tests.support.githost.faults import Fault, Faults
 from tests.support.githost.git import serve_git
-from tests.support.githost.shapes import Shapes, load_shapes
 from tests.support.githost.state import Repository, World
 from tests.support.githost.surface import PushRefusal, RefUpdate, Surface
 
@@ -58,13 +57,12 @@ class Host:
         self.faults = Faults()
         self.surface = surface(self.world, url)
         self.log: list[Logged] = []
-        self.shapes: Shapes | None = load_shapes(surface.document)
         self._lock = RLock()
 
     @property
     def violations(self) -> list[str]:
         """What in requests and answers does not fit the host's OpenAPI document."""
-        return self.shapes.violations if self.shapes else []
+        return self.surface.shapes.violations if self.surface.shapes else []
 
     def requests(self, pattern: str) -> list[Logged]:
         """Return the requests so far whose `METHOD /path` the regular expression finds."""
@@ -89,7 +87,7 @@ class Host:
     def _request(self, method: str, path: str, environ: dict[str, Any]) -> Request:
         query = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
         path = path.removeprefix(self.surface.api)
-        return Request(method, path, query, _headers(environ), _body(environ), url=self.url)
+        return Request(method, path, query, _headers(environ), _body(environ))
 
     def _answer(self, request: Request, fault: Fault | None) -> Answer:
         replaced = fault is not None and (fault.answer is not None or fault.lost)
@@ -97,8 +95,8 @@ class Host:
         if not replaced or (fault and fault.effect):
             with self._lock:
                 answer = self.surface.answer(request)
-            if self.shapes is not None:
-                self.shapes.check(request, answer)
+            if self.surface.shapes is not None:
+                self.surface.shapes.check(request, answer)
         return fault.answer if fault and fault.answer else answer
 
     def _git(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tests.support.githost.answers import Answer, Refused, Request, matched
+from tests.support.githost.shapes import load_shapes
 from tests.support.githost.state import Repository, Token, World
 
 
@@ -42,10 +43,13 @@ class Surface:
     """The path of the API below the host's address."""
     document: ClassVar[str]
     """The name of the host's OpenAPI document."""
+    unchecked: ClassVar[str] = "$."
+    """`METHOD /path` of requests that the document does not have, as a regular expression."""
 
     def __init__(self, world: World, url: str) -> None:
         self.world = world
         self.url = url
+        self.shapes = load_shapes(self.document, self.unchecked)
         self._routes = [
             (pattern, handler)
             for name in dir(type(self))
@@ -55,18 +59,27 @@ class Surface:
         # A literal segment wins over a parameter.
         self._routes.sort(key=lambda route: (route[0].count("{"), -route[0].count("/")))
 
+    def filled(self, schema: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Return an object of a schema with these values; only these without the document."""
+        return self.shapes.filled(schema, values) if self.shapes else values
+
     def answer(self, request: Request) -> Answer:
         """Answer a request: sign-in, then the handler of its route."""
         try:
             request.token = self.signed_in(request)
-            for pattern, handler in self._routes:
-                found = matched(pattern, request.method, request.path)
-                if found is not None:
-                    given = handler(request, **found)
-                    return given if isinstance(given, Answer) else Answer(200, given)
-            raise Refused(self.error(404, "Not Found"))
+            answer = self.dispatched(request)
         except Refused as refused:
-            return self.finished(request, refused.answer)
+            answer = refused.answer
+        return self.finished(request, answer)
+
+    def dispatched(self, request: Request) -> Answer:
+        """Call the handler of the request's route. Raises Refused."""
+        for pattern, handler in self._routes:
+            found = matched(pattern, request.method, request.path)
+            if found is not None:
+                given = handler(request, **found)
+                return given if isinstance(given, Answer) else Answer(200, given)
+        raise Refused(self.error(404, "Not Found"))
 
     def finished(self, request: Request, answer: Answer) -> Answer:
         """Return the answer with the headers that all answers of this host have."""
