@@ -70,7 +70,7 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 def route(pattern: str) -> Callable[[_Handler], _Handler]:
     """Make a method of a surface answer `METHOD /path/{parameter}/{rest*}`.
 
-    A parameter is one decoded segment; `{rest*}` takes all that follow.
+    A parameter is one decoded segment; `{rest*}` takes all that follow. `*` is any method.
     """
 
     def mark(handler: _Handler) -> _Handler:
@@ -84,7 +84,7 @@ def matched(pattern: str, method: str, path: str) -> dict[str, str] | None:
     """Return the parameters of a route that matches; None if it does not."""
     wanted, _, template = pattern.partition(" ")
     parts, given = template.strip("/").split("/"), path.strip("/").split("/")
-    if wanted != method:
+    if wanted not in (method, "*"):
         return None
     found = {}
     for index, part in enumerate(parts):

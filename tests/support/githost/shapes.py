@@ -76,6 +76,7 @@ class Shapes:
     api: OpenAPI
     paths: dict[str, dict[str, Any]]
     schemas: dict[str, Any]
+    parameters: dict[str, Any]
     unchecked: re.Pattern[str]
     violations: list[str] = field(default_factory=list)
 
@@ -126,6 +127,15 @@ class Shapes:
         if violation not in self.violations:
             self.violations.append(violation)
 
+    def _multi(self, operations: dict[str, Any]) -> set[str]:
+        """Return the names of the parameters that take several segments."""
+        given = list(operations.get("parameters", ()))
+        for operation in operations.values():
+            given += operation.get("parameters", ()) if isinstance(operation, dict) else ()
+        known = self.parameters
+        found = [known[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in given]
+        return {one["name"] for one in found if one.get("x-multi-segment")}
+
     def _one_segment(self, path: str) -> str:
         """Return the path with a parameter of several segments as one, as openapi-core needs."""
         parts = path.strip("/").split("/")
@@ -134,21 +144,13 @@ class Shapes:
             last = wanted[-1]
             if len(parts) <= len(wanted) or not last.startswith("{"):
                 continue
-            if not _is_multi(operations, last[1:-1]):
+            if last[1:-1] not in self._multi(operations):
                 continue
             pairs = zip(wanted[:-1], parts, strict=False)
             if all(a.startswith("{") or a == b for a, b in pairs):
                 rest = unquote("/".join(parts[len(wanted) - 1 :]))
                 return "/" + "/".join([*parts[: len(wanted) - 1], quote(rest, safe="")])
         return path
-
-
-def _is_multi(operations: dict[str, Any], name: str) -> bool:
-    found = list(operations.get("parameters", ()))
-    for operation in operations.values():
-        if isinstance(operation, dict):
-            found += operation.get("parameters", ())
-    return any(one.get("name") == name and one.get("x-multi-segment") for one in found)
 
 
 def _said(error: BaseException) -> str:
@@ -221,5 +223,11 @@ def load_shapes(name: str, unchecked: str = "$.") -> Shapes | None:
     if (found := _document(name)) is None:
         return None
     api, document = found
-    schemas = document.get("components", {}).get("schemas", {})
-    return Shapes(api, document["paths"], schemas, re.compile(unchecked))
+    parts = document.get("components", {})
+    return Shapes(
+        api,
+        document["paths"],
+        parts.get("schemas", {}),
+        parts.get("parameters", {}),
+        re.compile(unchecked),
+    )
