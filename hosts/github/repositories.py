@@ -173,7 +173,8 @@ def _project_of(data: Any) -> str | None:
 
 def _one_line(text: str) -> str:
     """GitHub refuses control characters, and more than 350 characters."""
-    return " ".join(text.split())[:_LONGEST_DESCRIPTION]
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:_LONGEST_DESCRIPTION]
 
 
 def _repository(data: Any, *, empty: bool = False) -> HostRepository:

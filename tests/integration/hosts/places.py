@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from dulwich import porcelain
 from dulwich.objects import ObjectID
-from dulwich.repo import Repo
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.github.client import open_github
@@ -75,7 +74,7 @@ class Place:
 
 
 class PushRefused(Exception):
-    """The host has refused a branch of a push, with this reason."""
+    """The host has refused a branch of a push; the text has its lines and its reason."""
 
 
 def push(
@@ -114,7 +113,8 @@ def push(
             refused = porcelain.push(repo, remote.url, refspec, **given).ref_status or {}
             for reason in refused.values():
                 if reason:
-                    raise PushRefused(reason)
+                    lines = given["errstream"].getvalue().decode()
+                    raise PushRefused(f"{lines}\n{reason}")
             return made.decode()
         finally:
             repo.close()

@@ -83,7 +83,7 @@ class Shapes:
     def check(self, request: Request, answer: Answer) -> None:
         """Compare a request and the host's own answer with the document.
 
-        An error answer whose status the document does not list is accepted: hosts list few.
+        An error or redirect that the document does not list is accepted: hosts list few.
         """
         where = f"{request.method} {request.path}"
         if self.unchecked.match(where):
@@ -114,14 +114,15 @@ class Shapes:
         try:
             self.api.validate_response(asked, answered)  # type: ignore[arg-type]
         except ResponseNotFound:
-            if answer.status < 400:
+            if answer.status < 300:
                 self._note(f"{where}: the document has no answer {answer.status}")
         except OpenAPIError as error:
             self._note(f"{where}: answer {answer.status}: {_said(error)}")
 
     def filled(self, schema: str, values: dict[str, Any]) -> dict[str, Any]:
         """Return an object of a schema with these values, and samples for all else it requires."""
-        return _merged(deepcopy(_sample(self.schemas, {"$ref": f"/{schema}"})), values)
+        whole = {**self.schemas[schema], "nullable": False}
+        return _merged(deepcopy(_sample(self.schemas, whole)), values)
 
     def _note(self, violation: str) -> None:
         if violation not in self.violations:
@@ -139,6 +140,8 @@ class Shapes:
     def _one_segment(self, path: str) -> str:
         """Return the path with a parameter of several segments as one, as openapi-core needs."""
         parts = path.strip("/").split("/")
+        if any(_fits(template.strip("/").split("/"), parts) for template in self.paths):
+            return path
         for template, operations in self.paths.items():
             wanted = template.strip("/").split("/")
             last = wanted[-1]
@@ -146,11 +149,17 @@ class Shapes:
                 continue
             if last[1:-1] not in self._multi(operations):
                 continue
-            pairs = zip(wanted[:-1], parts, strict=False)
-            if all(a.startswith("{") or a == b for a, b in pairs):
+            if _fits(wanted[:-1], parts[: len(wanted) - 1]):
                 rest = unquote("/".join(parts[len(wanted) - 1 :]))
                 return "/" + "/".join([*parts[: len(wanted) - 1], quote(rest, safe="")])
         return path
+
+
+def _fits(template: list[str], parts: list[str]) -> bool:
+    return len(template) == len(parts) and all(
+        wanted.startswith("{") or wanted == part
+        for wanted, part in zip(template, parts, strict=True)
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -49,7 +49,7 @@ class GitHubApps(GitHubChanges):
         """Answer which App the assertion is of."""
         assert request.token is not None
         values = {"id": int(request.token.options["app"]), "slug": request.account}
-        return self.filled("integration", values) | values
+        return self.filled("integration", values)
 
     @route("GET /orgs/{account}/installation")
     @route("GET /users/{account}/installation")

@@ -203,7 +203,8 @@ class GitHubRepositories(GitHubRights):
             raise self.invalid(_TAKEN, message="Repository creation failed.")
         visibility = body.get("visibility") or ("private" if body.get("private") else "public")
         if visibility == "internal" and not self.world.accounts[owner].options.get("enterprise"):
-            raise self.invalid("Only organizations of an enterprise have internal repositories")
+            text = "Only organizations of an enterprise have internal repositories"
+            raise self.invalid({"resource": "Repository", "code": "custom", "message": text})
         self.world.moved.pop(f"{owner}/{name}".casefold(), None)
         made = self.world.add_repository(
             owner, name, description=body.get("description") or "", visibility=visibility
@@ -212,4 +213,5 @@ class GitHubRepositories(GitHubRights):
 
     def _check_description(self, text: Any) -> None:
         if len(text) > 350 or any(ord(char) < 32 for char in text):
-            raise self.invalid("description control characters are not allowed, or too long")
+            text = "description control characters are not allowed, or too long"
+            raise self.invalid({"resource": "Repository", "code": "custom", "message": text})

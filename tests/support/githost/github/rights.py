@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 import jwt
 
@@ -45,7 +46,9 @@ class GitHubRights(Surface):
         return self.refuse(422, message, errors=list(errors))
 
     def finished(self, request: Request, answer: Answer) -> Answer:
-        """Add the headers of limits, scopes and expiry."""
+        """Cut lists into pages; add the headers of limits, scopes and expiry."""
+        if isinstance(answer.data, list):
+            self._paged(request, answer)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "X-RateLimit-Limit": str(_LIMIT),
@@ -74,6 +77,13 @@ class GitHubRights(Surface):
         if token is None or not token.valid:
             raise self.refuse(401, "Bad credentials")
         return token
+
+    def _paged(self, request: Request, answer: Answer) -> None:
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        if len(answer.data) > page * size:
+            query = urlencode({**request.query, "page": page + 1})
+            answer.headers["Link"] = f'<{self.url}{self.api}{request.path}?{query}>; rel="next"'
+        answer.data = answer.data[(page - 1) * size : page * size]
 
     def _app_of(self, request: Request) -> Token:
         value = request.headers.get("authorization", "").partition(" ")[2]
