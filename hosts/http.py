@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -35,13 +36,30 @@ Explain = Callable[[httpx.Response, Any], HostError | None]
 """Returns the host's own error for an answer and its JSON; None for an answer it does not know."""
 
 
+@lru_cache(maxsize=32)
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """Reading the public authorities takes long: all clients share them."""
+    if not ca:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError) as error:
+        raise HostError(
+            Reason.INVALID,
+            "The authority's certificate cannot be read",
+            remedy="Store a PEM file with the credential: `stepway credential set … --ca FILE`.",
+        ) from error
+
+
 @asynccontextmanager
 async def http_client(ca: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that honours the proxies of the environment and the authorities in `ca` (PEM)."""
-    verify: ssl.SSLContext | bool = True
-    if ca:
-        verify = ssl.create_default_context(cadata=ca)
-    async with httpx.AsyncClient(verify=verify, timeout=TIMEOUT, follow_redirects=False) as client:
+    """A client that honours the proxies of the environment and the authorities in `ca` (PEM).
+
+    Raises HostError for a `ca` that cannot be read.
+    """
+    async with httpx.AsyncClient(
+        verify=_trusting(ca), timeout=TIMEOUT, follow_redirects=False
+    ) as client:
         yield client
 
 

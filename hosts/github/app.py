@@ -14,7 +14,7 @@ import jwt
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.github.calls import HEADERS, api_of, segment
+from stepway.hosts.github.api import HEADERS, api_of, segment
 from stepway.hosts.github.errors import explain
 from stepway.hosts.http import HostHttp, http_client
 

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from stepway.hosts.access import HostAccess
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.github.api import segment
+from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import HostRepository
 from stepway.hosts.http import HostHttp
 
 PATIENCE = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries while GitHub does not show what was created a moment ago."""
 
-HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-
-
-def api_of(url: str) -> str:
-    """Return the address of the API of github.com, or of the GitHub Enterprise at `url`."""
-    if urlsplit(url).netloc.removeprefix("www.") == "github.com":
-        return "https://api.github.com"
-    return f"{url.rstrip('/')}/api/v3"
-
-
-def segment(text: str) -> str:
-    """Return a text as one segment of a path."""
-    return quote(text, safe="")
-
 
 class GitHubCalls:
     """Requests about repositories of one account."""
+
+    _login: str | None = None
 
     def __init__(
         self, http: HostHttp, access: HostAccess, patience: Sequence[float] = PATIENCE
@@ -46,6 +36,16 @@ class GitHubCalls:
 
     def _path(self, repository: HostRepository, path: str = "") -> str:
         return f"repos/{segment(repository.owner)}/{segment(repository.name)}{path}"
+
+    async def _own_login(self) -> str:
+        """Return the name of the token's account; of an App, the name of its bot."""
+        if self._login is None:
+            tokens = self._access.tokens
+            if isinstance(tokens, AppTokens):
+                self._login = f"{await tokens.name()}[bot]"
+            else:
+                self._login = str((await self._http.call("GET", "user"))["login"])
+        return self._login
 
     async def _written(
         self, repository: HostRepository, method: str, path: str, body: Any = None
@@ -68,6 +68,29 @@ class GitHubCalls:
         except HostError as error:
             if error.reason is Reason.NOT_FOUND:
                 await self._check_visible(repository)
+            raise
+
+    async def _added(
+        self,
+        repository: HostRepository,
+        path: str,
+        body: Any,
+        find: Callable[[], Awaitable[Any]],
+    ) -> Any:
+        """Add a part of the repository, and return it.
+
+        If it exists already, an earlier attempt has added it, and it may be too new for a list:
+        `find` looks for it some times. Raises HostError NAME_TAKEN if `find` returns only None.
+        """
+        try:
+            return await self._written(repository, "POST", path, body)
+        except HostError as error:
+            if error.reason is not Reason.NAME_TAKEN:
+                raise
+            for pause in self._patience:
+                if (found := await find()) is not None:
+                    return found
+                await asyncio.sleep(pause)
             raise
 
     async def _removed(self, repository: HostRepository, path: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.github.calls import GitHubCalls, segment
+from stepway.hosts.github.api import segment
+from stepway.hosts.github.calls import GitHubCalls
 from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
@@ -27,7 +28,11 @@ class Changes(GitHubCalls):
             path = f"/branches/{segment(rules.branch)}/protection"
             await self._written(repository, "PUT", path, _protection(rules))
         elif found is None:
-            await self._written(repository, "POST", "/rulesets", _ruleset(rules))
+
+            async def find() -> Any:
+                return (await self._our_ruleset(repository, rules.branch))[0]
+
+            await self._added(repository, "/rulesets", _ruleset(rules), find)
         else:
             await self._written(repository, "PUT", f"/rulesets/{found}", _ruleset(rules))
 
@@ -42,17 +47,13 @@ class Changes(GitHubCalls):
         self, repository: HostRepository, spec: PullRequestSpec
     ) -> PullRequest:
         """Open a pull request, or return the open one between the same branches."""
-        if (found := await self._open_between(repository, spec)) is not None:
-            return found
+
+        async def find() -> Any:
+            return await self._open_between(repository, spec)
+
+        found = await find()
         body = {"title": spec.title, "head": spec.head, "base": spec.base, "body": spec.body}
-        try:
-            return _pull(await self._written(repository, "POST", "/pulls", body))
-        except HostError as error:
-            if error.reason is not Reason.NAME_TAKEN:
-                raise
-            if (found := await self._open_between(repository, spec)) is None:
-                raise
-            return found
+        return _pull(found or await self._added(repository, "/pulls", body, find))
 
     async def find_pull_request(self, repository: HostRepository, number: int) -> PullRequest:
         """Return a pull request."""
@@ -80,16 +81,14 @@ class Changes(GitHubCalls):
             body["target_url"] = status.url
         await self._written(repository, "POST", f"/statuses/{segment(commit)}", body)
 
-    async def _open_between(
-        self, repository: HostRepository, spec: PullRequestSpec
-    ) -> PullRequest | None:
+    async def _open_between(self, repository: HostRepository, spec: PullRequestSpec) -> Any:
         wanted = {
             "state": "open",
             "head": f"{repository.owner}:{spec.head}",
             "base": spec.base,
         }
         found = await self._http.call("GET", self._path(repository, "/pulls"), params=wanted)
-        return _pull(found[0]) if found else None
+        return found[0] if found else None
 
     async def _our_ruleset(
         self, repository: HostRepository, branch: str

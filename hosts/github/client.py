@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.github.api import HEADERS, api_of
 from stepway.hosts.github.app import AppTokens
-from stepway.hosts.github.calls import HEADERS, PATIENCE, api_of
+from stepway.hosts.github.calls import PATIENCE
 from stepway.hosts.github.changes import Changes
 from stepway.hosts.github.errors import explain, scopes_of
 from stepway.hosts.github.people import People

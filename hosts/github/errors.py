@@ -85,7 +85,7 @@ _KNOWN = (
     ),
     _Known("previous repository operation is still in progress", Reason.CONFLICT),
     _Known("Git Repository is empty", Reason.CONFLICT, "Push to the repository, then retry."),
-    _Known("already exists|already in use|name already exists", Reason.NAME_TAKEN),
+    _Known("already exists|already in use|must be unique", Reason.NAME_TAKEN),
     _Known(
         "Repository rule violations",
         Reason.FORBIDDEN,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.github.calls import GitHubCalls, segment
+from stepway.hosts.github.api import segment
+from stepway.hosts.github.calls import GitHubCalls
 from stepway.hosts.host import HostRepository, Permission, WebhookSpec
 
 _ROLES = {
@@ -51,14 +52,18 @@ class People(GitHubCalls):
         self, repository: HostRepository, title: str, key: str, *, read_only: bool = True
     ) -> str:
         """Add a public SSH key; return the key's ID. The same key with other rights is replaced."""
-        found = await self._find_key(repository, key)
+
+        async def find() -> Any:
+            return await self._find_key(repository, key)
+
+        found = await find()
         if found is not None:
             if found["read_only"] == read_only:
                 return str(found["id"])
             await self.remove_deploy_key(repository, str(found["id"]))
         body = {"title": title, "key": key, "read_only": read_only}
         try:
-            return str((await self._written(repository, "POST", "/keys", body))["id"])
+            return str((await self._added(repository, "/keys", body, find))["id"])
         except HostError as error:
             if error.reason is not Reason.NAME_TAKEN:
                 raise
@@ -75,12 +80,20 @@ class People(GitHubCalls):
 
     async def add_webhook(self, repository: HostRepository, webhook: WebhookSpec) -> str:
         """Add a webhook; return its ID. One with the same URL is updated."""
-        async for hook in self._http.pages(self._path(repository, "/hooks"), {"per_page": 100}):
-            if hook["config"].get("url") == webhook.url:
-                await self._written(repository, "PATCH", f"/hooks/{hook['id']}", _hook(webhook))
-                return str(hook["id"])
-        made = await self._written(repository, "POST", "/hooks", {"name": "web", **_hook(webhook)})
-        return str(made["id"])
+
+        async def find() -> Any:
+            path = self._path(repository, "/hooks")
+            async for hook in self._http.pages(path, {"per_page": 100}):
+                if hook["config"].get("url") == webhook.url:
+                    return hook
+            return None
+
+        found = await find()
+        if found is None:
+            body = {"name": "web", **_hook(webhook)}
+            return str((await self._added(repository, "/hooks", body, find))["id"])
+        await self._written(repository, "PATCH", f"/hooks/{found['id']}", _hook(webhook))
+        return str(found["id"])
 
     async def remove_webhook(self, repository: HostRepository, webhook_id: str) -> bool:
         """Delete a webhook."""

@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
+from stepway.hosts.github.api import segment
 from stepway.hosts.github.app import AppTokens
-from stepway.hosts.github.calls import GitHubCalls, segment
+from stepway.hosts.github.calls import GitHubCalls
 from stepway.hosts.host import (
     GitRemote,
     HostRepository,
@@ -26,8 +27,6 @@ _MARK_LENGTH = len(marked_description("", "0" * 32)) + 1
 class Repositories(GitHubCalls):
     """Finds, creates and deletes repositories."""
 
-    _login: str | None = None
-
     async def find_repository(self, owner: str, name: str) -> HostRepository | None:
         """Return the repository; None if it does not exist, or the token may not see it."""
         data = await self._found(owner, name)
@@ -40,11 +39,10 @@ class Repositories(GitHubCalls):
             raise self._taken(spec, _project_of(data))
         repository = await self._described(data)
         # The mark moves from the description to the topics; it is always in one of them.
-        topics = [topic_of(spec.project_id), *(topic.lower() for topic in spec.topics)]
-        if not set(topics) <= set(data.get("topics") or ()):
-            await self._written(
-                repository, "PUT", "/topics", {"names": list(dict.fromkeys(topics))}
-            )
+        has, wanted = data.get("topics") or [], [topic_of(spec.project_id), *spec.topics]
+        topics = list(dict.fromkeys([*map(str.lower, wanted), *has]))
+        if len(topics) > len(has):
+            await self._written(repository, "PUT", "/topics", {"names": topics})
         if project_of_description(data.get("description")):
             text = {"description": _one_line(spec.description)}
             await self._written(repository, "PATCH", "", text)
@@ -109,7 +107,8 @@ class Repositories(GitHubCalls):
         return None
 
     async def _creations(self, spec: RepositorySpec) -> str:
-        if spec.owner.casefold() != (await self._own_login()).casefold():
+        is_app = isinstance(self._access.tokens, AppTokens)
+        if is_app or spec.owner.casefold() != (await self._own_login()).casefold():
             return f"orgs/{segment(spec.owner)}/repos"
         if spec.visibility is Visibility.INTERNAL:
             raise HostError(
@@ -118,13 +117,6 @@ class Repositories(GitHubCalls):
                 remedy="Choose private or public, or an organization of an enterprise.",
             )
         return "user/repos"
-
-    async def _own_login(self) -> str:
-        """Return the name of the token's account; an empty one for an App."""
-        if self._login is None:
-            app = isinstance(self._access.tokens, AppTokens)
-            self._login = "" if app else str((await self._http.call("GET", "user"))["login"])
-        return self._login
 
     def _body(self, spec: RepositorySpec) -> dict[str, Any]:
         text = _one_line(spec.description)[: _LONGEST_DESCRIPTION - _MARK_LENGTH]
@@ -156,11 +148,17 @@ class Repositories(GitHubCalls):
         )
 
     def _no_owner(self, spec: RepositorySpec) -> HostError:
+        remedy = (
+            "Check the name, and that the App is installed there; an App creates repositories in "
+            "organizations only."
+            if isinstance(self._access.tokens, AppTokens)
+            else f"Check the name, and that the account of the credential "
+            f"{self._access.credential} is a member."
+        )
         return HostError(
             Reason.NOT_FOUND,
             f"{self._host} has no organization {spec.owner} that the credential may see",
-            remedy=f"Check the name, and that the account of the credential "
-            f"{self._access.credential} is a member.",
+            remedy=remedy,
             status=404,
         )
 

@@ -18,7 +18,7 @@ import pytest
 from stepway.hosts import http
 from stepway.hosts.access import StaticToken
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.github.calls import api_of
+from stepway.hosts.github.api import api_of
 from stepway.hosts.github.client import open_github
 from stepway.hosts.host import (
     BranchRules,
@@ -363,6 +363,63 @@ async def test_a_workflow_gets_its_inputs_as_texts(on_github: Place) -> None:
     stored = on_github.stored(made)
     assert stored is not None
     assert stored.dispatches[0]["inputs"] == {"a": "x", "b": "3", "c": "true"}
+
+
+@pytest.mark.parametrize("effect", [True, False])
+async def test_the_answer_to_a_dispatch_is_lost(on_github: Place, effect: bool) -> None:
+    made = await on_github.create()
+    path, text = on_github.workflow
+    await on_github.pushed(made, {path: text.encode()})
+    server(on_github).faults.add("POST .*/dispatches", effect=effect, lost=True)
+    if not effect:
+        error = await refusal(on_github.host.dispatch(made, path, "main", {}))
+        assert error.may_succeed_later
+    await on_github.host.dispatch(made, path, "main", {})
+    stored = on_github.stored(made)
+    assert stored is not None
+    assert len(stored.dispatches) == 1
+
+
+async def test_what_an_earlier_attempt_has_added_shows_up_late(on_github: Place) -> None:
+    """The lists do not show it yet, and adding it again is refused: it is looked up again."""
+    made = await on_github.create()
+    await on_github.pushed(made, {"a": b"1"})
+    await on_github.pushed(made, {"a": b"2"}, "change")
+    hook, pull = WebhookSpec("https://hooks.example/a"), PullRequestSpec("change", "main", "A")
+    first = (
+        await on_github.host.add_webhook(made, hook),
+        await on_github.host.add_deploy_key(made, "flux", KEY),
+        await on_github.host.open_pull_request(made, pull),
+    )
+    await on_github.host.protect_branch(made, BranchRules())
+    for part in ("hooks", "keys", "pulls", "rulesets"):
+        server(on_github).faults.add(f"GET .*/{part}$", Answer(200, []), times=2)
+    again = (
+        await on_github.host.add_webhook(made, hook),
+        await on_github.host.add_deploy_key(made, "flux", KEY),
+        await on_github.host.open_pull_request(made, pull),
+    )
+    await on_github.host.protect_branch(made, BranchRules())
+    assert again == first
+
+
+async def test_topics_of_people_are_kept(on_github: Place) -> None:
+    spec = on_github.spec(topics=("web",))
+    made = await on_github.host.create_repository(spec)
+    stored = on_github.stored(made)
+    assert stored is not None
+    stored.topics = ["theirs", stored.topics[0]]
+    await on_github.host.create_repository(spec)
+    assert {"theirs", "web"} < set(stored.topics)
+
+
+async def test_an_authority_that_cannot_be_read(on_github: Place) -> None:
+    assert on_github.access is not None
+    with pytest.raises(HostError) as refused:
+        async with open_github(replace(on_github.access, ca="no PEM")):
+            pass
+    assert refused.value.reason is Reason.INVALID
+    assert "--ca" in refused.value.remedy
 
 
 async def test_a_pull_request_from_an_unknown_branch(on_github: Place) -> None:

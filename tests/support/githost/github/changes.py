@@ -11,6 +11,7 @@ from tests.support.githost.answers import Answer, Request, route
 from tests.support.githost.github.pipelines import GitHubPipelines
 from tests.support.githost.state import Json, Repository
 
+_NOT_UNIQUE = "Name must be unique"
 _UPGRADE = "Upgrade to GitHub Pro or make this repository public to enable this feature."
 
 
@@ -35,7 +36,7 @@ class GitHubChanges(GitHubPipelines):
         """Add a ruleset; its name must be new."""
         found = self._ruled(request, owner, repo)
         if any(rules["name"] == request.json["name"] for rules in found.rulesets.values()):
-            raise self.invalid("Name must be unique")
+            raise self.invalid({"resource": "Ruleset", "code": "custom", "message": _NOT_UNIQUE})
         number = self.world.next_id()
         found.rulesets[number] = request.json
         return Answer(201, self._ruleset_shown(found, number))

@@ -158,8 +158,25 @@ class GitHubPipelines(GitHubPeople):
             raise self.refuse(404, "Not Found")
         if "workflow_dispatch" not in text:
             raise self.refuse(422, "Workflow does not have 'workflow_dispatch' trigger")
-        found.dispatches.append({"workflow": workflow, **request.json})
+        actor = request.account + (
+            "[bot]" if request.token and request.token.kind == "installation" else ""
+        )
+        run = {"workflow": workflow, "actor": actor, "at": now().strftime(_STAMP)}
+        found.dispatches.append(run | request.json)
         return Answer(204)
+
+    @route("GET /repos/{owner}/{repo}/actions/workflows/{workflow}/runs")
+    def runs(self, request: Request, owner: str, repo: str, workflow: str) -> Json:
+        """Answer the runs that an account has asked for since a time."""
+        found = self.repository(request, owner, repo, permission="actions")
+        since = request.query["created"].removeprefix(">=")
+        shown = [
+            run
+            for run in found.dispatches
+            if (run["workflow"], run["actor"]) == (workflow, request.query["actor"])
+            and run["at"] >= since
+        ]
+        return {"total_count": len(shown), "workflow_runs": shown}
 
     def _store(
         self, request: Request, owner: str, repo: str, environment: str | None, permission: str
