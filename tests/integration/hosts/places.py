@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class Place:
     creation: str = ""
     server: Host | None = None
     access: HostAccess | None = None
-    made: list[HostRepository] = field(default_factory=list)
+    specs: list[RepositorySpec] = field(default_factory=list)
+    """What tests were to create."""
 
     def spec(self, **fields: Any) -> RepositorySpec:
         """Return a specification with a new name and a new project."""
@@ -54,7 +56,13 @@ class Place:
             "project_id": str(uuid4()),
             **fields,
         }
-        return RepositorySpec(**given)
+        self.specs.append(RepositorySpec(**given))
+        return self.specs[-1]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the host is this machine's folders, without accounts."""
+        return self.host.kind is HostKind.LOCAL
 
     async def create(self, **fields: Any) -> HostRepository:
         """Create a repository with a new name."""
@@ -146,6 +154,50 @@ async def github() -> AsyncIterator[Place]:
             )
 
 
+@asynccontextmanager
+async def live_github() -> AsyncIterator[Place]:
+    """The real github.com, with the token and the accounts that the environment names."""
+    owner = os.environ["STEPWAY_LIVE_GITHUB_ORGANIZATION"]
+    token = StaticToken(os.environ[LIVE_GITHUB])
+    access = HostAccess(HostKind.GITHUB, "https://github.com", "live", owner, token)
+    async with open_github(access) as host:
+        place = Place(
+            host,
+            account=(await host.identity()).account,
+            owner=owner,
+            other=os.environ["STEPWAY_LIVE_GITHUB_OTHER"],
+            team=os.environ["STEPWAY_LIVE_GITHUB_TEAM"],
+            workflow=(".github/workflows/ci.yml", _LIVE_WORKFLOW),
+            workflow_name="ci.yml",
+        )
+        try:
+            yield place
+        finally:
+            await _clean_up(place)
+
+
+async def _clean_up(place: Place) -> None:
+    """Delete what the test has created, by its mark."""
+    for spec in place.specs:
+        found = await place.host.find_repository(spec.owner, spec.name)
+        if found is not None and found.project_id == spec.project_id:
+            await place.host.delete_repository(found)
+
+
+LIVE_GITHUB = "STEPWAY_LIVE_GITHUB_TOKEN"
+_LIVE_WORKFLOW = """\
+on:
+  workflow_dispatch:
+    inputs: {size: {type: string}, dry: {type: string}}
+jobs:
+  nothing:
+    runs-on: ubuntu-latest
+    steps: [{run: "true"}]
+"""
+
 PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
     "github": github,
 }
+
+if os.environ.get(LIVE_GITHUB):
+    PLACES["live-github"] = live_github

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import (
@@ -20,7 +22,11 @@ from stepway.hosts.host import (
 from tests.integration.hosts.places import Place, PushRefused
 from tests.support.githost.answers import Answer
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHAu3o8vtHZ0lOzp3w7cxEWg2hJ7YvQ6y2Tq1p5S9v1n"
+
+def new_key() -> str:
+    """Return a public SSH key that no host has seen."""
+    public = Ed25519PrivateKey.generate().public_key()
+    return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def needs(place: Place, *features: Feature) -> None:
@@ -76,7 +82,7 @@ async def test_an_unknown_repository_is_none(place: Place) -> None:
 
 
 async def test_an_unknown_owner_is_an_error_with_a_remedy(place: Place) -> None:
-    if place.server is None:
+    if place.is_local:
         pytest.skip("every owner may have repositories here")
     with pytest.raises(HostError) as refused:
         await place.create(owner="nobody-here")
@@ -91,7 +97,7 @@ async def test_a_person_owns_repositories_too(place: Place) -> None:
 
 
 async def test_a_public_repository_is_public(place: Place) -> None:
-    if place.server is None:
+    if place.is_local:
         pytest.skip("files of this machine have no visibility")
     made = await place.create(visibility=Visibility.PUBLIC)
     assert made.visibility is Visibility.PUBLIC
@@ -104,11 +110,11 @@ async def test_a_deleted_repository_frees_its_name(place: Place) -> None:
     assert not await place.host.delete_repository(made)
     assert await place.host.find_repository(spec.owner, spec.name) is None
     again = await place.create(name=spec.name)
-    assert again.id != made.id or place.server is None
+    assert again.id != made.id or place.is_local
 
 
 async def test_the_deletion_of_an_older_repository_spares_a_newer_one(place: Place) -> None:
-    if place.server is None:
+    if place.is_local:
         pytest.skip("the ID of a repository is its path here")
     spec = place.spec()
     old = await place.host.create_repository(spec)
@@ -225,8 +231,9 @@ async def test_variables_come_and_go(place: Place, environment: str | None) -> N
 async def test_deploy_keys_come_and_go(place: Place) -> None:
     needs(place, Feature.DEPLOY_KEYS)
     made = await place.create()
-    first = await place.host.add_deploy_key(made, "flux", f"{KEY} a comment")
-    assert await place.host.add_deploy_key(made, "flux", KEY) == first
+    key = new_key()
+    first = await place.host.add_deploy_key(made, "flux", f"{key} a comment")
+    assert await place.host.add_deploy_key(made, "flux", key) == first
     assert await place.host.remove_deploy_key(made, first)
     assert not await place.host.remove_deploy_key(made, first)
 

@@ -201,16 +201,21 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 @contextmanager
-def running_host(surface: type[Surface], *, tls: ssl.SSLContext | None = None) -> Iterator[Host]:
-    """Run a host on a free port of this machine, with its repositories in a temporary folder."""
+def running_host(
+    surface: type[Surface], *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Host]:
+    """Run a host on a free port of an address of this machine.
+
+    Its repositories are in a temporary folder. With `tls` it speaks HTTPS.
+    """
     with (
         TemporaryDirectory(prefix="githost-") as folder,
-        _Server(("127.0.0.1", 0), _Handler) as server,
+        _Server((address, 0), _Handler) as server,
     ):
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         scheme = "https" if tls else "http"
-        host = Host(surface, Path(folder), f"{scheme}://127.0.0.1:{server.server_port}")
+        host = Host(surface, Path(folder), f"{scheme}://{address}:{server.server_port}")
         server.set_app(host.serve)
         thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
