@@ -1,0 +1,203 @@
+"""The hosts of the contract: each kind is one entry of PLACES."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+from dulwich import porcelain
+from dulwich.objects import ObjectID
+
+from stepway.hosts.access import HostAccess, HostKind, StaticToken
+from stepway.hosts.github.client import open_github
+from stepway.hosts.host import GitHost, GitRemote, HostRepository, RepositorySpec
+from tests.support.githost.github.pushes import GitHubSurface
+from tests.support.githost.server import Host, running_host
+from tests.support.githost.state import Repository
+
+SOON = (0.01, 0.01, 0.01, 0.01)
+"""Pauses between tries, short for tests."""
+
+
+@dataclass
+class Place:
+    """An opened host, as the account `account`, which owns the organization or group `owner`.
+
+    `other` is another account, `team` a team or group. `workflow` is the path and text of a
+    workflow that can be started, and `workflow_name` its name in `dispatch`. `server` is the host
+    for tests; None for a host without one. `creation` finds the requests that create a repository.
+    """
+
+    host: GitHost
+    account: str
+    owner: str
+    other: str
+    team: str
+    workflow: tuple[str, str]
+    workflow_name: str
+    creation: str = ""
+    server: Host | None = None
+    access: HostAccess | None = None
+    specs: list[RepositorySpec] = field(default_factory=list)
+    """What tests were to create."""
+
+    def spec(self, **fields: Any) -> RepositorySpec:
+        """Return a specification with a new name and a new project."""
+        given = {
+            "owner": self.owner,
+            "name": f"shop-{uuid4().hex[:8]}",
+            "project_id": str(uuid4()),
+            **fields,
+        }
+        self.specs.append(RepositorySpec(**given))
+        return self.specs[-1]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the host is this machine's folders, without accounts."""
+        return self.host.kind is HostKind.LOCAL
+
+    async def create(self, **fields: Any) -> HostRepository:
+        """Create a repository with a new name."""
+        return await self.host.create_repository(self.spec(**fields))
+
+    async def pushed(
+        self, repository: HostRepository, files: Mapping[str, bytes], branch: str = "main"
+    ) -> str:
+        """Push one commit with these files onto a branch by Git; return its ID."""
+        return push(await self.host.remote(repository), files, branch)
+
+    def stored(self, repository: HostRepository) -> Repository | None:
+        """Return what the host for tests stores about a repository."""
+        if self.server is None:
+            return None
+        return self.server.world.find(f"{repository.owner}/{repository.name}")
+
+
+class PushRefused(Exception):
+    """The host has refused a branch of a push; the text has its lines and its reason."""
+
+
+def push(
+    remote: GitRemote, files: Mapping[str, bytes], branch: str = "main", start: str = "main"
+) -> str:
+    """Push one commit onto a branch, on top of it or else of `start`; return its ID.
+
+    Raises PushRefused.
+    """
+    with TemporaryDirectory(prefix="push-") as name:
+        folder = Path(name)
+        repo = porcelain.init(str(folder))
+        try:
+            given: Any = {
+                "username": remote.username,
+                "password": remote.password,
+                "errstream": BytesIO(),
+            }
+            refs = porcelain.fetch(repo, remote.url, **given).refs
+            parent = refs.get(f"refs/heads/{branch}".encode()) or refs.get(
+                f"refs/heads/{start}".encode()
+            )
+            if parent is not None:
+                repo.refs[b"refs/heads/work"] = parent
+            repo.refs.set_symbolic_ref(b"HEAD", b"refs/heads/work")
+            if parent is not None:
+                porcelain.reset(repo, "hard")
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+            porcelain.add(repo, [str(folder / path) for path in files])
+            made: ObjectID = porcelain.commit(
+                repo, b"Change", author=b"E <e@e.example>", committer=b"E <e@e.example>"
+            )
+            refspec = f"refs/heads/work:refs/heads/{branch}"
+            refused = porcelain.push(repo, remote.url, refspec, **given).ref_status or {}
+            for reason in refused.values():
+                if reason:
+                    lines = given["errstream"].getvalue().decode()
+                    raise PushRefused(f"{lines}\n{reason}")
+            return made.decode()
+        finally:
+            repo.close()
+
+
+@asynccontextmanager
+async def github() -> AsyncIterator[Place]:
+    """A GitHub Enterprise with a classic token."""
+    with running_host(GitHubSurface) as server:
+        server.world.add_account("erin")
+        server.world.add_account("otto")
+        server.world.add_organization("acme", owner="erin")
+        server.world.add_team("acme", "developers")
+        token = server.world.add_token("erin", {"repo", "workflow", "delete_repo"})
+        access = HostAccess(HostKind.GITHUB, server.url, "work", "acme", StaticToken(token.value))
+        workflow = (".github/workflows/ci.yml", "on: workflow_dispatch\n")
+        async with open_github(access, patience=SOON) as host:
+            yield Place(
+                host,
+                account="erin",
+                owner="acme",
+                other="otto",
+                team="developers",
+                workflow=workflow,
+                workflow_name="ci.yml",
+                creation=r"POST .*/repos$",
+                server=server,
+                access=access,
+            )
+
+
+@asynccontextmanager
+async def live_github() -> AsyncIterator[Place]:
+    """The real github.com, with the token and the accounts that the environment names."""
+    owner = os.environ["STEPWAY_LIVE_GITHUB_ORGANIZATION"]
+    token = StaticToken(os.environ[LIVE_GITHUB])
+    access = HostAccess(HostKind.GITHUB, "https://github.com", "live", owner, token)
+    async with open_github(access) as host:
+        place = Place(
+            host,
+            account=(await host.identity()).account,
+            owner=owner,
+            other=os.environ["STEPWAY_LIVE_GITHUB_OTHER"],
+            team=os.environ["STEPWAY_LIVE_GITHUB_TEAM"],
+            workflow=(".github/workflows/ci.yml", _LIVE_WORKFLOW),
+            workflow_name="ci.yml",
+        )
+        try:
+            yield place
+        finally:
+            await _clean_up(place)
+
+
+async def _clean_up(place: Place) -> None:
+    """Delete what the test has created, by its mark."""
+    for spec in place.specs:
+        found = await place.host.find_repository(spec.owner, spec.name)
+        if found is not None and found.project_id == spec.project_id:
+            await place.host.delete_repository(found)
+
+
+LIVE_GITHUB = "STEPWAY_LIVE_GITHUB_TOKEN"
+_LIVE_WORKFLOW = """\
+on:
+  workflow_dispatch:
+    inputs: {size: {type: string}, dry: {type: string}}
+jobs:
+  nothing:
+    runs-on: ubuntu-latest
+    steps: [{run: "true"}]
+"""
+
+PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
+    "github": github,
+}
+
+if os.environ.get(LIVE_GITHUB):
+    PLACES["live-github"] = live_github
