@@ -1,0 +1,37 @@
+"""One GitLab host as one account."""
+
+from __future__ import annotations
+
+from stepway.hosts.access import HostKind
+from stepway.hosts.gitlab.branches import Branches
+from stepway.hosts.gitlab.environments import Environments
+from stepway.hosts.gitlab.identity import Tokens
+from stepway.hosts.gitlab.keys import DeployKeys
+from stepway.hosts.gitlab.merge_requests import MergeRequests
+from stepway.hosts.gitlab.people import People
+from stepway.hosts.gitlab.pipelines import Pipelines
+from stepway.hosts.gitlab.repositories import Repositories
+from stepway.hosts.gitlab.variables import Variables
+from stepway.hosts.gitlab.webhooks import Webhooks
+from stepway.hosts.host import Feature, GitHost
+
+
+class GitLabHost(
+    Tokens,
+    Repositories,
+    People,
+    Environments,
+    Variables,
+    DeployKeys,
+    Webhooks,
+    Branches,
+    MergeRequests,
+    Pipelines,
+):
+    """GitHost for GitLab; teams are groups, pull requests are merge requests."""
+
+    kind = HostKind.GITLAB
+    features = frozenset(Feature) - {Feature.ENVIRONMENT_WAIT}
+
+
+_: type[GitHost] = GitLabHost

@@ -1,0 +1,156 @@
+"""Tokens of GitLab's OAuth, which live for two hours and are refreshed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.http import TIMEOUT, message_of
+
+EARLY = timedelta(minutes=5)
+"""How long before its end a token is refreshed."""
+
+
+@dataclass(frozen=True)
+class OAuthTokens:
+    """A pair of tokens. Each refresh token can be used once; repr hides both."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class OAuthApplication:
+    """The application at the host's address `url` that the person has authorized.
+
+    `secret` is empty for an application that is not confidential.
+    """
+
+    url: str
+    client_id: str
+    secret: str = field(default="", repr=False)
+
+
+Store = Callable[[OAuthTokens], Awaitable[None]]
+Load = Callable[[], Awaitable[OAuthTokens]]
+
+
+class RefreshedToken:
+    """A TokenSource that refreshes the token when less than five minutes of it are left.
+
+    `load` returns the pair that was stored last: another process may have refreshed it. `store`
+    keeps a new pair; the old refresh token is worthless from then on. When `store` fails, the
+    next call stores the pair again.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        application: OAuthApplication,
+        credential: str,
+        load: Load,
+        store: Store,
+    ) -> None:
+        self._client = client
+        self._application = application
+        self._credential = credential
+        self._load, self._store = load, store
+        self._lock = asyncio.Lock()
+        self._tokens: OAuthTokens | None = None
+        self._stored = True
+        self._refused: set[str] = set()
+
+    async def token(self) -> str:
+        """Return a token with at least five minutes left. Raises HostError."""
+        async with self._lock:
+            if not self._stored and self._tokens is not None:
+                await self._keep(self._tokens)
+            if not self._fresh(self._tokens):
+                self._tokens = await self._load()
+            if not self._fresh(self._tokens):
+                self._tokens = await self._refreshed(self._tokens)
+                await self._keep(self._tokens)
+            assert self._tokens is not None
+            return self._tokens.access
+
+    def refused(self, token: str) -> None:
+        """Refresh before the next request: the host has revoked the token."""
+        self._refused.add(token)
+
+    def _fresh(self, tokens: OAuthTokens | None) -> bool:
+        if tokens is None or tokens.access in self._refused:
+            return False
+        return tokens.expires_at - datetime.now(UTC) >= EARLY
+
+    async def _keep(self, tokens: OAuthTokens) -> None:
+        self._stored = False
+        await self._store(tokens)
+        self._stored = True
+
+    async def _refreshed(self, tokens: OAuthTokens | None) -> OAuthTokens:
+        assert tokens is not None
+        try:
+            response = await self._client.post(
+                f"{self._application.url}/oauth/token",
+                data=self._form(tokens.refresh),
+                headers={"Accept": "application/json"},
+                timeout=TIMEOUT,
+            )
+            data = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise HostError(
+                Reason.UNREACHABLE,
+                f"The token of the credential {self._credential} could not be refreshed at "
+                f"{self._host}: {type(error).__name__}",
+                remedy="Retry when the host answers again.",
+            ) from error
+        if not response.is_success or not isinstance(data, Mapping):
+            other = await self._load()
+            if other.refresh != tokens.refresh and self._fresh(other):
+                return other
+            raise self._refusal(response, data)
+        return _tokens(data)
+
+    def _form(self, refresh: str) -> dict[str, str]:
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh,
+            "client_id": self._application.client_id,
+        }
+        if self._application.secret:
+            form["client_secret"] = self._application.secret
+        return form
+
+    def _refusal(self, response: httpx.Response, data: Any) -> HostError:
+        if response.status_code == 429 or response.status_code >= 500:
+            return HostError(
+                Reason.SERVER_ERROR,
+                f"{self._host} answered {response.status_code} when the token was to be refreshed",
+                remedy="Retry when the host works again.",
+                status=response.status_code,
+            )
+        return HostError(
+            Reason.UNAUTHORIZED,
+            f"{self._host} does not refresh the token of the credential {self._credential}: "
+            f"{message_of(data)}",
+            remedy="Connect the account again, then retry.",
+            status=response.status_code,
+        )
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._application.url).netloc
+
+
+def _tokens(data: Mapping[str, Any]) -> OAuthTokens:
+    """Return the pair of an answer; the lifetime counts from now on this machine's clock."""
+    lifetime = timedelta(seconds=float(data.get("expires_in") or 7200))
+    return OAuthTokens(data["access_token"], data["refresh_token"], datetime.now(UTC) + lifetime)
