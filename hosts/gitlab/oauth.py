@@ -16,6 +16,8 @@ from stepway.hosts.http import TIMEOUT, message_of
 
 EARLY = timedelta(minutes=5)
 """How long before its end a token is refreshed."""
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds that another process has for storing the pair that it got."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,17 @@ class RefreshedToken:
         self._tokens: OAuthTokens | None = None
         self._stored = True
         self._refused: set[str] = set()
+        self._tasks: set[asyncio.Task[str]] = set()
 
     async def token(self) -> str:
         """Return a token with at least five minutes left. Raises HostError."""
+        # A step that is cancelled must not lose a pair that the host has just given.
+        task = asyncio.ensure_future(self._valid())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _valid(self) -> str:
         async with self._lock:
             if not self._stored and self._tokens is not None:
                 await self._keep(self._tokens)
@@ -113,11 +123,19 @@ class RefreshedToken:
                 remedy="Retry when the host answers again.",
             ) from error
         if not response.is_success or not isinstance(data, Mapping):
-            other = await self._load()
-            if other.refresh != tokens.refresh and self._fresh(other):
+            if (other := await self._refreshed_elsewhere(tokens)) is not None:
                 return other
             raise self._refusal(response, data)
         return _tokens(data)
+
+    async def _refreshed_elsewhere(self, tokens: OAuthTokens) -> OAuthTokens | None:
+        """Return the pair of another process that used the refresh token at the same time."""
+        for pause in _PAUSES:
+            other = await self._load()
+            if other.refresh != tokens.refresh and self._fresh(other):
+                return other
+            await asyncio.sleep(pause)
+        return None
 
     def _form(self, refresh: str) -> dict[str, str]:
         form = {

@@ -1,0 +1,5 @@
+"""Gitea and Forgejo."""
+
+from stepway.hosts.gitea.host import GiteaHost
+
+__all__ = ["GiteaHost"]
