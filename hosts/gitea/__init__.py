@@ -1,5 +1,5 @@
 """Gitea and Forgejo."""
 
-from stepway.hosts.gitea.host import GiteaHost
+from stepway.hosts.gitea.host import GiteaHost, open_gitea
 
-__all__ = ["GiteaHost"]
+__all__ = ["GiteaHost", "open_gitea"]

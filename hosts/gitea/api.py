@@ -12,6 +12,7 @@ from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.gitea.errors import explainer
 from stepway.hosts.host import HostRepository, Permission
 from stepway.hosts.http import HostHttp
+from stepway.hosts.pace import Pace
 
 PERMISSIONS = {
     Permission.READ: "read",
@@ -30,9 +31,12 @@ Json = dict[str, Any]
 class GiteaApi:
     """Requests to one Gitea or Forgejo host."""
 
-    def __init__(self, client: httpx.AsyncClient, access: HostAccess) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, access: HostAccess, pace: Pace | None = None
+    ) -> None:
         self.access = access
-        self.http = HostHttp(client, access, f"{access.url}/api/v1", explainer(access))
+        api = f"{access.url}/api/v1"
+        self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 
 
 def repository_path(repository: HostRepository) -> str:

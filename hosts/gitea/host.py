@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from stepway.hosts.access import HostKind
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitea.actions import Actions
 from stepway.hosts.gitea.branches import Branches
 from stepway.hosts.gitea.environments import Environments
@@ -14,6 +17,8 @@ from stepway.hosts.gitea.repositories import Repositories
 from stepway.hosts.gitea.variables import Variables
 from stepway.hosts.gitea.webhooks import Webhooks
 from stepway.hosts.host import Feature, GitHost
+from stepway.hosts.http import http_client
+from stepway.hosts.pace import Pace
 
 
 class GiteaHost(
@@ -39,4 +44,8 @@ class GiteaHost(
     }
 
 
-_: type[GitHost] = GiteaHost
+@asynccontextmanager
+async def open_gitea(access: HostAccess, *, pace: Pace | None = None) -> AsyncIterator[GitHost]:
+    """Open a Gitea or Forgejo host; `pace` spaces the requests that write."""
+    async with http_client(access.ca) as client:
+        yield GiteaHost(client, access, pace)

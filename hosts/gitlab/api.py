@@ -12,6 +12,7 @@ from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.gitlab.errors import explainer
 from stepway.hosts.host import HostRepository, Permission
 from stepway.hosts.http import HostHttp
+from stepway.hosts.pace import Pace
 
 ACCESS_LEVELS = {
     Permission.READ: 20,
@@ -28,9 +29,12 @@ PAGE = {"per_page": 100}
 class GitLabApi:
     """Requests to one GitLab host. Its tokens of all types are taken as `Bearer`."""
 
-    def __init__(self, client: httpx.AsyncClient, access: HostAccess) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, access: HostAccess, pace: Pace | None = None
+    ) -> None:
         self.access = access
-        self.http = HostHttp(client, access, f"{access.url}/api/v4", explainer(access))
+        api = f"{access.url}/api/v4"
+        self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 
     async def group_id(self, path: str) -> int:
         """Return the ID of a group. Raises HostError NOT_FOUND."""

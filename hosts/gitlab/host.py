@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from stepway.hosts.access import HostKind
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitlab.branches import Branches
 from stepway.hosts.gitlab.environments import Environments
 from stepway.hosts.gitlab.identity import Tokens
@@ -14,6 +17,8 @@ from stepway.hosts.gitlab.repositories import Repositories
 from stepway.hosts.gitlab.variables import Variables
 from stepway.hosts.gitlab.webhooks import Webhooks
 from stepway.hosts.host import Feature, GitHost
+from stepway.hosts.http import http_client
+from stepway.hosts.pace import Pace
 
 
 class GitLabHost(
@@ -34,4 +39,8 @@ class GitLabHost(
     features = frozenset(Feature) - {Feature.ENVIRONMENT_WAIT}
 
 
-_: type[GitHost] = GitLabHost
+@asynccontextmanager
+async def open_gitlab(access: HostAccess, *, pace: Pace | None = None) -> AsyncIterator[GitHost]:
+    """Open a GitLab host; `pace` spaces the requests that write."""
+    async with http_client(access.ca) as client:
+        yield GitLabHost(client, access, pace)

@@ -120,7 +120,7 @@ class EnvironmentRoutes(GitLabBase):
         repository = self.project(request, id)
         name = request.query.get("name")
         found = [one for one in repository.environments.values() if name in (None, one["name"])]
-        return self.page(request, [self._shown(one) for one in found])
+        return self.page(request, [self._environment_json(one) for one in found])
 
     @route("POST /projects/{id}/environments")
     def add_environment(self, request: Request, id: str) -> Any:
@@ -130,14 +130,14 @@ class EnvironmentRoutes(GitLabBase):
             raise self.invalid(name=_TAKEN, slug=_TAKEN)
         made = {"id": self.world.next_id(), "name": body["name"], "state": "available"}
         repository.environments[body["name"]] = made
-        return Answer(201, self._shown(made))
+        return Answer(201, self._environment_json(made))
 
     @route("POST /projects/{id}/environments/{environment_id}/stop")
     def stop_environment(self, request: Request, id: str, environment_id: str) -> Any:
         repository = self.project(request, id, DEVELOPER)
         found = self._environment(repository, environment_id)
         found["state"] = "stopped"
-        return Answer(200, self._shown(found))
+        return Answer(200, self._environment_json(found))
 
     @route("DELETE /projects/{id}/environments/{environment_id}")
     def remove_environment(self, request: Request, id: str, environment_id: str) -> Any:
@@ -154,7 +154,7 @@ class EnvironmentRoutes(GitLabBase):
                 return found
         raise Refused(self.error(404, "404 Not found"))
 
-    def _shown(self, environment: Json) -> Json:
+    def _environment_json(self, environment: Json) -> Json:
         return {
             "id": environment["id"],
             "name": environment["name"],

@@ -46,7 +46,7 @@ class WorkRoutes(GitLabBase):
             and query.get("source_branch", pull["head"]) == pull["head"]
             and query.get("target_branch", pull["base"]) == pull["base"]
         ]
-        return self.page(request, [self._shown(repository, pull) for pull in found])
+        return self.page(request, [self._merge_request_json(repository, pull) for pull in found])
 
     @route("POST /projects/{id}/merge_requests")
     def open_merge_request(self, request: Request, id: str) -> Any:
@@ -70,12 +70,12 @@ class WorkRoutes(GitLabBase):
             "sha": branches[head],
             "author": self.me(request).name,
         }
-        return Answer(201, self._shown(repository, repository.pulls[number]))
+        return Answer(201, self._merge_request_json(repository, repository.pulls[number]))
 
     @route("GET /projects/{id}/merge_requests/{number}")
     def merge_request(self, request: Request, id: str, number: str) -> Any:
         repository = self.project(request, id)
-        return self._shown(repository, self._pull(repository, number))
+        return self._merge_request_json(repository, self._pull(repository, number))
 
     @route("PUT /projects/{id}/merge_requests/{number}")
     def edit_merge_request(self, request: Request, id: str, number: str) -> Any:
@@ -83,14 +83,14 @@ class WorkRoutes(GitLabBase):
         pull = self._pull(repository, number)
         if request.json.get("state_event") == "close":
             pull["state"] = "closed"
-        return self._shown(repository, pull)
+        return self._merge_request_json(repository, pull)
 
     def _pull(self, repository: Repository, number: str) -> Json:
         if int(number) not in repository.pulls:
             raise Refused(self.error(404, "404 Not found"))
         return repository.pulls[int(number)]
 
-    def _shown(self, repository: Repository, pull: Json) -> Json:
+    def _merge_request_json(self, repository: Repository, pull: Json) -> Json:
         author = user_json(self.url, self.world.accounts[pull["author"]])
         return merge_request_json(self.url, repository, pull, author)
 
