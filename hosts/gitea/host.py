@@ -9,7 +9,6 @@ from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitea.actions import Actions
 from stepway.hosts.gitea.branches import Branches
 from stepway.hosts.gitea.environments import Environments
-from stepway.hosts.gitea.identity import Tokens
 from stepway.hosts.gitea.keys import DeployKeys
 from stepway.hosts.gitea.people import People
 from stepway.hosts.gitea.pull_requests import PullRequests
@@ -22,7 +21,6 @@ from stepway.hosts.pace import Pace
 
 
 class GiteaHost(
-    Tokens,
     Repositories,
     People,
     Environments,

@@ -22,21 +22,34 @@ class Tokens(GiteaApi):
 
     async def identity(self) -> Identity:
         """Return the account; without the scope read:user, the account of the credential."""
+        account = await self.login() or self.access.account
+        if not account:
+            raise HostError(
+                Reason.SCOPE_MISSING,
+                f"The token of the credential {self.access.credential} lacks the scope read:user, "
+                "and the credential names no account",
+                remedy="Create a token that also has read:user, or name the account: "
+                f"`stepway credential set {self.access.credential} --kind gitea --account …`.",
+            )
+        return Identity(account)
+
+    async def login(self) -> str | None:
+        """Return the name of the token's account; None if it lacks the scope read:user."""
         try:
-            user = await self.http.call("GET", "user")
+            return str((await self.http.call("GET", "user"))["login"])
         except HostError as error:
-            if error.reason is Reason.SCOPE_MISSING and self.access.account:
-                return Identity(self.access.account)
+            if error.reason is Reason.SCOPE_MISSING:
+                return None
             raise
-        return Identity(user["login"])
 
     async def missing_scopes(self, needed: Sequence[Feature], *, workflows: bool) -> list[str]:
         """Return the write scopes that the token lacks, for the credential's own account.
 
         A person's repositories need write:user, an organization's write:organization.
         """
-        own = (await self.identity()).account.casefold() == self.access.account.casefold()
-        personal = own or not self.access.account
+        account = self.access.account.casefold()
+        login = (await self.login() or "").casefold()
+        personal = not account or account == login
         scopes = ("write:repository", "write:user" if personal else "write:organization")
         return [scope for scope in scopes if await self._lacks(scope)]
 

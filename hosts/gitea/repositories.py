@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
-from stepway.hosts.gitea.api import GiteaApi, Json, is_taken, quoted, repository_path
+from stepway.hosts.gitea.api import Json, is_taken, quoted, repository_path
 from stepway.hosts.gitea.errors import left_over_files
+from stepway.hosts.gitea.identity import Tokens
 from stepway.hosts.host import (
     GitRemote,
     HostRepository,
@@ -24,7 +25,7 @@ _TOPIC = re.compile(r"[a-z0-9][-.a-z0-9]{0,34}")
 _MOST_TOPICS = 25
 
 
-class Repositories(GiteaApi):
+class Repositories(Tokens):
     """Repositories of persons and organizations.
 
     The API takes no topics when it creates a repository: the description carries the mark until
@@ -87,9 +88,8 @@ class Repositories(GiteaApi):
 
     async def _place(self, spec: RepositorySpec) -> str:
         """Return where to create the repository. Raises HostError for an impossible one."""
-        account = (await self._me()).casefold()
-        internal = spec.visibility is Visibility.INTERNAL
-        if spec.owner.casefold() == account:
+        login, internal = await self.login(), spec.visibility is Visibility.INTERNAL
+        if login is not None and spec.owner.casefold() == login.casefold():
             if internal:
                 raise _not_internal(f"{spec.owner} is a person")
             return "user/repos"
@@ -99,14 +99,12 @@ class Repositories(GiteaApi):
                 Reason.NOT_FOUND,
                 f"There is no organization {spec.owner}, or the credential "
                 f"{self.access.credential} may not see it",
-                remedy="Check the name, and the credential's rights.",
+                remedy="Check the name, and the credential's rights. For a person's own account "
+                "the token also needs the scope read:user.",
             )
         if internal and organization.get("visibility") != "limited":
             raise _not_internal(f"the visibility of {spec.owner} is not limited")
         return f"orgs/{quoted(spec.owner)}/repos"
-
-    async def _me(self) -> str:
-        return str((await self.http.call("GET", "user"))["login"])
 
     async def _after(self, error: HostError, spec: RepositorySpec) -> Json:
         """Return the repository that an earlier or unanswered request made. Raises HostError."""

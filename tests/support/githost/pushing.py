@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 from dulwich import porcelain
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
-from dulwich.objects import Blob, Commit, Tree
+from dulwich.index import commit_tree
+from dulwich.objects import Blob, Commit
 from dulwich.repo import Repo
 
 from stepway.hosts.host import GitRemote
@@ -21,7 +22,7 @@ class PushRefused(Exception):
 def push(
     remote: GitRemote, files: Mapping[str, bytes], branch: str = "main", *, force: bool = False
 ) -> str:
-    """Push one commit without parents with files in the root folder; return its ID.
+    """Push one commit without parents with these files; return its ID.
 
     Raises PushRefused.
     """
@@ -49,13 +50,13 @@ def push(
 
 
 def _commit(repo: Repo, files: Mapping[str, bytes]) -> Commit:
-    tree, commit = Tree(), Commit()
+    blobs = []
     for name, content in files.items():
         blob = Blob.from_string(content)
         repo.object_store.add_object(blob)
-        tree.add(name.encode(), 0o100644, blob.id)
-    repo.object_store.add_object(tree)
-    commit.tree = tree.id
+        blobs.append((name.encode(), blob.id, 0o100644))
+    commit = Commit()
+    commit.tree = commit_tree(repo.object_store, blobs)
     commit.author = commit.committer = b"Erin <erin@example.org>"
     commit.author_time = commit.commit_time = 1767225600
     commit.author_timezone = commit.commit_timezone = 0
