@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import TIMEOUT, message_of
+from stepway.hosts.http import TIMEOUT, message_of, retry_after
 
 EARLY = timedelta(minutes=5)
 """How long before its end a token is refreshed."""
@@ -114,19 +114,46 @@ class RefreshedToken:
                 headers={"Accept": "application/json"},
                 timeout=TIMEOUT,
             )
-            data = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise HostError(
-                Reason.UNREACHABLE,
-                f"The token of the credential {self._credential} could not be refreshed at "
-                f"{self._host}: {type(error).__name__}",
-                remedy="Retry when the host answers again.",
-            ) from error
-        if not response.is_success or not isinstance(data, Mapping):
-            if (other := await self._refreshed_elsewhere(tokens)) is not None:
-                return other
-            raise self._refusal(response, data)
-        return _tokens(data)
+        except httpx.HTTPError as error:
+            raise self._failed(Reason.UNREACHABLE, type(error).__name__) from error
+        data = _object(response)
+        if response.is_success and data is not None:
+            return _tokens(data)
+        if (outage := self._outage(response, data)) is not None:
+            raise outage
+        if (other := await self._refreshed_elsewhere(tokens)) is not None:
+            return other
+        raise HostError(
+            Reason.UNAUTHORIZED,
+            f"{self._host} does not refresh the token of the credential {self._credential}: "
+            f"{message_of(data)}",
+            remedy="Connect the account again, then retry.",
+            status=response.status_code,
+        )
+
+    def _outage(self, response: httpx.Response, data: Any) -> HostError | None:
+        """Return the error for an answer that says nothing about the token."""
+        status = response.status_code
+        if status == 429:
+            error = self._failed(Reason.RATE_LIMITED, "it limits the rate of requests")
+            given = retry_after(response)
+            error.retry_after = 60.0 if given is None else given
+        elif status >= 500:
+            error = self._failed(Reason.SERVER_ERROR, f"it answered {status}")
+        elif data is None:
+            error = self._failed(Reason.NOT_JSON, "it did not answer as GitLab does")
+        else:
+            return None
+        error.status = status
+        return error
+
+    def _failed(self, reason: Reason, why: str) -> HostError:
+        return HostError(
+            reason,
+            f"The token of the credential {self._credential} could not be refreshed at "
+            f"{self._host}: {why}",
+            remedy="Retry when the host works again.",
+        )
 
     async def _refreshed_elsewhere(self, tokens: OAuthTokens) -> OAuthTokens | None:
         """Return the pair of another process that used the refresh token at the same time."""
@@ -147,25 +174,17 @@ class RefreshedToken:
             form["client_secret"] = self._application.secret
         return form
 
-    def _refusal(self, response: httpx.Response, data: Any) -> HostError:
-        if response.status_code == 429 or response.status_code >= 500:
-            return HostError(
-                Reason.SERVER_ERROR,
-                f"{self._host} answered {response.status_code} when the token was to be refreshed",
-                remedy="Retry when the host works again.",
-                status=response.status_code,
-            )
-        return HostError(
-            Reason.UNAUTHORIZED,
-            f"{self._host} does not refresh the token of the credential {self._credential}: "
-            f"{message_of(data)}",
-            remedy="Connect the account again, then retry.",
-            status=response.status_code,
-        )
-
     @property
     def _host(self) -> str:
         return urlsplit(self._application.url).netloc
+
+
+def _object(response: httpx.Response) -> Mapping[str, Any] | None:
+    try:
+        data = response.json()
+    except ValueError:
+        return None
+    return data if isinstance(data, Mapping) else None
 
 
 def _tokens(data: Mapping[str, Any]) -> OAuthTokens:

@@ -91,7 +91,7 @@ class TestTokens:
         assert token.expires_at is not None
         assert identity.account == "erin"
         assert identity.kind == "user"
-        assert identity.scopes == {"api", "write_repository"}
+        assert identity.scopes == frozenset({"api", "write_repository"})
         assert identity.expires_at == datetime.combine(
             token.expires_at.date(), datetime.min.time(), UTC
         )

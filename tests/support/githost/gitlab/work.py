@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dulwich.objects import Commit, Tree
+from dulwich.objects import Commit, ObjectID, Tree
 from dulwich.repo import Repo
 
 from tests.support.githost.answers import Answer, Refused, Request, route
@@ -124,7 +124,7 @@ class WorkRoutes(GitLabBase):
         repository, body = self.project(request, id, DEVELOPER), request.json
         self.needed(body, "state")
         with Repo(str(repository.path)) as repo:
-            if sha.encode() not in repo.object_store:  # type: ignore[comparison-overlap]
+            if ObjectID(sha.encode()) not in repo.object_store:
                 raise Refused(self.error(404, "404 Commit Not Found"))
         known = repository.statuses.setdefault(sha, [])
         state, name = body["state"], body.get("name") or body.get("context") or "default"
