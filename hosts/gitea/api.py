@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -28,13 +29,22 @@ PAGE = {"limit": 50}
 Json = dict[str, Any]
 
 
+PATIENCE = (0.5, 1.0, 2.0)
+"""Seconds between tries while the host does not show what was created a moment ago."""
+
+
 class GiteaApi:
     """Requests to one Gitea or Forgejo host."""
 
     def __init__(
-        self, client: httpx.AsyncClient, access: HostAccess, pace: Pace | None = None
+        self,
+        client: httpx.AsyncClient,
+        access: HostAccess,
+        pace: Pace | None = None,
+        patience: Sequence[float] = PATIENCE,
     ) -> None:
         self.access = access
+        self.patience = patience
         api = f"{access.url}/api/v1"
         self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 

@@ -41,6 +41,10 @@ def explainer(access: HostAccess) -> Explain:
                 f"{host} refuses, a quota is used up: {said}",
                 remedy="Delete something, or ask an administrator for a larger quota.",
             )
+        if status == 422 and "user does not exist" in said:
+            return HostError(
+                Reason.NOT_FOUND, f"{host} refuses: {said}", remedy="Check the user name."
+            )
         if status == 422 and isinstance(data, Mapping) and data.get("invalidTopics"):
             return HostError(
                 Reason.INVALID, f"{host} refuses topics: {', '.join(data['invalidTopics'])}"

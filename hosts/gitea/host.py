@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitea.actions import Actions
+from stepway.hosts.gitea.api import PATIENCE
 from stepway.hosts.gitea.branches import Branches
 from stepway.hosts.gitea.environments import Environments
 from stepway.hosts.gitea.keys import DeployKeys
@@ -43,7 +44,13 @@ class GiteaHost(
 
 
 @asynccontextmanager
-async def open_gitea(access: HostAccess, *, pace: Pace | None = None) -> AsyncIterator[GitHost]:
-    """Open a Gitea or Forgejo host; `pace` spaces the requests that write."""
+async def open_gitea(
+    access: HostAccess, *, pace: Pace | None = None, patience: Sequence[float] = PATIENCE
+) -> AsyncIterator[GitHost]:
+    """Open a Gitea or Forgejo host.
+
+    `pace` spaces the requests that write. `patience` are the pauses between tries while something
+    new is "not found".
+    """
     async with http_client(access.ca) as client:
-        yield GiteaHost(client, access, pace)
+        yield GiteaHost(client, access, pace, patience)

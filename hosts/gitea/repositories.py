@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -86,6 +87,27 @@ class Repositories(Tokens):
         )
         return found if same else None
 
+    async def _soon_at(self, owner: str, name: str) -> Json | None:
+        """Return the repository; a new one may not be visible at once."""
+        for pause in self.patience:
+            if (found := await self._at(owner, name)) is not None:
+                return found
+            await asyncio.sleep(pause)
+        return await self._at(owner, name)
+
+    async def _soon(self, method: str, path: str, body: Json) -> Json | None:
+        """Change a new repository, which may not be visible at once."""
+        for pause in self.patience:
+            try:
+                changed: Json | None = await self.http.call(method, path, body)
+                return changed
+            except HostError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+            await asyncio.sleep(pause)
+        last: Json | None = await self.http.call(method, path, body)
+        return last
+
     async def _place(self, spec: RepositorySpec) -> str:
         """Return where to create the repository. Raises HostError for an impossible one."""
         login, internal = await self.login(), spec.visibility is Visibility.INTERNAL
@@ -110,13 +132,15 @@ class Repositories(Tokens):
         """Return the repository that an earlier or unanswered request made. Raises HostError."""
         if error.reason not in UNCERTAIN and not is_taken(error):
             raise error
-        found = await self._at(spec.owner, spec.name)
+        found = await self._soon_at(spec.owner, spec.name)
         if found is not None:
-            if (await self._repository(found)).project_id == spec.project_id:
+            project = (await self._repository(found)).project_id
+            if project == spec.project_id:
                 return found
+            whose = f"belongs to the Stepway project {project}" if project else "is not ours"
             raise HostError(
                 Reason.NAME_TAKEN,
-                f"{spec.owner}/{spec.name} exists already, and this project did not create it: "
+                f"The repository {spec.owner}/{spec.name} exists already, and it {whose}: "
                 f"{found['html_url']}",
                 remedy="Choose another name, or have that repository renamed or deleted.",
                 status=error.status,
@@ -133,9 +157,9 @@ class Repositories(Tokens):
         topics = await self._topics(made)
         if project_of_topics(topics) != spec.project_id:
             topics = [topic_of(spec.project_id), *spec.topics]
-            await self.http.call("PUT", f"{path}/topics", {"topics": topics})
+            await self._soon("PUT", f"{path}/topics", {"topics": topics})
         if project_of_description(made.get("description")) is not None:
-            made = await self.http.call("PATCH", path, {"description": spec.description})
+            made = await self._soon("PATCH", path, {"description": spec.description}) or made
         return {**made, "topics": topics}
 
     async def _repository(self, data: Json) -> HostRepository:

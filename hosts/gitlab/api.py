@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -26,13 +27,22 @@ ACCESS_LEVELS = {
 PAGE = {"per_page": 100}
 
 
+PATIENCE = (0.5, 1.0, 2.0)
+"""Seconds between tries while the host does not show what was created a moment ago."""
+
+
 class GitLabApi:
     """Requests to one GitLab host. Its tokens of all types are taken as `Bearer`."""
 
     def __init__(
-        self, client: httpx.AsyncClient, access: HostAccess, pace: Pace | None = None
+        self,
+        client: httpx.AsyncClient,
+        access: HostAccess,
+        pace: Pace | None = None,
+        patience: Sequence[float] = PATIENCE,
     ) -> None:
         self.access = access
+        self.patience = patience
         api = f"{access.url}/api/v4"
         self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.gitlab.api import PATIENCE
 from stepway.hosts.gitlab.branches import Branches
 from stepway.hosts.gitlab.environments import Environments
 from stepway.hosts.gitlab.identity import Tokens
@@ -40,7 +41,13 @@ class GitLabHost(
 
 
 @asynccontextmanager
-async def open_gitlab(access: HostAccess, *, pace: Pace | None = None) -> AsyncIterator[GitHost]:
-    """Open a GitLab host; `pace` spaces the requests that write."""
+async def open_gitlab(
+    access: HostAccess, *, pace: Pace | None = None, patience: Sequence[float] = PATIENCE
+) -> AsyncIterator[GitHost]:
+    """Open a GitLab host.
+
+    `pace` spaces the requests that write. `patience` are the pauses between tries while something
+    new is "not found".
+    """
     async with http_client(access.ca) as client:
-        yield GitLabHost(client, access, pace)
+        yield GitLabHost(client, access, pace, patience)

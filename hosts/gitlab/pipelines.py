@@ -10,6 +10,9 @@ from stepway.hosts.host import CommitStatus, HostRepository
 
 _STATES = {"pending": "pending", "success": "success", "failure": "failed"}
 
+_LONGEST = 255
+"""Characters of a status's description."""
+
 
 class Pipelines(GitLabApi):
     """Starts pipelines, and reports statuses, which GitLab shows as external jobs."""
@@ -32,7 +35,7 @@ class Pipelines(GitLabApi):
         body = {
             "name": status.context,
             "state": _STATES[status.state],
-            "description": status.description,
+            "description": status.description[:_LONGEST],
             **({"target_url": status.url} if status.url else {}),
         }
         path = f"{project_path(repository)}/statuses/{quoted(commit)}"

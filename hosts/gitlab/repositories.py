@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
@@ -78,6 +79,14 @@ class Repositories(GitLabApi):
         found: Json | None = await self.http.call("GET", f"projects/{quoted(path)}", missing=True)
         return found if found is not None and _same(found, path) else None
 
+    async def _soon_at(self, path: str) -> Json | None:
+        """Return the project at a path; a new one may not be visible at once."""
+        for pause in self.patience:
+            if (found := await self._at(path)) is not None:
+                return found
+            await asyncio.sleep(pause)
+        return await self._at(path)
+
     async def _namespace_id(self, path: str) -> int:
         found = await self.http.call("GET", f"namespaces/{quoted(path)}", missing=True)
         if found is None:
@@ -94,7 +103,7 @@ class Repositories(GitLabApi):
         if error.reason not in UNCERTAIN and not is_taken(error):
             raise error
         path = f"{spec.owner}/{spec.name}"
-        found = await self._at(path)
+        found = await self._soon_at(path)
         if found is not None and not _doomed(found):
             repository = _repository(found)
             if repository.project_id == spec.project_id:
@@ -158,6 +167,8 @@ def _taken(path: str, found: Json | None, error: HostError) -> HostError:
         message = f"The name {path} is taken by a deleted project until {_deletion_date(found)}"
         remedy = "Delete that project at once in its settings, or choose another name."
     else:
-        message = f"{path} exists already, and this project did not create it: {found['web_url']}"
+        project = project_of_topics(found.get("topics") or ())
+        whose = f"belongs to the Stepway project {project}" if project else "is not ours"
+        message = f"The project {path} exists already, and it {whose}: {found['web_url']}"
         remedy = "Choose another name, or have that project renamed or deleted."
     return HostError(Reason.NAME_TAKEN, message, remedy=remedy, status=error.status)

@@ -26,9 +26,9 @@ from stepway.hosts.host import (
     WebhookSpec,
     topic_of,
 )
+from tests.integration.hosts.places import SOON, PushRefused, push
 from tests.support.githost.answers import Answer
 from tests.support.githost.gitlab import GitLabSurface, add_bot_token
-from tests.support.githost.pushing import PushRefused, push
 from tests.support.githost.server import Host, running_host
 from tests.support.githost.state import Repository, Token
 
@@ -52,7 +52,7 @@ def host() -> Iterator[Host]:
 def opened(host: Host, token: Token | str) -> AbstractAsyncContextManager[GitHost]:
     value = token if isinstance(token, str) else token.value
     access = HostAccess(HostKind.GITLAB, host.url, "gl", "acme", StaticToken(value))
-    return open_gitlab(access)
+    return open_gitlab(access, patience=SOON)
 
 
 @pytest.fixture
@@ -295,10 +295,9 @@ class TestPushes:
         self, host: Host, gitlab: GitHost, shop: HostRepository
     ) -> None:
         push(await gitlab.remote(shop), {"README.md": b"Shop"})
-        stored(host, shop).protections["main"]["allow_force_push"] = True
         async with opened(host, host.world.add_token("dave", {"api"})) as other:
             with pytest.raises(PushRefused, match="protected branches"):
-                push(await other.remote(shop), {"README.md": b"Mine"}, force=True)
+                push(await other.remote(shop), {"README.md": b"Mine"})
 
     async def test_a_developer_cannot_push_first(self, host: Host, shop: HostRepository) -> None:
         async with opened(host, host.world.add_token("dave", {"api"})) as gitlab:
@@ -405,7 +404,10 @@ class TestPipelines:
         commit = push(await gitlab.remote(shop), {"README.md": b"Shop"})
         for state in ("pending", "pending", "failure"):
             await gitlab.set_commit_status(shop, commit, CommitStatus("stepway", state, "Fine"))
-        assert [one["state"] for one in stored(host, shop).statuses[commit]] == ["failed"]
+        assert [one["state"] for one in stored(host, shop).statuses[commit]] == [
+            "pending",
+            "failed",
+        ]
         error = await refused(
             gitlab.set_commit_status(shop, "0" * 40, CommitStatus("a", "success"))
         )
@@ -504,8 +506,8 @@ class TestChanges:
         assert kept.protections["main"]["push_access_levels"][0]["access_level"] == 0
         assert kept.options["pipeline_must_succeed"]
         assert [one["approvals_required"] for one in kept.options["approval_rules"].values()] == [2]
-        with pytest.raises(PushRefused, match="force push"):
-            push(await gitlab.remote(shop), {"README.md": b"Other"}, force=True)
+        with pytest.raises(PushRefused, match="protected branches"):
+            push(await gitlab.remote(shop), {"README.md": b"Other"})
         assert await gitlab.unprotect_branch(shop, "main")
         assert not await gitlab.unprotect_branch(shop, "main")
 

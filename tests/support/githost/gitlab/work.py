@@ -128,7 +128,8 @@ class WorkRoutes(GitLabBase):
                 raise Refused(self.error(404, "404 Commit Not Found"))
         known = repository.statuses.setdefault(sha, [])
         state, name = body["state"], body.get("name") or body.get("context") or "default"
-        if any((one["context"], one["state"]) == (name, state) for one in known):
+        states = [one["state"] for one in known if one["context"] == name]
+        if states[-1:] == [state]:
             verb = _VERBS[state]
             raise Refused(
                 self.error(
@@ -137,7 +138,6 @@ class WorkRoutes(GitLabBase):
                     f'(Reason(s): Status cannot transition via "{verb}")',
                 )
             )
-        known[:] = [one for one in known if one["context"] != name]
         known.append({"context": name, "state": state, "description": body.get("description")})
         return Answer(
             201,
