@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from dulwich.errors import GitProtocolError
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
@@ -300,12 +298,6 @@ class TestPushes:
         assert await gitea.branch_head(shop, "main") == commit
         push(await gitea.remote(shop), {"a": b""}, "feature/login")
         assert await gitea.branch_head(shop, "feature/login")
-
-    async def test_does_not_create_a_repository_by_a_push(
-        self, gitea: GitHost, shop: HostRepository
-    ) -> None:
-        with pytest.raises(GitProtocolError, match=r"40[34]"):
-            push(await gitea.remote(replace(shop, name="other")), {"README.md": b"Shop"})
 
 
 class TestPeople:
