@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.integration.hosts.places import PLACES, Place, github
+from tests.integration.hosts.places import PLACES, Place, forgejo, github, gitlab
 from tests.support.githost.shapes import test_data as shared_data
 
 
@@ -23,6 +23,24 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 async def on_github() -> AsyncIterator[Place]:
     """GitHub."""
     async with github() as opened:
+        yield opened
+        assert opened.server is not None
+        assert not opened.server.violations
+
+
+@pytest.fixture
+async def on_gitlab() -> AsyncIterator[Place]:
+    """GitLab."""
+    async with gitlab() as opened:
+        yield opened
+        assert opened.server is not None
+        assert not opened.server.violations
+
+
+@pytest.fixture
+async def on_forgejo() -> AsyncIterator[Place]:
+    """Forgejo."""
+    async with forgejo() as opened:
         yield opened
         assert opened.server is not None
         assert not opened.server.violations

@@ -16,9 +16,13 @@ from dulwich import porcelain
 from dulwich.objects import ObjectID
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
+from stepway.hosts.gitea import open_gitea
 from stepway.hosts.github.client import open_github
+from stepway.hosts.gitlab import open_gitlab
 from stepway.hosts.host import GitHost, GitRemote, HostRepository, RepositorySpec
+from tests.support.githost.gitea import ForgejoSurface, GiteaSurface
 from tests.support.githost.github.pushes import GitHubSurface
+from tests.support.githost.gitlab import GitLabSurface
 from tests.support.githost.server import Host, running_host
 from tests.support.githost.state import Repository
 
@@ -33,6 +37,7 @@ class Place:
     `other` is another account, `team` a team or group. `workflow` is the path and text of a
     workflow that can be started, and `workflow_name` its name in `dispatch`. `server` is the host
     for tests; None for a host without one. `creation` finds the requests that create a repository.
+    `secrets` are two values that the host takes as a secret.
     """
 
     host: GitHost
@@ -43,6 +48,7 @@ class Place:
     workflow: tuple[str, str]
     workflow_name: str
     creation: str = ""
+    secrets: tuple[str, str] = ("first value", "second välue\n")
     server: Host | None = None
     access: HostAccess | None = None
     specs: list[RepositorySpec] = field(default_factory=list)
@@ -155,6 +161,67 @@ async def github() -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
+async def gitlab() -> AsyncIterator[Place]:
+    """A GitLab with a personal token."""
+    with running_host(GitLabSurface) as server:
+        server.world.add_account("erin")
+        server.world.add_account("otto")
+        server.world.add_organization("acme", owner="erin")
+        server.world.add_organization("acme/developers")
+        token = server.world.add_token("erin", {"api"}, prefix="glpat-")
+        access = HostAccess(HostKind.GITLAB, server.url, "work", "acme", StaticToken(token.value))
+        workflow = (".gitlab-ci.yml", "test:\n  script: make test\n")
+        async with open_gitlab(access, patience=SOON) as host:
+            yield Place(
+                host,
+                account="erin",
+                owner="acme",
+                other="otto",
+                team="acme/developers",
+                workflow=workflow,
+                workflow_name="",
+                creation=r"POST .*/projects$",
+                # GitLab masks no value with spaces or line ends.
+                secrets=("first-value", "second$value"),
+                server=server,
+                access=access,
+            )
+
+
+@asynccontextmanager
+async def gitea(surface: type[GiteaSurface] = GiteaSurface) -> AsyncIterator[Place]:
+    """A Gitea with a token of narrow scopes."""
+    with running_host(surface) as server:
+        server.world.add_account("erin")
+        server.world.add_account("otto")
+        acme = server.world.add_organization("acme", owner="erin")
+        server.world.add_team("acme", "developers")
+        acme.options["teams"] = {"developers": "admin"}
+        scopes = {"write:repository", "write:organization", "write:user"}
+        token = server.world.add_token("erin", scopes, prefix="")
+        access = HostAccess(HostKind.GITEA, server.url, "work", "acme", StaticToken(token.value))
+        workflow = (".gitea/workflows/ci.yml", "on: workflow_dispatch\n")
+        async with open_gitea(access, patience=SOON) as host:
+            yield Place(
+                host,
+                account="erin",
+                owner="acme",
+                other="otto",
+                team="developers",
+                workflow=workflow,
+                workflow_name="ci.yml",
+                creation=r"POST .*/(user|acme)/repos$",
+                server=server,
+                access=access,
+            )
+
+
+def forgejo() -> AbstractAsyncContextManager[Place]:
+    """A Forgejo, in the same way."""
+    return gitea(ForgejoSurface)
+
+
+@asynccontextmanager
 async def live_github() -> AsyncIterator[Place]:
     """The real github.com, with the token and the accounts that the environment names."""
     owner = os.environ["STEPWAY_LIVE_GITHUB_ORGANIZATION"]
@@ -197,6 +264,9 @@ jobs:
 
 PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
     "github": github,
+    "gitlab": gitlab,
+    "gitea": gitea,
+    "forgejo": forgejo,
 }
 
 if os.environ.get(LIVE_GITHUB):

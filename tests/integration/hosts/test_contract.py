@@ -203,11 +203,11 @@ async def test_secrets_come_and_go(place: Place, environment: str | None) -> Non
     if environment is not None:
         needs(place, Feature.ENVIRONMENT_SECRETS)
         await place.host.put_environment(made, DeployEnvironment(environment))
-    await place.host.put_secret(made, "DEPLOY_KEY", "first value", environment)
-    await place.host.put_secret(made, "DEPLOY_KEY", "second välue\n", environment)
+    for value in place.secrets:
+        await place.host.put_secret(made, "DEPLOY_KEY", value, environment)
     stored = place.stored(made)
     if stored is not None:
-        assert stored.secrets == {(environment, "DEPLOY_KEY"): "second välue\n"}
+        assert stored.secrets == {(environment, "DEPLOY_KEY"): place.secrets[1]}
     assert await place.host.remove_secret(made, "DEPLOY_KEY", environment)
     assert not await place.host.remove_secret(made, "DEPLOY_KEY", environment)
 
