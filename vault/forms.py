@@ -20,8 +20,8 @@ from stepway.vault.errors import CredentialRefused
 from stepway.vault.kinds import IN_CLUSTER, CredentialKind, Target
 from stepway.vault.kubeconfig import server_of
 
-OAUTH_FIELDS = ("access_token", "refresh_token", "client_id", "client_secret")
-"""The fields of an OAuth token that is refreshed; `expires_at` may come with them."""
+OAUTH_FIELDS = ("access_token", "refresh_token", "client_id")
+"""The fields that an OAuth token needs to be refreshed; the others may be missing."""
 
 _DEFAULT_URLS = {
     CredentialKind.GITHUB: "https://github.com",
@@ -32,7 +32,6 @@ _PREFIXES = {
     CredentialKind.GITHUB: ("ghp_", "github_pat_", "gho_", "ghu_", "ghs_"),
     CredentialKind.GITLAB: ("glpat-", "gloas-", "gldt-"),
 }
-_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _APP_ID = re.compile(r"[1-9][0-9]{0,18}|Iv[0-9A-Za-z.]{8,40}")
 
 
@@ -60,8 +59,12 @@ def checked_form(name: str, value: str, account: str, target: Target) -> Form:
         kinds = ", ".join(CredentialKind)
         raise CredentialRefused(f"{target.kind!r} is no kind of credentials: use {kinds}") from None
     if target.options and kind is not CredentialKind.GITHUB_APP:
-        raise CredentialRefused("--app-id and --installation belong to --kind github-app")
+        raise CredentialRefused("--app-id belongs to --kind github-app")
     value, target = _FORMS[kind](value, target)
+    if kind is CredentialKind.GITHUB_APP and not account:
+        raise CredentialRefused(
+            "A GitHub App needs --account: the organization or person that has installed it"
+        )
     if kind is CredentialKind.BASIC and not account:
         raise CredentialRefused("A password needs its user name: --account USER")
     if ":" in account and kind is CredentialKind.BASIC:
@@ -74,7 +77,7 @@ def checked_form(name: str, value: str, account: str, target: Target) -> Form:
 def _token(kind: CredentialKind) -> Callable[[str, Target], tuple[str, Target]]:
     def form(value: str, target: Target) -> tuple[str, Target]:
         value = value.strip()
-        if value.startswith("{") and kind is not CredentialKind.GITHUB:
+        if value.startswith("{") and kind is CredentialKind.GITLAB:
             return _oauth(value), _on_the_web(kind, target)
         if value.startswith("-----BEGIN"):
             raise CredentialRefused(
@@ -97,29 +100,38 @@ def _token(kind: CredentialKind) -> Callable[[str, Target], tuple[str, Target]]:
 
 
 def _oauth(value: str) -> str:
+    """The OAuth token as JSON with `expires_at`, in seconds since the epoch; 0 if not known."""
     try:
-        token = json.loads(value)
+        given = json.loads(value)
     except ValueError:
         raise CredentialRefused("The secret begins like JSON, but is not valid JSON") from None
-    missing = [each for each in OAUTH_FIELDS if not isinstance(token.get(each), str)]
-    if missing:
+    missing = [name for name in OAUTH_FIELDS if not _is_text(given.get(name))]
+    if missing or not isinstance(given.get("client_secret", ""), str):
         raise CredentialRefused(
-            "An OAuth token that is refreshed must be a JSON object with the texts "
-            f"{', '.join(OAUTH_FIELDS)}; {', '.join(missing)} is missing"
+            "An OAuth token must be a JSON object as GitLab's /oauth/token answers it, with the "
+            "application's client_id and, if it is confidential, client_secret; "
+            f"{', '.join(missing) or 'client_secret'} is missing or not a text"
         )
-    return json.dumps(token)
+    kept = {name: given[name] for name in (*OAUTH_FIELDS, "client_secret") if given.get(name)}
+    return json.dumps(kept | {"expires_at": _expiry(given)})
+
+
+def _expiry(given: dict[str, object]) -> float:
+    created, lasts, at = (given.get(name) for name in ("created_at", "expires_in", "expires_at"))
+    if isinstance(created, int | float) and isinstance(lasts, int | float):
+        return float(created + lasts)
+    return float(at) if isinstance(at, int | float) else 0.0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _app(value: str, target: Target) -> tuple[str, Target]:
     value = _lines(value)
-    app_id, installation = (target.options.get(each, "") for each in ("app_id", "installation"))
-    if set(target.options) - {"app_id", "installation"} or not _APP_ID.fullmatch(app_id):
+    if not _APP_ID.fullmatch(target.options.get("app_id", "")):
         raise CredentialRefused(
             "A GitHub App needs --app-id: the number or client ID on the App's settings page"
-        )
-    if installation and not _NUMBER.fullmatch(installation):
-        raise CredentialRefused(
-            "--installation must be a number: the last part of the installation's address"
         )
     try:
         key = load_pem_private_key(value.encode(), None)
@@ -160,8 +172,7 @@ def _ssh(value: str, target: Target) -> tuple[str, Target]:
             "The secret of --kind ssh must be a private key: the whole file that `ssh-keygen` made,"
             " not the one that ends in .pub"
         ) from None
-    known = _known_hosts(target.ca) if target.ca else None
-    return value, replace(target, url=ssh_address(target.url), ca=known)
+    return value, replace(target, url=ssh_address(target.url), ca=_known_hosts(target.ca))
 
 
 def _basic(value: str, target: Target) -> tuple[str, Target]:
@@ -198,13 +209,13 @@ def _certificates(text: str) -> str:
     return text
 
 
-def _known_hosts(text: str) -> str:
-    text = _lines(text)
+def _known_hosts(text: str | None) -> str:
+    text = _lines(text or "")
     entries = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not entries or any(len(line.split()) < 3 for line in entries):
         raise CredentialRefused(
-            "With --kind ssh, the file of --ca must have the host's public keys, as "
-            "`ssh-keyscan HOST` prints them"
+            "An SSH key needs the host's public keys, by which workers know that it is the host: "
+            "--known-hosts FILE, a file with the output of `ssh-keyscan HOST`"
         )
     return text
 

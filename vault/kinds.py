@@ -36,8 +36,8 @@ class Target:
 
     `kind` is a CredentialKind, or another text that a newer version has stored. `url` is the
     host's address as people open it. `ca` is PEM with the authorities to trust in place of the
-    public ones; for `ssh`, the host's public keys as in known_hosts. `options` has `app_id` and
-    perhaps `installation` of a GitHub App.
+    public ones; for `ssh`, the host's public keys as in known_hosts. `options` has the
+    `app_id` of a GitHub App.
     """
 
     kind: str | None = None

@@ -50,7 +50,7 @@ def _inner(kind: str | None, account: str, value: str) -> Iterator[tuple[str, st
             yield from _body(f"{name}.body", text)
     elif kind == CredentialKind.BASIC:
         yield "basic", f"{account}:{value}"
-    elif kind in (CredentialKind.GITLAB, CredentialKind.GITEA) and value.startswith("{"):
+    elif kind == CredentialKind.GITLAB and value.startswith("{"):
         yield from _oauth(value)
     elif kind is not None:
         yield from _body("body", value)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -120,6 +121,33 @@ class Vault:
         value = self._opened().decrypt(sealed, _context(row.owner, name))
         target = Target(row.kind, row.url or "", row.ca, row.options or {})
         return Secret(row.account, value.decode(), target)
+
+    async def change(self, owner: str, name: str, change: Callable[[str], str | None]) -> None:
+        """Replace the value of the credential that `find` returns by what `change` makes of it.
+
+        The row is locked meanwhile. If `change` returns None, or the credential is gone, nothing
+        changes. Raises KeyMissing, Undecipherable, CredentialRefused.
+        """
+        keyring = self._opened()
+        query = select(Credential.__table__).where(
+            Credential.name == name, Credential.owner.in_([owner, EVERYONE])
+        )
+        async with self._engine.begin() as connection:
+            rows = list(await connection.execute(query.with_for_update()))
+            found = {row.owner: row for row in rows}
+            row = found.get(owner) or found.get(EVERYONE)
+            if row is None:
+                return
+            context = _context(row.owner, name)
+            sealed = Encrypted(row.key_id, row.ciphertext)
+            new = change(keyring.decrypt(sealed, context).decode())
+            if new is not None:
+                again = keyring.encrypt(new.encode(), context)
+                await connection.execute(
+                    update(Credential)
+                    .where(Credential.id == row.id)
+                    .values(key_id=again.key_id, ciphertext=again.data, updated_at=func.now())
+                )
 
     async def usable_by(self, owner: str) -> list[OpenCredential]:
         """Decrypt all credentials that the owner may use; skip those that fail to decrypt."""
