@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import asyncpg
+import asyncssh
 import pytest
 from click.testing import CliRunner, Result
 
@@ -26,7 +27,7 @@ from tests.support.githost.answers import Answer
 from tests.support.githost.faults import html_page
 from tests.support.githost.github.pushes import GitHubSurface
 from tests.support.githost.server import Host, running_host
-from tests.support.secrets_of_kinds import certificate, ec_key, kubeconfig, pem_of
+from tests.support.secrets_of_kinds import certificate, ec_key, kubeconfig, pem_of, ssh_key
 
 Run = Callable[..., Awaitable[Result]]
 KEY = new_key("checks")
@@ -257,3 +258,53 @@ async def test_service_account_of_a_pod_works_only_in_one(run: Run) -> None:
     status, said = await checked(run)
     assert (status, said["reason"]) == (1, "invalid")
     assert "does not run in a pod" in str(said["error"])
+
+
+class SshHost(asyncssh.SSHServer):
+    """A Git host that lets one key in, and greets as GitHub does."""
+
+    def __init__(self, allowed: asyncssh.SSHKey) -> None:
+        self._allowed = allowed
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == "git" and key.public_data == self._allowed.public_data
+
+
+def greet(process: asyncssh.SSHServerProcess[str]) -> None:
+    process.stderr.write("Hi erin! You've successfully authenticated, but that is all.\n")
+    process.exit(1)
+
+
+async def test_ssh_key_is_tried_at_its_host(run: Run, tmp_path: Path) -> None:
+    key, host_key = ssh_key(), asyncssh.generate_private_key("ssh-ed25519")
+    served = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[host_key],
+        server_factory=lambda: SshHost(asyncssh.import_private_key(key)),
+        process_factory=greet,
+    )
+    async with served:
+        port = served.get_port()
+        place = f"[127.0.0.1]:{port} {host_key.export_public_key().decode()}"
+        (tmp_path / "known_hosts").write_text(place)
+        words = ("--kind", "ssh", "--url", f"ssh://git@127.0.0.1:{port}", "--known-hosts")
+        await put(run, key, *words, str(tmp_path / "known_hosts"))
+        status, said = await checked(run)
+        assert (status, said["account"]) == (0, "erin"), said
+        await put(run, ssh_key(), *words, str(tmp_path / "known_hosts"))
+        status, said = await checked(run)
+        assert (status, said["reason"]) == (1, "unauthorized")
+        other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        (tmp_path / "other").write_text(f"[127.0.0.1]:{port} {other}")
+        await put(run, key, *words, str(tmp_path / "other"))
+        status, said = await checked(run)
+        assert (status, said["reason"]) == (1, "certificate")
+    status, said = await checked(run)
+    assert (status, said["reason"]) == (1, "unreachable")
