@@ -27,7 +27,9 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
     database = DatabaseSteps(resources.engine)
     gitops = GitopsSteps(data_dir)
     return (
-        CredentialSteps(resources.credentials).resolve_credentials,
+        CredentialSteps(
+            data_dir / "repositories", resources.credentials, resources.git_hosts
+        ).resolve_credentials,
         repository.create_repository,
         repository.delete_repository,
         TemplateSteps(data_dir, [BLUEPRINTS, *resources.settings.blueprints]).push_template,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -39,12 +39,20 @@ class AppTokens:
     """Gives tokens of the App's installation in one account.
 
     `account` is the organization, or person, that has installed the App. `private_key` is a PEM
-    text. A token is kept in this process until shortly before it expires.
+    text. A token is kept in this process until shortly before it expires. `made` gets each token
+    before anything uses it.
     """
 
     def __init__(
-        self, url: str, app_id: str, private_key: str, account: str, ca: str | None = None
+        self,
+        url: str,
+        app_id: str,
+        private_key: str,
+        account: str,
+        ca: str | None = None,
+        made: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._made = made
         self._app_id = app_id
         self._account = account
         self._ca = ca
@@ -86,8 +94,10 @@ class AppTokens:
             http = self._http(client)
             number = (await self._found(http))["id"]
             made = await http.call("POST", f"app/installations/{number}/access_tokens")
+        token = str(made["token"])
+        self._made(token)
         return _Installation(
-            str(made["token"]),
+            token,
             datetime.fromisoformat(made["expires_at"].replace("Z", "+00:00")),
             made.get("permissions") or {},
         )
