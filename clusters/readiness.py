@@ -31,19 +31,41 @@ def readiness(found: Mapping[str, Any]) -> Readiness:
     if not conditions and not _reconciles(found):
         return Readiness(ready=True)
     if not _is_seen(metadata, status, conditions):
-        return Readiness(ready=False, message="waiting for its controller")
-    if _is(conditions, "Stalled"):
-        return Readiness(ready=False, failed=True, message=_message(conditions["Stalled"]))
-    for name in ("Ready", "Available"):
+        return Readiness(ready=False, message=_WAITING)
+    for name in _FAILED:
+        if _is(conditions, name):
+            return Readiness(ready=False, failed=True, message=_message(conditions[name]))
+    if found.get("kind") in _REPLICATED:
+        return _replicas(found, status, conditions)
+    for name in _READY:
         if name in conditions:
             return Readiness(_is(conditions, name), message=_message(conditions[name]))
-    return Readiness(ready=False, message="waiting for its controller")
+    return Readiness(ready=False, message=_WAITING)
+
+
+_WAITING = "waiting for its controller"
+_FAILED = ("Stalled", "Failed")
+_READY = ("Ready", "Available", "Complete", "Established")
+_REPLICATED = ("Deployment", "StatefulSet")
+
+
+def _replicas(
+    found: Mapping[str, Any], status: Mapping[str, Any], conditions: Mapping[str, Any]
+) -> Readiness:
+    """The replicas of an older generation may be available, but they do not count."""
+    wanted = int(found.get("spec", {}).get("replicas", 1))
+    updated = int(status.get("updatedReplicas", 0))
+    ready = min(updated, int(status.get("readyReplicas", 0)))
+    is_whole = ready >= wanted and int(status.get("replicas", 0)) <= updated
+    said = _message(conditions.get("Available") or {})
+    told = f"{ready} of {wanted} replicas are ready"
+    return Readiness(is_whole, message=told if is_whole or not said else f"{told} ({said})")
 
 
 def _reconciles(found: Mapping[str, Any]) -> bool:
     """Whether a controller reports on objects of this kind."""
     group = str(found.get("apiVersion", "")).partition("/")[0]
-    return group.endswith("fluxcd.io") or group == "apps"
+    return group.endswith("fluxcd.io") or group in ("apps", "batch", "apiextensions.k8s.io")
 
 
 def _is_seen(
