@@ -12,6 +12,7 @@ FOLDERS = (
     "api",
     "blueprints",
     "cli",
+    "clusters",
     "embedded",
     "hosts",
     "migrations",

@@ -22,15 +22,31 @@ _LABEL_LIMIT = 63
 
 @dataclass(frozen=True)
 class Deployment:
-    """A project's deployment; `repository` is a URL that the cluster can reach."""
+    """A project's deployment; `repository` is a URL that the cluster can reach.
+
+    `secret` is the name of the Secret with which the cluster pulls; None for a public repository.
+    """
 
     project: ProjectRef
     repository: str
     environments: Sequence[EnvironmentSpec]
+    secret: str | None = None
+    branch: str = "main"
 
 
 def manifests(deployment: Deployment) -> dict[str, str]:
     """Return the YAML files by name: namespace, GitRepository, a Kustomization per environment."""
+    files = objects(deployment)
+    files["kustomization.yaml"] = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(files),
+    }
+    return {name: yaml.safe_dump(body, sort_keys=False) for name, body in files.items()}
+
+
+def objects(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Return the objects by file name, in the order in which they can be applied."""
     files: dict[str, dict[str, Any]] = {
         NAMESPACE_FILE: _namespace(deployment.project),
         "git-repository.yaml": _git_repository(deployment),
@@ -38,12 +54,23 @@ def manifests(deployment: Deployment) -> dict[str, str]:
     for environment in deployment.environments:
         name = f"{ENVIRONMENT_PREFIX}{environment.name}.yaml"
         files[name] = _kustomization(deployment.project, environment)
-    files["kustomization.yaml"] = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": list(files),
+    return files
+
+
+def pull_secret(project: ProjectRef, data: Mapping[str, str]) -> dict[str, Any]:
+    """Return the Secret with which the cluster pulls the repository."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": _metadata(project, secret_name(project)),
+        "type": "Opaque",
+        "stringData": dict(data),
     }
-    return {name: yaml.safe_dump(body, sort_keys=False) for name, body in files.items()}
+
+
+def secret_name(project: ProjectRef) -> str:
+    """Return the name of that Secret."""
+    return f"{project.name}-git"
 
 
 def namespace_name(project: ProjectRef) -> str:
@@ -96,10 +123,12 @@ def _git_repository(deployment: Deployment) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "interval": _INTERVAL,
         "url": deployment.repository,
-        "ref": {"branch": "main"},
+        "ref": {"branch": deployment.branch},
     }
     if deployment.repository.startswith("ssh://"):
-        spec["secretRef"] = {"name": f"{project.name}-git"}
+        spec["secretRef"] = {"name": secret_name(project)}
+    elif deployment.secret:
+        spec["secretRef"] = {"name": deployment.secret}
     return {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
         "kind": "GitRepository",

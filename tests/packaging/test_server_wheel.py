@@ -30,7 +30,7 @@ def test_everything_lies_in_one_package(server_wheel: Path) -> None:
 def test_it_holds_the_page_the_library_and_every_tracked_file(server_wheel: Path) -> None:
     held = set(ZipFile(server_wheel).namelist())
     folders = ("activities", "api", "blueprints", "cli", "embedded", "migrations", "runtime")
-    tracked = tracked_files(*folders, "hosts", "vault", "workflows", "worker.py")
+    tracked = tracked_files(*folders, "clusters", "hosts", "vault", "workflows", "worker.py")
     library = tracked_files("tracking/stepway_tracking")
     assert {f"stepway/{file}" for file in tracked} <= held
     bundled = {file.replace("tracking/", "stepway/_bundled/", 1) for file in library}

@@ -1,0 +1,30 @@
+"""The one error of Kubernetes clusters: it names the cause, and the remedy."""
+
+from __future__ import annotations
+
+from stepway_tracking.record.errors import StepwayError
+
+
+class ClusterError(StepwayError):
+    """A request that a cluster did not carry out.
+
+    `message` is a sentence without a full stop; `remedy` says what a person can do. `later`:
+    whether the same request may succeed without a change by a person. `retry_after` are the
+    seconds that the cluster asks to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        later: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.later = later
+        self.status = status
+        self.retry_after = retry_after
