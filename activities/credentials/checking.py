@@ -44,7 +44,7 @@ async def check_credential(hosts: GitHosts, name: SecretName, secret: Secret) ->
         async with hosts.of_secret(name, secret) as host:
             return await _on_git_host(host, name.name)
     if kind == CredentialKind.KUBERNETES:
-        return Checked(await check_cluster(name.name, secret), "user")
+        return Checked(await check_cluster(secret), "user")
     if kind == CredentialKind.SSH:
         return Checked(await check_ssh(name.name, secret), "user")
     if kind == CredentialKind.BASIC:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.credentials.resolve_credentials import LOCAL, Credentials
+from stepway.activities.credentials.credentials import LOCAL, Credentials
 from stepway.activities.git.rendering import Origin, find_template, render
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_fetch import Access, Repository, Version, resolve

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_pre"
-down_revision = "0002_pre"
+down_revision = "0004_pre"
 branch_labels = None
 depends_on = None
 
