@@ -64,4 +64,7 @@ def _collaborator(repository: HostRepository, account: str) -> str:
 
 
 def _team(repository: HostRepository, team: str) -> str:
-    return f"{repository_path(repository)}/teams/{quoted(team)}"
+    # A team is named `team`, `@team` or `@organization/team`.
+    return (
+        f"{repository_path(repository)}/teams/{quoted(team.rpartition('/')[2].removeprefix('@'))}"
+    )

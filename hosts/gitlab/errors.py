@@ -15,6 +15,7 @@ from stepway.hosts.http import Explain, message_of
 MARKED = "marked for deletion"
 """In the answer to the deletion of a project that waits for it already."""
 
+_BEING_DELETED = "still being deleted"
 _EXISTS = ("has already been taken", "already exists", "has already been shared")
 
 
@@ -79,6 +80,10 @@ def _refused(host: str, credential: str, data: Any, said: str) -> HostError | No
             f"{host} refuses the visibility: {fields.get('visibility_level', said)}",
             remedy="Choose a visibility that the group allows: "
             "a project cannot be more visible than its group.",
+        )
+    if _BEING_DELETED in said:
+        return HostError(
+            Reason.CONFLICT, f"{host} still deletes what has the name: {said}", retry_after=10.0
         )
     if any(words in said for words in _EXISTS):
         return HostError(Reason.NAME_TAKEN, f"{host} refuses: {said}")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import TIMEOUT, message_of, retry_after
+from stepway.hosts.http import LONGEST, TIMEOUT, message_of, retry_after
 
 EARLY = timedelta(minutes=5)
 """How long before its end a token is refreshed."""
@@ -108,13 +108,14 @@ class RefreshedToken:
     async def _refreshed(self, tokens: OAuthTokens | None) -> OAuthTokens:
         assert tokens is not None
         try:
-            response = await self._client.post(
-                f"{self._application.url}/oauth/token",
-                data=self._form(tokens.refresh),
-                headers={"Accept": "application/json"},
-                timeout=TIMEOUT,
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(LONGEST):
+                response = await self._client.post(
+                    f"{self._application.url}/oauth/token",
+                    data=self._form(tokens.refresh),
+                    headers={"Accept": "application/json"},
+                    timeout=TIMEOUT,
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             raise self._failed(Reason.UNREACHABLE, type(error).__name__) from error
         data = _object(response)
         if response.is_success and data is not None:

@@ -44,14 +44,14 @@ class People(GitLabApi):
         return response.is_success
 
     async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
-        """Share the project with a group, given by its full path."""
+        """Share the project with a group, given by its full path, with or without an `@`."""
         level, project = ACCESS_LEVELS[permission], project_path(repository)
         if (shared := await self._share(repository, team)) is not None:
             if shared["group_access_level"] == level:
                 return
             # GitLab cannot change the level of a share.
             await self.http.call("DELETE", f"{project}/share/{shared['group_id']}", missing=True)
-        body = {"group_id": await self.group_id(team), "group_access": level}
+        body = {"group_id": await self.group_id(team.removeprefix("@")), "group_access": level}
         try:
             await self.http.call("POST", f"{project}/share", body)
         except HostError as error:
@@ -95,6 +95,6 @@ class People(GitLabApi):
     async def _share(self, repository: HostRepository, group: str) -> Json | None:
         project = await self.http.call("GET", project_path(repository))
         for shared in project.get("shared_with_groups") or ():
-            if shared["group_full_path"].casefold() == group.casefold():
+            if shared["group_full_path"].casefold() == group.removeprefix("@").casefold():
                 return dict(shared)
         return None

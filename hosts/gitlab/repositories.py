@@ -53,13 +53,15 @@ class Repositories(GitLabApi):
         """
         project = project_path(repository)
         try:
-            there = await self.http.call("DELETE", project, missing=True) is not None
+            response, _ = await self.http.answer("DELETE", project, missing=True)
+            there = response.is_success
         except HostError as error:
             if MARKED not in error.message:
                 raise
             there = False
         rest = await self.http.call("GET", project, missing=True)
-        if rest is not None and _same(rest, f"{repository.owner}/{repository.name}"):
+        path = f"{repository.owner}/{repository.name}"
+        if rest is not None and _doomed(rest) and _same(rest, path):
             await self._delete_at_once(rest)
         return there
 

@@ -11,7 +11,7 @@ import pytest
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab import open_gitlab
+from stepway.hosts.gitlab.client import open_gitlab
 from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
@@ -238,6 +238,15 @@ class TestCreation:
         assert error.reason is Reason.CONFLICT
         assert error.may_succeed_later
 
+    async def test_waits_while_the_name_is_still_being_deleted(
+        self, host: Host, gitlab: GitHost
+    ) -> None:
+        said = "The project is still being deleted. Please try again later."
+        host.faults.add("POST /api/v4/projects$", Answer(400, {"message": {"base": [said]}}))
+        error = await refused(gitlab.create_repository(spec()))
+        assert error.may_succeed_later
+        assert error.retry_after == 10.0
+
 
 class TestDeletion:
     async def test_frees_the_name_and_keeps_the_project_for_its_owners(
@@ -397,6 +406,20 @@ class TestPipelines:
         url = await gitlab.dispatch(shop, "", "ci", {"size": 3})
         assert url.startswith(f"{host.url}/acme/shop/-/pipelines/")
         assert stored(host, shop).dispatches == [{"ref": "ci", "inputs": {"size": 3}}]
+
+    async def test_starts_one_pipeline_where_the_answer_is_lost(
+        self, host: Host, gitlab: GitHost, shop: HostRepository
+    ) -> None:
+        push(await gitlab.remote(shop), {".gitlab-ci.yml": b"test: {script: make}"})
+        first = await gitlab.dispatch(shop, "", "main", {})
+        (old,) = stored(host, shop).options["pipelines"]
+        old["created_at"] = "2026-01-01T00:00:00.000Z"
+        host.faults.add("POST .*/pipeline$", lost=True, effect=True)
+        assert await gitlab.dispatch(shop, "", "main", {}) != first
+        assert len(stored(host, shop).dispatches) == 2
+        host.faults.add("POST .*/pipeline$", lost=True)
+        stored(host, shop).options["pipelines"] = [old]
+        assert (await refused(gitlab.dispatch(shop, "", "main", {}))).may_succeed_later
 
     async def test_reports_a_status_twice(
         self, host: Host, gitlab: GitHost, shop: HostRepository

@@ -23,7 +23,8 @@ class GitLabSurface(
     """GitLab 19 with the options that `world.options` and the accounts' `options` name."""
 
     unchecked: ClassVar[str] = (
-        r"(\S+ /oauth/|GET /users$|\S+ .*(/share/\d+|/stop|/approval_rules(/\d+)?|/statuses/\w+)$"
+        r"(\S+ /oauth/|GET /users$"
+        r"|\S+ .*(/share/\d+|/stop|/pipelines|/approval_rules(/\d+)?|/statuses/\w+)$"
         # GitLab answers 204, which the document does not list.
         r"|DELETE .*/deploy_keys/)"
     )

@@ -10,7 +10,7 @@ from dulwich.repo import Repo
 from tests.support.githost.answers import Answer, Refused, Request, route
 from tests.support.githost.gitlab.base import DEVELOPER, GitLabBase
 from tests.support.githost.gitlab.entities import merge_request_json, user_json
-from tests.support.githost.state import Json, Repository
+from tests.support.githost.state import Json, Repository, now
 
 _VERBS = {"pending": "enqueue", "running": "run", "success": "success", "failed": "drop"}
 
@@ -105,18 +105,30 @@ class WorkRoutes(GitLabBase):
             raise self.invalid(base="Missing CI config file")
         number = self.world.next_id()
         repository.dispatches.append({"ref": body["ref"], "inputs": body.get("inputs", {})})
-        return Answer(
-            201,
-            {
-                "id": number,
-                "iid": len(repository.dispatches),
-                "project_id": repository.id,
-                "sha": commit,
-                "ref": body["ref"],
-                "status": "created",
-                "source": "api",
-                "web_url": f"{self.url}/{repository.full_name}/-/pipelines/{number}",
-            },
+        made = {
+            "id": number,
+            "iid": len(repository.dispatches),
+            "project_id": repository.id,
+            "sha": commit,
+            "ref": body["ref"],
+            "status": "created",
+            "source": "api",
+            "created_at": now().isoformat(timespec="milliseconds"),
+            "web_url": f"{self.url}/{repository.full_name}/-/pipelines/{number}",
+        }
+        repository.options.setdefault("pipelines", []).insert(0, made)
+        return Answer(201, made)
+
+    @route("GET /projects/{id}/pipelines")
+    def pipelines(self, request: Request, id: str) -> Any:
+        repository, query = self.project(request, id), request.query
+        return self.page(
+            request,
+            [
+                made
+                for made in repository.options.get("pipelines", ())
+                if query.get("ref", made["ref"]) == made["ref"]
+            ],
         )
 
     @route("POST /projects/{id}/statuses/{sha}")
