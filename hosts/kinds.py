@@ -11,27 +11,20 @@ import httpx
 
 from stepway.hosts.access import HostAccess, HostKind, TokenSource
 from stepway.hosts.host import GitHost
-from stepway.hosts.http import http_client
 
-_OPENERS: Mapping[HostKind, str] = {HostKind.GITHUB: "stepway.hosts.github.client:open_github"}
-"""Functions that take a HostAccess and return a context manager."""
-
-_CLASSES: Mapping[HostKind, str] = {
-    HostKind.GITLAB: "stepway.hosts.gitlab.host:GitLabHost",
-    HostKind.GITEA: "stepway.hosts.gitea.host:GiteaHost",
+_OPENERS: Mapping[HostKind, str] = {
+    HostKind.GITHUB: "stepway.hosts.github.client:open_github",
+    HostKind.GITLAB: "stepway.hosts.gitlab.host:open_gitlab",
+    HostKind.GITEA: "stepway.hosts.gitea.host:open_gitea",
 }
-"""Classes that take an httpx.AsyncClient and a HostAccess."""
+"""Functions that take a HostAccess and return a context manager."""
 
 
 @asynccontextmanager
 async def open_git_host(access: HostAccess) -> AsyncIterator[GitHost]:
     """Open the host of this access."""
-    if access.kind in _OPENERS:
-        async with _loaded(_OPENERS[access.kind])(access) as host:
-            yield host
-        return
-    async with http_client(access.ca) as client:
-        yield _loaded(_CLASSES[access.kind])(client, access)
+    async with _loaded(_OPENERS[access.kind])(access) as host:
+        yield host
 
 
 def app_tokens(

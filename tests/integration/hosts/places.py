@@ -16,9 +16,9 @@ from dulwich import porcelain
 from dulwich.objects import ObjectID
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
-from stepway.hosts.gitea.client import open_gitea
+from stepway.hosts.gitea.host import open_gitea
 from stepway.hosts.github.client import open_github
-from stepway.hosts.gitlab.client import open_gitlab
+from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.host import GitHost, GitRemote, HostRepository, RepositorySpec
 from tests.support.githost.gitea import ForgejoSurface, GiteaSurface
 from tests.support.githost.github.pushes import GitHubSurface

@@ -11,7 +11,7 @@ import pytest
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitea.client import open_gitea
+from stepway.hosts.gitea.host import open_gitea
 from stepway.hosts.host import (
     BranchRules,
     CommitStatus,

@@ -11,7 +11,7 @@ import pytest
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.client import open_gitlab
+from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.host import (
     BranchRules,
     CommitStatus,

@@ -11,7 +11,7 @@ import pytest
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.client import GitLabHost
+from stepway.hosts.gitlab.host import GitLabHost
 from stepway.hosts.gitlab.oauth import OAuthApplication, OAuthTokens, RefreshedToken
 from stepway.hosts.http import http_client
 from tests.support.githost.answers import Answer
