@@ -30,6 +30,10 @@ SOON = (0.01, 0.01, 0.01, 0.01)
 """Pauses between tries, short for tests."""
 
 
+MASKED = ("first-value", "second-value")
+"""Values that GitLab masks: it masks none with spaces or line ends."""
+
+
 @dataclass
 class Place:
     """An opened host, as the account `account`, which owns the organization or group `owner`.
@@ -181,8 +185,7 @@ async def gitlab() -> AsyncIterator[Place]:
                 workflow=workflow,
                 workflow_name="",
                 creation=r"POST .*/projects$",
-                # GitLab masks no value with spaces or line ends.
-                secrets=("first-value", "second$value"),
+                secrets=MASKED,
                 server=server,
                 access=access,
             )
@@ -222,25 +225,57 @@ def forgejo() -> AbstractAsyncContextManager[Place]:
 
 
 @asynccontextmanager
-async def live_github() -> AsyncIterator[Place]:
-    """The real github.com, with the token and the accounts that the environment names."""
-    owner = os.environ["STEPWAY_LIVE_GITHUB_ORGANIZATION"]
-    token = StaticToken(os.environ[LIVE_GITHUB])
-    access = HostAccess(HostKind.GITHUB, "https://github.com", "live", owner, token)
-    async with open_github(access) as host:
+async def live(
+    access: HostAccess,
+    host: AbstractAsyncContextManager[GitHost],
+    workflow: tuple[str, str],
+    **fields: Any,
+) -> AsyncIterator[Place]:
+    """A real host, with the accounts that the environment names."""
+    async with host as opened:
         place = Place(
-            host,
-            account=(await host.identity()).account,
-            owner=owner,
-            other=os.environ["STEPWAY_LIVE_GITHUB_OTHER"],
-            team=os.environ["STEPWAY_LIVE_GITHUB_TEAM"],
-            workflow=(".github/workflows/ci.yml", _LIVE_WORKFLOW),
-            workflow_name="ci.yml",
+            opened,
+            account=(await opened.identity()).account,
+            owner=access.account,
+            other=os.environ[f"{_live_name(access.kind)}_OTHER"],
+            team=os.environ[f"{_live_name(access.kind)}_TEAM"],
+            workflow=workflow,
+            workflow_name=workflow[0].rpartition("/")[2],
+            **fields,
         )
         try:
             yield place
         finally:
             await _clean_up(place)
+
+
+def live_github() -> AbstractAsyncContextManager[Place]:
+    """The real github.com."""
+    access = _live_access(HostKind.GITHUB, "https://github.com")
+    return live(access, open_github(access), (".github/workflows/ci.yml", _LIVE_WORKFLOW))
+
+
+def live_gitlab() -> AbstractAsyncContextManager[Place]:
+    """The real gitlab.com, or the host that the environment names."""
+    access = _live_access(HostKind.GITLAB, "https://gitlab.com")
+    return live(access, open_gitlab(access), (".gitlab-ci.yml", _LIVE_PIPELINE), secrets=MASKED)
+
+
+def live_gitea() -> AbstractAsyncContextManager[Place]:
+    """The real Gitea or Forgejo that the environment names."""
+    access = _live_access(HostKind.GITEA, "")
+    return live(access, open_gitea(access), (".gitea/workflows/ci.yml", _LIVE_WORKFLOW))
+
+
+def _live_name(kind: HostKind) -> str:
+    return f"STEPWAY_LIVE_{kind.upper()}"
+
+
+def _live_access(kind: HostKind, url: str) -> HostAccess:
+    name = _live_name(kind)
+    token = StaticToken(os.environ[f"{name}_TOKEN"])
+    url = os.environ.get(f"{name}_URL", url)
+    return HostAccess(kind, url, "live", os.environ[f"{name}_ORGANIZATION"], token)
 
 
 async def _clean_up(place: Place) -> None:
@@ -251,7 +286,6 @@ async def _clean_up(place: Place) -> None:
             await place.host.delete_repository(found)
 
 
-LIVE_GITHUB = "STEPWAY_LIVE_GITHUB_TOKEN"
 _LIVE_WORKFLOW = """\
 on:
   workflow_dispatch:
@@ -262,6 +296,16 @@ jobs:
     steps: [{run: "true"}]
 """
 
+_LIVE_PIPELINE = """\
+spec:
+  inputs:
+    size: {type: number, default: 1}
+    dry: {type: boolean, default: false}
+---
+nothing:
+  script: "true"
+"""
+
 PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
     "github": github,
     "gitlab": gitlab,
@@ -269,5 +313,12 @@ PLACES: dict[str, Callable[[], AbstractAsyncContextManager[Place]]] = {
     "forgejo": forgejo,
 }
 
-if os.environ.get(LIVE_GITHUB):
-    PLACES["live-github"] = live_github
+_LIVE = {
+    HostKind.GITHUB: live_github,
+    HostKind.GITLAB: live_gitlab,
+    HostKind.GITEA: live_gitea,
+}
+
+for _kind, _open in _LIVE.items():
+    if os.environ.get(f"{_live_name(_kind)}_TOKEN"):
+        PLACES[f"live-{_kind}"] = _open
