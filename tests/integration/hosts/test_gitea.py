@@ -378,6 +378,21 @@ class TestPipelines:
         assert error.reason is Reason.INVALID
         assert "workflow_dispatch" in error.message
 
+    async def test_starts_one_workflow_where_the_answer_is_lost(
+        self, host: Host, gitea: GitHost, shop: HostRepository
+    ) -> None:
+        push(await gitea.remote(shop), {".gitea/workflows/ci.yml": WORKFLOW})
+        await gitea.dispatch(shop, "ci.yml", "main", {})
+        host.faults.add("POST .*/dispatches", lost=True, effect=True)
+        url = await gitea.dispatch(shop, "ci.yml", "main", {})
+        assert url == f"{host.url}/acme/shop/actions/runs/102"
+        host.faults.add("POST .*/dispatches", lost=True)
+        error = await refused(gitea.dispatch(shop, "ci.yml", "main", {}))
+        assert error.may_succeed_later
+        assert len(stored(host, shop).dispatches) == 2
+        host.faults.add("GET .*/actions/runs", Answer(404, {"message": "not found"}))
+        assert await gitea.dispatch(shop, "ci.yml", "main", {})
+
     async def test_reports_a_status(self, host: Host, gitea: GitHost, shop: HostRepository) -> None:
         commit = push(await gitea.remote(shop), {"README.md": b"Shop"})
         for state in ("pending", "failure"):

@@ -119,6 +119,20 @@ class WorkRoutes(RepositoryRoutes):
             "html_url": f"{self.url}/{address}",
         }
 
+    @route("GET /repos/{owner}/{repo}/actions/runs")
+    def runs(self, request: Request, owner: str, repo: str) -> Any:
+        found = self.repository(request, owner, repo)
+        shown = []
+        for number, run in enumerate(found.dispatches, 1):
+            address = f"{self.url}/{found.full_name}/actions/runs/{100 + number}"
+            if self.forgejo:
+                file = {"index_in_repo": number, "workflow_id": run["workflow"]}
+            else:
+                file = {"run_number": number, "path": f"{run['workflow']}@refs/heads/{run['ref']}"}
+            event = {"event": "workflow_dispatch", "html_url": address}
+            shown.insert(0, {"id": 100 + number, **event, **file})
+        return {"workflow_runs": shown, "total_count": len(shown)}
+
     @route("POST /repos/{owner}/{repo}/statuses/{sha}")
     def set_status(self, request: Request, owner: str, repo: str, sha: str) -> Any:
         found, body = self.repository(request, owner, repo, "write"), request.json
