@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.api import PAGE, GitLabApi, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import PAGE, GitLabApi, Json, is_taken, project_path, quoted
 from stepway.hosts.host import BranchRules, HostRepository
 
 _NOBODY, _DEVELOPERS = 0, 30
@@ -24,13 +24,19 @@ class Branches(GitLabApi):
         if rules.checks:
             checked = {"only_allow_merge_if_pipeline_succeeds": True}
             await self.http.call("PUT", project_path(repository), checked)
-        await self.http.call("DELETE", _protected(repository, rules.branch), missing=True)
         body = {
             "name": rules.branch,
             "push_access_level": _NOBODY if rules.pull_request else _DEVELOPERS,
             "merge_access_level": _DEVELOPERS,
             "allow_force_push": rules.allow_force_push,
         }
+        path = _protected(repository, rules.branch)
+        found = await self.http.call("GET", path, missing=True)
+        if found is not None:
+            if _is_as(found, body):
+                return
+            # The levels of a protection cannot be changed.
+            await self.http.call("DELETE", path, missing=True)
         try:
             await self.http.call("POST", f"{project_path(repository)}/protected_branches", body)
         except HostError as error:
@@ -66,6 +72,15 @@ class Branches(GitLabApi):
                 remedy="Set the approvals to 0, or change the plan.",
                 status=error.status,
             ) from error
+
+
+def _is_as(found: Json, body: Json) -> bool:
+    """Whether a protection has just the levels of a request."""
+    return found["allow_force_push"] is body["allow_force_push"] and all(
+        [level["access_level"] for level in found[f"{act}_access_levels"]]
+        == [body[f"{act}_access_level"]]
+        for act in ("push", "merge")
+    )
 
 
 def _protected(repository: HostRepository, branch: str) -> str:

@@ -525,6 +525,7 @@ class TestChanges:
         rules = BranchRules(approvals=2, checks=("test",))
         for _ in range(2):
             await gitlab.protect_branch(shop, rules)
+        assert len(host.requests("DELETE .*/protected_branches/")) == 1
         kept = stored(host, shop)
         assert kept.protections["main"]["push_access_levels"][0]["access_level"] == 0
         assert kept.options["pipeline_must_succeed"]
