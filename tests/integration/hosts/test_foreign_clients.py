@@ -83,10 +83,9 @@ def _read_by_python_gitlab(server: Host, made: HostRepository, token: str) -> No
         [topic_of(made.project_id or ""), "web"],
     )
     assert project.shared_with_groups[0]["group_full_path"] == "acme/developers"
-    assert (
-        project.branches.get("change").commit["id"]
-        == server.world.find(project.path_with_namespace).branches()["change"]
-    )  # type: ignore[union-attr]
+    stored = server.world.find(project.path_with_namespace)
+    assert stored is not None
+    assert project.branches.get("change").commit["id"] == stored.branches()["change"]
     assert [rule.name for rule in project.protectedbranches.list(get_all=True)] == ["main"]
     request = project.mergerequests.create(
         {"source_branch": "change", "target_branch": "main", "title": "A change"}

@@ -122,7 +122,7 @@ class WorkRoutes(RepositoryRoutes):
     @route("GET /repos/{owner}/{repo}/actions/runs")
     def runs(self, request: Request, owner: str, repo: str) -> Any:
         found = self.repository(request, owner, repo)
-        shown = []
+        shown: list[Json] = []
         for number, run in enumerate(found.dispatches, 1):
             address = f"{self.url}/{found.full_name}/actions/runs/{100 + number}"
             if self.forgejo:
