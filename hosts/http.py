@@ -332,4 +332,5 @@ def _seconds(given: str) -> float | None:
         at = parsedate_to_datetime(given)
     except ValueError:
         return None
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    # A date with the zone -0000 has none; HTTP's dates are in UTC.
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
@@ -53,7 +54,17 @@ class Changes(GitHubCalls):
 
         found = await find()
         body = {"title": spec.title, "head": spec.head, "base": spec.base, "body": spec.body}
-        return _pull(found or await self._added(repository, "/pulls", body, find))
+        if found is not None:
+            return _pull(found)
+        for pause in self._patience:
+            try:
+                return _pull(await self._added(repository, "/pulls", body, find))
+            except HostError as error:
+                # A branch that was pushed a moment ago may be unknown to pull requests.
+                if error.reason is not Reason.INVALID or "invalid" not in error.message:
+                    raise
+            await asyncio.sleep(pause)
+        return _pull(await self._added(repository, "/pulls", body, find))
 
     async def find_pull_request(self, repository: HostRepository, number: int) -> PullRequest:
         """Return a pull request."""

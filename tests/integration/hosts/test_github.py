@@ -431,6 +431,18 @@ async def test_a_pull_request_from_an_unknown_branch(on_github: Place) -> None:
     assert "head" in error.message
 
 
+async def test_a_branch_is_unknown_to_pull_requests_for_a_moment(on_github: Place) -> None:
+    made = await on_github.create()
+    await on_github.pushed(made, {"a": b"1"})
+    await on_github.pushed(made, {"a": b"2"}, "change")
+    error = {"resource": "PullRequest", "field": "head", "code": "invalid"}
+    answer = Answer(422, {"message": "Validation Failed", "errors": [error]})
+    fault = server(on_github).faults.add("POST .*/pulls$", answer, times=2)
+    spec = PullRequestSpec("change", "main", "A change")
+    assert (await on_github.host.open_pull_request(made, spec)).state == "open"
+    assert fault.met == 2
+
+
 async def test_a_merged_pull_request(on_github: Place) -> None:
     made = await on_github.create()
     await on_github.pushed(made, {"a": b"1"})
