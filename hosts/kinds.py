@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import httpx
 
 from stepway.hosts.access import HostAccess, HostKind
-from stepway.hosts.gitea import GiteaHost
+from stepway.hosts.gitea.host import GiteaHost
 from stepway.hosts.github.client import open_github
-from stepway.hosts.gitlab import GitLabHost
+from stepway.hosts.gitlab.host import GitLabHost
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import http_client
 
