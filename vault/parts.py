@@ -10,19 +10,22 @@ from stepway.vault.kinds import IN_CLUSTER, CredentialKind
 from stepway.vault.known import SHORTEST
 from stepway.vault.kubeconfig import secrets_of
 
-_OAUTH_SECRETS = ("access_token", "refresh_token", "client_secret")
+_REFRESHED = ("access_token", "refresh_token")
+_OAUTH_SECRETS = (*_REFRESHED, "client_secret")
 
 
 @dataclass(frozen=True)
 class Part:
     """A text to hide; `name` says where it is in the secret, and is empty for the whole.
 
-    A `document` has public lines, so it is hidden as a whole only.
+    A `document` has public lines, so it is hidden as a whole only. A `made` part is replaced by a
+    new one before long, so it is not passed on to other steps.
     """
 
     name: str
     text: str
     document: bool = False
+    made: bool = False
 
 
 def parts_of(kind: str | None, account: str, value: str) -> list[Part]:
@@ -30,7 +33,9 @@ def parts_of(kind: str | None, account: str, value: str) -> list[Part]:
     if kind == CredentialKind.KUBERNETES and value == IN_CLUSTER:
         return []
     inner = [
-        Part(name, text) for name, text in _inner(kind, account, value) if len(text) >= SHORTEST
+        Part(name, text, made=name in _REFRESHED)
+        for name, text in _inner(kind, account, value)
+        if len(text) >= SHORTEST
     ]
     is_document = kind == CredentialKind.KUBERNETES or bool(inner and value.startswith("{"))
     return [Part("", value, is_document), *inner]

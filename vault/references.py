@@ -110,7 +110,9 @@ class References:
 def learn_credential(name: SecretName, secret: Secret) -> None:
     """Hide the secret and its parts from people from now on."""
     for part in parts_of(secret.target.kind, secret.account, secret.value):
-        PROCESS.learn(part.text, replace(name, part=part.name), document=part.document)
+        PROCESS.learn(
+            part.text, replace(name, part=part.name, made=part.made), document=part.document
+        )
 
 
 def _said(name: SecretName, piece: Piece) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from stepway.activities.hosts import host_errors
 from stepway.activities.project import ProjectRef
 from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import http_client
-from stepway.hosts.kinds import app_tokens, open_git_host
+from stepway.hosts.kinds import open_git_host
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
@@ -85,7 +86,7 @@ class GitHosts:
         target = secret.target
         if target.kind == CredentialKind.GITHUB_APP:
             made = SecretName(name.owner, name.name, made=True)
-            return app_tokens(
+            return AppTokens(
                 target.url,
                 target.options["app_id"],
                 secret.value,

@@ -13,7 +13,7 @@ import httpx
 from stepway.activities.credentials.credentials import Credentials
 from stepway.hosts.access import TokenSource
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.kinds import oauth_pair, oauth_tokens
+from stepway.hosts.gitlab.oauth import OAuthApplication, OAuthTokens, RefreshedToken
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
 from stepway.vault.vault import Secret
@@ -31,7 +31,7 @@ class StoredPair:
         """Whether this refresh token is the one of the pair."""
         return refresh == self._refresh
 
-    async def load(self) -> Any:
+    async def load(self) -> OAuthTokens:
         """Return the pair that was stored last. Raises HostError if the credential is gone."""
         secret = await self._credentials.stored(self._name)
         if secret is None or not is_oauth(secret.value):
@@ -44,9 +44,9 @@ class StoredPair:
         self._hide(fields)
         self._refresh = fields["refresh_token"]
         expires_at = datetime.fromtimestamp(fields.get("expires_at") or 0.0, UTC)
-        return oauth_pair(fields["access_token"], self._refresh, expires_at)
+        return OAuthTokens(fields["access_token"], self._refresh, expires_at)
 
-    async def store(self, pair: Any) -> None:
+    async def store(self, pair: OAuthTokens) -> None:
         """Keep a new pair, unless somebody has stored another credential meanwhile."""
         fields = {
             "access_token": pair.access,
@@ -95,7 +95,10 @@ def refreshed_tokens(
     """Return the token source of a secret that is an OAuth token."""
     fields = json.loads(secret.value)
     pair = StoredPair(credentials, name, fields["refresh_token"])
-    source = oauth_tokens(client, secret.target.url, fields, name.name, pair.load, pair.store)
+    application = OAuthApplication(
+        secret.target.url, fields["client_id"], fields.get("client_secret", "")
+    )
+    source = RefreshedToken(client, application, name.name, pair.load, pair.store)
     return RefreshedCredential(source, pair, _place(secret, fields))
 
 

@@ -31,8 +31,11 @@ from stepway.vault.redaction import REDACTED, redact
 from stepway.vault.vault import EVERYONE, Vault
 from tests.integration.activities.conftest import Worker
 from tests.support.githost.answers import Answer
+from tests.support.githost.gitea.surface import GiteaSurface
 from tests.support.githost.github.pushes import GitHubSurface
+from tests.support.githost.gitlab.surface import GitLabSurface
 from tests.support.githost.server import Host, running_host
+from tests.support.githost.surface import Surface
 from tests.support.secrets_of_kinds import certificate, ec_key, pem_of
 
 KEY = new_key("activities")
@@ -103,6 +106,44 @@ async def test_it_tells_account_scopes_and_expiry_and_no_secret(
     )
     assert {"repo", "workflow"} <= set(found.scopes or [])
     assert token.value not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "surface", "scopes", "missing"),
+    [
+        ("gitlab", GitLabSurface, {"api"}, {"read_api"}),
+        ("gitea", GiteaSurface, {"write:repository", "write:user", "read:user"}, {"read:user"}),
+    ],
+)
+async def test_other_hosts_tell_the_same(
+    vault: Vault,
+    resolve: Resolve,
+    kind: str,
+    surface: type[Surface],
+    scopes: set[str],
+    missing: set[str],
+) -> None:
+    with running_host(surface) as host:
+        populate(host)
+        token = host.world.add_token("erin", scopes, prefix="")
+        await vault.put(EVERYONE, "forge", token.value, "", target(host, kind))
+        found = await resolve(needs=[Feature.WEBHOOKS], workflows=True)
+        assert (found.account, found.kind, found.url) == ("erin", kind, host.url)
+        narrow = host.world.add_token("erin", missing, prefix="")
+        await vault.put(EVERYONE, "forge", narrow.value, "", target(host, kind))
+        with pytest.raises(ApplicationError, match="lacks the scope") as caught:
+            await resolve()
+        assert caught.value.non_retryable
+        assert not host.violations
+
+
+async def test_feature_that_a_host_lacks_is_named(vault: Vault, resolve: Resolve) -> None:
+    with running_host(GiteaSurface) as host:
+        populate(host)
+        token = host.world.add_token("erin", None, prefix="")
+        await vault.put(EVERYONE, "forge", token.value, "", target(host, "gitea"))
+        with pytest.raises(ApplicationError, match="uses environments, which the host"):
+            await resolve(needs=[Feature.ENVIRONMENTS])
 
 
 async def test_it_names_the_account_that_owns_new_repositories(

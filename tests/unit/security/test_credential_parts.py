@@ -189,3 +189,9 @@ def test_token_that_was_made_with_a_credential_is_hidden_and_not_passed_on() -> 
     learn(made, SecretName("alice", "forge", made=True))
     assert redact(f"pushed with {made}") == f"pushed with {REDACTED}"
     assert sent(secret, {"url": f"https://x:{made}@host"}) == {"url": f"https://x:{REDACTED}@host"}
+
+
+def test_oauth_token_that_is_refreshed_is_not_passed_on() -> None:
+    secret = opened("gitlab", oauth_answer())
+    for token in ("first-access-token-of-an-account", "first-refresh-token-of-an-account"):
+        assert sent(secret, {"token": token}) == {"token": REDACTED}
