@@ -12,9 +12,10 @@ from stepway.activities.database.create_environments import EnvironmentSteps
 from stepway.activities.database.finalize import FinalizeSteps
 from stepway.activities.git.create_repository import RepositorySteps
 from stepway.activities.git.push_template import TemplateSteps
+from stepway.activities.git.template_access import TemplateAccess
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
-from stepway.activities.git.template_source import TemplateSource, access_by
+from stepway.activities.git.template_source import TemplateSource
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.registry import Resources, StepActivity
 from stepway.activities.simulation.simulate import simulate
@@ -58,5 +59,5 @@ def _templates(resources: Resources) -> TemplateSource:
         ),
         TemplateCache(settings.data_dir / "templates"),
         TemplatePins(resources.engine),
-        access_by(resources.credentials),
+        TemplateAccess(resources.credentials, resources.git_hosts),
     )

@@ -65,6 +65,10 @@ class GitHosts:
         async with open_git_host(await self._access(name, secret)) as host:
             yield host
 
+    async def token(self, name: SecretName, secret: Secret) -> str:
+        """Return a token for Git over HTTPS. Raises HostError if it is not one of a Git host."""
+        return await (await self._access(name, secret)).tokens.token()
+
     async def close(self) -> None:
         """Close the connections over which tokens are refreshed."""
         await self._stack.aclose()

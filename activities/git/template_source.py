@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.credentials.credentials import LOCAL, Credentials
+from stepway.activities.credentials.credentials import LOCAL
 from stepway.activities.git.rendering import Origin, find_template, render
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_fetch import Access, Repository, Version, resolve
@@ -172,18 +171,6 @@ class TemplateSource:
         if problem:
             raise _refused(f"Cannot use the template {url}: {problem}", _CORRECT)
         return url
-
-
-def access_by(credentials: Credentials) -> OpenAccess:
-    """Open credentials as user name and password, or for ssh as a private key."""
-
-    async def opened(name: str, project: ProjectRef, url: str) -> Access:
-        secret = await credentials.open(name, project)
-        if urlsplit(url).scheme == "ssh":
-            return Access(name, key=secret.value)
-        return Access(name, username=secret.account or name, password=secret.value)
-
-    return opened
 
 
 def _folders(root: Path) -> str:

@@ -19,7 +19,10 @@ from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
 from stepway.blueprints.git_template import FIELDS, GitTemplate
 from stepway.runtime.settings import Settings
+from stepway.vault.keyring import open_keyring
 from stepway.vault.keys import new_key
+from stepway.vault.kinds import Target
+from stepway.vault.vault import Vault
 from stepway_tracking.record.models import Project
 from tests.support.gitserver import GitServer, git_server
 from tests.support.gitserver import Repository as Served
@@ -133,13 +136,10 @@ async def test_a_subfolder_is_the_template(worker, project, use, made, git):
 
 
 async def test_a_private_template_needs_the_credential_in_every_project(
-    worker, project, use, server, made, git, engine, new_project
+    worker, project, use, keep, server, made, git, new_project
 ):
-    key = new_key("k1")
-    use(secret_keys=key)
     server.private["acme/tpl.git"] = f"bot:{PASSWORD}"
-    resources = Resources(Settings(data_dir=worker.data_dir, secret_keys=key), engine)
-    await resources.credentials._vault.put(project.owner, "tpl", PASSWORD, "bot")
+    await keep(project, "tpl", "bot", Target())
     template = GitTemplate(made.url, credential="tpl")
     done = await push(worker, project, template)
     assert shown(git, done, "a.txt") == "one MIT"
@@ -150,6 +150,50 @@ async def test_a_private_template_needs_the_credential_in_every_project(
     worker.run("create_repository", CreateRepositoryInput(other))
     with pytest.raises(ApplicationError, match="asks for a sign-in"):
         await push(worker, other, GitTemplate(made.url))
+
+
+@pytest.fixture
+def keep(use, worker, engine):
+    """Stores a credential that the worker can open."""
+    key = new_key("k1")
+    use(secret_keys=key)
+    found = Resources(Settings(data_dir=worker.data_dir, secret_keys=key), engine)
+    vault = Vault(engine, open_keyring(found.settings.keys))
+
+    async def store(project: ProjectRef, name: str, account: str, target: Target) -> None:
+        await vault.put(project.owner, name, PASSWORD, account, target)
+
+    return store
+
+
+@pytest.mark.parametrize(
+    ("kind", "user"),
+    [("github", "x-access-token"), ("gitlab", "oauth2"), ("gitea", "stepway"), ("basic", "bot")],
+)
+async def test_a_credential_of_any_kind_signs_in(
+    worker, project, use, keep, server, made, kind, user
+):
+    server.private["acme/tpl.git"] = f"{user}:{PASSWORD}"
+    await keep(project, f"of-{kind}", "bot", Target(kind, server.url))
+    done = await push(worker, project, GitTemplate(made.url, credential=f"of-{kind}"))
+    assert done.template == f"{made.url}@v1.0"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://git.example.org"])
+async def test_a_credential_goes_to_its_own_host_only(
+    worker, project, use, keep, server, made, refusal, url
+):
+    await keep(project, "elsewhere", "bot", Target("gitea", url))
+    with pytest.raises(ApplicationError) as caught:
+        await push(worker, project, GitTemplate(made.url, credential="elsewhere"))
+    assert f"is for {url} only" in refusal(caught.value)
+    assert server.paths == []
+
+
+async def test_a_credential_that_is_not_there_is_named(worker, project, keep, made, refusal):
+    with pytest.raises(ApplicationError) as caught:
+        await push(worker, project, GitTemplate(made.url, credential="none"))
+    assert "Credential 'none' not found" in refusal(caught.value)
 
 
 @pytest.mark.parametrize(
