@@ -218,7 +218,7 @@ async def test_password_is_tried_at_its_address(run: Run) -> None:
 
 def cluster(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, object]]:
     """Answer who the token is, as a Kubernetes API server."""
-    assert request.path == "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    assert request.path.split("?")[0] == "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     if request.headers.get("authorization") != f"Bearer {TOKEN}":
         status = {"kind": "Status", "apiVersion": "v1", "message": "Unauthorized", "code": 401}
         return 401, status
@@ -240,14 +240,15 @@ async def test_cluster_tells_the_account(run: Run, tmp_path: Path) -> None:
     with server(cluster, tls) as url:
         await put(run, kubeconfig(url, authority, token=TOKEN), "--kind", "kubernetes")
         status, said = await checked(run)
-        assert (status, said["account"]) == (0, "system:serviceaccount:flux:deployer")
+        assert (status, said.get("account")) == (0, "system:serviceaccount:flux:deployer"), said
         assert said["url"] == url
         await put(run, kubeconfig(url, authority, token="another-token"), "--kind", "kubernetes")
         status, said = await checked(run)
         assert (status, said["reason"]) == (1, "unauthorized")
         await put(run, kubeconfig(url, token=TOKEN), "--kind", "kubernetes")
         status, said = await checked(run)
-        assert (status, said["reason"]) == (1, "certificate")
+        assert status == 1
+        assert "is not trusted" in str(said["error"])
     await put(run, kubeconfig("https://127.0.0.1:1", token=TOKEN), "--kind", "kubernetes")
     status, said = await checked(run)
     assert (status, said["reason"]) == (1, "unreachable")
