@@ -82,6 +82,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
     "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
     "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),
+    "workflows/engine/running.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
     "workflows/engine/sandbox.py": (REPLAY,),
     "workflows/engine/search_attributes.py": (f"{UNIT_ENGINE}/test_search_attributes.py", REPLAY),
     "workflows/engine/summaries.py": (f"{UNIT_ENGINE}/test_summaries.py",),
