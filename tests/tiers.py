@@ -34,7 +34,7 @@ PLACES = {
     "integration": "servers",
     "integration/reading/test_built_page.py": "browser",
     "integration/reading/test_first_paint.py": "browser",
-    "integration/test_bench_smoke.py": "browser",
+    "integration/scripts/test_bench_smoke.py": "browser",
     "packaging": "servers",
     "packaging/test_server_wheel.py": "browser",
     "replay": "unit",

@@ -24,10 +24,10 @@ from stepway_tracking.worker import attempt_writer, loop_watch, progress_reporte
 from stepway_tracking.worker.progress_values import ProgressReader
 from stepway_tracking.workflow import marks
 from tests.faults.checks import OWN_ERRORS
-from tests.integration.test_tracking_attempts import LONG, heartbeat_on, step, until
 from tests.support.databases import empty_database
 from tests.support.record import Collected, Record, at
 from tests.support.tracked import STEP, Tracker, locked
+from tests.support.tracked_step import LONG, heartbeat_on, step, until
 
 Scenario = Callable[[Tracker], Any]
 

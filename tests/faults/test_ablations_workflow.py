@@ -28,7 +28,7 @@ from stepway.workflows.engine.running import RunningSteps
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.workflow import recording
-from tests.integration.engine.test_engine_cancel import while_stalled
+from tests.integration.engine.test_cancel import while_stalled
 from tests.security.test_foreign_work import start_input, write_command
 from tests.support.scripted import Stage, Troubles, planned
 from tests.support.servers import eventually, running_stepway, write_blueprint

@@ -1,7 +1,7 @@
 """Names and limits that the record, its readers and the pages share, each defined once.
 
-`scripts/generate` writes them to web/src/api/facts.ts, and tests/integration/test_facts.py compares
-them with the constraints and functions of the migrated database.
+`scripts/generate` writes them to web/src/api/facts.ts. tests/integration/store/test_facts.py
+compares them with the constraints and functions of the migrated database.
 """
 
 # No `from __future__ import annotations`: Temporal's data converter reads dataclasses with these

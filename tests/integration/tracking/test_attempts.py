@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,12 +23,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, Skipped
-from tests.support.record import Collected, Json, Record
 from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
-
-LONG = 50.0
-"""Upper limit of waits in seconds; no test reaches it."""
+from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
 
 
 @dataclass(frozen=True)
@@ -38,49 +34,6 @@ class Built:
 
     image: str
     layers: int = 3
-
-
-@pytest.fixture
-def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
-    return Tracker(temporal, pool, Collected())
-
-
-def step(run: Callable[[], Any]) -> Callable[..., Any]:
-    """The test's step: each attempt calls `run` in the event loop."""
-
-    @activity.defn(name=STEP)
-    async def build() -> Any:
-        answer = run()
-        return await answer if asyncio.iscoroutine(answer) else answer
-
-    return build
-
-
-async def until(record: Record, **wanted: Any) -> Json:
-    """Wait until the step's row has these values, or satisfies them if they are functions."""
-
-    async def reached() -> Json | None:
-        try:
-            row = await record.step(STEP)
-        except TypeError:
-            return None
-        for name, value in wanted.items():
-            if not (value(row[name]) if callable(value) else row[name] == value):
-                return None
-        return row
-
-    return await eventually(reached)  # type: ignore[no-any-return]
-
-
-async def outcomes(record: Record) -> list[str | None]:
-    return [each["outcome"] for each in await record.attempts(STEP)]
-
-
-async def heartbeat_on() -> None:
-    """Heartbeat until cancelled."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(0.05)
 
 
 async def test_a_step_is_recorded_from_start_to_end(tracker: Tracker) -> None:
