@@ -1,4 +1,6 @@
-"""Parameters: a secret among them is refused, helps nobody to guess, and is never changed."""
+"""A secret among the parameters is refused, and the answer helps nobody to guess it; other values
+are never changed.
+"""
 
 from __future__ import annotations
 
@@ -221,14 +223,20 @@ async def test_text_that_is_hard_to_search_keeps_nobody_waiting(given: Given) ->
     assert time.monotonic() - started < 3
 
 
-async def test_default_that_looks_like_a_secret_is_planned_with_again_and_shown_to_nobody(
-    given: Given, pool: asyncpg.Pool
-) -> None:
-    stepway = given.stepway
+async def cancelled_after_a_failure(stepway: Stepway) -> str:
+    """Start a project whose first step fails, and cancel it; return its ID."""
     project = await stepway.create("default")
     await stepway.until(project, "failed")
     await stepway.control(project, "cancel", {})
     await stepway.until(project, "cancelled")
+    return project
+
+
+async def test_default_that_looks_like_a_secret_is_planned_with_again_and_shown_to_nobody(
+    given: Given, pool: asyncpg.Pool
+) -> None:
+    stepway = given.stepway
+    project = await cancelled_after_a_failure(stepway)
     path = f"/api/projects/{project}"
     shown = {"url": REDACTED, "fix": "bad", "seal": REDACTED}
     assert (await given.alice.get(path)).json()["parameters"] == shown
@@ -250,10 +258,7 @@ async def test_parameter_that_an_earlier_version_has_redacted_is_asked_for(
     given: Given, pool: asyncpg.Pool
 ) -> None:
     stepway = given.stepway
-    project = await stepway.create("default")
-    await stepway.until(project, "failed")
-    await stepway.control(project, "cancel", {})
-    await stepway.until(project, "cancelled")
+    project = await cancelled_after_a_failure(stepway)
     old = "postgresql://app:[redacted]@db.example/shop"
     await pool.execute(
         "UPDATE projects SET parameters = parameters || jsonb_build_object('url', $2::text) "
