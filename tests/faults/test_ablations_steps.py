@@ -69,6 +69,7 @@ async def outage_at_the_end(tracker: Tracker) -> list[str]:
         await until(record, status="running")
         async with locked(record):
             finish.set()
+            # Nothing may happen in this time, which is longer than all attempts may take.
             await asyncio.sleep(2 * LIMIT * ATTEMPTS)
         return await damage(handle, record, runs)
 
@@ -98,6 +99,7 @@ async def blocked_loop(tracker: Tracker) -> list[str]:
             innocent.append(activity.info().attempt)
             waiting.set()
             await blocked.wait()
+            # Temporal has time to report that it took the step for lost.
             await asyncio.sleep(1)
         else:
             time.sleep(12)  # noqa: ASYNC251 - as a careless step does

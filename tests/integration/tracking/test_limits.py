@@ -1,4 +1,4 @@
-"""A step's own time and its own failures are all that count against it."""
+"""Only a step's own time and its own failures count against its limits."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ async def test_the_end_may_wait_for_longer_than_the_limit_times_the_attempts(
         await until(record, status="running")
         async with locked(record):
             finish.set()
+            # Nothing may happen in this time.
             await asyncio.sleep(2 * 1.5 + 1)
         assert await handle.result() == "made"
     assert runs == [1]
@@ -59,6 +60,7 @@ async def test_the_start_may_wait_for_longer_than_the_limit_times_the_attempts(
         await asyncio.wait_for(at_the_gate.wait(), LONG)
         async with locked(record):
             opened.set()
+            # Nothing may happen in this time.
             await asyncio.sleep(3)
         assert await handle.result() == "made"
     assert await record.actions(STEP) == ["started", "completed"]
