@@ -80,7 +80,7 @@ def files_in(path: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what the module's text says."""
+    """Print the answer that the module's text describes."""
     if arguments[:1] == ["--places"]:
         for place in places_of(arguments[1]) if not named(arguments[2:]) else []:
             print(place)

@@ -35,7 +35,7 @@ from tests.support.servers import eventually, running_stepway, write_blueprint
 
 Patch = pytest.MonkeyPatch
 NO_TIME = 1e15
-"""A step's timeout that cannot be told to Temporal."""
+"""A timeout of a step, in seconds, that is too long for Temporal."""
 
 
 async def error_outside_of_a_step(stage: Stage) -> str:

@@ -1,4 +1,4 @@
-"""What is mutated, and the tests that must notice."""
+"""The files to mutate, and the tests that must notice."""
 
 from __future__ import annotations
 

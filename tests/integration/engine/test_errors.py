@@ -1,4 +1,4 @@
-"""No error is lost, and what the record calls completed is completed."""
+"""No error is lost, and a step that the record calls completed stays completed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ready means ready: /readyz names what would keep a start from being written."""
+"""/readyz names everything that would prevent the start of an initialization."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ async def is_ready(http: httpx.AsyncClient) -> bool:
 
 @contextmanager
 def small_disk() -> Iterator[Path]:
-    """A folder on a small file system of its own. Skips the test where none can be mounted."""
+    """A folder on a small file system. Skips the test if none can be mounted."""
     with TemporaryDirectory(prefix="stepway-disk-", ignore_cleanup_errors=True) as folder:
         if os.geteuid() != 0:
             pytest.skip("only root can mount a small file system")

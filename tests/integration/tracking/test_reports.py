@@ -1,4 +1,4 @@
-"""What a step reports or returns never decides what becomes of it."""
+"""The reports and the result of a step never change whether it completes or fails."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ async def test_an_error_of_a_megabyte_keeps_its_end_and_the_stream_stays_small(
 
 
 def not_utf8() -> None:
-    """What a program prints whose locale is not UTF-8."""
+    """The output of a program whose locale is not UTF-8."""
     raise RuntimeError("no file " + b"caf\xe9".decode(errors="surrogateescape"))
 
 

@@ -1,4 +1,4 @@
-"""What people read about a failed activity."""
+"""The text for people about a failed activity."""
 
 from __future__ import annotations
 
