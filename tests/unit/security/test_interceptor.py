@@ -166,6 +166,7 @@ async def test_secret_that_does_not_fit_fails_finally_and_is_not_shown_in_part()
     with pytest.raises(ApplicationError) as caught:
         await run(returning, await given(sent, Typed))
     assert caught.value.non_retryable and caught.value.__cause__ is None
+    assert "another value of the parameter" in caught.value.details[0]["remedy"]
     assert caught.value.message == (
         "The arguments in `with` do not fit the step's input: "
         "token: Input should be a valid string; "

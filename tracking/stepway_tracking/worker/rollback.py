@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from stepway_tracking.record.facts import StepAction
-from stepway_tracking.worker.failures import error_text, pause_before_retry, truncate
+from stepway_tracking.worker.failures import (
+    error_text,
+    pause_before_retry,
+    remedy_of,
+    truncate,
+)
 from stepway_tracking.worker.recorded_attempt import RecordedAttempt
 from stepway_tracking.worker.temporal_errors import error_for_temporal
 
@@ -21,7 +26,8 @@ class TrackedUndo(RecordedAttempt):
             result = await self._limits.hold(execute)
         except Exception as error:
             if pause_before_retry(error, self._info) is None and not self._limits.is_cancelled:
-                undo = {"status": "failed", "error": truncate(error_text(error))}
+                text = " ".join(filter(None, [error_text(error), remedy_of(error)]))
+                undo = {"status": "failed", "error": truncate(text)}
                 await self._write("undo_failed", undo)
             told = error_for_temporal(error, self._converter, is_last=False)
             if told is error:
