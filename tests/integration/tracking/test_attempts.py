@@ -109,9 +109,23 @@ async def test_a_failure_that_temporal_does_not_retry_is_final_at_once(
     assert (row["status"], row["attempt"]) == ("failed", 1)
     assert row["error"].endswith("The host refused the key.")
     assert "in broken" in row["error_stack"] and row["duration"] is not None
-    assert "tracking/attempt.py" not in row["error_stack"], "only the step's own code is of use"
+    frames = [line for line in row["error_stack"].splitlines() if line.startswith('  File "')]
+    assert __file__ in frames[0], "only the step's own code is of use"
     assert await record.actions(STEP) == ["started", "failed"]
     await record.check()
+
+
+async def test_the_stack_of_a_step_in_a_thread_begins_with_its_own_code(tracker: Tracker) -> None:
+    @activity.defn(name=STEP)
+    def build() -> None:
+        raise RuntimeError("no luck")
+
+    async with tracker.worker(build):
+        handle, record = await tracker.start(attempts=1)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    stack = (await record.step(STEP))["error_stack"].splitlines()
+    assert stack[1].startswith(f'  File "{__file__}"') and stack[1].endswith("in build")
 
 
 async def test_a_remedy_is_told_with_the_error(tracker: Tracker) -> None:

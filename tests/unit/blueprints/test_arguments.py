@@ -60,6 +60,10 @@ class Made:
     id: UUID | None = None
     inner: Inner | None = None
     unknown: Callable[[], None] | None = None
+    derived: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.derived = self.text.upper()
 
 
 @dataclass
@@ -202,6 +206,12 @@ def test_the_fields_of_a_model_are_arguments(tmp_path: Path) -> None:
     assert told.endswith("modelled: argument n is missing")
 
 
+def test_a_field_that_the_input_sets_itself_is_no_argument(tmp_path: Path) -> None:
+    load_with(tmp_path, "    uses: made\n    with: {text: x}\n")
+    told = refusal(tmp_path, "    uses: made\n    with: {derived: x}\n")
+    assert told.startswith("6: made: unknown argument derived")
+
+
 def decoded(input_type: type[Any], given: dict[str, Any]) -> Any:
     converter = step_payload_converter(ACTIVITIES)()
     payloads: list[Payload] = list(converter.to_payloads([{"project": PROJECT, **given}]))
@@ -285,4 +295,5 @@ def test_values_that_fit_are_decoded_as_their_types() -> None:
     made = decoded(Made, {"number": 1, "pair": [1], "inner": {"n": 1}, "more": "ignored"})
     assert (made.number, made.pair, made.inner) == (1.0, (1,), Inner(n=1))
     assert made.project == ProjectRef("1", "n", "o")
+    assert decoded(Made, {"text": "x"}).derived == "X"
     assert decoded(Modelled, {"n": 5}).project == ProjectRef("1", "n", "o")
