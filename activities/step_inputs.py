@@ -14,6 +14,7 @@ from temporalio.converter import (
     PayloadConverter,
 )
 
+from stepway.blueprints.argument_types import converted, is_converted
 from stepway.blueprints.arguments import input_types, resolved_problem
 from stepway.vault.unresolved import UnresolvedPayloads
 
@@ -39,7 +40,12 @@ class _StepInputs(JSONTypeConverter):
         self._types = types
 
     def to_typed_value(self, hint: type[Any], value: Any) -> Any:
-        """Convert a Pydantic model; leave dataclasses to Temporal. Raises TypeError."""
+        """Convert a Pydantic model, and a date, a path and the like; leave the rest to Temporal.
+
+        Raises TypeError.
+        """
+        if is_converted(hint, value):
+            return converted(hint, value)
         if not isinstance(hint, type) or hint not in self._types or not isinstance(value, dict):
             return JSONTypeConverter.Unhandled
         if problem := resolved_problem(value, hint):

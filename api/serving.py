@@ -86,7 +86,8 @@ async def serving(
                 yield task
         finally:
             server.should_exit = True
-            await task
+            await asyncio.wait([task])
+        await task
 
 
 def _own_peers() -> Peers | None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -39,6 +42,12 @@ _MANY = {
 }
 
 
+_UNKNOWN = (PydanticUserError, PydanticUndefinedAnnotation, TypeError)
+"""Errors for a type that Pydantic does not know."""
+
+_CONVERTED_BY_TEMPORAL = (str, int, float, list, tuple, dict, set, frozenset, datetime, UUID, Enum)
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """A value that does not fit: where in the argument it is, and why: `must be text`."""
@@ -56,7 +65,7 @@ def mismatch(hint: Any, value: Any, *, references: bool, strict: bool = True) ->
     """
     try:
         checker, schema = _checker(hint)
-    except (PydanticUserError, PydanticUndefinedAnnotation, TypeError):
+    except _UNKNOWN:
         return None
     tree = _whole_numbers(_marked(value) if references else value)
     try:
@@ -65,6 +74,28 @@ def mismatch(hint: Any, value: Any, *, references: bool, strict: bool = True) ->
         errors = error.errors(include_url=False, include_context=False)
         return _first(errors, tree, _Schema(schema))
     return None
+
+
+def is_converted(hint: Any, value: Any) -> bool:
+    """Whether `converted` makes the value, a text or a number, an instance of this class.
+
+    Temporal converts some classes itself, and has no conversion for others, such as Decimal.
+    """
+    # Any is a class in Python.
+    if hint is Any or not isinstance(hint, type) or issubclass(hint, _CONVERTED_BY_TEMPORAL):
+        return False
+    return isinstance(value, str | int | float) and not isinstance(value, hint)
+
+
+def converted(hint: Any, value: Any) -> Any:
+    """Convert a text or a number. Raises TypeError, without the value, which may be a secret."""
+    try:
+        return _checker(hint)[0].validate_json(json.dumps(value))
+    except ValidationError as error:
+        reason = _said(error.errors(include_url=False, include_context=False)[0])
+        raise TypeError(f"{hint.__name__}: {reason}") from None
+    except _UNKNOWN as error:
+        raise TypeError(f"{hint.__name__} cannot be read from {kind_of(value)}") from error
 
 
 def kind_of(value: Any) -> str:

@@ -93,10 +93,11 @@ def arguments_of(input_type: type[Any]) -> tuple[Argument, ...]:
         Argument(
             field.name,
             hints.get(field.name, Any),
-            field.init and field.default is MISSING and field.default_factory is MISSING,
+            field.default is MISSING and field.default_factory is MISSING,
             True,
         )
         for field in fields(input_type)
+        if field.init
     )
 
 

@@ -34,7 +34,7 @@ PLACES = {
     "integration": "servers",
     "integration/reading/test_built_page.py": "browser",
     "integration/reading/test_first_paint.py": "browser",
-    "integration/test_bench_smoke.py": "browser",
+    "integration/scripts/test_bench_smoke.py": "browser",
     "packaging": "servers",
     "packaging/test_server_wheel.py": "browser",
     "replay": "unit",
@@ -80,7 +80,7 @@ def files_in(path: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what the module's text says."""
+    """Print the answer that the module's text describes."""
     if arguments[:1] == ["--places"]:
         for place in places_of(arguments[1]) if not named(arguments[2:]) else []:
             print(place)

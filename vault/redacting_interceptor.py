@@ -30,7 +30,7 @@ from temporalio.worker import (
 from stepway.vault.redaction import LONG, redact, redact_value
 from stepway.vault.references import References
 from stepway.vault.unresolved import unresolved
-from stepway_tracking.record.facts import ARGUMENTS_UNFIT
+from stepway_tracking.record.facts import ARGUMENTS_REMEDY, ARGUMENTS_UNFIT
 from stepway_tracking.record.progress import Progress, Skipped
 from stepway_tracking.worker.encodable import encodable, text_of
 from stepway_tracking.workflow.marks import StepMark
@@ -143,7 +143,7 @@ async def decoded(references: References, project_id: str | None, value: Any) ->
     except Exception as error:  # noqa: BLE001 - a type may raise anything
         unfit = f"{ARGUMENTS_UNFIT}: {_without_input(error)}"
     # Not the cause of the new error: Pydantic's text has parts of the secret.
-    raise ApplicationError(unfit, non_retryable=True)
+    raise ApplicationError(unfit, {"remedy": ARGUMENTS_REMEDY}, non_retryable=True)
 
 
 def _without_input(error: BaseException) -> str:

@@ -8,39 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    FailureError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from stepway.workflows.engine import rules
-    from stepway.workflows.engine.board import Board, default_text
+    from stepway.workflows.engine.board import Board
     from stepway.workflows.engine.continuing import Continuing, continued_input
     from stepway.workflows.engine.decisions import Decisions, until_accepted
     from stepway.workflows.engine.ending import Ending, skipped
     from stepway.workflows.engine.execution import Execution
-    from stepway.workflows.engine.failures import (
-        failure_outcome,
-        failure_remedy,
-        failure_text,
-        unexpected_text,
-        was_interrupted,
-    )
     from stepway.workflows.engine.outcomes import Outcomes
+    from stepway.workflows.engine.planned_rows import new_initialization
+    from stepway.workflows.engine.running import RunningSteps
     from stepway.workflows.engine.search_attributes import OperatorsView, heading
     from stepway.workflows.model import messages
     from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
-    from stepway.workflows.model.plan import PlannedStep
-    from stepway_tracking.record.changes import (
-        NewInitialization,
-        PlannedRow,
-        ProjectChange,
-        StepChange,
-    )
-    from stepway_tracking.record.facts import AttemptOutcome, EndStatus, ProjectAction
+    from stepway_tracking.record.changes import ProjectChange, StepChange
+    from stepway_tracking.record.facts import EndStatus, ProjectAction
     from stepway_tracking.workflow.recording import WorkflowRecord
 
 RESUME_PATIENCE = timedelta(seconds=15)
@@ -71,12 +55,11 @@ class InitializeProject:
         self._continuing = Continuing(self._decisions)
         self._view = OperatorsView(input.index_pause, heading(input) if going_on else "")
         self._status = going_on.status if going_on else "initializing"
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running = RunningSteps(self._board, self._execution, self._outcomes)
         self._planned = resumes or going_on is not None
         self._ended = False
         self._refusal: ApplicationError | None = None
         self._cancel: Cancel | None = None
-        self._stopped_because = ""
 
     @workflow.run
     async def run(self, input: InitializationInput) -> str:
@@ -219,7 +202,7 @@ class InitializeProject:
 
     async def _plan(self) -> None:
         try:
-            await self._record.plan(self._new_initialization())
+            await self._record.plan(new_initialization(self._input, self._board))
         except ApplicationError as error:
             self._refusal = error
             raise
@@ -227,23 +210,6 @@ class InitializeProject:
             # The cancel arrived during the write. The rows exist now and must be ended.
             self._planned = True
             raise
-
-    def _new_initialization(self) -> NewInitialization:
-        given = self._input
-        return NewInitialization(
-            project_id=given.project_id,
-            name=given.name,
-            owner=given.owner,
-            blueprint=given.plan.blueprint,
-            parameters=given.parameters,
-            definition=given.definition,
-            steps=[_planned_row(self._board.steps[step]) for step in self._board.graph.order],
-            workflow_id=workflow.info().workflow_id,
-            run_id=workflow.info().run_id,
-            request_hash=given.request_hash,
-            deadline=given.deadline,
-            actor=given.actor,
-        )
 
     async def _await_retry(self) -> None:
         """Wait for the retry that started this run; end without a trace if it was refused."""
@@ -268,12 +234,12 @@ class InitializeProject:
             self._board.changed = False
             await self._skip_what_cannot_run()
             if self._is_quiet():
-                await self._fail_what_was_lost()
+                await self._running.fail_what_was_lost()
                 if self._continuing.is_suggested():
                     await self._continue_as_new()
                     continue
             if not self._continuing.is_due():
-                self._start_what_is_ready()
+                self._running.start_what_is_ready()
             if self._is_quiet():
                 if not self._board.having("failed", "pending"):
                     return
@@ -317,42 +283,6 @@ class InitializeProject:
             await self._record.write(
                 *(skipped(self._board, step, reason) for step, reason in reasons.items())
             )
-
-    def _start_what_is_ready(self) -> None:
-        for step in self._board.graph.ready(self._board.states):
-            self._board.start(step)
-            self._running[step] = asyncio.create_task(self._run_step(self._board.steps[step]))
-
-    async def _run_step(self, step: PlannedStep) -> None:
-        name = step.step
-        try:
-            result = await self._execution.run(step)
-            if self._board.states[name] == "running":
-                await self._outcomes.finish(name, result)
-        except ActivityError as error:
-            is_stopped = self._status == "stopping" and is_cancelled_exception(error)
-            if self._board.states[name] == "running" and not is_stopped:
-                text, outcome = self._why_it_failed(error, step)
-                remedy = "" if outcome == "cancelled" else failure_remedy(error)
-                await self._outcomes.fail(name, error=text, outcome=outcome, remedy=remedy)
-        except Exception as error:  # noqa: BLE001 (otherwise the error is lost)
-            if self._board.states[name] == "running":
-                await self._outcomes.fail(name, error=unexpected_text(error), outcome="failed")
-        finally:
-            del self._running[name]
-            self._board.changed = True
-
-    def _why_it_failed(self, error: ActivityError, step: PlannedStep) -> tuple[str, AttemptOutcome]:
-        if self._status == "stopping" and was_interrupted(error):
-            # Without the cancel, Temporal would have started another attempt.
-            return self._stopped_because, "cancelled"
-        return failure_text(error, step), failure_outcome(error)
-
-    async def _fail_what_was_lost(self) -> None:
-        lost = self._board.having("running")
-        if lost:
-            error = "The workflow lost track of this step. The step may have run."
-            await self._outcomes.fail(*lost, error=error, outcome="lost")
 
     async def _tell_failure(self) -> None:
         if self._status == "failed":
@@ -430,9 +360,9 @@ class InitializeProject:
     async def _stop_running(self, reason: str) -> None:
         """Stop the running steps, after open decisions, which would reopen the initialization."""
         self._status = "stopping"
-        self._stopped_because = reason
+        self._running.expect_stop(reason)
         await workflow.wait_condition(lambda: not self._decisions.open)
-        await self._ending.stop(self._running, reason)
+        await self._ending.stop(self._running.tasks, reason)
 
     def _settled(self) -> list[StepChange]:
         """Return the changes of all ended steps: an operator may have completed an activity."""
@@ -449,13 +379,3 @@ async def _handlers_finished() -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
     except asyncio.CancelledError:
         await workflow.wait_condition(workflow.all_handlers_finished)
-
-
-def _planned_row(step: PlannedStep) -> PlannedRow:
-    return PlannedRow(
-        step.step,
-        default_text(step.display_name),
-        step.weight,
-        step.optional,
-        {"display_names": step.display_name},
-    )

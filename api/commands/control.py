@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,20 +20,18 @@ from temporalio.exceptions import ApplicationError
 from stepway.api.commands import offers
 from stepway.api.commands.previews import changeable, preview_cancel, preview_retry
 from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_state
+from stepway.api.commands.retry_parameters import RetryParameters, lost, plan_of
 from stepway.api.commands.updates import ParametersChanged, Updates, deadline, raise_typed
 from stepway.api.schemas import CancelPreview, Controls, RetryPreview
 from stepway.blueprints.catalog import Catalog
-from stepway.blueprints.errors import ParameterError, ParametersInvalid
 from stepway.blueprints.models import Blueprint
-from stepway.blueprints.parameters import changed_parameters, complete_parameters
+from stepway.blueprints.parameters import complete_parameters
 from stepway.blueprints.planning import make_plan
-from stepway.vault.redaction import REDACTED
-from stepway.vault.sealing import SealedParameters, hide_seals
+from stepway.vault.sealing import SealedParameters
 from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import Cancel, InitializationInput, Resumed, Retry, Skip
-from stepway.workflows.model.plan import Plan
 from stepway_tracking.queries.statistics import Durations
 from stepway_tracking.record import facts
 from stepway_tracking.record.errors import (
@@ -109,7 +107,7 @@ class Commands:
         self._updates = Updates(client, task_queue, page)
         self._records = records
         self._catalog = catalog
-        self._sealed = sealed
+        self._parameters = RetryParameters(sealed)
         self._durations = durations
 
     async def repeated(self, new: NewProject, owner: str, key: str) -> UUID | None:
@@ -174,14 +172,16 @@ class Commands:
         """
         project = await self._project(project_id)
         await self._require_step(project_id, step)
-        retry = self._with_changes(Retry(actor, deadline(), step), project, parameters)
+        retry = self._parameters.with_changes(Retry(actor, deadline(), step), project, parameters)
         await inspect(project.owner, parameters)
         for _ in range(MOST_MERGES):
             try:
                 return await self._retry(project, messages.RETRY_STEP, retry)
             except ParametersChanged as changed:
                 project = await self._records.project(project_id)
-                retry = self._with_changes(retry, project, parameters, changed.parameters)
+                retry = self._parameters.with_changes(
+                    retry, project, parameters, changed.parameters
+                )
         raise Refused("Other requests keep changing the parameters. Check them and try again.")
 
     async def retry_initialization(self, project_id: UUID, actor: str) -> None:
@@ -218,7 +218,7 @@ class Commands:
         _require_failed(board, step, ended=project.ended)
         shown = preview_retry(board, records, [step])
         blueprint = Blueprint.model_validate(project.definition)
-        shown.parameters = changeable(blueprint, step, _lost(project))
+        shown.parameters = changeable(blueprint, step, lost(project))
         return shown
 
     async def preview_retry_of_all(self, project_id: UUID) -> RetryPreview:
@@ -276,7 +276,7 @@ class Commands:
         records = await self._records.steps(project.id)
         ended = project.ended
         states = {one.step: resumed_state(one) if ended else one.status for one in records}
-        plan = _plan_of(project, project.parameters)
+        plan = plan_of(project, project.parameters)
         return Board(plan, Resumed(states, {}, {}), _no_clock), records
 
     async def _plan(self, given: InitializationInput) -> bool:
@@ -359,12 +359,12 @@ class Commands:
     async def _resumed_input(self, project: ProjectRecord, retry: Retry) -> InitializationInput:
         parameters = retry.parameters
         if parameters is None:
-            parameters = self._parameters_of(project)
+            parameters = self._parameters.present(project)
         return InitializationInput(
             project_id=str(project.id),
             name=project.name,
             owner=project.owner,
-            plan=retry.plan or _plan_of(project, parameters),
+            plan=retry.plan or plan_of(project, parameters),
             parameters=parameters,
             definition=project.definition,
             request_hash=project.request_hash,
@@ -374,70 +374,6 @@ class Commands:
             resumed=await self._records.resumed(project.id),
             index_pause=messages.INDEX_PAUSE,
         )
-
-    def _with_changes(
-        self,
-        retry: Retry,
-        project: ProjectRecord,
-        parameters: Mapping[str, Any],
-        newest: dict[str, Any] | None = None,
-    ) -> Retry:
-        """Add the changed parameters to a retry. Raises ParametersInvalid.
-
-        `newest` are the parameters of the project's workflow, if the record's are behind.
-        """
-        shown = _as_shown(project.parameters)
-        # A secret that comes back as it was shown has not changed.
-        given = {
-            name: value
-            for name, value in parameters.items()
-            if not (_is_hidden(value) and value == shown.get(name))
-        }
-        if not given:
-            return retry
-        before = newest if newest is not None else self._parameters_of(project, given)
-        blueprint = Blueprint.model_validate(project.definition)
-        changed = changed_parameters(blueprint, before, given, lost=_lost(project))
-        changes = {
-            name: {"from": before.get(name), "to": value}
-            for name, value in changed.items()
-            if value != before.get(name)
-        }
-        plan = _plan_of(project, changed)
-        based_on = messages.digest(before)
-        return replace(retry, parameters=changed, plan=plan, changes=changes, based_on=based_on)
-
-    def _parameters_of(self, project: ProjectRecord, given: Collection[str] = ()) -> dict[str, Any]:
-        """The parameters to plan with again, but those `given`.
-
-        Raises ParametersInvalid for what an earlier version has stored as "[redacted]".
-        """
-        lost = [name for name in _lost(project) if name not in given]
-        if lost:
-            detail = (
-                f"was stored as {REDACTED} by an earlier version: give it again, with the retry "
-                "of a step"
-            )
-            raise ParametersInvalid([ParameterError(name, f"/{name}", detail) for name in lost])
-        return self._sealed.reveal(str(project.id), project.parameters)
-
-
-def _lost(project: ProjectRecord) -> list[str]:
-    return [name for name, value in project.parameters.items() if _is_hidden(value)]
-
-
-def _is_hidden(value: Any) -> bool:
-    return REDACTED in json.dumps(value, ensure_ascii=False)
-
-
-def _plan_of(project: ProjectRecord, parameters: Mapping[str, Any]) -> Plan:
-    reference = {"id": str(project.id), "name": project.name, "owner": project.owner}
-    return make_plan(Blueprint.model_validate(project.definition), reference, parameters)
-
-
-def _as_shown(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    shown = hide_seals(json.dumps(parameters).encode())
-    return dict(json.loads(shown))
 
 
 def _require_failed(board: Board, step: str, *, ended: bool) -> None:

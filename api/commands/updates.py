@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -157,7 +158,10 @@ class Updates:
         except WorkflowAlreadyStartedError as error:
             raise Refused("The initialization for this key has already ended.") from error
         except RPCError as error:
-            raise _rpc_error(error) from error
+            if not _is_not_ready(error):
+                raise _rpc_error(error) from error
+            reason = await self._why_unanswered(workflow_id)
+            raise NotConfirmed(reason or UNCONFIRMED) from error
 
     async def _why_unanswered(self, workflow_id: str) -> str | None:
         try:
@@ -221,6 +225,12 @@ def deadline() -> str:
 def now() -> datetime:
     """Return this server's time."""
     return datetime.now(UTC)
+
+
+def _is_not_ready(error: RPCError) -> bool:
+    """Whether the workflow's last task has failed: until the next one, Temporal takes no update."""
+    details = error.grpc_status.details
+    return any(each.Is(WorkflowNotReadyFailure.DESCRIPTOR) for each in details)
 
 
 def _rpc_error(error: RPCError) -> Exception:

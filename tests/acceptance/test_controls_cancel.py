@@ -14,6 +14,7 @@ import yaml
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from stepway.workflows.engine import execution
+from stepway_tracking.record.facts import ROLLBACK_TIMEOUT_REMEDY
 from stepway_tracking.worker import interceptor
 from stepway_tracking.workflow import marks
 from tests.acceptance.conftest import StartStepway
@@ -162,7 +163,7 @@ async def test_undo_goes_backwards_and_past_what_cannot_be_undone(
         assert error.splitlines() == [
             "2 of 4 steps rolled back, 1 could not be, 1 has no rollback.",
             "Doomed had failed and was not rolled back: what it had made by then may still exist.",
-            "B was not rolled back: Somebody has changed it since.",
+            "B was not rolled back: Somebody has changed it since. Remove it by hand.",
         ]
         assert statuses(cancelled)["doomed"] == "failed"
         assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
@@ -188,8 +189,11 @@ async def test_undo_that_takes_too_long_is_recorded_though_no_interceptor_saw_it
         error = cancelled["project"]["initialization_error"]
         assert error.splitlines() == [
             "0 of 1 step rolled back, 1 could not be.",
-            "Made was not rolled back: The step exceeded its time limit of 1 s.",
+            "Made was not rolled back: The step exceeded its time limit of 1 s. "
+            + ROLLBACK_TIMEOUT_REMEDY,
         ]
+        undo = (await stepway.steps(project))["made"]["metadata"]["undo"]
+        assert undo["error"].endswith(ROLLBACK_TIMEOUT_REMEDY)
         told = actions(await stepway.history(project), step="made")
         assert told == ["started", "completed", "undo_started", "undo_failed"]
 
@@ -207,7 +211,8 @@ async def test_cancel_from_temporals_own_tools_ends_in_a_true_record(
         cancelled = await until_ended(stepway, project, "cancelled")
 
         assert statuses(cancelled) == {"first": "completed", "held": "failed", "last": "skipped"}
-        assert (await stepway.steps(project))["held"]["error"] == "Cancelled by temporal."
+        held = (await stepway.steps(project))["held"]
+        assert held["error"] == held["metadata"]["reason"] == "Cancelled by temporal."
         assert not (folder / "undone").exists()
         assert await until_closed(temporal, project) is WorkflowExecutionStatus.CANCELED
 

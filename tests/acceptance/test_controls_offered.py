@@ -39,7 +39,7 @@ EXPECTED: dict[str, Json] = {
     "untroubled": {"project": ["cancel"], "steps": {}},
     "active": NOTHING,
 }
-"""What is offered in each state, written out by hand."""
+"""The controls that are offered in each state, written by hand."""
 
 
 def steps_of(state: str) -> list[Json]:

@@ -1,4 +1,6 @@
-"""Previews of a cancel with rollback and of a retry of all name what then happens."""
+"""The previews of a cancel with rollback and of a retry of all name the same steps as the control
+then changes.
+"""
 
 from __future__ import annotations
 

@@ -72,6 +72,18 @@ def environment(place: Path) -> dict[str, str]:
     return {**inherited, "STEPWAY_DATA_DIR": str(place / "data"), "PATH": "/usr/bin:/bin"}
 
 
+async def said_until(demo: asyncio.subprocess.Process, part: str) -> str:
+    """Read the demo's output until a line with this part; return what was read."""
+    assert demo.stdout
+    said = ""
+    async with asyncio.timeout(2 * PATIENCE):
+        while part not in said:
+            line = (await demo.stdout.readline()).decode()
+            assert line, said
+            said += line
+    return said
+
+
 async def test_its_printed_commands_work_as_printed(place: Path) -> None:
     shell = place / "shell"
     shell.mkdir()
@@ -82,13 +94,7 @@ async def test_its_printed_commands_work_as_printed(place: Path) -> None:
         env=environment(place),
         stdout=asyncio.subprocess.PIPE,
     ) as demo:
-        assert demo.stdout
-        said = ""
-        async with asyncio.timeout(2 * PATIENCE):
-            while "rm -r" not in said:
-                line = (await demo.stdout.readline()).decode()
-                assert line, said
-                said += line
+        said = await said_until(demo, "rm -r")
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", said)
         for name in ("page", "Temporal", "data", "project"):
             assert re.search(rf"^  {name} +\S+$", said, re.MULTILINE), said
@@ -113,12 +119,8 @@ async def test_interrupt_says_that_it_stops_and_what_becomes_of_the_project(
         start_new_session=True,
     ) as demo:
         assert demo.stdout
-        said = ""
         async with asyncio.timeout(2 * PATIENCE):
-            while "running" not in said:
-                line = (await demo.stdout.readline()).decode()
-                assert line, said
-                said += line
+            await said_until(demo, "running")
             os.killpg(demo.pid, signal.SIGINT)
             rest = (await demo.stdout.read()).decode()
             await demo.wait()

@@ -1,4 +1,6 @@
-"""A repeated request to create a project finds the project, whatever has changed since."""
+"""A repeated request to create a project finds the project, even if the project or the blueprint
+has changed.
+"""
 
 from __future__ import annotations
 

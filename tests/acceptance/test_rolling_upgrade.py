@@ -236,7 +236,8 @@ async def test_a_rolling_upgrade_loses_nothing_and_runs_nothing_twice(
         # Stop the old processes; a running step ends within the worker's grace period.
         assert lines(folder, long, "held", "starts") == 1
         leaving = asyncio.gather(leave(old_api), leave(old_worker))
-        await asyncio.sleep(0.5)
+        await old_api.wait()
+        assert old_worker.returncode is None
         (folder / "gate").touch()
         await leaving
         await until_more_completed(stepway, chain)

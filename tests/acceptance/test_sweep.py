@@ -45,7 +45,7 @@ async def migrated(settings: Settings, url: str) -> Settings:
 
 
 async def given_to(client: Client, sweep: WorkflowHandle[Any, Any]) -> Any:
-    """Return what a sweep's activity was given."""
+    """Return the argument of a sweep's activity."""
     async for event in sweep.fetch_history_events():
         scheduled = event.activity_task_scheduled_event_attributes
         if scheduled.activity_type.name:

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from tests.acceptance.conftest import StartStepway
+from tests.support.servers import Json
 
 PARAMETERS = {
     "type": "object",
@@ -70,6 +71,15 @@ async def test_values_become_text_by_one_rule_and_absent_ones_are_left_out(
         assert failed["attempt"] == 1
 
 
+async def failed(start_stepway: StartStepway, folder: Path, step: Json, parameters: Json) -> Json:
+    """Run a blueprint with this step alone until the step has failed; return its row."""
+    definition = {"name": "alone", "parameters": PARAMETERS, "steps": [step]}
+    (folder / "alone.yaml").write_text(yaml.safe_dump(definition))
+    async with start_stepway() as stepway:
+        project = await stepway.create("alone", **parameters)
+        return await stepway.until_step(project, step["step"], "failed")
+
+
 async def test_a_required_argument_without_a_value_is_named(
     start_stepway: StartStepway, folder: Path
 ) -> None:
@@ -79,14 +89,10 @@ async def test_a_required_argument_without_a_value_is_named(
         "with": {"template": "${{ parameters.tag }}"},
         "retry": {"maximum_attempts": 1},
     }
-    definition = {"name": "required", "parameters": PARAMETERS, "steps": [push]}
-    (folder / "required.yaml").write_text(yaml.safe_dump(definition))
-    async with start_stepway() as stepway:
-        failed = await stepway.until_step(await stepway.create("required"), "push", "failed")
-
-        assert failed["error"] == (
-            "The arguments in `with` do not fit the step's input: argument 'template' is missing"
-        )
+    row = await failed(start_stepway, folder, push, {})
+    assert row["error"] == (
+        "The arguments in `with` do not fit the step's input: argument 'template' is missing"
+    )
 
 
 async def test_a_reference_to_a_value_of_a_wrong_type_is_named_with_what_is_expected(
@@ -98,15 +104,10 @@ async def test_a_reference_to_a_value_of_a_wrong_type_is_named_with_what_is_expe
         "with": {"command": "${{ parameters.tag }}"},
         "retry": {"maximum_attempts": 3},
     }
-    definition = {"name": "typed", "parameters": PARAMETERS, "steps": [run]}
-    (folder / "typed.yaml").write_text(yaml.safe_dump(definition))
-    async with start_stepway() as stepway:
-        project = await stepway.create("typed", tag="echo hi")
-        failed = await stepway.until_step(project, "run", "failed")
-
-        assert failed["error"] == (
-            "The arguments in `with` do not fit the step's input: argument 'command' must be a "
-            "list, not text"
-        )
-        assert "another value of the parameter" in failed["metadata"]["remedy"]
-        assert failed["attempt"] <= 1
+    row = await failed(start_stepway, folder, run, {"tag": "echo hi"})
+    assert row["error"] == (
+        "The arguments in `with` do not fit the step's input: argument 'command' must be a "
+        "list, not text"
+    )
+    assert "another value of the parameter" in row["metadata"]["remedy"]
+    assert row["attempt"] <= 1

@@ -31,7 +31,7 @@ def side_by_side(number: int, **more: object) -> list[Json]:
 
 
 async def indexed_steps(client: Client, project: str) -> list[str]:
-    """What operators find the initialization by."""
+    """The search attributes with which operators find the initialization."""
     found = await workflow_of(client, project).describe()
     return list(found.typed_search_attributes.get(STEPS) or [])
 

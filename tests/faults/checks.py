@@ -173,7 +173,9 @@ def _double_runs(record: Record) -> Iterable[str]:
 
 
 def _failures_by_others(events: list[Json]) -> Iterable[str]:
-    """Steps fail by what their own code raises, or by what an operator did; and not once done."""
+    """A step fails only by an error of its own code or an action of an operator, and never after it
+    has completed.
+    """
     done: set[str] = set()
     for event in events:
         step, action = event.get("step"), event["action"]

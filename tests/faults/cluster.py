@@ -34,7 +34,9 @@ WORKERS = ("worker-1", "worker-2")
 PAIRS = ("postgres", "valkey", "temporal")
 START_PATIENCE = 90.0
 STOP_PATIENCE = 60.0
-"""Seconds until a worker has ended after SIGTERM, whatever is away: twice what it may take."""
+"""Seconds to wait for the end of a worker after SIGTERM: twice the time that it may take, also
+while a server is away.
+"""
 
 
 class Cluster:

@@ -16,7 +16,7 @@ from stepway.workflows.model.messages import workflow_id
 from tests.faults.cluster import Cluster
 
 LONGEST_WRITE = 10.0
-"""Seconds; from 8 s on, a workflow task that waits for a write hears of a cancel."""
+"""Seconds. After 8 s, a workflow task that waits for a write receives a cancel."""
 
 
 class Operator:

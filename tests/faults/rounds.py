@@ -125,6 +125,7 @@ class Rounds:
         names = []
         try:
             for _ in range(FAULTS):
+                # Faults come at random times.
                 await asyncio.sleep(self._dice.uniform(0.0, 0.5))
                 names.append(await self._injector.inject())
             await self._injector.finish()
@@ -177,6 +178,7 @@ class Rounds:
                         if (await http.get(path)).json()["status"] == "failed":
                             await http.post(f"{path}/initialization/retry")
                 await self._cluster.relaunch_ended()
+                # The pace of a person.
                 await asyncio.sleep(0.5)
 
     async def _seen_to_the_end(self, watcher: Watcher, project: str, final: int) -> list[Seen]:

@@ -24,10 +24,10 @@ from stepway_tracking.worker import attempt_writer, loop_watch, progress_reporte
 from stepway_tracking.worker.progress_values import ProgressReader
 from stepway_tracking.workflow import marks
 from tests.faults.checks import OWN_ERRORS
-from tests.integration.test_tracking_attempts import LONG, heartbeat_on, step, until
 from tests.support.databases import empty_database
 from tests.support.record import Collected, Record, at
 from tests.support.tracked import STEP, Tracker, locked
+from tests.support.tracked_step import LONG, heartbeat_on, step, until
 
 Scenario = Callable[[Tracker], Any]
 
@@ -69,6 +69,7 @@ async def outage_at_the_end(tracker: Tracker) -> list[str]:
         await until(record, status="running")
         async with locked(record):
             finish.set()
+            # Nothing may happen in this time, which is longer than all attempts may take.
             await asyncio.sleep(2 * LIMIT * ATTEMPTS)
         return await damage(handle, record, runs)
 
@@ -98,6 +99,7 @@ async def blocked_loop(tracker: Tracker) -> list[str]:
             innocent.append(activity.info().attempt)
             waiting.set()
             await blocked.wait()
+            # Temporal has time to report that it took the step for lost.
             await asyncio.sleep(1)
         else:
             time.sleep(12)  # noqa: ASYNC251 - as a careless step does

@@ -24,18 +24,18 @@ from stepway.workflows import initialize_project
 from stepway.workflows.engine import search_attributes
 from stepway.workflows.engine.failures import failure_outcome, failure_text
 from stepway.workflows.engine.outcomes import Outcomes
-from stepway.workflows.initialize_project import InitializeProject
+from stepway.workflows.engine.running import RunningSteps
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.workflow import recording
-from tests.integration.engine.test_engine_cancel import while_stalled
+from tests.integration.engine.test_cancel import while_stalled
 from tests.security.test_foreign_work import start_input, write_command
 from tests.support.scripted import Stage, Troubles, planned
 from tests.support.servers import eventually, running_stepway, write_blueprint
 
 Patch = pytest.MonkeyPatch
 NO_TIME = 1e15
-"""A step's timeout that cannot be told to Temporal."""
+"""A timeout of a step, in seconds, that is too long for Temporal."""
 
 
 async def error_outside_of_a_step(stage: Stage) -> str:
@@ -54,7 +54,7 @@ async def error_outside_of_a_step(stage: Stage) -> str:
     return found
 
 
-async def _run_step(self: InitializeProject, step: PlannedStep) -> None:
+async def _run(self: RunningSteps, step: PlannedStep) -> None:
     """The method without `except Exception`."""
     name = step.step
     try:
@@ -64,11 +64,11 @@ async def _run_step(self: InitializeProject, step: PlannedStep) -> None:
             name, error=failure_text(error, step), outcome=failure_outcome(error)
         )
     finally:
-        del self._running[name]
+        del self._tasks[name]
         self._board.changed = True
 
 
-async def _nothing(self: InitializeProject) -> None:
+async def _nothing(self: RunningSteps) -> None:
     """Look for no step that was lost."""
 
 
@@ -77,10 +77,10 @@ async def test_error_outside_of_a_step_is_lost_without_the_two_guards_against_it
 ) -> None:
     found = await error_outside_of_a_step(stage)
     assert found.startswith("failed, a is failed: The step could not be run: OverflowError")
-    monkeypatch.setattr(InitializeProject, "_run_step", _run_step)
+    monkeypatch.setattr(RunningSteps, "_run", _run)
     found = await error_outside_of_a_step(stage)
     assert found.startswith("failed, a is failed: The workflow lost track of this step."), found
-    monkeypatch.setattr(InitializeProject, "_fail_what_was_lost", _nothing)
+    monkeypatch.setattr(RunningSteps, "fail_what_was_lost", _nothing)
     found = await error_outside_of_a_step(stage)
     assert found == "active, a is pending: None"
 

@@ -1,7 +1,4 @@
-"""A short run of the fault harness, and what it promises of each long outage.
-
-scripts/faults is the long run.
-"""
+"""A short run of the fault harness, and long outages. scripts/faults is the long run."""
 
 from __future__ import annotations
 

@@ -153,7 +153,9 @@ def late(recorded: Recorded) -> Events:
 
 
 def jumped(recorded: Recorded) -> Events:
-    """Events are lost, a snapshot stands for them, and some that it holds come again."""
+    """Events are lost and a snapshot replaces them; then some of the events in the snapshot arrive
+    again.
+    """
     events, middle = recorded.events, len(recorded.events) // 2
     version = recorded.committed(version_of(events[middle]))
     lost = [*events[: middle - 4], *events[middle - 1 : middle + 1]]

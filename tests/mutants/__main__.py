@@ -75,7 +75,7 @@ async def hasten(servers: Settings) -> None:
 
 
 async def ask(order: Order) -> Answer:
-    """Run one target in a process of its own."""
+    """Run one target in a new process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.mutants.one_target"),
         cwd=ROOT,

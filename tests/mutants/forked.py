@@ -107,7 +107,7 @@ class Forked:
     def _fork(
         self, mutant: Mutant | None, items: list[pytest.Item], until_failure: bool = True
     ) -> Iterator[tuple[str, str]]:
-        """Run tests in a fork; yield what became of each, and its name."""
+        """Run tests in a fork; yield the result and the name of each."""
         copied = Copied(self.servers)
         reading, writing = os.pipe()
         bind = ends_with_parent(signal.SIGKILL)
@@ -130,7 +130,7 @@ class Forked:
                 asyncio.run(copied.drop())
 
     def _said(self, reading: int, items: list[pytest.Item]) -> Iterator[tuple[str, str]]:
-        """What the fork says, a line for each test; a test of which it says nothing is stuck."""
+        """Read the fork's output, a line for each test; a test without a line is stuck."""
         waiting = iter([*items, None])
         rest = b""
         item = next(waiting)
@@ -224,7 +224,7 @@ def _needs_servers(item: pytest.Item) -> bool:
 
 
 def _end(child: int) -> None:
-    """End a fork and all that it has started."""
+    """End a fork and all processes that it has started."""
     for end in (os.killpg, os.kill):
         try:
             end(child, signal.SIGKILL)

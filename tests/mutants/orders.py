@@ -1,4 +1,4 @@
-"""What the process that mutates one target is told, and what it answers."""
+"""The order to the process that mutates one target, and its answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one mutant."""
+    """The result of one mutant."""
 
     line: int
     function: str
@@ -36,8 +36,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of all; the tests that fail without a mutant and were left out; and those of the
-    order's `no_faults` that are no mutants any more.
+    """The results of all mutants; the tests that were left out because they fail without a mutant;
+    and the entries of the order's `no_faults` that match no mutant.
     """
 
     rows: list[Row]

@@ -121,7 +121,7 @@ def _carry(name: str, old: Any, new: Any) -> bool:
 
 
 def _said(value: Any) -> str:
-    """What a value says; a pattern's `repr` is cut."""
+    """A value as text; the `repr` of a pattern would be cut."""
     return str(value.pattern) if hasattr(value, "pattern") else repr(value)
 
 

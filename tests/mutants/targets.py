@@ -1,4 +1,4 @@
-"""What is mutated, and the tests that must notice."""
+"""The files to mutate, and the tests that must notice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[2]
 
 SQL = "tracking/stepway_tracking/migrations/sql"
 REPLAY = "tests/replay/test_replay.py"
-ENGINE = "tests/integration/engine/test_engine"
+ENGINE = "tests/integration/engine/test"
 UNIT_ENGINE = "tests/unit/workflows"
 UNIT_STREAM = "tests/unit/tracking"
 UNIT_SECURITY = "tests/unit/security"
 STREAM = "tracking/stepway_tracking/stream"
 
 TESTS: dict[str, tuple[str, ...]] = {
-    f"{SQL}/record_v3.sql": ("tests/integration/test_store_*.py",),
+    f"{SQL}/record_v3.sql": ("tests/integration/store/test_*.py",),
     "api/auth/policy.py": (
         f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
@@ -82,6 +82,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
     "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
     "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),
+    "workflows/engine/running.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
     "workflows/engine/sandbox.py": (REPLAY,),
     "workflows/engine/search_attributes.py": (f"{UNIT_ENGINE}/test_search_attributes.py", REPLAY),
     "workflows/engine/summaries.py": (f"{UNIT_ENGINE}/test_summaries.py",),
@@ -95,7 +96,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{STREAM}/position_check.py": (f"{UNIT_STREAM}/test_position_check.py",),
     f"{STREAM}/publisher.py": (f"{UNIT_STREAM}/test_publisher.py",),
     f"{STREAM}/subscriber.py": (
-        "tests/integration/test_redis_subscriber.py",
+        "tests/integration/servers/test_redis_subscriber.py",
         "tests/integration/reading/test_stream_events.py",
     ),
     f"{STREAM}/subscription.py": (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -109,3 +111,17 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Enviro
         return Environment(folder)
 
     return install
+
+
+def assert_licensed_and_bounded(wheel: Path) -> None:
+    """Assert that the metadata names the licence, and takes no next major version of the SDK.
+
+    Parts of the SDK are used that are not public.
+    """
+    held = ZipFile(wheel)
+    [file] = [name for name in held.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = held.read(file).decode()
+    assert "License-Expression: Apache-2.0" in metadata
+    assert file.replace("METADATA", "licenses/LICENSE") in held.namelist()
+    [sdk] = re.findall(r"^Requires-Dist: temporalio(.*)", metadata, re.MULTILINE)
+    assert "<2" in sdk

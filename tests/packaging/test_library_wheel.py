@@ -12,7 +12,12 @@ import asyncpg
 import pytest
 
 from stepway.runtime.settings import Settings
-from tests.packaging.conftest import ROOT, Environment, tracked_files
+from tests.packaging.conftest import (
+    ROOT,
+    Environment,
+    assert_licensed_and_bounded,
+    tracked_files,
+)
 from tests.support.record import Record
 
 EXAMPLE = ROOT / "docs" / "examples" / "tracking"
@@ -51,6 +56,10 @@ def test_it_holds_every_tracked_file_and_is_typed(library_wheel: Path) -> None:
     assert tracked <= held
     assert "stepway_tracking/py.typed" in held
     assert {name.partition("/")[0].partition("-")[0] for name in held} == {"stepway_tracking"}
+
+
+def test_its_metadata_names_the_licence_and_bounds_the_sdk(library_wheel: Path) -> None:
+    assert_licensed_and_bounded(library_wheel)
 
 
 def test_every_module_is_importable_with_nothing_of_the_server(

@@ -13,7 +13,14 @@ import httpx
 import pytest
 
 from stepway.runtime.settings import Settings
-from tests.packaging.conftest import ROOT, Environment, find_uv, run, tracked_files
+from tests.packaging.conftest import (
+    ROOT,
+    Environment,
+    assert_licensed_and_bounded,
+    find_uv,
+    run,
+    tracked_files,
+)
 from tests.support.servers import PATIENCE
 
 
@@ -36,6 +43,10 @@ def test_it_holds_the_page_the_library_and_every_tracked_file(server_wheel: Path
     bundled = {file.replace("tracking/", "stepway/_bundled/", 1) for file in library}
     assert bundled <= held
     assert {"stepway/page/index.html", "stepway/page/stepway-progress.js"} <= held
+
+
+def test_its_metadata_names_the_licence_and_bounds_the_sdk(server_wheel: Path) -> None:
+    assert_licensed_and_bounded(server_wheel)
 
 
 def test_the_embedded_servers_are_an_extra(installed: Environment, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class CarelessModel(BaseModel):
 
 @dataclass(frozen=True)
 class ReceiveInput:
-    """What another step has made, and the SHA-256 of what it should be."""
+    """The result of another step, and the SHA-256 of the expected one."""
 
     project: ProjectRef
     value: str

@@ -39,7 +39,9 @@ async def start_input(stepway: Stepway, temporal: Client, project: str) -> Any:
 async def test_a_foreign_start_with_a_valid_plan_runs_nothing(
     servers: Settings, temporal: Client, tmp_path: Path
 ) -> None:
-    """Somebody who knows all that we send, but not the key, starts a command as us."""
+    """An attacker who knows all that Stepway sends, but not the key, starts a command under its
+    name.
+    """
     marker = tmp_path / "marker"
     blueprint = f"mark-{uuid4().hex[:8]}"
     write_command(tmp_path, blueprint, marker)

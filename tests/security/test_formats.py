@@ -1,7 +1,7 @@
-"""Formats of what is stored: an upgrade must read what was written before it.
+"""Stored formats: an upgrade must read data of earlier versions.
 
-All here was written by the first version. A test of these that fails means that nobody's
-credentials, history or tokens can be read any more.
+The first version has written the data of these tests. If one of them fails, existing credentials,
+histories or tokens can no longer be read.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -96,7 +97,7 @@ async def test_route_lets_in_and_turns_away_as_is_written_here(
 
 @pytest.mark.parametrize(
     ("who", "expected"),
-    zip(WHO, (401, 401, 401, 404, 200, 403, 200, 200), strict=True),
+    list(zip(WHO, (401, 401, 401, 404, 200, 403, 200, 200), strict=True)),
 )
 @pytest.mark.parametrize("resumes", ["Last-Event-ID", "after"])
 async def test_resumed_stream_is_guarded_as_the_new_one_is(
@@ -128,13 +129,19 @@ async def test_nobody_has_no_name_and_no_right_where_everybody_is_let_in(secured
         assert (await client.get("/api/session")).json().get("name") in (None, "")
 
 
+async def created(client: httpx.AsyncClient, body: dict[str, str]) -> str:
+    """Create a project for the body's owner; return its path."""
+    made = await client.post("/api/projects", json=body)
+    assert made.status_code == 201
+    project = made.json()["project"]
+    assert project["owner"] == body["owner"]
+    return f"/api/projects/{project['id']}"
+
+
 async def test_admin_makes_a_project_for_somebody_else(secured: Secured) -> None:
     body = {"name": "made-by-root", "blueprint": secured.blueprint, "owner": "alice"}
     async with secured.client("admin") as root, secured.client("controller") as alice:
-        made = await root.post("/api/projects", json=body)
-        assert made.status_code == 201
-        assert made.json()["project"]["owner"] == "alice"
-        path = f"/api/projects/{made.json()['project']['id']}"
+        path = await created(root, body)
         assert (await alice.get(path)).status_code == 200
 
 
@@ -194,10 +201,7 @@ def test_route_that_is_not_guarded_keeps_the_application_from_starting() -> None
 async def test_group_owns_a_project_that_its_members_make(secured: Secured) -> None:
     body = {"name": "of-the-team", "blueprint": secured.blueprint, "owner": "group.team"}
     async with secured.client("member") as carol, secured.client("other") as bob:
-        made = await carol.post("/api/projects", json=body)
-        assert made.status_code == 201
-        assert made.json()["project"]["owner"] == "group.team"
-        path = f"/api/projects/{made.json()['project']['id']}"
+        path = await created(carol, body)
         assert (await carol.get(path)).status_code == 200
         assert (await bob.get(path)).status_code == 404
         refused = await bob.post("/api/projects", json={**body, "name": "another"})

@@ -52,7 +52,7 @@ URL = f"https://bot:{CANARY}@git.example/x"
 
 
 def handed_on(reference: str, expected: str) -> dict[str, str]:
-    """The arguments of a step that checks what arrives, without saying what it is."""
+    """The arguments of a step that checks a secret without showing it."""
     return {"value": reference, "sha256": sha256(expected.encode()).hexdigest()}
 
 

@@ -31,7 +31,7 @@ class Clock:
 
 @asynccontextmanager
 async def ticking(client: Client, queue: str) -> AsyncIterator[None]:
-    """Run the clock on a task queue of its own."""
+    """Run the clock on another task queue."""
     queue = f"{queue}-clock"
     runner = UnsandboxedWorkflowRunner()
     async with Worker(client, task_queue=queue, workflows=[Clock], workflow_runner=runner):

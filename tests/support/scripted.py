@@ -1,6 +1,6 @@
-"""The workflow on a Temporal that skips time, with steps that do what a test's script says.
+"""The workflow on a Temporal that skips time, with steps that follow a test's script.
 
-The record is real: its SQL, its interceptor, its local activities. Only Temporal's clock is not.
+The record is real: its SQL, its interceptor and its local activities. Only Temporal's clock is not.
 """
 
 from __future__ import annotations
@@ -124,20 +124,22 @@ class Troubles:
 
 
 class Silent:
-    """A publisher that nobody listens to."""
+    """A publisher that publishes nothing."""
 
     async def publish(self, project_id: str, messages: list[str]) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 class LosesAnswers(ClientInterceptor, Interceptor):
-    """Outside of the record's interceptor: what a step has committed does not reach Temporal."""
+    """Runs outside the record's interceptor: a step is committed, but its result does not reach
+    Temporal.
+    """
 
     def __init__(self, scripted: Scripted) -> None:
         self._scripted = scripted
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Fail after the record has been told of a result whose script says `lost`."""
+        """Fail after the record has a result whose script says `lost`."""
         return _Losing(next, self._scripted)
 
 
@@ -156,7 +158,7 @@ class _Losing(ActivityInboundInterceptor):
 
 @dataclass
 class Script:
-    """What each run of each step does, in order; the last is repeated. See `Scripted.run`."""
+    """The action of each run of each step, in order; the last is repeated. See `Scripted.run`."""
 
     runs: dict[str, list[str]] = field(default_factory=dict)
     seen: dict[str, list[Json]] = field(default_factory=dict)
@@ -166,7 +168,7 @@ class Script:
     busy: int = 0
 
     def what(self, step: str, number: int) -> str:
-        """What the run of that number does, from 1."""
+        """The action of the run with this number, from 1."""
         given = self.runs.get(step, ["ok"])
         return given[min(number, len(given)) - 1]
 
@@ -178,7 +180,7 @@ class Scripted:
         self.scripts: dict[str, Script] = {}
 
     def activities(self) -> Sequence[Callable[..., Any]]:
-        """What to register with a worker."""
+        """The activities to register with a worker."""
         return [self.run, self.undo]
 
     def loses(self, given: Json) -> bool:
@@ -267,7 +269,7 @@ class Scripted:
 
 @dataclass
 class Initialization:
-    """One run of the workflow, with its script and what its record says."""
+    """One run of the workflow, with its script and its record."""
 
     stage: Stage
     project: str
@@ -277,7 +279,7 @@ class Initialization:
 
     @property
     def troubles(self) -> Troubles:
-        """What is wrong with its record."""
+        """The faults in its record."""
         return self.stage.store.troubles[self.project]
 
     async def update(self, name: str, argument: Any) -> None:
@@ -313,8 +315,8 @@ class Initialization:
         return status.name
 
     async def _let_time_pass_again(self) -> None:
-        """The test server skips no time while an activity runs, and never hears of the end of one
-        that still ran when its workflow was closed.
+        """The test server skips no time while an activity runs. It never learns that an activity
+        has ended if the workflow was closed first.
         """
         given_up = [row for row in (await self.steps()).values() if "given up" in str(row["error"])]
         for _ in given_up:
@@ -381,7 +383,7 @@ class Initialization:
         )
 
     async def actions(self, step: str) -> list[str]:
-        """What happened to a step, in order."""
+        """The actions of a step in the record, in order."""
         return [event["action"] for event in await self.events() if event["step"] == step]
 
     async def attempts(self) -> list[Any]:
@@ -398,7 +400,7 @@ class Initialization:
         return {step["step"]: step["status"] for step in found["steps"]}
 
     async def account(self) -> str:
-        """What has happened, for a person who looks for the reason of a failed test."""
+        """The history and the record as text, to explain a failed test."""
         newest = self.stage.client.get_workflow_handle(self.handle.id)
         history = [EventType.Name(each.event_type) async for each in newest.fetch_history_events()]
         steps = {step: (row["status"], row["error"]) for step, row in (await self.steps()).items()}

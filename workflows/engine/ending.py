@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError
 
 from stepway.workflows.engine.board import Board
 from stepway.workflows.engine.execution import Execution
-from stepway.workflows.engine.failures import failure_text
+from stepway.workflows.engine.failures import rollback_failure_text
 from stepway.workflows.engine.outcomes import Outcomes
 from stepway.workflows.engine.sizes import ArgumentsTooLarge
 from stepway.workflows.model.messages import Cancel
@@ -119,7 +119,7 @@ class Ending:
                 await self._execution.undo(step)
                 continue
             except ActivityError as error:
-                reason = failure_text(error, step)
+                reason = rollback_failure_text(error, step)
             except ArgumentsTooLarge as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001 (reported, and the others are rolled back)

@@ -14,18 +14,17 @@ from stepway.workflows.engine.sizes import ArgumentsTooLarge
 from stepway.workflows.model.plan import PlannedStep
 from stepway_tracking.record.facts import (
     ARGUMENTS_NOT_DECODED,
+    ARGUMENTS_REMEDY,
     ARGUMENTS_UNFIT,
+    LONGEST_REMEDY,
+    ROLLBACK_TIMEOUT_REMEDY,
     TIMEOUT_REMEDY,
     AttemptOutcome,
 )
+from stepway_tracking.record.shortening import shortened
 
 _BY_OPERATORS = ("ActivityPause", "ActivityReset")
 """Types of the SDK's errors for attempts that an operator has stopped."""
-
-_ARGUMENTS_REMEDY = (
-    "Retry with another value of the parameter that the argument refers to. If the blueprint is "
-    "wrong, correct `with` there and create the project again."
-)
 
 
 def failure_text(error: ActivityError, step: PlannedStep) -> str:
@@ -46,8 +45,13 @@ def failure_remedy(error: ActivityError) -> str:
     if isinstance(cause, TimeoutError) and cause.type == TimeoutType.START_TO_CLOSE:
         return TIMEOUT_REMEDY
     if isinstance(cause, ApplicationError) and cause.message == ARGUMENTS_NOT_DECODED:
-        return _ARGUMENTS_REMEDY
+        return ARGUMENTS_REMEDY
     return ""
+
+
+def rollback_failure_text(error: ActivityError, step: PlannedStep) -> str:
+    """Return why a rollback failed, and what a person can do if that is known."""
+    return " ".join(filter(None, [failure_text(error, step), _rollback_remedy(error)]))
 
 
 def unexpected_text(error: Exception) -> str:
@@ -70,6 +74,15 @@ def failure_outcome(error: ActivityError) -> AttemptOutcome:
     if isinstance(error.cause, TimeoutError):
         return "timed_out"
     return "cancelled" if isinstance(error.cause, CancelledError) else "failed"
+
+
+def _rollback_remedy(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, TimeoutError) and cause.type == TimeoutType.START_TO_CLOSE:
+        return ROLLBACK_TIMEOUT_REMEDY
+    details = cause.details if isinstance(cause, ApplicationError) else ()
+    given = details[0] if details and isinstance(details[0], dict) else {}
+    return shortened(str(given.get("remedy") or ""), LONGEST_REMEDY)
 
 
 def _arguments_text(error: BaseException) -> str:

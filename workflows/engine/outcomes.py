@@ -33,8 +33,11 @@ class Outcomes:
     ) -> None:
         """Fail steps for which Temporal reports an error, or which were stopped.
 
-        A step that the record calls completed is completed: only its answer was lost.
+        A step that the record calls completed is completed: only its answer was lost. A step that
+        was stopped has its error as the `reason` in its metadata too.
         """
+        metadata = {"reason": error} if outcome == "cancelled" else {}
+        metadata |= {"remedy": remedy} if remedy else {}
         changes = [
             StepChange(
                 step,
@@ -42,7 +45,7 @@ class Outcomes:
                 change_id=self._board.change_id(step, "failed"),
                 error=error,
                 outcome=outcome,
-                metadata={"remedy": remedy} if remedy else None,
+                metadata=metadata or None,
             )
             for step in steps
         ]

@@ -1,1 +1,1 @@
-"""What the test of the mutation testing mutates."""
+"""Code that the test of mutation testing mutates."""

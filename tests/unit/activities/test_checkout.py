@@ -1,4 +1,4 @@
-"""What no clone could hold is refused, and what git would store otherwise is stored so."""
+"""Files that no clone could hold are refused; others are stored in the form that git gives them."""
 
 from __future__ import annotations
 

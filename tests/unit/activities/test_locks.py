@@ -1,4 +1,4 @@
-"""Locks whose file goes when nobody holds it."""
+"""Locks whose file is removed when the last holder releases it."""
 
 from __future__ import annotations
 

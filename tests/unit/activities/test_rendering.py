@@ -1,4 +1,4 @@
-"""Templates are rendered in processes of their own; errors name the file and the line."""
+"""Templates are rendered in separate processes; errors name the file and the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard does not rely on the route to refuse what it cannot check itself."""
+"""The guard refuses a request that it cannot check; it does not leave that to the route."""
 
 from __future__ import annotations
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -16,6 +19,7 @@ from temporalio.api.common.v1 import Payload
 from stepway.activities.command.run_command import CommandRun, RunCommandInput
 from stepway.activities.project import ProjectRef
 from stepway.activities.step_inputs import step_payload_converter
+from stepway.blueprints.argument_types import converted, is_converted
 from stepway.blueprints.arguments import input_types
 from stepway.blueprints.errors import BlueprintError
 from stepway.blueprints.loader import load
@@ -56,6 +60,27 @@ class Made:
     id: UUID | None = None
     inner: Inner | None = None
     unknown: Callable[[], None] | None = None
+    derived: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.derived = self.text.upper()
+
+
+@dataclass
+class Converted:
+    """Types that Temporal's JSON converter does not know."""
+
+    project: ProjectRef
+    price: Decimal = Decimal(0)
+    day: date = date.min
+    at: time | None = None
+    wait: timedelta = timedelta()
+    path: Path = Path()
+    paths: list[Path] = field(default_factory=list)
+    prices: dict[str, Decimal | None] = field(default_factory=dict)
+    host: IPv4Address | None = None
+    anything: Any = None
+    list_of_anything: list[Any] = field(default_factory=list)
 
 
 class Modelled(BaseModel):
@@ -69,6 +94,9 @@ class Steps:
     async def made(self, given: Made) -> None:
         raise NotImplementedError
 
+    async def converted(self, given: Converted) -> None:
+        raise NotImplementedError
+
     async def modelled(self, given: Modelled) -> None:
         raise NotImplementedError
 
@@ -78,6 +106,7 @@ class Steps:
 
 ACTIVITIES: dict[str, Callable[..., Any]] = {
     "made": Steps().made,
+    "converted": Steps().converted,
     "modelled": Steps().modelled,
     "run_command": Steps().run_command,
 }
@@ -177,6 +206,12 @@ def test_the_fields_of_a_model_are_arguments(tmp_path: Path) -> None:
     assert told.endswith("modelled: argument n is missing")
 
 
+def test_a_field_that_the_input_sets_itself_is_no_argument(tmp_path: Path) -> None:
+    load_with(tmp_path, "    uses: made\n    with: {text: x}\n")
+    told = refusal(tmp_path, "    uses: made\n    with: {derived: x}\n")
+    assert told.startswith("6: made: unknown argument derived")
+
+
 def decoded(input_type: type[Any], given: dict[str, Any]) -> Any:
     converter = step_payload_converter(ACTIVITIES)()
     payloads: list[Payload] = list(converter.to_payloads([{"project": PROJECT, **given}]))
@@ -202,8 +237,63 @@ def test_a_value_of_a_wrong_type_is_named_when_it_is_decoded(
     assert str(caught.value).startswith(expected)
 
 
+def test_values_that_temporal_does_not_convert_are_decoded_as_their_types(tmp_path: Path) -> None:
+    lines = {
+        "price": "'1.10'",
+        "day": "'2026-11-25'",
+        "at": "'09:30'",
+        "wait": "PT90S",
+        "path": "a/b",
+        "paths": "[c]",
+        "prices": "{x: 2, y: null, z: '3.0'}",
+        "host": "127.0.0.1",
+        "anything": "text",
+        "list_of_anything": "[text, 1]",
+    }
+    given = "".join(f"      {name}: {value}\n" for name, value in lines.items())
+    load_with(tmp_path, f"    uses: converted\n    with:\n{given}")
+    blueprint = load(tmp_path / "b.yaml", input_types(ACTIVITIES))
+    assert decoded(Converted, dict(blueprint.steps[0].arguments)) == Converted(
+        ProjectRef("1", "n", "o"),
+        price=Decimal("1.10"),
+        day=date(2026, 11, 25),
+        at=time(9, 30),
+        wait=timedelta(seconds=90),
+        path=Path("a/b"),
+        paths=[Path("c")],
+        prices={"x": Decimal(2), "y": None, "z": Decimal("3.0")},
+        host=IPv4Address("127.0.0.1"),
+        anything="text",
+        list_of_anything=["text", 1],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("price", "many", "argument 'price'"),
+        ("day", "soon", "argument 'day'"),
+        ("paths", [5], "argument 'paths.0'"),
+        ("host", "here", "argument 'host'"),
+    ],
+)
+def test_a_text_that_cannot_be_converted_is_named(name: str, value: Any, expected: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        decoded(Converted, {name: value})
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(("hint", "value"), [(Decimal, "many"), (Callable, "sesame"), (Steps, 517)])
+def test_a_conversion_that_fails_does_not_say_the_value(hint: Any, value: Any) -> None:
+    assert is_converted(Decimal, value)
+    with pytest.raises(TypeError) as caught:
+        converted(hint, value)
+    assert str(value) not in str(caught.value)
+
+
 def test_values_that_fit_are_decoded_as_their_types() -> None:
     made = decoded(Made, {"number": 1, "pair": [1], "inner": {"n": 1}, "more": "ignored"})
     assert (made.number, made.pair, made.inner) == (1.0, (1,), Inner(n=1))
     assert made.project == ProjectRef("1", "n", "o")
+    assert decoded(Made, {"text": "x"}).derived == "X"
     assert decoded(Modelled, {"n": 5}).project == ProjectRef("1", "n", "o")

@@ -282,6 +282,20 @@ def test_bad_graph(tmp_path: Path, text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        ("    needs: [b]\n    after: []\n", "5:"),
+        ("    needs: []\n    after: [b]\n", "6:"),
+    ],
+)
+def test_cycle_is_told_at_the_list_that_closes_it(
+    tmp_path: Path, lists: str, expected: str
+) -> None:
+    text = f"{HEAD}steps:\n  - step: a\n    uses: x\n{lists}  - {{step: b, uses: x, needs: [a]}}\n"
+    assert refusal(tmp_path, text) == f"{expected} steps depend on each other: a <- b <- a"
+
+
+@pytest.mark.parametrize(
     ("schema", "expected"),
     [
         ("{type: objekt}", "3: is not valid JSON Schema: 'objekt' is not valid under any"),

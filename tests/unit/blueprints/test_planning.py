@@ -144,6 +144,8 @@ def nested(depth: int) -> Any:
     [
         ({"owner_team": "a\0"}, ParameterError("owner_team", "/owner_team", "must not contain")),
         ({"database": {"a\0": 1}}, ParameterError("database", "/database", "must not contain")),
+        ({"database": {"a": "x\0"}}, ParameterError("database", "/database", "must not contain")),
+        ({"stages": [{"a": ["x\0"]}]}, ParameterError("stages", "/stages", "must not contain")),
         ({"a": nested(500)}, ParameterError("a", "/a", "must not be nested deeper than 20")),
         ({"a": "x" * 70_000}, ParameterError("", "", "must not exceed 65536 bytes")),
         ({"a": float("nan")}, ParameterError("", "", "must be JSON")),
@@ -171,18 +173,26 @@ def test_editable_parameter_may_change_at_a_retry(blueprint: Blueprint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "detail"),
+    ("changes", "pointer", "detail"),
     [
-        ({"owner_team": "other"}, "cannot be changed once the initialization has started"),
-        ({"siz": 1}, "is unknown; did you mean size?"),
-        ({"nope": 1}, "is unknown; available: contact, size"),
-        ({"size": 0}, "must be at least 1"),
+        (
+            {"owner_team": "other"},
+            "/owner_team",
+            "cannot be changed once the initialization has started",
+        ),
+        ({"odd/name~": 1}, "/odd~1name~0", "cannot be changed once the initialization has started"),
+        ({"siz": 1}, "/siz", "is unknown; did you mean size?"),
+        ({"nope": 1}, "/nope", "is unknown; available: contact, size"),
+        ({"size": 0}, "/size", "must be at least 1"),
     ],
 )
-def test_bad_change_is_refused(blueprint: Blueprint, changes: dict[str, Any], detail: str) -> None:
+def test_bad_change_is_refused(
+    blueprint: Blueprint, changes: dict[str, Any], pointer: str, detail: str
+) -> None:
     with pytest.raises(ParametersInvalid) as caught:
         changed_parameters(blueprint, {"owner_team": "core"}, changes)
-    assert [error.detail for error in caught.value.errors] == [detail]
+    (told,) = caught.value.errors
+    assert ([told.name], told.pointer, told.detail) == ([*changes], pointer, detail)
 
 
 def test_all_parameters_are_editable_where_the_blueprint_is_silent(blueprint: Blueprint) -> None:

@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(str(text).encode())
 
     def log_message(self, *_: object) -> None:
-        """Tests say what they need themselves."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ class InterruptedWhenFreed:
     def __del__(self) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         for _ in range(1000):
-            """Give Python a moment to handle it here, where what is raised is dropped."""
+            """Let Python handle the signal here, where exceptions are dropped."""
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

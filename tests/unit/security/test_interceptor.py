@@ -1,4 +1,4 @@
-"""What enters and leaves an attempt: references for the next one, nothing secret for people."""
+"""Input and output of an attempt: the next attempt gets references, and people see no secret."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ REFERENCES = References(Keyring(parse_keys(new_key("k"))), find)
 
 @dataclass
 class Outside(ActivityOutboundInterceptor):
-    """Temporal's end: what was left by the attempt before, and the heartbeats of this one."""
+    """Temporal's side: the details that the attempt before has left, and the heartbeats of this
+    one.
+    """
 
     details: list[Any] = field(default_factory=list)
     beats: list[Any] = field(default_factory=list)
@@ -72,7 +74,7 @@ class Outside(ActivityOutboundInterceptor):
 
 
 class Inside(ActivityInboundInterceptor):
-    """The step's end: runs its code with what an activity has at hand."""
+    """The step's side: runs its code in the context of an activity."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -90,7 +92,7 @@ IN_ACTIVITY = data_converter(None, payloads=step_payload_converter({})).with_con
 
 
 async def given(value: Any, hint: Any = None) -> Any:
-    """What the interceptor gets of an argument or of heartbeat details."""
+    """An argument or heartbeat details as the interceptor receives them."""
     [made] = await IN_ACTIVITY.decode([CONVERTER.to_payload(value)], [hint] if hint else None)
     return made
 
@@ -98,7 +100,7 @@ async def given(value: Any, hint: Any = None) -> Any:
 async def run(
     step: Step, *args: Any, mark: StepMark | None = STEP, outside: Outside | None = None
 ) -> Any:
-    """Run a step behind the interceptor; return what Temporal gets."""
+    """Run a step behind the interceptor; return the result that Temporal receives."""
     inbound = RedactingInterceptor(REFERENCES).intercept_activity(Inside(step))
     inbound.init(outside or Outside())
     headers = {HEADER: CONVERTER.to_payload(asdict(mark))} if mark else {}
@@ -107,7 +109,7 @@ async def run(
 
 
 def decoded(value: Any) -> Any:
-    """What the next attempt gets of something that Temporal has got."""
+    """A value that Temporal has received, as the next attempt receives it."""
     return CONVERTER.from_payload(value.payload) if isinstance(value, RawValue) else value
 
 
@@ -164,6 +166,7 @@ async def test_secret_that_does_not_fit_fails_finally_and_is_not_shown_in_part()
     with pytest.raises(ApplicationError) as caught:
         await run(returning, await given(sent, Typed))
     assert caught.value.non_retryable and caught.value.__cause__ is None
+    assert "another value of the parameter" in caught.value.details[0]["remedy"]
     assert caught.value.message == (
         "The arguments in `with` do not fit the step's input: "
         "token: Input should be a valid string; "

@@ -1,4 +1,5 @@
-"""What counts as a secret by its look: 200 tokens in their makers' formats, 2,000 ordinary texts.
+"""Secrets that are recognized by their form: 200 tokens in their makers' formats, 2,000 ordinary
+texts.
 
 All tokens of the corpus are made up. The ordinary texts are sentences and identifiers as git,
 Kubernetes, Terraform, package managers and this repository's documents write them.

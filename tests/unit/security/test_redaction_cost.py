@@ -1,6 +1,5 @@
-"""Redaction is linear: twice the text takes twice the time, whatever the text is.
-
-`python -m benchmarks redaction` measures the time itself.
+"""Redaction is linear: twice the text takes twice the time, for any text. `python -m benchmarks
+redaction` measures the time itself.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from tests.support.adversaries import PIECES
 
 SIZE = 100_000
 SLACK = 3.0
-"""Times the doubling that noise may add; what is quadratic takes four times as long, and at
-several sizes in a row."""
+"""How many times longer than the doubling a measurement may be because of noise. A quadratic search
+takes four times as long, at several sizes in a row.
+"""
 
 
 def seconds(text: str) -> float:

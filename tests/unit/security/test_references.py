@@ -61,7 +61,7 @@ class Model(BaseModel):
 
 
 def sent(value: Any, project: str = "p") -> Any:
-    """What Temporal gets of a result, as the next activity's argument."""
+    """A result as Temporal receives it, as the next activity's argument."""
     payload = references().put_into(project, CONVERTER.to_payload(value))
     for text in (
         SECRET,
@@ -74,7 +74,7 @@ def sent(value: Any, project: str = "p") -> Any:
 
 
 async def received(value: Any, project: str = "p", by: References | None = None) -> Any:
-    """What an attempt gets of an argument."""
+    """An argument as an attempt receives it."""
     payload = await (by or references()).resolve(project, CONVERTER.to_payload(value))
     return CONVERTER.from_payload(payload)
 

@@ -1,4 +1,4 @@
-"""Signatures of what goes to Temporal."""
+"""Signatures of the data that is sent to Temporal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def payload(data: bytes = b'"hello"', **metadata: bytes) -> Payload:
 
 
 class Reversing(PayloadCodec):
-    """Turns data around; notes what it decodes."""
+    """Reverses data; notes the data that it decodes."""
 
     def __init__(self) -> None:
         self.decoded: list[Payload] = []

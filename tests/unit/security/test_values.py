@@ -1,4 +1,4 @@
-"""Whatever a step may return is redacted inside, and never raises."""
+"""Any value that a step may return is redacted inside, without an error."""
 
 from __future__ import annotations
 

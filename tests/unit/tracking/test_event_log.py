@@ -90,6 +90,19 @@ def test_overtaken_end_tells_the_status_that_it_had() -> None:
     assert json.loads(line) == {"version": 2, "progress": 1, "project": project}
 
 
+@pytest.mark.parametrize("spare", [0, -1])
+def test_overtaken_end_takes_as_many_bytes_as_what_it_becomes(spare: int) -> None:
+    told = [step(1), made(2, "end", status="failed"), *(step(version) for version in (3, 4))]
+    free = started()
+    for event in told:
+        free.append(event)
+    size = len(free.after(0)[0])
+    log = started(max_bytes=size + spare)
+    for event in told:
+        log.append(event)
+    assert log.can_resume_from(0) is (spare == 0)
+
+
 def test_newest_event_is_shared_and_not_copied() -> None:
     log = started()
     event = step(1)
@@ -170,6 +183,22 @@ def test_earlier_events_are_prepended() -> None:
     log.append(step(6))
     log.prepend([step(version) for version in range(2, 6)])
     assert read_all(log, 1) == [2, 3, 4, 5, 6]
+
+
+def test_earlier_events_may_overlap_what_is_kept() -> None:
+    log = started(5)
+    for version in (6, 7):
+        log.append(step(version))
+    log.prepend([step(version) for version in range(2, 7)])
+    assert read_all(log, 1) == [2, 3, 4, 5, 6, 7]
+
+
+def test_earlier_events_that_do_not_reach_the_log_are_left_out() -> None:
+    log = started(5)
+    log.prepend([step(1), step(2)])
+    log.prepend([])
+    assert log.version == 5
+    assert not log.can_resume_from(4)
 
 
 def test_gap_in_earlier_events_is_not_bridged() -> None:

@@ -1,4 +1,4 @@
-"""One project's feed: what it does with events that come early, late or not at all."""
+"""One project's feed, with events that arrive early, late or not at all."""
 
 from __future__ import annotations
 

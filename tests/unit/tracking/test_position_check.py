@@ -1,4 +1,4 @@
-"""The check of positions: when it asks Postgres, and what it does with the answer."""
+"""The check of positions: when it asks Postgres, and how it handles the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read about a failed activity."""
+"""The text for people about a failed activity."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from stepway.workflows.engine.failures import (
     failure_outcome,
     failure_remedy,
     failure_text,
+    rollback_failure_text,
     unexpected_text,
 )
 from stepway.workflows.model.plan import PlannedStep
-from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED
+from stepway_tracking.record.facts import ARGUMENTS_NOT_DECODED, ROLLBACK_TIMEOUT_REMEDY
 
 STEP = PlannedStep("build", {"en": "Build"}, "command", {}, timeout=90.0, heartbeat=30.0)
 
@@ -84,6 +85,24 @@ def test_a_failure_that_no_worker_has_recorded_has_a_remedy(
     cause: BaseException, remedy: str
 ) -> None:
     assert remedy in failure_remedy(failed(cause))
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            timed_out(TimeoutType.START_TO_CLOSE),
+            f"The step exceeded its time limit of 90 s. {ROLLBACK_TIMEOUT_REMEDY}",
+        ),
+        (ApplicationError("It is in use.", {"remedy": "Stop it."}), "It is in use. Stop it."),
+        (ApplicationError("It is in use.", {"remedy": None}, 5), "It is in use."),
+        (ApplicationError("It is in use.", "text"), "It is in use."),
+        (ApplicationError("It is in use."), "It is in use."),
+        (CancelledError("cancelled"), "The step was cancelled."),
+    ],
+)
+def test_failed_rollback_is_told_with_its_remedy(cause: BaseException, text: str) -> None:
+    assert rollback_failure_text(failed(cause), STEP) == text
 
 
 def test_step_without_a_heartbeat_lost_its_worker() -> None:

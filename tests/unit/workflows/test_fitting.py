@@ -1,4 +1,4 @@
-"""What fits into the input of a run."""
+"""The results and errors that fit into the input of a run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Names and limits that the record, its readers and the pages share, each defined once.
 
-`scripts/generate` writes them to web/src/api/facts.ts, and tests/integration/test_facts.py compares
-them with the constraints and functions of the migrated database.
+`scripts/generate` writes them to web/src/api/facts.ts. tests/integration/store/test_facts.py
+compares them with the constraints and functions of the migrated database.
 """
 
 # No `from __future__ import annotations`: Temporal's data converter reads dataclasses with these
@@ -157,3 +157,15 @@ TIMEOUT_REMEDY = (
     "the blueprint: this applies to new projects."
 )
 """What a person can do about a step that has exceeded its timeout."""
+
+ROLLBACK_TIMEOUT_REMEDY = (
+    "Remove by hand what it has left behind. If the rollback needs more time, raise the step's "
+    "`timeout` in the blueprint: this applies to new projects."
+)
+"""What a person can do about a rollback that has exceeded the step's timeout."""
+
+ARGUMENTS_REMEDY = (
+    "Retry with another value of the parameter that the argument refers to. If the blueprint is "
+    "wrong, correct `with` there and create the project again."
+)
+"""What a person can do about arguments that do not fit a step's input."""

@@ -20,7 +20,7 @@ REDACTED_FIELDS = {"error", "error_stack", "error_details", "message", "metadata
 """Fields of a change with text of steps and people; `redact` is applied to them."""
 
 LONG = 64 * 1024
-"""Characters of a change from which on it is redacted in a thread."""
+"""A change of at least this many characters is redacted in a thread."""
 
 
 Redact = Callable[[Any], Any]
@@ -42,11 +42,19 @@ class EventPublisher(Protocol):
 class Outcome:
     """The outcome of a change.
 
-    `said` is `applied`, `repeat` (applied before), `unchanged` (nothing to change), `superseded`
-    (a newer attempt owns the step), `kept` (this activity, or the step that is said to have failed,
-    has completed before; `result` is its result in base64) or `unknown` (no such project
-    or step). Of a start, `failures` counts the earlier attempts of this round in which the step
-    itself failed, `losses` those that were cut off from outside or told to wait.
+    `said` is one of:
+
+    - `applied`;
+    - `repeat`: applied before;
+    - `unchanged`: nothing to change;
+    - `superseded`: a newer attempt owns the step;
+    - `kept`: the change starts or fails a step that has completed before; `result` is its result
+      in base64;
+    - `unknown`: no such project or step.
+
+    The outcome of a start also counts the earlier attempts of this round: `failures` are those in
+    which the step itself failed, `losses` those that were interrupted or had to wait for a rate
+    limit.
     """
 
     said: str
@@ -59,9 +67,9 @@ class Store:
     """The only writer of the record.
 
     `redact` takes secrets out of JSON values before they are written. `conceal` does so for a
-    project's parameters, in a way that whoever plans again from them can reverse. Raises what
-    asyncpg raises when Postgres cannot be reached (stepway_tracking.postgres.UNREACHABLE), and
-    ValueError for a project id that is not a UUID.
+    project's parameters; a later plan can restore them. Methods raise asyncpg's errors if Postgres
+    cannot be reached (stepway_tracking.postgres.UNREACHABLE), and ValueError if a project's ID is
+    not a UUID.
     """
 
     def __init__(

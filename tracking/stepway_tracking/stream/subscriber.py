@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 MARKER = "stepway:hub"
 CONNECTION_ERRORS = (RedisError, OSError)
 
+CANCEL_AGAIN = 0.1
+"""Seconds after which a task that has not stopped is cancelled again."""
+
 
 class RedisSubscriber:
     """Subscribes to channels and passes on their messages. Reconnects instead of raising.
@@ -56,9 +59,10 @@ class RedisSubscriber:
 
     async def close(self) -> None:
         """Stop and disconnect."""
-        if self._task is not None:
+        # redis-py loses a cancellation that arrives while it connects.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN)
         await self._redis.aclose()
 
     async def subscribe(self, channel: str) -> None:

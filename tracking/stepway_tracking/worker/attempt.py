@@ -15,15 +15,13 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.exceptions import CancelledError as ActivityCancelled
 
 from stepway_tracking.record.errors import RATE_LIMITED
 from stepway_tracking.record.facts import LONGEST_MESSAGE, MOST_LOSSES, AttemptOutcome, StepAction
 from stepway_tracking.record.progress import Skipped
-from stepway_tracking.record.store import Outcome, Store
-from stepway_tracking.worker.attempt_writer import AttemptWriter
+from stepway_tracking.record.store import Outcome
 from stepway_tracking.worker.failures import (
     details_of,
     error_text,
@@ -32,11 +30,11 @@ from stepway_tracking.worker.failures import (
     stack_of,
     truncate,
 )
-from stepway_tracking.worker.limits import LIMIT_EXCEEDED, StepLimits
+from stepway_tracking.worker.limits import LIMIT_EXCEEDED
 from stepway_tracking.worker.progress_reporter import ProgressReporter
+from stepway_tracking.worker.recorded_attempt import RecordedAttempt
 from stepway_tracking.worker.result_metadata import result_metadata
 from stepway_tracking.worker.temporal_errors import error_for_temporal
-from stepway_tracking.workflow.marks import StepMark
 
 log = logging.getLogger(__name__)
 
@@ -48,29 +46,11 @@ LARGEST_RESULT = 2_000_000
 """Bytes of an encoded result; Temporal's own limit is 2 MiB."""
 
 
-class TrackedAttempt:
-    """Runs a step once and records its start, its progress and its outcome.
+class TrackedAttempt(RecordedAttempt):
+    """Runs a step once and records its start, its progress and its outcome."""
 
-    `heartbeat` repeats the attempt's last heartbeat; it is called while Postgres is unreachable.
-    `limits` run the step's code.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        converter: DataConverter,
-        mark: StepMark,
-        info: activity.Info,
-        heartbeat: Callable[[], None],
-        limits: StepLimits,
-    ) -> None:
-        self._store = store
-        self._converter = converter
-        self._mark = mark
-        self._info = info
-        self._limits = limits
-        self._writer = AttemptWriter(store, mark, info, heartbeat, lambda: limits.is_cancelled)
-        self._before = Outcome("")
+    _before: Outcome
+    """The losses and failures of earlier attempts, which the record returns for the start."""
 
     async def run(
         self,

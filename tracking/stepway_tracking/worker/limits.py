@@ -9,7 +9,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from stepway_tracking.record.facts import TIMEOUT_REMEDY
+from stepway_tracking.record.facts import ROLLBACK_TIMEOUT_REMEDY, TIMEOUT_REMEDY
 from stepway_tracking.workflow.marks import StepMark
 
 LIMIT_EXCEEDED = "LimitExceeded"
@@ -42,6 +42,7 @@ class StepLimits:
         has_begun: Callable[[], bool] = lambda: True,
         stop_thread: Callable[[], None] | None = None,
     ) -> None:
+        self._remedy = ROLLBACK_TIMEOUT_REMEDY if mark.undo else TIMEOUT_REMEDY
         self._timeout = mark.timeout if mark.timeout is not None else float("inf")
         self._heartbeat = mark.heartbeat if mark.heartbeat is not None else float("inf")
         self._heartbeats = heartbeats
@@ -78,7 +79,7 @@ class StepLimits:
         return result
 
     def _error(self, text: str) -> ApplicationError:
-        remedy = [{"remedy": TIMEOUT_REMEDY}] if self._ran >= self._timeout else []
+        remedy = [{"remedy": self._remedy}] if self._ran >= self._timeout else []
         return ApplicationError(text, *remedy, type=LIMIT_EXCEEDED)
 
     async def _look_at(self, step: asyncio.Task[Any]) -> str:

@@ -5,34 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from temporalio import activity
-from temporalio.converter import DataConverter
-
 from stepway_tracking.record.facts import StepAction
-from stepway_tracking.record.store import Store
-from stepway_tracking.worker.attempt_writer import AttemptWriter
-from stepway_tracking.worker.failures import error_text, pause_before_retry, truncate
-from stepway_tracking.worker.limits import StepLimits
+from stepway_tracking.worker.failures import (
+    error_text,
+    pause_before_retry,
+    remedy_of,
+    truncate,
+)
+from stepway_tracking.worker.recorded_attempt import RecordedAttempt
 from stepway_tracking.worker.temporal_errors import error_for_temporal
-from stepway_tracking.workflow.marks import StepMark
 
 
-class TrackedUndo:
+class TrackedUndo(RecordedAttempt):
     """Runs a rollback activity. If no worker sees it fail, the workflow records the failure."""
-
-    def __init__(
-        self,
-        store: Store,
-        converter: DataConverter,
-        mark: StepMark,
-        info: activity.Info,
-        heartbeat: Callable[[], None],
-        limits: StepLimits,
-    ) -> None:
-        self._converter = converter
-        self._info = info
-        self._limits = limits
-        self._writer = AttemptWriter(store, mark, info, heartbeat, lambda: limits.is_cancelled)
 
     async def run(self, execute: Callable[[], Awaitable[Any]]) -> Any:
         """Execute the rollback. Raises its error, or ApplicationError if it was superseded."""
@@ -41,7 +26,8 @@ class TrackedUndo:
             result = await self._limits.hold(execute)
         except Exception as error:
             if pause_before_retry(error, self._info) is None and not self._limits.is_cancelled:
-                undo = {"status": "failed", "error": truncate(error_text(error))}
+                text = " ".join(filter(None, [error_text(error), remedy_of(error)]))
+                undo = {"status": "failed", "error": truncate(text)}
                 await self._write("undo_failed", undo)
             told = error_for_temporal(error, self._converter, is_last=False)
             if told is error:

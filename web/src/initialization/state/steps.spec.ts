@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { aProject, aStep } from '@/testing/examples'
 import { cloneCommand, isWebAddress, linksOf, resultOf } from './results'
-import { isBeingUndone, nameOf, placesInGroups, statusChanges } from './steps'
+import { isBeingUndone, nameOf, placesInGroups, shownStepStatus, statusChanges } from './steps'
 import { timeLeft } from './use-estimate'
 
 const at = (second: number) => `2026-03-02T09:00:${String(second).padStart(2, '0')}+00:00`
@@ -29,6 +29,15 @@ describe('steps at the same time', () => {
 
   test('one after the other is no group', () => {
     expect(placesInGroups([ran('a', 0, 2), ran('b', 2, 4), aStep({ step: 'c' })], now).size).toBe(0)
+  })
+})
+
+describe('the status that people see', () => {
+  test('is cancelled for a step that was stopped from outside', () => {
+    const stopped = aStep({ status: 'failed', error: 'Cancelled by ada.', metadata: { reason: 'Cancelled by ada.' } })
+    expect(shownStepStatus(stopped)).toBe('cancelled')
+    expect(shownStepStatus({ ...stopped, metadata: {} })).toBe('failed')
+    expect(shownStepStatus({ ...stopped, status: 'skipped' })).toBe('skipped')
   })
 })
 

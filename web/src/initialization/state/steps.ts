@@ -28,6 +28,11 @@ export function isBeingUndone({ project, steps }: { project: Project; steps: rea
   return project.status === 'initializing' && steps.some((step) => step.metadata?.undo?.status === 'running')
 }
 
+/** The status that people see: a step that a cancel stopped has not failed by itself. */
+export function shownStepStatus({ status, metadata }: Pick<Step, 'status' | 'metadata'>): Step['status'] | 'cancelled' {
+  return status === 'failed' && metadata?.reason ? 'cancelled' : status
+}
+
 export function isDone(step: Step): boolean {
   return DONE_STATUSES.some((status) => status === step.status)
 }

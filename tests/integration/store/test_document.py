@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.record import Record
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference" / "data-model.md").read_text()
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "reference" / "data-model.md").read_text()
 NAMES = set(re.findall(r"`([a-z_]+)`", DOCUMENT))
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
 

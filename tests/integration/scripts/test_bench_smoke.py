@@ -16,7 +16,7 @@ from benchmarks.results import Result, load, save
 from benchmarks.stage import Stage, on_stage
 from tests.support.processes import run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = 600.0
 
 

@@ -1,11 +1,11 @@
-"""No error is lost, and what the record calls completed is completed."""
+"""No error is lost, and a step that the record calls completed stays completed."""
 
 from __future__ import annotations
 
 import pytest
 
 from stepway.workflows.engine import ending
-from stepway.workflows.initialize_project import InitializeProject
+from stepway.workflows.engine.running import RunningSteps
 from stepway.workflows.model.plan import RetryPlan
 from tests.support.scripted import Stage, Troubles, planned, undone_by_script
 
@@ -76,11 +76,11 @@ async def test_step_that_cannot_be_started_has_failed_with_the_reason(
 async def test_step_whose_task_is_gone_is_never_taken_as_done(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def vanish(self: InitializeProject, step: object) -> None:
-        self._running.clear()
+    async def vanish(self: RunningSteps, step: object) -> None:
+        self._tasks.clear()
         self._board.changed = True
 
-    monkeypatch.setattr(InitializeProject, "_run_step", vanish)
+    monkeypatch.setattr(RunningSteps, "_run", vanish)
     it = await stage.start([planned("a")])
     await it.until("failed")
     assert "lost track" in (await it.steps())["a"]["error"]

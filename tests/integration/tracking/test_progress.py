@@ -16,9 +16,9 @@ from temporalio.client import Client, WorkflowFailureError
 from stepway.runtime.settings import Settings
 from stepway_tracking.record.progress import Progress, SubStep
 from stepway_tracking.stream.publisher import Publisher, channel, open_redis
-from tests.integration.test_tracking_attempts import LONG, step, until
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
+from tests.support.tracked_step import LONG, step, until
 
 SOON = 2.0
 """Seconds; the goal is half a second, but a busy machine may take longer."""

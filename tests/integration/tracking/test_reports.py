@@ -1,4 +1,4 @@
-"""What a step reports or returns never decides what becomes of it."""
+"""The reports and the result of a step never change whether it completes or fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from stepway.vault.redacting_interceptor import RedactingInterceptor
@@ -27,9 +27,9 @@ from stepway_tracking.record.facts import (
     LONGEST_TEXT,
 )
 from stepway_tracking.record.progress import Progress, SubStep
-from tests.integration.test_tracking_attempts import outcomes, step
-from tests.support.record import Collected, Json, Record
+from tests.support.record import Json, Record
 from tests.support.tracked import STEP, Tracker
+from tests.support.tracked_step import outcomes, step
 
 INFINITE = float("inf")
 
@@ -50,11 +50,6 @@ class Broken:
 
 async def no_secret(project_id: str, name: str) -> None:
     """A vault without secrets."""
-
-
-@pytest.fixture
-def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
-    return Tracker(temporal, pool, Collected())
 
 
 async def reported(tracker: Tracker, *progress: Any) -> Record:
@@ -304,7 +299,7 @@ async def test_an_error_of_a_megabyte_keeps_its_end_and_the_stream_stays_small(
 
 
 def not_utf8() -> None:
-    """What a program prints whose locale is not UTF-8."""
+    """The output of a program whose locale is not UTF-8."""
     raise RuntimeError("no file " + b"caf\xe9".decode(errors="surrogateescape"))
 
 

@@ -1,4 +1,4 @@
-"""A run whose history has become long goes on in a new one, and nobody notices."""
+"""A run with a long history continues in a new run, without a difference for people."""
 
 from __future__ import annotations
 

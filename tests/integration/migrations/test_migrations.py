@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +41,9 @@ TABLES = stepway.activities.models, stepway.api.auth.models, stepway.vault.model
 
 Row = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VERSION_TABLES = {history.version_table for history in HISTORIES}
 BEFORE_VERSIONS = {"stepway_record", "stepway_plan", "stepway_initialization_json"}
-
-
-@pytest.fixture
-async def empty(servers: Settings, pool: asyncpg.Pool) -> AsyncIterator[str]:
-    """The URL of an empty database."""
-    async with empty_database(pool, servers.database_url) as url:
-        yield url
 
 
 async def make_old_database(url: str, revision: str) -> None:

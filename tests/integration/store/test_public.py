@@ -1,4 +1,4 @@
-"""What clients see of a row is named column by column."""
+"""Clients see only the columns that the record names one by one."""
 
 from __future__ import annotations
 

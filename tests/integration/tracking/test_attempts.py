@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,12 +23,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, Skipped
-from tests.support.record import Collected, Json, Record
 from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
-
-LONG = 50.0
-"""Upper limit of waits in seconds; no test reaches it."""
+from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
 
 
 @dataclass(frozen=True)
@@ -38,49 +34,6 @@ class Built:
 
     image: str
     layers: int = 3
-
-
-@pytest.fixture
-def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
-    return Tracker(temporal, pool, Collected())
-
-
-def step(run: Callable[[], Any]) -> Callable[..., Any]:
-    """The test's step: each attempt calls `run` in the event loop."""
-
-    @activity.defn(name=STEP)
-    async def build() -> Any:
-        answer = run()
-        return await answer if asyncio.iscoroutine(answer) else answer
-
-    return build
-
-
-async def until(record: Record, **wanted: Any) -> Json:
-    """Wait until the step's row has these values, or satisfies them if they are functions."""
-
-    async def reached() -> Json | None:
-        try:
-            row = await record.step(STEP)
-        except TypeError:
-            return None
-        for name, value in wanted.items():
-            if not (value(row[name]) if callable(value) else row[name] == value):
-                return None
-        return row
-
-    return await eventually(reached)  # type: ignore[no-any-return]
-
-
-async def outcomes(record: Record) -> list[str | None]:
-    return [each["outcome"] for each in await record.attempts(STEP)]
-
-
-async def heartbeat_on() -> None:
-    """Heartbeat until cancelled."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(0.05)
 
 
 async def test_a_step_is_recorded_from_start_to_end(tracker: Tracker) -> None:
@@ -156,9 +109,23 @@ async def test_a_failure_that_temporal_does_not_retry_is_final_at_once(
     assert (row["status"], row["attempt"]) == ("failed", 1)
     assert row["error"].endswith("The host refused the key.")
     assert "in broken" in row["error_stack"] and row["duration"] is not None
-    assert "tracking/attempt.py" not in row["error_stack"], "only the step's own code is of use"
+    frames = [line for line in row["error_stack"].splitlines() if line.startswith('  File "')]
+    assert __file__ in frames[0], "only the step's own code is of use"
     assert await record.actions(STEP) == ["started", "failed"]
     await record.check()
+
+
+async def test_the_stack_of_a_step_in_a_thread_begins_with_its_own_code(tracker: Tracker) -> None:
+    @activity.defn(name=STEP)
+    def build() -> None:
+        raise RuntimeError("no luck")
+
+    async with tracker.worker(build):
+        handle, record = await tracker.start(attempts=1)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    stack = (await record.step(STEP))["error_stack"].splitlines()
+    assert stack[1].startswith(f'  File "{__file__}"') and stack[1].endswith("in build")
 
 
 async def test_a_remedy_is_told_with_the_error(tracker: Tracker) -> None:

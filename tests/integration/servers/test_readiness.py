@@ -1,4 +1,4 @@
-"""Ready means ready: /readyz names what would keep a start from being written."""
+"""/readyz names everything that would prevent the start of an initialization."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.api.app import create_app
@@ -147,7 +147,12 @@ async def test_each_deployment_of_a_namespace_has_a_sweep_of_its_own_that_migrat
         await prepare_temporal(temporal, "second", "b")
         for name, queue in ((plain, "first-v2"), (f"{plain}-b", "second")):
             found = await temporal.get_schedule_handle(name).describe()
-            assert getattr(found.schedule.action, "task_queue", None) == queue
+            action = found.schedule.action
+            assert isinstance(action, ScheduleActionStartWorkflow)
+            assert action.task_queue == queue
+            # A sweep that no worker takes must not keep the later ones away for ever.
+            assert action.execution_timeout == deployment.SWEEP_LIMIT
+            assert found.schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
         assert await missing_in_temporal(temporal, "second", "b") == []
         assert await missing_in_temporal(temporal, "first-v3", "a") == [
             f"the task queue first-v3 in the schedule {plain}"

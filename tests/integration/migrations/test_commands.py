@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
@@ -17,19 +15,12 @@ from stepway.api.serving import listen, serving
 from stepway.migrations.history import SERVER
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
-from tests.support.databases import connected, empty_database, functions, schema
+from tests.support.databases import connected, functions, schema
 from tests.support.servers import PATIENCE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPWAY = [str(Path(sys.executable).with_name("stepway"))]
 LIBRARY = [sys.executable, "-m", "stepway_tracking.migrate"]
-
-
-@pytest.fixture
-async def empty(servers: Settings, pool: asyncpg.Pool) -> AsyncIterator[str]:
-    """The URL of an empty database."""
-    async with empty_database(pool, servers.database_url) as url:
-        yield url
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+import pytest
 from redis.asyncio import Redis
 
 from stepway.runtime.settings import Settings
@@ -58,4 +59,19 @@ async def test_an_error_while_connecting_is_no_end(servers: Settings) -> None:
             while connections.qsize() < 2:  # noqa: ASYNC110 - the queue is filled, not read
                 await asyncio.sleep(0.05)
     finally:
+        await subscriber.close()
+
+
+@pytest.mark.parametrize("turns", range(0, 30, 2))
+async def test_it_may_be_closed_while_it_connects(servers: Settings, turns: int) -> None:
+    subscriber = RedisSubscriber(
+        servers.redis_url,
+        HubOptions(),
+        on_message=lambda channel, message: None,
+        on_connected=lambda: None,
+    )
+    subscriber.start()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
         await subscriber.close()

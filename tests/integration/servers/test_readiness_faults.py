@@ -18,18 +18,22 @@ import httpx
 import psutil
 import pytest
 from pydantic import SecretStr
+from temporalio import workflow
 from temporalio.client import Client
 
 from stepway.api.app import create_app
 from stepway.api.serving import listen, serving
-from stepway.embedded.servers import EmbeddedServers
+from stepway.embedded.servers import EmbeddedServers, ServerError
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.vault.keys import new_key
+from stepway.worker import running_worker
 from stepway.workflows.health import failing_workflows
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
+from stepway_tracking.record.changes import NewInitialization
+from stepway_tracking.workflow.recording import WorkflowRecord
 from tests.support.databases import connected, empty_database
-from tests.support.servers import PATIENCE, eventually, running_stepway
+from tests.support.servers import PATIENCE, eventually, running_stepway, write_blueprint
 
 FEW_SECONDS = 8.0
 """Longest time of an answer: two seconds, and more for a machine under load."""
@@ -100,12 +104,12 @@ async def is_ready(http: httpx.AsyncClient) -> bool:
 
 
 @contextmanager
-def small_disk() -> Iterator[Path]:
-    """A folder on a small file system of its own. Skips the test where none can be mounted."""
+def small_disk(size: str = DISK) -> Iterator[Path]:
+    """A folder on a small file system. Skips the test if none can be mounted."""
     with TemporaryDirectory(prefix="stepway-disk-", ignore_cleanup_errors=True) as folder:
         if os.geteuid() != 0:
             pytest.skip("only root can mount a small file system")
-        options = f"size={DISK},mode=755"
+        options = f"size={size},mode=755"
         mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
         mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
         if mounted.returncode:
@@ -141,6 +145,13 @@ async def test_a_full_disk_is_not_ready_and_is_named(servers: Settings, tmp_path
             assert "disk is full" in answer.json()["detail"]
             ballast.unlink()
             await eventually(lambda: is_ready(http))
+
+
+async def test_a_disk_that_is_too_small_for_a_new_database_is_said(servers: Settings) -> None:
+    with small_disk("20m") as disk:
+        given = servers.model_copy(update={"data_dir": disk / "data", "database_url": ""})
+        with pytest.raises(ServerError, match=r"cannot create .*: .*No space left on device"):
+            await EmbeddedServers(given).start()
 
 
 async def test_a_forbidden_temporary_file_says_nothing_of_the_disk(
@@ -215,3 +226,47 @@ async def test_one_initialization_with_a_fault_of_its_own_leaves_the_api_ready(
             assert any(broken.id in record.getMessage() for record in caplog.records)
         finally:
             await broken.terminate()
+
+
+async def test_an_initialization_of_another_version_is_said_to_be_so(
+    servers: Settings, temporal: Client, tmp_path: Path
+) -> None:
+    """Workers whose workflow does other things than the history says."""
+    plan = WorkflowRecord.plan
+
+    async def changed(self: WorkflowRecord, new: NewInitialization) -> None:
+        await workflow.sleep(1)
+        await plan(self, new)
+
+    blueprint = write_blueprint(tmp_path, [{"step": "doomed", "uses": "broken"}])
+    async with running_stepway(servers, tmp_path, worker=False) as stepway:
+        queue = stepway.settings.temporal_task_queue
+        async with running_worker(stepway.settings):
+            project = await stepway.create(blueprint)
+            await stepway.until(project, "failed")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(WorkflowRecord, "plan", changed)
+            async with running_worker(stepway.settings):
+
+                async def marked() -> bool:
+                    # Temporal takes the first request, and no more once a task has failed.
+                    refused = await stepway.control(project, "retry")
+                    assert refused.status_code == 503, refused.text
+                    assert "started by another version (TMPRL1100" in refused.json()["detail"]
+                    return (await failing_workflows(temporal, queue)).count == 1
+
+                await eventually(marked, patience=180)
+
+                async def named() -> bool:
+                    found = (await stepway.http.get("/readyz")).json()
+                    reason = "started by another version (TMPRL1100"
+                    return found["missing"] == ["workflows"] and reason in found["detail"]
+
+                await eventually(named)
+        async with running_worker(stepway.settings):
+
+            async def taken() -> bool:
+                return (await stepway.control(project, "cancel")).status_code == 202
+
+            await eventually(taken, patience=180)
+            await stepway.until(project, "cancelled")

@@ -1,4 +1,4 @@
-"""What a client hears when Temporal does not take a request, and when clocks differ."""
+"""Errors for the client when Temporal refuses a request, or when clocks differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step's own time and its own failures are all that count against it."""
+"""Only a step's own time and its own failures count against its limits."""
 
 from __future__ import annotations
 
@@ -7,27 +7,20 @@ import logging
 import threading
 import time
 
-import asyncpg
 import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.facts import TIMEOUT_REMEDY
 from stepway_tracking.worker import attempt, limits, loop_watch
-from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
-from tests.support.record import Collected
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker, locked
+from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
 
 SILENCE = 20.0
 """A heartbeat timeout that no step here exceeds."""
-
-
-@pytest.fixture
-def tracker(temporal: Client, pool: asyncpg.Pool) -> Tracker:
-    return Tracker(temporal, pool, Collected())
 
 
 async def test_the_end_may_wait_for_longer_than_the_limit_times_the_attempts(
@@ -45,6 +38,7 @@ async def test_the_end_may_wait_for_longer_than_the_limit_times_the_attempts(
         await until(record, status="running")
         async with locked(record):
             finish.set()
+            # Nothing may happen in this time.
             await asyncio.sleep(2 * 1.5 + 1)
         assert await handle.result() == "made"
     assert runs == [1]
@@ -66,6 +60,7 @@ async def test_the_start_may_wait_for_longer_than_the_limit_times_the_attempts(
         await asyncio.wait_for(at_the_gate.wait(), LONG)
         async with locked(record):
             opened.set()
+            # Nothing may happen in this time.
             await asyncio.sleep(3)
         assert await handle.result() == "made"
     assert await record.actions(STEP) == ["started", "completed"]

@@ -27,7 +27,7 @@ from stepway.embedded.servers import EmbeddedServers, ServerError, check_reachab
 from stepway.runtime.settings import Settings
 from tests.support import processes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ELSEWHERE: dict[str, Any] = {
     "database_url": "postgresql://somebody:hunter2@127.0.0.1:1/stepway",
     "redis_url": "redis://:hunter2@127.0.0.1:1/0",

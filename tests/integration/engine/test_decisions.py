@@ -1,4 +1,4 @@
-"""What people decide about failed steps: each decision whole, and none over another."""
+"""People's decisions about failed steps are applied as a whole, and none overwrites another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.scripted import Stage, a_plan, planned
 
 
 def cause_of(error: pytest.ExceptionInfo[WorkflowUpdateFailedError]) -> ApplicationError:
-    """What the workflow refused with."""
+    """The error with which the workflow refused an update."""
     cause = error.value.cause
     assert isinstance(cause, ApplicationError)
     return cause

@@ -21,7 +21,7 @@ async def while_stalled(it: Initialization, *, seconds: float = 0.2) -> None:
 
 
 def has_ended_in_order(events: list[object]) -> bool:
-    """Whether the last thing told is the end, once."""
+    """Whether there is one `end` event, and it is the last."""
     ends = [event["type"] == "end" for event in events]  # type: ignore[index]
     return ends[-1] and sum(ends) == 1
 

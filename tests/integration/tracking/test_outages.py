@@ -23,10 +23,10 @@ from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway_tracking.postgres import open_pool
 from stepway_tracking.record.progress import Progress
-from tests.integration.test_tracking_attempts import LONG, heartbeat_on, outcomes, step, until
 from tests.support.record import Collected, Record
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker
+from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
 
 HEARTBEAT = 3.0
 """Heartbeat timeout in seconds; outages last longer."""
