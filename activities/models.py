@@ -42,3 +42,18 @@ class Repository(Base):
     template: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TemplateVersion(Base):
+    """The commit of a Git template that a project was resolved to; `ref` is "" for the newest."""
+
+    __tablename__ = "template_versions"
+
+    project_id: Mapped[UUID] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    url: Mapped[str] = mapped_column(primary_key=True)
+    ref: Mapped[str] = mapped_column(primary_key=True)
+    commit: Mapped[str]
+    version: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

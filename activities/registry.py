@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
-from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.credentials.credentials import Credentials
+from stepway.activities.credentials.git_hosts import GitHosts
 from stepway.runtime.setting_types import SettingsError
 from stepway.runtime.worker_settings import WorkerSettings
 from stepway.vault.keyring import open_keyring
@@ -40,8 +42,12 @@ class Resources:
     @property
     def credentials(self) -> Credentials:
         """The credentials, for use within an attempt."""
-        vault = Vault(self.engine, open_keyring(self.settings.keys))
-        return Credentials(self.settings.data_dir / "repositories", vault)
+        return Credentials(Vault(self.engine, open_keyring(self.settings.keys)))
+
+    @cached_property
+    def git_hosts(self) -> GitHosts:
+        """The Git hosts of the credentials; all steps share it, because it keeps tokens."""
+        return GitHosts(self.credentials)
 
 
 def load_steps(resources: Resources) -> dict[str, StepActivity]:

@@ -19,6 +19,7 @@ from stepway.api.commands.records import Records
 from stepway.api.readiness import Readiness
 from stepway.blueprints.arguments import KnownSteps
 from stepway.blueprints.catalog import Catalog
+from stepway.blueprints.template_rules import TemplateRules
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.data_converter import data_converter
 from stepway.runtime.postgres import open_engine
@@ -70,7 +71,10 @@ async def open_resources(
     No server has to be reachable: Postgres and Temporal are connected on first use, Redis in the
     background. Raises BlueprintError for an invalid blueprint.
     """
-    catalog = Catalog.load(settings.blueprints, known_steps)
+    rules = TemplateRules(
+        settings.template_sources, settings.trusted_blueprints, settings.template_extensions
+    )
+    catalog = Catalog.load(settings.blueprints, known_steps, rules)
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url)
         stack.push_async_callback(close_pool, pool)

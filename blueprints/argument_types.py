@@ -148,8 +148,9 @@ def _first(errors: list[ErrorDetails], tree: Any, schema: _Schema) -> Mismatch |
         found.append((place, error))
     if not found:
         return None
-    # Of the errors of a union, the deepest is about the type that the author meant.
-    place, error = max(found, key=lambda one: len(one[0]))
+    # Of the errors of a union, the deepest is about the type that the author meant; one about a
+    # missing field is about a mapping.
+    place, error = max(found, key=lambda one: (len(one[0]), one[1]["type"] == "missing"))
     if error["type"] == "missing":
         return Mismatch((*place, error["loc"][-1]), "is missing", is_missing=True)
     part = schema.at(place)

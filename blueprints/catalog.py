@@ -13,6 +13,7 @@ from stepway.blueprints.loader import load
 from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.source import read
 from stepway.blueprints.suggestions import suggestion
+from stepway.blueprints.template_rules import TemplateRules
 
 BUILT_IN = Path(__file__).parent
 
@@ -25,15 +26,22 @@ class Catalog:
     files: dict[str, Path]
 
     @classmethod
-    def load(cls, folders: Sequence[Path] = (), known_steps: KnownSteps | None = None) -> Catalog:
+    def load(
+        cls,
+        folders: Sequence[Path] = (),
+        known_steps: KnownSteps | None = None,
+        rules: TemplateRules | None = None,
+    ) -> Catalog:
         """Load the built-in blueprints and those in `folders`, from STEPWAY_BLUEPRINTS.
+
+        `rules` are those of the operator about templates.
 
         Raises BlueprintError for the first invalid file, duplicate name or missing folder.
         """
         catalog = cls({}, {})
         places = (BUILT_IN, *folders)
         for file in (file for folder in places for file in _files(folder)):
-            catalog._add(load(file, known_steps, places), file)
+            catalog._add(load(file, known_steps, places, rules), file)
         return catalog
 
     def get(self, name: str) -> Blueprint:

@@ -12,11 +12,12 @@ from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
 from stepway.blueprints.suggestions import suggestion
+from stepway.blueprints.templates import WRITTEN
 from stepway.workflows.model.plan import LEFT_OUT, Graph
 from stepway.workflows.model.references import Reference, ReferenceInvalid, parse, texts
 
 PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
-STEP_SUPPLIED = frozenset({"project", LEFT_OUT})
+STEP_SUPPLIED = frozenset({"project", LEFT_OUT, WRITTEN})
 UNDO_SUPPLIED = frozenset({"project", "result", LEFT_OUT})
 
 

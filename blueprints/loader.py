@@ -14,6 +14,7 @@ from stepway.blueprints.checks import problems
 from stepway.blueprints.models import Blueprint, Retry, Step, Undo
 from stepway.blueprints.source import Source, read
 from stepway.blueprints.suggestions import suggestion
+from stepway.blueprints.template_rules import TemplateRules
 from stepway.blueprints.templates import template_problems
 from stepway_tracking.validation import sentence
 
@@ -26,20 +27,25 @@ _OWNERS: dict[type[BaseModel], str] = {
 
 
 def load(
-    file: Path, known_steps: KnownSteps | None = None, folders: Sequence[Path] | None = None
+    file: Path,
+    known_steps: KnownSteps | None = None,
+    folders: Sequence[Path] | None = None,
+    rules: TemplateRules | None = None,
 ) -> Blueprint:
     """Load and check one blueprint.
 
     `known_steps` maps each activity type to its input dataclass; without it, activities are not
-    checked. Templates must exist in one of `folders`; without it, templates are not checked.
+    checked. Templates must exist in one of `folders` and follow `rules`; without folders, templates
+    are not checked.
     Raises BlueprintError with the message `FILE:LINE: reason`.
     """
     source = read(file)
     blueprint = _validated(source)
     for place, reason in problems(blueprint, known_steps):
         raise source.error(place, reason)
-    for place, reason in template_problems(blueprint, folders) if folders is not None else ():
-        raise source.error(place, reason)
+    if folders is not None:
+        for place, reason in template_problems(blueprint, folders, rules or TemplateRules()):
+            raise source.error(place, reason)
     return blueprint
 
 

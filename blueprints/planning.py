@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stepway.blueprints.git_template import written_fields
 from stepway.blueprints.models import Blueprint, Retry, Step
 from stepway.blueprints.parameters import complete_parameters
+from stepway.blueprints.templates import PUSH_TEMPLATE, WRITTEN
 from stepway.workflows.model.plan import Plan, PlannedStep, RetryPlan, UndoPlan
 from stepway.workflows.model.queues import queue_of
 from stepway.workflows.model.references import bind
@@ -34,7 +36,7 @@ def _planned(step: Step, values: Mapping[str, Any]) -> PlannedStep:
         step=step.step,
         display_name=dict(step.display_name),
         uses=step.uses,
-        arguments=bind(step.arguments, values),
+        arguments={**bind(step.arguments, values), **_written(step)},
         needs=list(step.needs),
         after=list(step.after),
         optional=step.optional,
@@ -45,6 +47,13 @@ def _planned(step: Step, values: Mapping[str, Any]) -> PlannedStep:
         undo=_undo(step, values),
         queue=queue_of(step.uses, step.queue),
     )
+
+
+def _written(step: Step) -> dict[str, Any]:
+    if step.uses != PUSH_TEMPLATE:
+        return {}
+    fields = written_fields(step.arguments.get("template"))
+    return {WRITTEN: fields} if fields else {}
 
 
 def _retry(retry: Retry) -> RetryPlan:

@@ -19,10 +19,11 @@ from lightkube.generic_resource import (
     GenericNamespacedResource,
     create_api_info,
 )
+from lightkube.resources.authentication_v1 import SelfSubjectReview
 from lightkube.types import CascadeType
 
 from stepway.clusters.errors import ClusterError
-from stepway.clusters.kubeconfig import read_kubeconfig
+from stepway.clusters.kubeconfig import configuration
 
 FIELD_MANAGER = "stepway"
 OWNER_LABEL = "stepway/project"
@@ -79,9 +80,9 @@ def ref_of(manifest: Mapping[str, Any]) -> Ref:
 
 
 @asynccontextmanager
-async def open_cluster(secret: str) -> AsyncIterator[Cluster]:
-    """Open the cluster of a kubeconfig, or of the worker's own pod. Raises ClusterError."""
-    config = read_kubeconfig(secret)
+async def open_cluster(kubeconfig: str | None) -> AsyncIterator[Cluster]:
+    """Open the cluster of a kubeconfig; of the worker's own pod for None. Raises ClusterError."""
+    config = configuration(kubeconfig)
     try:
         client = AsyncClient(config, field_manager=FIELD_MANAGER, timeout=TIMEOUT)
         parameters = client_adapter.ConnectionParams(timeout=TIMEOUT)
@@ -112,9 +113,17 @@ class Cluster:
         """The address of the API server, for people."""
         return str(self._config.cluster.server)
 
-    async def version(self) -> str:
-        """Return the version of Kubernetes."""
-        return str((await self._raw("version"))["gitVersion"])
+    async def account(self) -> str:
+        """Return the account's name in the cluster; Kubernetes before 1.28 does not tell it."""
+        async with self._errors(None):
+            try:
+                review = await self._client.create(SelfSubjectReview())
+            except ApiError as error:
+                if error.response.status_code != 404:
+                    raise
+                await self._raw("api")
+                return ""
+        return str(review.status.userInfo.username)
 
     async def apply(self, manifest: Manifest, project_id: str) -> Applied:
         """Apply a manifest with the project's label.

@@ -1,9 +1,6 @@
-"""Reads the secret of a credential of kind `kubernetes`: a kubeconfig, or `in-cluster`."""
+"""The configuration of a client: from a kubeconfig, or from the worker's own pod."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import yaml
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
@@ -11,88 +8,47 @@ from lightkube.core.exceptions import ConfigError
 
 from stepway.clusters.errors import ClusterError
 
-IN_CLUSTER = "in-cluster"
-"""The secret that stands for the service account of the worker's own pod."""
 
-_FILES = {
-    "cluster": ("certificate-authority",),
-    "user": ("client-certificate", "client-key", "tokenFile"),
-}
-_REMEDY = (
-    "Store a kubeconfig that contains its certificates and a token of a service account: "
-    "`kubectl config view --minify --flatten`."
-)
+def configuration(kubeconfig: str | None) -> SingleConfig:
+    """Return the current context; None stands for the pod's service account.
 
-
-def read_kubeconfig(secret: str) -> SingleConfig:
-    """Return the current context of a kubeconfig. Raises ClusterError.
-
-    It must contain its certificates and keys, and run no command: it is stored in the database and
-    used on every worker.
+    Raises ClusterError. What a kubeconfig may contain is checked where it is stored.
     """
-    if secret.strip() == IN_CLUSTER:
-        return _in_cluster()
+    if kubeconfig is None:
+        return _of_the_pod()
     try:
-        given = yaml.safe_load(secret)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark else ""
-        raise _unfit(f"is not YAML{where}") from None
-    if not isinstance(given, Mapping) or "clusters" not in given or "contexts" not in given:
-        raise _unfit("has no `clusters` and `contexts`")
-    _refuse_files(given)
-    try:
-        config = KubeConfig.from_dict(dict(given)).get()
-    except ConfigError as error:
-        raise _unfit(f"cannot be used: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise _unfit(f"cannot be used: {type(error).__name__} {error}") from None
-    if config is None or config.user is None:
-        raise _unfit("has no user in its current context")
-    return config
-
-
-def secrets_in(secret: str) -> list[str]:
-    """Return the tokens, passwords and keys in a kubeconfig, to be hidden from people."""
-    try:
-        given = yaml.safe_load(secret)
-    except yaml.YAMLError:
-        return []
-    users = given.get("users") if isinstance(given, Mapping) else None
-    found = []
-    for entry in users if isinstance(users, list) else ():
-        user = entry.get("user") if isinstance(entry, Mapping) else None
-        for field in ("token", "password", "client-key-data"):
-            value = user.get(field) if isinstance(user, Mapping) else None
-            if isinstance(value, str) and value:
-                found.append(value)
+        found = KubeConfig.from_dict(yaml.safe_load(kubeconfig)).get()
+    except (
+        ConfigError,
+        yaml.YAMLError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # The error's text may have parts of the secret.
+        raise _unusable(type(error).__name__) from None
+    if found is None or found.user is None:
+        raise _unusable("no user")
     return found
 
 
-def _in_cluster() -> SingleConfig:
+def _of_the_pod() -> SingleConfig:
     try:
-        config = KubeConfig.from_service_account().get()
-    except (ConfigError, KeyError) as error:
+        found = KubeConfig.from_service_account().get()
+    except (ConfigError, KeyError):
+        found = None
+    if found is None:
         raise ClusterError(
-            "The worker does not run in a pod with a service account",
-            remedy="Run the worker in the cluster, or store a kubeconfig as the credential.",
-        ) from error
-    if config is None:
-        raise _unfit("has no current context")
-    return config
+            "The credential stands for the pod's service account, but this process does not run "
+            "in a pod, or its pod has no token",
+            remedy="Run the step on a worker in the cluster (`queue`), or store a kubeconfig.",
+        )
+    return found
 
 
-def _refuse_files(given: Mapping[str, Any]) -> None:
-    for kind, fields in _FILES.items():
-        entries = given.get(f"{kind}s")
-        for entry in entries if isinstance(entries, list) else ():
-            body = entry.get(kind) if isinstance(entry, Mapping) else None
-            for field in fields:
-                if isinstance(body, Mapping) and body.get(field):
-                    raise _unfit(f"refers to the file {body[field]} ({field})")
-            if isinstance(body, Mapping) and (body.get("exec") or body.get("auth-provider")):
-                raise _unfit(f"runs a command to sign in (user {entry.get('name')})")
-
-
-def _unfit(what: str) -> ClusterError:
-    return ClusterError(f"The kubeconfig {what}", remedy=_REMEDY)
+def _unusable(why: str) -> ClusterError:
+    return ClusterError(
+        f"The kubeconfig cannot be used: {why}",
+        remedy="Store one that works: `kubectl config view --raw --flatten --minify`.",
+    )

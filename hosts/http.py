@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import ssl
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,10 +19,13 @@ import httpx
 
 from stepway.hosts.access import HostAccess
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.pace import Pace
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+LONGEST = 60.0
+"""Seconds that a request may take in all."""
 LARGEST_ANSWER = 16 << 20
 PAGES = 100
 """Pages of a list that are read at most."""
@@ -31,13 +36,30 @@ Explain = Callable[[httpx.Response, Any], HostError | None]
 """Returns the host's own error for an answer and its JSON; None for an answer it does not know."""
 
 
+@lru_cache(maxsize=32)
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """Reading the public authorities takes long: all clients share them."""
+    if not ca:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError) as error:
+        raise HostError(
+            Reason.INVALID,
+            "The authority's certificate cannot be read",
+            remedy="Store a PEM file with the credential: `stepway credential set … --ca FILE`.",
+        ) from error
+
+
 @asynccontextmanager
 async def http_client(ca: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that honours the proxies of the environment and the authorities in `ca` (PEM)."""
-    verify: ssl.SSLContext | bool = True
-    if ca:
-        verify = ssl.create_default_context(cadata=ca)
-    async with httpx.AsyncClient(verify=verify, timeout=TIMEOUT, follow_redirects=False) as client:
+    """A client that honours the proxies of the environment and the authorities in `ca` (PEM).
+
+    Raises HostError for a `ca` that cannot be read.
+    """
+    async with httpx.AsyncClient(
+        verify=_trusting(ca), timeout=TIMEOUT, follow_redirects=False
+    ) as client:
         yield client
 
 
@@ -51,8 +73,10 @@ class HostHttp:
         api: str,
         explain: Explain,
         headers: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._client = client
+        self._pace = pace
         self._access = access
         self._api = api.rstrip("/")
         self._explain = explain
@@ -120,15 +144,10 @@ class HostHttp:
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None
     ) -> httpx.Response:
         """Send the request, following redirects within the host with method and body."""
+        if self._pace is not None and method != "GET":
+            await self._pace.wait()
         for _ in range(_REDIRECTS):
-            token = await self._access.tokens.token()
-            headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
-            request = self._client.build_request(
-                method, url, json=body, params=params, headers=headers
-            )
-            response = await self._once(request)
-            if response.status_code == 401:
-                self._access.tokens.refused(token)
+            response = await self._signed(method, url, body, params)
             if (
                 response.status_code not in (301, 302, 307, 308)
                 or "location" not in response.headers
@@ -137,17 +156,37 @@ class HostHttp:
             url, params = self._url(urljoin(url, response.headers["location"])), None
         raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
 
+    async def _signed(
+        self, method: str, url: str, body: Any, params: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        """Send the request once; a second time if the token was refused and there is a newer."""
+        token = await self._access.tokens.token()
+        response = await self._once(self._request(method, url, body, params, token))
+        if response.status_code == 401:
+            self._access.tokens.refused(token)
+            newer = await self._access.tokens.token()
+            if newer != token:
+                return await self._once(self._request(method, url, body, params, newer))
+        return response
+
+    def _request(
+        self, method: str, url: str, body: Any, params: Mapping[str, Any] | None, token: str
+    ) -> httpx.Request:
+        headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
+        return self._client.build_request(method, url, json=body, params=params, headers=headers)
+
     async def _once(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                await _read(response)
-            finally:
-                await response.aclose()
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(LONGEST):
+                response = await self._client.send(request, stream=True)
+                try:
+                    await _read(response)
+                finally:
+                    await response.aclose()
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise HostError(
                 Reason.TIMED_OUT,
-                f"{self._name} did not answer within {TIMEOUT.read:.0f} s",
+                f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
             ) from error
         except httpx.TransportError as error:
@@ -293,4 +332,5 @@ def _seconds(given: str) -> float | None:
         at = parsedate_to_datetime(given)
     except ValueError:
         return None
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    # A date with the zone -0000 has none; HTTP's dates are in UTC.
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

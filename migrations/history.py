@@ -19,6 +19,7 @@ FIRST = "alembic_version"
 
 FIRST_TABLES = {"environments", "repositories"}
 SECOND_TABLES = {"tokens", "sessions", "credentials"}
+LATER_TABLES = {"template_versions"}
 ADOPTED = "Adopted by Stepway: `stepway migrate --post` drops it."
 
 
@@ -55,7 +56,7 @@ SERVER = History(
     "stepway_version",
     _adopt,
     _mark_first_history,
-    tables=sorted(FIRST_TABLES | SECOND_TABLES),
+    tables=sorted(FIRST_TABLES | SECOND_TABLES | LATER_TABLES),
 )
 
 HISTORIES = (LIBRARY, SERVER)

@@ -70,6 +70,31 @@ class WorkerSettings(ServerSettings):
                 )
         return list(dict.fromkeys(value))
 
+    template_sources: Words = Field(
+        default_factory=list,
+        description=(
+            "Beginnings of the URLs that templates may come from, comma-separated, such as "
+            "`https://github.com/acme/`. Without it, templates come from the https and ssh URLs "
+            "that blueprints write; `file:` and `http:` URLs, and URLs from parameters, must be "
+            "listed. The same for API and workers."
+        ),
+    )
+    template_extensions: Words = Field(
+        default_factory=list,
+        description=(
+            "Import names of Jinja extensions that templates may use, comma-separated, in addition "
+            "to those of Jinja and Copier; the same for API and workers."
+        ),
+    )
+    trusted_blueprints: Words = Field(
+        default_factory=list,
+        description=(
+            "Names of blueprints, comma-separated, whose templates may run programs and code of "
+            "their own as the worker's user (`_tasks`, `_migrations`, any installed Jinja "
+            "extension); the same for API and workers."
+        ),
+    )
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

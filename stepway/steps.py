@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, StepActivity
 from stepway.activities.rollback import Removed, left_behind

@@ -3,6 +3,7 @@
 StepwayError
 ├── KeyMissing          the settings lack the key; the text names it
 ├── Undecipherable      the ciphertext is damaged or belongs to another place
+├── CredentialRefused   the credential cannot be stored or used; the text says why
 └── Unsigned            the signature is missing or not from our signing key
 """
 
@@ -17,6 +18,10 @@ class KeyMissing(StepwayError):
 
 class Undecipherable(StepwayError):
     """The ciphertext is damaged, or it was encrypted for another place."""
+
+
+class CredentialRefused(StepwayError):
+    """The credential cannot be stored or used; the text says why, and never contains the secret."""
 
 
 class Unsigned(StepwayError):

@@ -30,10 +30,16 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class SecretName:
-    """The credential of a secret, and the owner that it was resolved for."""
+    """The credential of a secret, and the owner that it was resolved for.
+
+    `part` is a part of the credential (vault/parts.py), empty for all of it. A `made` secret is not
+    in the vault: it was made with the credential, and expires.
+    """
 
     owner: str
     name: str
+    part: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,12 @@ class KnownSecrets:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, SecretName | None] = OrderedDict()
+        self._documents: set[str] = set()
         self._lock = threading.Lock()
         self._search: _Search | None = None
 
-    def learn(self, secret: str, name: SecretName | None = None) -> None:
-        """Find this value from now on."""
+    def learn(self, secret: str, name: SecretName | None = None, *, document: bool = False) -> None:
+        """Find this value from now on; a document is found as a whole only, not by its lines."""
         if len(secret) < SHORTEST:
             return
         with self._lock:
@@ -64,8 +71,11 @@ class KnownSecrets:
                 self._known.move_to_end(secret)
                 return
             self._known[secret] = name
+            if document:
+                self._documents.add(secret)
             if len(self._known) > MOST:
-                self._known.popitem(last=False)
+                oldest, _ = self._known.popitem(last=False)
+                self._documents.discard(oldest)
             self._search = None
 
     def name_of(self, secret: str) -> SecretName | None:
@@ -99,21 +109,25 @@ class KnownSecrets:
         search = self._search
         if search is None and self._known:
             with self._lock:
-                search = self._search = self._search or _Search(tuple(self._known))
+                search = self._search = self._search or _Search(
+                    tuple(self._known), frozenset(self._documents)
+                )
         return search
 
 
 class _Search:
     """Searches for a fixed set of secrets, and for parts of them at the ends of a text."""
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        self._secrets = secrets
+    def __init__(self, secrets: tuple[str, ...], documents: frozenset[str]) -> None:
+        # The beginning of a document is no secret.
+        self._secrets = tuple(each for each in secrets if each not in documents)
         # A secret contains no NUL, so a match lies within one secret.
-        self._joined = "\0".join(secrets)
+        self._joined = "\0".join(self._secrets)
         spelt: dict[str, Piece] = {}
         for secret in secrets:
             for spelling, text in spellings(secret):
-                if len(text) >= SHORTEST:
+                by_line = spelling.startswith("line-")
+                if len(text) >= SHORTEST and not (by_line and secret in documents):
                     spelt.setdefault(text, Piece(secret, spelling))
         self._pieces = list(spelt.values())
         self._automaton = AhoCorasick(

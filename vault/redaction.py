@@ -30,9 +30,9 @@ class Redactor:
     def __init__(self) -> None:
         self.known = KnownSecrets()
 
-    def learn(self, secret: str, name: SecretName | None = None) -> None:
+    def learn(self, secret: str, name: SecretName | None = None, *, document: bool = False) -> None:
         """Redact this value from now on, also in JSON, URL and base64 spelling."""
-        self.known.learn(secret, name)
+        self.known.learn(secret, name, document=document)
 
     def text(self, text: str) -> str:
         """Redact a text; also finds a secret that is cut off at an end of the text."""

@@ -4,6 +4,10 @@ A step's result may contain a secret that its worker has resolved. Temporal's hi
 result then contain a sealed reference instead: the name of the credential, the spelling of the
 secret in that place, and the part of it. Attempts of the same project resolve the reference with
 the vault. A text that only looks like a secret is passed on unchanged.
+
+A token that a step made with a credential, such as an installation token of a GitHub App, is not in
+the vault and expires, so it is not passed on: "[redacted]" takes its place. The next step opens the
+credential itself.
 """
 
 from __future__ import annotations
@@ -11,18 +15,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
-from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.errors import CredentialRefused, KeyMissing, Undecipherable
 from stepway.vault.keyring import Keyring
 from stepway.vault.known import Piece, SecretName, spellings
-from stepway.vault.redaction import PROCESS
+from stepway.vault.parts import part_named, parts_of
+from stepway.vault.redaction import PROCESS, REDACTED
 from stepway.vault.sealing import SEAL, Seals
 from stepway.vault.values import Change, map_json_texts
-from stepway.vault.vault import CredentialRefused, Secret
+from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import step_error
 
 Find = Callable[[str, str], Awaitable[Secret | None]]
@@ -44,9 +49,9 @@ class References:
             name = PROCESS.known.name_of(piece.secret)
             if name is None:
                 return _as_it_stands(piece)
-            said = asdict(name) | asdict(piece)
-            del said["secret"]
-            return self._seals.seal(json.dumps(said), context)
+            if name.made:
+                return REDACTED
+            return self._seals.seal(json.dumps(_said(name, piece)), context)
 
         return _map_payload(payload, lambda text: PROCESS.known.replaced(text, reference))
 
@@ -93,11 +98,28 @@ class References:
             raise _lost(str(error)) from error
         if secret is None:
             raise _lost(f"The credential {name.name!r} no longer exists.")
-        PROCESS.learn(secret.value, name)
-        spelt = dict(spellings(secret.value)).get(said["spelling"])
+        learn_credential(name, secret)
+        part, _, spelling = said["spelling"].rpartition("/")
+        text = part_named(part, secret.target.kind, secret.account, secret.value)
+        spelt = None if text is None else dict(spellings(text)).get(spelling)
         if spelt is None:
             raise _lost(f"The credential {name.name!r} has a new value of another form.")
         return spelt[said["start"] : said["stop"]]
+
+
+def learn_credential(name: SecretName, secret: Secret) -> None:
+    """Hide the secret and its parts from people from now on."""
+    for part in parts_of(secret.target.kind, secret.account, secret.value):
+        PROCESS.learn(
+            part.text, replace(name, part=part.name, made=part.made), document=part.document
+        )
+
+
+def _said(name: SecretName, piece: Piece) -> dict[str, Any]:
+    # A version that knows no parts finds no spelling with a slash, and says so.
+    spelling = f"{name.part}/{piece.spelling}" if name.part else piece.spelling
+    where = {"start": piece.start, "stop": piece.stop}
+    return {"owner": name.owner, "name": name.name, "spelling": spelling, **where}
 
 
 def _map_payload(payload: Payload, change: Change) -> Payload:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.vault.errors import CredentialRefused, KeyMissing, Undecipherable
+from stepway.vault.forms import Form, checked_form
 from stepway.vault.keyring import Encrypted, Keyring
+from stepway.vault.kinds import PLAIN, Target
 from stepway.vault.known import SHORTEST
 from stepway.vault.models import Credential
-from stepway_tracking.record.errors import StepwayError
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +26,6 @@ EVERYONE = "*"
 
 MOST = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-
-
-class CredentialRefused(StepwayError):
-    """The credential cannot be stored; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,20 @@ class CredentialEntry:
     account: str
     key_id: str
     updated_at: datetime
+    kind: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A decrypted credential: its account, and its value, which repr hides."""
+    """A decrypted credential: its account, its value, which repr hides, and where it signs in.
+
+    The account may be empty: then it is the one that the host names for the secret.
+    """
 
     account: str
     value: str
+    target: Target = PLAIN
 
     def __repr__(self) -> str:
         return f"Secret(account={self.account!r})"
@@ -59,6 +63,8 @@ class OpenCredential:
     owner: str
     name: str
     value: str = field(repr=False)
+    account: str = ""
+    kind: str | None = None
 
 
 class Vault:
@@ -68,10 +74,28 @@ class Vault:
         self._engine = engine
         self._keyring = keyring
 
-    async def put(self, owner: str, name: str, value: str, account: str = "") -> None:
-        """Store a secret; replaces the one of the same name. Raises CredentialRefused."""
-        sealed = self._opened().encrypt(_checked(name, value).encode(), _context(owner, name))
-        row = {"account": account or name, "key_id": sealed.key_id, "ciphertext": sealed.data}
+    async def put(
+        self, owner: str, name: str, value: str, account: str = "", target: Target = PLAIN
+    ) -> Form:
+        """Store a secret, replacing the one of the same name; return it as it was stored.
+
+        Raises CredentialRefused.
+        """
+        form = checked_form(name, _checked(name, value), account, target)
+        await self._store(owner, name, form)
+        return form
+
+    async def _store(self, owner: str, name: str, form: Form) -> None:
+        sealed = self._opened().encrypt(form.value.encode(), _context(owner, name))
+        row = {
+            "account": form.account,
+            "key_id": sealed.key_id,
+            "ciphertext": sealed.data,
+            "kind": form.target.kind,
+            "url": form.target.url or None,
+            "ca": form.target.ca,
+            "options": dict(form.target.options) or None,
+        }
         statement = insert(Credential).values(owner=owner, name=name, **row)
         async with self._engine.begin() as connection:
             await connection.execute(
@@ -85,10 +109,9 @@ class Vault:
 
         Raises KeyMissing, Undecipherable, CredentialRefused.
         """
-        query = select(Credential.owner, Credential.account, Credential.key_id).add_columns(
-            Credential.ciphertext
+        query = select(Credential.__table__).where(
+            Credential.name == name, Credential.owner.in_([owner, EVERYONE])
         )
-        query = query.where(Credential.name == name, Credential.owner.in_([owner, EVERYONE]))
         async with self._engine.connect() as connection:
             found = {row.owner: row for row in await connection.execute(query)}
         row = found.get(owner) or found.get(EVERYONE)
@@ -96,15 +119,41 @@ class Vault:
             return None
         sealed = Encrypted(row.key_id, row.ciphertext)
         value = self._opened().decrypt(sealed, _context(row.owner, name))
-        return Secret(row.account, value.decode())
+        target = Target(row.kind, row.url or "", row.ca, row.options or {})
+        return Secret(row.account, value.decode(), target)
+
+    async def change(self, owner: str, name: str, change: Callable[[str], str | None]) -> None:
+        """Replace the value of the credential that `find` returns by what `change` makes of it.
+
+        The row is locked meanwhile. If `change` returns None, or the credential is gone, nothing
+        changes. Raises KeyMissing, Undecipherable, CredentialRefused.
+        """
+        keyring = self._opened()
+        query = select(Credential.__table__).where(
+            Credential.name == name, Credential.owner.in_([owner, EVERYONE])
+        )
+        async with self._engine.begin() as connection:
+            rows = list(await connection.execute(query.with_for_update()))
+            found = {row.owner: row for row in rows}
+            row = found.get(owner) or found.get(EVERYONE)
+            if row is None:
+                return
+            context = _context(row.owner, name)
+            sealed = Encrypted(row.key_id, row.ciphertext)
+            new = change(keyring.decrypt(sealed, context).decode())
+            if new is not None:
+                again = keyring.encrypt(new.encode(), context)
+                await connection.execute(
+                    update(Credential)
+                    .where(Credential.id == row.id)
+                    .values(key_id=again.key_id, ciphertext=again.data, updated_at=func.now())
+                )
 
     async def usable_by(self, owner: str) -> list[OpenCredential]:
         """Decrypt all credentials that the owner may use; skip those that fail to decrypt."""
         if self._keyring is None:
             return []
-        query = select(
-            Credential.owner, Credential.name, Credential.key_id, Credential.ciphertext
-        ).where(Credential.owner.in_([owner, EVERYONE]))
+        query = select(Credential.__table__).where(Credential.owner.in_([owner, EVERYONE]))
         async with self._engine.connect() as connection:
             rows = list(await connection.execute(query))
         usable = []
@@ -116,7 +165,9 @@ class Vault:
                 # A lost key must not block every start.
                 log.warning("The credential %s cannot be opened: %s", row.name, error)
                 continue
-            usable.append(OpenCredential(row.owner, row.name, value.decode()))
+            usable.append(
+                OpenCredential(row.owner, row.name, value.decode(), row.account, row.kind)
+            )
         return usable
 
     async def entries(self) -> list[CredentialEntry]:
@@ -127,6 +178,8 @@ class Vault:
             Credential.account,
             Credential.key_id,
             Credential.updated_at,
+            Credential.kind,
+            Credential.url,
         ).order_by(Credential.owner, Credential.name)
         async with self._engine.connect() as connection:
             return [CredentialEntry(*row) for row in await connection.execute(query)]
@@ -144,7 +197,8 @@ class Vault:
         for entry in stale:
             secret = await self.find(entry.owner, entry.name)
             if secret is not None:
-                await self.put(entry.owner, entry.name, secret.value, secret.account)
+                form = Form(secret.value, secret.account, secret.target)
+                await self._store(entry.owner, entry.name, form)
         return len(stale)
 
     def _opened(self) -> Keyring:

@@ -14,7 +14,6 @@ from temporalio.exceptions import (
     FailureError,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
     from stepway.workflows.engine import rules
@@ -28,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         failure_remedy,
         failure_text,
         unexpected_text,
+        was_interrupted,
     )
     from stepway.workflows.engine.outcomes import Outcomes
     from stepway.workflows.engine.search_attributes import OperatorsView, heading
@@ -343,8 +343,8 @@ class InitializeProject:
             self._board.changed = True
 
     def _why_it_failed(self, error: ActivityError, step: PlannedStep) -> tuple[str, AttemptOutcome]:
-        if self._status == "stopping" and isinstance(error.cause, ActivityTimeout):
-            # Its worker was lost after the cancel. Without it, Temporal would have tried again.
+        if self._status == "stopping" and was_interrupted(error):
+            # Without the cancel, Temporal would have started another attempt.
             return self._stopped_because, "cancelled"
         return failure_text(error, step), failure_outcome(error)
 

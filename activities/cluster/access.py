@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Protocol
 
-from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.credentials.cluster import kubeconfig
+from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.project import ProjectRef
 from stepway.clusters.cluster import Cluster, open_cluster
 from stepway.clusters.errors import ClusterError
-from stepway.clusters.kubeconfig import secrets_in
-from stepway.vault.known import SecretName
-from stepway.vault.redaction import learn
+from stepway.vault.kinds import CredentialKind
 from stepway_tracking.record.errors import step_error
 
 
@@ -34,10 +33,15 @@ class ClusterAccess:
     async def __call__(self, credential: str, project: ProjectRef) -> AsyncIterator[Cluster]:
         """Open the cluster; its errors in the block become those of steps."""
         secret = await self._credentials.open(credential, project)
-        for part in secrets_in(secret.value):
-            learn(part, SecretName(project.owner, credential))
+        if secret.target.kind != CredentialKind.KUBERNETES:
+            raise step_error(
+                f"The credential {credential!r} is not one of a Kubernetes cluster",
+                remedy=f"Store a kubeconfig: `stepway credential set {credential} "
+                "--kind kubernetes`, or use another credential.",
+                retry=False,
+            )
         with cluster_errors():
-            async with open_cluster(secret.value) as cluster:
+            async with open_cluster(kubeconfig(secret)) as cluster:
                 yield cluster
 
 

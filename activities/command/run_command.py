@@ -17,7 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.command.process import OutputTail, run_in_group
-from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.git.working_tree import working_tree
 from stepway.activities.project import ProjectRef
 from stepway.vault.redaction import redact

@@ -1,78 +1,104 @@
-"""resolve_credentials: finds the account that creates the project's repository."""
+"""resolve_credentials: checks the credential that the other steps use."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from temporalio import activity
 
+from stepway.activities.credentials.checking import (
+    Checked,
+    check_credential,
+    check_features,
+    check_needs,
+)
+from stepway.activities.credentials.credentials import LOCAL, Credentials
+from stepway.activities.credentials.git_hosts import GitHosts, host_kind, not_a_git_host
+from stepway.activities.hosts import host_errors
 from stepway.activities.project import ProjectRef
-from stepway.vault.errors import KeyMissing, Undecipherable
+from stepway.hosts.host import Feature
 from stepway.vault.known import SecretName
-from stepway.vault.redaction import learn
-from stepway.vault.vault import CredentialRefused, Secret, Vault
+from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import step_error
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True)
 class ResolveCredentialsInput:
-    """`credential` is a name; inputs never contain secrets."""
+    """`credential` is a name; inputs never contain secrets.
+
+    `needs` are the features of the Git host that the blueprint uses. `workflows`: whether files
+    below `.github/workflows` are pushed.
+    """
 
     project: ProjectRef
     credential: str = LOCAL
+    needs: list[Feature] = field(default_factory=list)
+    workflows: bool = False
 
 
 @dataclass(frozen=True)
 class ResolvedCredential:
-    """The credential's name and account; the result is public, so it has no secret."""
+    """Who the credential is and where; the result is public, so it has no secret.
+
+    `scopes` is None where the host does not tell them, `expires_at` a time in ISO 8601 or empty.
+    """
 
     account: str
     credential: str
+    kind: str = LOCAL
+    url: str = ""
+    scopes: list[str] | None = None
+    expires_at: str = ""
 
 
-class Credentials:
-    """Looks credentials up by name, in each attempt again. `local` needs no secret."""
+class CredentialSteps:
+    """The step resolve_credentials."""
 
-    def __init__(self, repositories: Path, vault: Vault) -> None:
+    def __init__(self, repositories: Path, credentials: Credentials, hosts: GitHosts) -> None:
         self._repositories = repositories
-        self._vault = vault
+        self._credentials = credentials
+        self._hosts = hosts
 
-    async def resolve(self, name: str, project: ProjectRef) -> ResolvedCredential:
-        """Return the credential's account.
+    @activity.defn
+    async def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
+        """Use the credential once, in each attempt again.
 
-        Raises step_error if the credential does not exist or cannot be used.
+        Fails with what is missing for what the blueprint does.
         """
-        account = project.owner
-        if name != LOCAL:
-            account = (await self.open(name, project)).account
+        if given.credential == LOCAL:
+            return await self._resolve_local(given)
+        secret = await self._credentials.open(given.credential, given.project)
+        with host_errors():
+            checked = await self._checked(given, secret)
+        return ResolvedCredential(
+            account=secret.account or checked.account,
+            credential=given.credential,
+            kind=secret.target.kind or "",
+            url=secret.target.url,
+            scopes=None if checked.scopes is None else sorted(checked.scopes),
+            expires_at=checked.expires_at.isoformat() if checked.expires_at else "",
+        )
+
+    async def _checked(self, given: ResolveCredentialsInput, secret: Secret) -> Checked:
+        name = SecretName(given.project.owner, given.credential)
+        needs_host = bool(given.needs) or given.workflows
+        if host_kind(secret) is None:
+            if needs_host:
+                raise not_a_git_host(given.credential, secret)
+            return await check_credential(self._hosts, name, secret)
+        async with self._hosts.of_secret(name, secret) as host:
+            identity = await host.identity()
+            await check_needs(host, given.credential, given.needs, workflows=given.workflows)
+        return Checked(identity.account, identity.kind, identity.scopes, identity.expires_at)
+
+    async def _resolve_local(self, given: ResolveCredentialsInput) -> ResolvedCredential:
+        with host_errors():
+            check_features(LOCAL, LOCAL, frozenset(), given.needs)
         await asyncio.to_thread(self._check_that_repositories_can_be_written)
-        return ResolvedCredential(account=account, credential=name)
-
-    async def open(self, name: str, project: ProjectRef) -> Secret:
-        """Return the secret, for use in this attempt; from now on it is hidden from people.
-
-        Raises step_error if the project may not use a credential with that name.
-        """
-        try:
-            secret = await self._vault.find(project.owner, name)
-        except (KeyMissing, Undecipherable, CredentialRefused) as error:
-            raise step_error(
-                f"Cannot decrypt the credential {name!r}. {error}",
-                remedy="Ask an operator to add the key to the workers, then retry.",
-            ) from error
-        if secret is None:
-            raise step_error(
-                f"Credential {name!r} not found",
-                remedy=f"Use the credential {LOCAL!r}, or ask an operator for the correct name.",
-                retry=False,
-            )
-        learn(secret.value, SecretName(project.owner, name))
-        return secret
+        return ResolvedCredential(account=given.project.owner, credential=LOCAL)
 
     def _check_that_repositories_can_be_written(self) -> None:
         try:
@@ -85,15 +111,3 @@ class Credentials:
                 f"Cannot write to the repositories folder: {error.strerror}",
                 remedy="Ask an operator to check the data folder's permissions and free space.",
             ) from error
-
-
-class CredentialSteps:
-    """The step resolve_credentials."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    @activity.defn
-    async def resolve_credentials(self, given: ResolveCredentialsInput) -> ResolvedCredential:
-        """Find the credential and check that it can be used."""
-        return await self._credentials.resolve(given.credential, given.project)

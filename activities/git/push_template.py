@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +15,8 @@ from dulwich.repo import Repo
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway.activities.beats import Beats, beating
 from stepway.activities.git.checkout import LINK, check_out_clean, normalized, refuse_unusable
-from stepway.activities.git.rendering import find_template, render
 from stepway.activities.git.repositories import (
     Change,
     add_commit,
@@ -30,7 +30,9 @@ from stepway.activities.git.repositories import (
     move_main,
     project_of,
 )
+from stepway.activities.git.template_source import FoundTemplate, TemplateSource
 from stepway.activities.project import ProjectRef, repository_path
+from stepway.blueprints.git_template import GitTemplate
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, SubStep
 
@@ -39,56 +41,71 @@ _EXECUTABLE, _PLAIN = 0o100755, 0o100644
 
 @dataclass(frozen=True)
 class PushTemplateInput:
-    """`template` is a folder beside the blueprints; `variables` answer the template's questions.
+    """`template` is a folder beside the blueprints, or a Git repository.
 
-    `project_name` and `owner` are set by default.
+    `variables` answer the template's questions; `project_name` and `owner` are set by default.
+    `template_written` names the fields of a Git template that the blueprint itself writes.
     """
 
     project: ProjectRef
-    template: str
+    template: str | GitTemplate
     variables: dict[str, Any] = field(default_factory=dict)
+    template_written: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class PushedTemplate:
-    """`files` is the number of files in the commit."""
+    """`files` is the number of files in the commit.
+
+    `template` is the folder's name, or `URL@VERSION`; `template_commit` is the commit of a Git
+    template.
+    """
 
     files: int
     commit: str
     url: str
     template: str
+    template_commit: str | None = None
 
 
 class TemplateSteps:
-    """Renders templates from the folders `blueprints` into repositories under `data_dir`."""
+    """Renders templates into repositories under `data_dir`."""
 
-    def __init__(self, data_dir: Path, blueprints: Sequence[Path]) -> None:
+    def __init__(self, data_dir: Path, templates: TemplateSource) -> None:
         self._data_dir = data_dir
-        self._blueprints = blueprints
+        self._templates = templates
 
     @activity.defn
-    def push_template(self, given: PushTemplateInput) -> PushedTemplate:
+    async def push_template(self, given: PushTemplateInput) -> PushedTemplate:
         """Render the template and commit it, or reuse the commit of an earlier attempt."""
-        activity.heartbeat(_progress(0, "prepare_vars", "Prepare variables"))
-        template = find_template(self._blueprints, given.template)
+        async with beating() as beats:
+            beats.say(_progress(0, "prepare_vars", "Prepare variables"))
+            template = await self._templates.find(
+                given.template, given.template_written, given.project, beats.in_thread, beats.check
+            )
+            return await beats.in_thread(lambda: self._push(given, template, beats))
+
+    def _push(
+        self, given: PushTemplateInput, template: FoundTemplate, beats: Beats
+    ) -> PushedTemplate:
         path = _own_repository(self._data_dir, given.project)
         with TemporaryDirectory(prefix="stepway-") as name:
-            folder = Path(name)
-            _beat_rendering()
-            render(template, folder, _answers(given), _beat_rendering)
-            activity.heartbeat(_progress(50, "push_files", "Push files"))
+            folder = Path(name) / "rendered"
+            folder.mkdir()
+            beats.say(_progress(20, "render_template", "Render template"))
+            template.render(folder, _answers(given), beats.check)
+            beats.say(_progress(50, "push_files", "Push files"))
             with locked(path), Repo(str(path)) as repo:
-                changes = add_files(repo, _heartbeating(_files(folder)))
-                commit = _commit(repo, changes, given)
-        return PushedTemplate(len(changes), commit.decode(), str(path), given.template)
-
-
-def _beat_rendering() -> None:
-    activity.heartbeat(_progress(20, "render_template", "Render template"))
-
-
-def _beat_pushing() -> None:
-    activity.heartbeat(_progress(99, "push_files", "Push files", 99))
+                changes = add_files(repo, _heartbeating(_files(folder), beats))
+                commit = _commit(repo, changes, given, template.label, beats)
+        version = template.version
+        return PushedTemplate(
+            len(changes),
+            commit.decode(),
+            str(path),
+            template.label,
+            version.commit if version else None,
+        )
 
 
 def _progress(percent: int, name: str, display_name: str, part: int = 0) -> Progress:
@@ -130,7 +147,9 @@ def _mode(path: Path) -> int:
     return _EXECUTABLE if path.stat().st_mode & stat.S_IXUSR else _PLAIN
 
 
-def _heartbeating(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, int]]:
+def _heartbeating(
+    files: list[tuple[Path, str, int]], beats: Beats
+) -> Iterator[tuple[str, bytes, int]]:
     attributes = {
         name: path.read_bytes()
         for path, name, mode in files
@@ -138,7 +157,7 @@ def _heartbeating(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, byt
     }
     for done, file in enumerate(normalized(_contents(files), attributes)):
         part = 100 * done // len(files)
-        activity.heartbeat(_progress(50 + part // 2, "push_files", "Push files", part))
+        beats.say(_progress(50 + part // 2, "push_files", "Push files", part))
         yield file
 
 
@@ -147,7 +166,9 @@ def _contents(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, 
         yield name, os.fsencode(path.readlink()) if mode == LINK else path.read_bytes(), mode
 
 
-def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> ObjectID:
+def _commit(
+    repo: Repo, changes: list[Change], given: PushTemplateInput, label: str, beats: Beats
+) -> ObjectID:
     """Return the ID of the template's commit: an earlier attempt's or a new one."""
     head = head_of(repo)
     made = next((c for c in history(repo, head) if is_made_for(c, given.project.id)), None)
@@ -160,11 +181,12 @@ def _commit(repo: Repo, changes: list[Change], given: PushTemplateInput) -> Obje
         repo,
         tree,
         head,
-        message=f"Start from the template {given.template}",
+        message=f"Start from the template {label}",
         project_id=given.project.id,
         at=created_at(repo),
     )
-    check_out_clean(Path(repo.path), commit.decode(), _beat_pushing)
+    beats.say(_progress(99, "push_files", "Push files", 99))
+    check_out_clean(Path(repo.path), commit.decode(), beats.check)
     if not move_main(repo, head, commit):
         raise _pushed_by_somebody()
     return commit

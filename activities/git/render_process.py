@@ -1,7 +1,8 @@
 """Renders one template in a process of its own: `python -m … REQUEST ERROR`.
 
-REQUEST is a file of JSON: the template's folder, the target folder, the answers, and the bytes of
-memory and seconds of CPU that it may take. ERROR is written if the template cannot be rendered.
+REQUEST is a file of JSON: the template's folder, the target folder, the answers, where the template
+comes from, what it may do, and the bytes of memory and seconds of CPU that it may take. ERROR is
+written if the template cannot be rendered.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ from traceback import walk_tb
 from typing import Any
 
 import yaml
-from copier import run_copy
+from copier._main import Worker
 from copier._template import Template
-from copier.errors import CopierError
+from copier.errors import CopierError, TaskError
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from plumbum import local
 
+from stepway.blueprints.copier_checks import (
+    NotATemplate,
+    answer_problems,
+    config_file,
+    config_of,
+    feature_problems,
+)
+from stepway.blueprints.template_rules import EXTENSIONS, TRUSTED, TemplateRules
 from stepway.workflows.model.references import text_of
 
 _CORRECT = "Correct the template or its values in the blueprint, then retry."
@@ -38,10 +47,12 @@ def main(request_file: Path, error_file: Path) -> int:
     _limit(resource.RLIMIT_AS, request["memory"])
     _limit(resource.RLIMIT_CPU, request["seconds"])
     try:
-        _render(template, Path(request["target"]), request["answers"])
+        _check(template, request)
+        _render(template, request)
     except Exception as error:  # noqa: BLE001 (a template may raise anything)
         reason, remedy = _explained(error, template, request["memory"])
-        error_file.write_text(json.dumps({"reason": reason, "remedy": remedy}))
+        said = {"reason": reason, "remedy": remedy, "with_output": isinstance(error, TaskError)}
+        error_file.write_text(json.dumps(said))
         return 1
     return 0
 
@@ -51,11 +62,81 @@ def _limit(what: int, limit: int) -> None:
         resource.setrlimit(what, (limit, limit))
 
 
-def _render(template: Path, target: Path, answers: dict[str, Any]) -> None:
-    # Copier calls git where it finds one. A template is a plain folder here.
-    with local.env(PATH=""):
-        answers = _as_texts(answers, Template(url=str(template)).questions_data)
-        run_copy(str(template), target, data=answers, defaults=True, overwrite=True, quiet=True)
+class _Refused(Exception):
+    """What the operator's settings do not allow, or what does not fit the blueprint."""
+
+
+class _Worker(Worker):  # type: ignore[misc]
+    def _check_unsafe(self, mode: Any) -> None:
+        """Do nothing: `_check` has compared the template with the operator's settings."""
+
+
+def _check(template: Path, request: dict[str, Any]) -> None:
+    config = config_of(template)
+    if request["commit"] and config_file(template) is None:
+        raise NotATemplate(f"there is no copier.yml{_elsewhere(template)}")
+    rules = TemplateRules(trusted=request["trusted"], extensions=request["extensions"])
+    for problem in feature_problems(config, rules, request["blueprint"]):
+        raise _Refused(problem)
+    if request["commit"]:  # of a folder, the answers were checked when the blueprint was loaded
+        for problem in answer_problems(config, request["answers"]):
+            raise _Refused(problem)
+
+
+def _elsewhere(folder: Path) -> str:
+    found = sorted(str(file.parent.relative_to(folder)) for file in folder.glob("*/**/copier.y*ml"))
+    if found:
+        return f"; name one of its folders as `subfolder`: {', '.join(found[:5])}"
+    others = [name for name in ("cookiecutter.json",) if (folder / name).exists()]
+    return "; it is a template for Cookiecutter, not for Copier" if others else ""
+
+
+def _render(folder: Path, request: dict[str, Any]) -> None:
+    template = Template(url=str(folder))
+    # Copier would clone the folder if it found git and a repository there.
+    template.__dict__["vcs"] = None
+    assert template.local_abspath  # before the URL is another
+    template.url = request["source"]
+    template.__dict__.update(commit=request["version"], commit_hash=request["commit"])
+    trusted = request["blueprint"] in request["trusted"]
+    worker = _Worker(
+        src_path=str(folder),
+        dst_path=Path(request["target"]),
+        data=_as_texts(request["answers"], template.questions_data),
+        vcs_ref=request["ref"] or None,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        unsafe=trusted,
+    )
+    worker.__dict__["template"] = template
+    with local.env(PATH=os.environ["PATH"]), worker:
+        worker.run_copy()
+        if request["commit"]:
+            _refuse_submodules(worker)
+            _write_answers(worker)
+
+
+def _refuse_submodules(worker: _Worker) -> None:
+    """Refuse a submodule that would have been rendered: its files were not fetched."""
+    root = worker.template_copy_root
+    for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
+        # Git keeps no other empty folders.
+        if not folder.is_symlink() and not any(folder.iterdir()):
+            place = folder.relative_to(root)
+            if not any(map(worker.match_exclude, (place, *list(place.parents)[:-1]))):
+                raise _Refused(f"{place} is a Git submodule, which is not fetched")
+
+
+def _write_answers(worker: Worker) -> None:
+    """Write the answers as templates do by custom, unless the template has done so itself."""
+    file = worker.dst_path / worker.answers_relpath
+    if not file.exists():
+        text = worker.jinja_env.filters["to_nice_yaml"](worker._answers_to_remember())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            f"# Changes here will be overwritten by Copier; NEVER EDIT MANUALLY\n{text}"
+        )
 
 
 def _as_texts(answers: dict[str, Any], questions: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +155,21 @@ def _explained(error: BaseException, template: Path, memory: int) -> tuple[str, 
             _located(f"it needs more than {memory >> 20} MB of memory", error, template),
             "Make the template smaller, then retry.",
         )
+    if isinstance(error, _Refused):
+        setting = next((name for name in (TRUSTED, EXTENSIONS) if name in str(error)), "")
+        return str(error), (
+            f"Ask an operator to add it to {setting} of API and workers, then retry."
+            if setting
+            else _CORRECT
+        )
+    if isinstance(error, NotATemplate):
+        return str(error), "Correct the template's copier.yml, then retry."
     if isinstance(error.__cause__, yaml.MarkedYAMLError):
         return _not_yaml(error.__cause__), "Correct the template's copier.yml, then retry."
     if isinstance(error, TemplateNotFound):
         reason = f"the template {error.name!r} does not exist"
+        if _in_submodule(template / str(error.name), template):
+            reason = f"the template {error.name!r} is in a Git submodule, which is not fetched"
         return _located(reason, error, template), _CORRECT
     if isinstance(error, UnicodeDecodeError) and error.encoding == "utf-8":
         reason = _located("the file is not UTF-8 text", error, template)
@@ -93,6 +185,11 @@ def _explained(error: BaseException, template: Path, memory: int) -> tuple[str, 
     expected = isinstance(error, CopierError | TemplateError | ValueError)
     reason = str(error) if expected and str(error) else _raised(error)
     return _located(reason, error, template), _CORRECT
+
+
+def _in_submodule(file: Path, template: Path) -> bool:
+    found = next((folder for folder in file.parents if folder.is_dir()), template)
+    return found != template and found.is_relative_to(template) and not any(found.iterdir())
 
 
 def _not_yaml(error: yaml.MarkedYAMLError) -> str:

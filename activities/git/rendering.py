@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.child import waited
+from stepway.activities.git.template_fetch import Version
+from stepway.blueprints.template_rules import TemplateRules
 from stepway.blueprints.templates import TemplateInvalid, template_folder
 from stepway_tracking.record.errors import step_error
 
@@ -25,8 +29,26 @@ _CPU_MORE = 10
 """Seconds of CPU beyond SECONDS after which the system ends the process of a worker that died.
 While the worker lives its own limit must come first, because only that one gives a reason."""
 _MODULE = "stepway.activities.git.render_process"
+_OF_TASKS = ("PATH", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that the programs of a trusted template get."""
 _REQUEST, _ERROR = "request.json", "error.json"
 _SHOWN = 1_000
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a template comes from, for messages and for `.copier-answers.yml`.
+
+    `name` is for people; `source` is the `_src_path` that Copier writes. `version` is that of a
+    Git template, and `ref` the one that was asked for. `rules` hold for templates of `blueprint`.
+    """
+
+    name: str
+    source: str
+    rules: TemplateRules = field(default_factory=TemplateRules)
+    blueprint: str = ""
+    version: Version | None = None
+    ref: str = ""
 
 
 def find_template(blueprints: Sequence[Path], name: str) -> Path:
@@ -44,15 +66,30 @@ def find_template(blueprints: Sequence[Path], name: str) -> Path:
         ) from None
 
 
-def render(template: Path, target: Path, answers: dict[str, Any], beat: Callable[[], None]) -> None:
+def render(
+    template: Path,
+    target: Path,
+    answers: dict[str, Any],
+    beat: Callable[[], None],
+    origin: Origin | None = None,
+) -> None:
     """Render `template` into `target`, calling `beat` about once a second meanwhile.
 
-    However this ends, cancelled included, nothing of the process is left. Raises step_error,
-    not to be retried for a bad template.
+    Without an `origin`, it is a folder that may run nothing. However this ends, cancelled included,
+    nothing of the process is left. Raises step_error, not to be retried for a bad template.
     """
+    origin = origin or Origin(template.name, template.name)
+    trusted = origin.rules.trusts(origin.blueprint)
     with tempfile.TemporaryDirectory(prefix="stepway-") as name:
         folder = Path(name)
         request = {
+            "source": origin.source,
+            "blueprint": origin.blueprint,
+            "trusted": list(origin.rules.trusted),
+            "extensions": list(origin.rules.extensions),
+            "commit": origin.version.commit if origin.version else None,
+            "version": origin.version.version if origin.version else None,
+            "ref": origin.ref,
             "template": str(template),
             "target": str(target),
             "answers": answers,
@@ -61,18 +98,21 @@ def render(template: Path, target: Path, answers: dict[str, Any], beat: Callable
         }
         (folder / _REQUEST).write_text(json.dumps(request))
         with (folder / "output").open("w+b") as output:
-            status = _wait(_started(folder, output), template.name, beat)
+            status = _wait(_started(folder, output, trusted), origin.name, beat)
             if status != 0:
                 output.seek(0)
-                raise _failed(folder, template.name, status, output.read()[-_SHOWN:])
+                raise _failed(folder, origin, status, output.read()[-_SHOWN:])
+        if trusted:
+            # Of a task that runs `git init`: the repository is made by other steps.
+            shutil.rmtree(target / ".git", ignore_errors=True)
 
 
-def _started(folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(folder: Path, output: IO[bytes], trusted: bool) -> subprocess.Popen[bytes]:
     # -P: the current folder must not bring modules of its own.
     return subprocess.Popen(
         [sys.executable, "-P", "-m", _MODULE, str(folder / _REQUEST), str(folder / _ERROR)],
         cwd=folder,
-        env=_environment(folder),
+        env=_environment(folder, trusted),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
@@ -80,8 +120,9 @@ def _started(folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+def _environment(folder: Path, trusted: bool) -> dict[str, str]:
+    names = ("PYTHONPATH", *(_OF_TASKS if trusted else ()))
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {"PATH": "", "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONUTF8": "1", **kept}
 
 
@@ -95,18 +136,28 @@ def _wait(process: subprocess.Popen[bytes], name: str, beat: Callable[[], None])
         ) from error
 
 
-def _failed(folder: Path, name: str, status: int, output: bytes) -> ApplicationError:
+def _failed(folder: Path, origin: Origin, status: int, output: bytes) -> ApplicationError:
+    last = output.decode(errors="replace").strip().rpartition("\n")[2]
     try:
         found = json.loads((folder / _ERROR).read_text())
     except (OSError, ValueError):
-        last = output.decode(errors="replace").strip().rpartition("\n")[2]
         ended = f"signal {-status}" if status < 0 else f"status {status}"
+        text = f"Cannot render the template {origin.name!r}: its process ended with {ended}. {last}"
         return step_error(
-            f"Cannot render the template {name!r}: its process ended with {ended}. {last}".strip(),
-            remedy="Retry. If it fails again, make the template smaller.",
+            text.strip(), remedy="Retry. If it fails again, make the template smaller."
         )
+    said = f" {last}" if found["with_output"] else ""
     return step_error(
-        f"Cannot render the template {name!r}: {found['reason']}",
-        remedy=found["remedy"],
+        f"Cannot render the template {origin.name!r}: {found['reason']}{said}",
+        remedy=_remedy(found["remedy"], origin),
         retry=False,
+    )
+
+
+def _remedy(remedy: str, origin: Origin) -> str:
+    if origin.version is None:
+        return remedy
+    return (
+        f"{remedy} This project keeps the template's commit {origin.version.commit[:10]}: to use a "
+        "corrected one, start a new project, or retry with another `ref`."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.apply_manifests import AppliedObject, apply_all
-from stepway.activities.credentials.resolve_credentials import Credentials
+from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.gitops.manifests import Deployment, objects, pull_secret
 from stepway.activities.project import ProjectRef
 

@@ -15,6 +15,7 @@ from stepway.api.input_invalid import InputInvalid
 from stepway.api.resources import AppResources
 from stepway.blueprints.parameters import MAX_DEPTH
 from stepway.vault.known import KnownSecrets, SecretName
+from stepway.vault.parts import parts_of
 from stepway.vault.redaction import redact
 from stepway.vault.shapes import find
 from stepway.vault.vault import OpenCredential
@@ -97,8 +98,10 @@ def _first_secret(
     """The place of the first secret, and the credential where it is one's."""
     known = KnownSecrets()
     for each in usable:
-        if len(each.value) >= SHORTEST_COMPARED:
-            known.learn(each.value, SecretName(each.owner, each.name))
+        name = SecretName(each.owner, each.name)
+        for part in parts_of(each.kind, each.account, each.value):
+            if len(part.text) >= SHORTEST_COMPARED:
+                known.learn(part.text, name, document=part.document)
     for place, part in _parts("", parameters, 0):
         if isinstance(part, str):
             for _, _, piece in known.whole(part):

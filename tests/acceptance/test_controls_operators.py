@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, ResetActivityRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from stepway.runtime.settings import Settings
@@ -177,6 +181,32 @@ async def test_reset_activity_is_another_round(
         await stepway.until(project, "active")
         tried = [(a["round"], a["outcome"]) for a in await stepway.attempts(project, "held")]
         assert tried == [(1, "reset"), (2, "completed")]
+
+
+@pytest.mark.parametrize("operation", ["reset", "pause"])
+async def test_step_that_is_stopped_and_cancelled_at_once_is_cancelled(
+    start_stepway: StartStepway, temporal: Client, folder: Path, operation: str
+) -> None:
+    blueprint = write_blueprint(folder, [{"step": "held", "uses": "gate"}])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        handle = workflow_of(temporal, project)
+        service = temporal.workflow_service
+        execution = WorkflowExecution(workflow_id=handle.id)
+        stop = (
+            service.reset_activity(
+                ResetActivityRequest(namespace="default", execution=execution, type="gate")
+            )
+            if operation == "reset"
+            else service.pause_activity(
+                PauseActivityRequest(namespace="default", execution=execution, type="gate")
+            )
+        )
+        # The worker hears of both with the same heartbeat.
+        await asyncio.gather(stop, handle.cancel())
+        ended = await stepway.until(project, "cancelled")
+    assert ended["steps"][0]["error"] == "Cancelled by temporal."
 
 
 async def test_reset_workflow_runs_its_steps_in_another_round(

@@ -20,6 +20,12 @@ NOT_RUN = {
     "README.md: Two commands": "test_demo runs the demo; scripts/test runs this very test",
     "docs/quickstart.md: Start it": "test_demo runs the demo",
     "docs/how-to/sign-in.md: An OpenID provider": "needs a provider; tests/security has one",
+    "docs/how-to/keep-credentials.md: Connect Git hosts and clusters #2": (
+        "needs an App, a cluster and a host; tests/security/test_credential_check.py has them"
+    ),
+    "docs/how-to/keep-credentials.md: Try a credential": (
+        "needs a token of GitHub; tests/security/test_credential_check.py has a host"
+    ),
     "docs/how-to/install.md: 1. Build the wheels": "tests/packaging builds the wheels",
     "docs/how-to/install.md: 2. Install the server": "tests/packaging installs them",
     "docs/how-to/install.md: 2. Install the server #2": "tests/packaging installs them",
@@ -79,6 +85,8 @@ async def reader(servers: Settings) -> AsyncIterator[Reader]:
                 STEPWAY_TEMPORAL_TASK_QUEUE=name,
                 TEMPORAL_ADDRESS=servers.temporal_address,
                 DNS_TOKEN="a-secret-of-the-registrar",
+                GITHUB_TOKEN="a-token-of-github",
+                GITLAB_TOKEN="a-token-of-gitlab",
             ),
         )
         try:

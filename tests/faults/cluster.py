@@ -158,7 +158,9 @@ class Cluster:
                 )
             )
             polling = {each.identity.partition("@")[0] for each in answer.pollers}
-            return all(str(self.processes[name].pid) in polling for name in names or WORKERS)
+            async with self._launching:  # a restart takes a process out of the list for a moment
+                awaited = {str(self.processes[name].pid) for name in names or WORKERS}
+            return awaited <= polling
 
         await eventually(poll, patience)
 

@@ -14,11 +14,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.workflows.model.messages import workflow_id
+from stepway_tracking.workflow.recording import KEPT, PLAN, RECORD, REQUEST_CANCEL
 from tests.faults.checks import Completion, Json, Record
 from tests.faults.cluster import Cluster
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+WRITES = (PLAN, RECORD, KEPT, REQUEST_CANCEL)
 RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 
@@ -88,11 +90,15 @@ def _completions(histories: Mapping[str, Sequence[HistoryEvent]]) -> list[Comple
 
 
 def _completed(events: Sequence[HistoryEvent]) -> list[tuple[str, int]]:
-    """Return the completed activities of one run: their IDs and times in nanoseconds."""
+    """Return the completed steps of one run: their activity IDs and times in nanoseconds.
+
+    Writes of the record are local activities; in a long outage they become other ones.
+    """
     scheduled = {
         event.event_id: event.activity_task_scheduled_event_attributes.activity_id
         for event in events
         if event.event_type == SCHEDULED
+        and event.activity_task_scheduled_event_attributes.activity_type.name not in WRITES
     }
     return [
         (
@@ -101,4 +107,5 @@ def _completed(events: Sequence[HistoryEvent]) -> list[tuple[str, int]]:
         )
         for event in events
         if event.event_type == COMPLETED
+        and event.activity_task_completed_event_attributes.scheduled_event_id in scheduled
     ]

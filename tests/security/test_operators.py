@@ -83,6 +83,40 @@ async def test_credential_is_kept_encrypted_listed_without_its_secret_and_remove
         await run("credential", "remove", "forge")
 
 
+async def test_credential_of_a_kind_is_listed_with_its_address(run: Run) -> None:
+    words = ("credential", "set", "forge", "--kind", "gitlab", "--account", "acme")
+    kept = await run(*words, "--url", "https://git.example.com/api/v4", input="a-token-of-gitlab\n")
+    assert "gitlab at https://git.example.com" in kept.output
+    assert "stepway credential check forge" in kept.output
+    listed = json.loads((await run("credential", "list", "--json")).stdout)
+    [entry] = [each for each in listed if each["name"] == "forge"]
+    assert (entry["kind"], entry["url"]) == ("gitlab", "https://git.example.com")
+    assert "https://git.example.com" in (await run("credential", "list")).output
+    await run("credential", "remove", "forge")
+
+
+@pytest.mark.parametrize(
+    ("words", "secret", "reason"),
+    [
+        (["--kind", "gitea"], "a-token-of-gitea", "--url URL"),
+        (["--kind", "github", "--url", "http://git.example.com"], "a-token-1", "https://"),
+        (["--kind", "github-app", "--account", "acme"], "a-token-of-github", "--app-id"),
+        (["--kind", "github", "--ca", "/nowhere/ca.pem"], "a-token-of-github", "cannot read"),
+        (["--kind", "github", "--known-hosts", "/nowhere"], "a-token-1", "belongs to --kind ssh"),
+        (["--kind", "ssh", "--ca", "/nowhere"], "a-token-1", "use --known-hosts"),
+        (["--kind", "github", "--in-cluster"], "a-token-1", "belongs to --kind kubernetes"),
+        (["--url", "https://git.example.com"], "a-plain-secret", "needs --kind"),
+    ],
+)
+async def test_credential_that_would_not_work_is_refused_and_not_kept(
+    run: Run, words: list[str], secret: str, reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason) as caught:
+        await run("credential", "set", "refused", *words, input=secret)
+    assert secret not in str(caught.value)
+    assert "refused" not in (await run("credential", "list")).output
+
+
 async def test_rotation_brings_every_credential_under_the_newest_key(
     run: Run, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

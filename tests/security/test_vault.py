@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,9 @@ from stepway.runtime.settings import Settings
 from stepway.vault.errors import KeyMissing
 from stepway.vault.keyring import Keyring
 from stepway.vault.keys import new_key, parse_keys
+from stepway.vault.kinds import Target
 from stepway.vault.vault import EVERYONE, CredentialRefused, Secret, Vault
+from tests.support.secrets_of_kinds import app_key, certificate, ec_key
 
 KEY = new_key("vault-first")
 SECRET = "a secret value"
@@ -142,3 +145,75 @@ async def test_credential_that_cannot_be_kept_is_refused(
     with pytest.raises(CredentialRefused, match=message):
         await vault.put("alice", name, value)
     assert await vault.entries() == []
+
+
+GITLAB = "https://git.example.com"
+
+
+async def test_kind_and_address_are_kept_with_the_secret(vault: Vault) -> None:
+    authority = certificate(ec_key(), "git.example.com")
+    given = Target("gitlab", f"{GITLAB}/api/v4", authority)
+    form = await vault.put("alice", "forge", "a-token-of-gitlab", "acme", given)
+    kept = Target("gitlab", GITLAB, authority)
+    assert form.target == kept
+    assert await vault.find("alice", "forge") == Secret("acme", "a-token-of-gitlab", kept)
+    app = Target("github-app", options={"app_id": "123"})
+    await vault.put("alice", "app", app_key(), "acme", app)
+    found = await vault.find("alice", "app")
+    assert found is not None
+    assert found.value == app_key()
+    assert found.target == Target("github-app", "https://github.com", None, {"app_id": "123"})
+    entries = {each.name: (each.kind, each.url) for each in await vault.entries()}
+    assert entries == {"forge": ("gitlab", GITLAB), "app": ("github-app", "https://github.com")}
+
+
+async def test_plain_secret_in_place_of_one_with_a_kind_has_none(vault: Vault) -> None:
+    await vault.put("alice", "forge", "a-token-of-gitlab", "acme", Target("gitlab"))
+    await vault.put("alice", "forge", SECRET)
+    assert await vault.find("alice", "forge") == Secret("forge", SECRET, Target())
+
+
+async def test_rotation_keeps_the_kind(vault: Vault, engine: AsyncEngine) -> None:
+    target = Target("gitlab", GITLAB, certificate(ec_key(), "git.example.com"))
+    await vault.put("alice", "forge", "a-token-of-gitlab", "", target)
+    rotated = Vault(engine, Keyring(parse_keys(f"{new_key('vault-second')},{KEY}")))
+    assert await rotated.encrypt_again() == 1
+    assert await rotated.find("alice", "forge") == Secret("", "a-token-of-gitlab", target)
+
+
+async def test_process_of_the_version_before_stores_and_reads_without_kinds(
+    vault: Vault, pool: asyncpg.Pool
+) -> None:
+    await vault.put("alice", "new", "a-token-of-gitlab", "", Target("gitlab"))
+    await vault.put("alice", "old", SECRET, account="bot")
+    await pool.execute(
+        """INSERT INTO credentials (owner, name, account, key_id, ciphertext)
+           SELECT owner, 'older', account, key_id, ciphertext FROM credentials WHERE name = 'old'
+           ON CONFLICT (owner, name) DO UPDATE SET account = excluded.account"""
+    )
+    kinds = {each.name: each.kind for each in await vault.entries()}
+    assert kinds == {"new": "gitlab", "old": None, "older": None}
+    assert await vault.find("alice", "old") == Secret("bot", SECRET)
+
+
+async def test_changed_value_is_that_of_the_row_that_is_found(vault: Vault) -> None:
+    target = Target("gitlab", GITLAB)
+    await vault.put(EVERYONE, "forge", "the-first-token", "acme", target)
+    await vault.change("alice", "forge", lambda value: f"{value}-changed")
+    assert await vault.find("bob", "forge") == Secret("acme", "the-first-token-changed", target)
+    await vault.put("alice", "forge", "the-token-of-alice")
+    await vault.change("alice", "forge", lambda _: "the-new-token-of-alice")
+    await vault.change("alice", "forge", lambda _: None)
+    await vault.change("alice", "none", lambda _: "nothing-to-change")
+    assert (await vault.find("bob", "forge")).value == "the-first-token-changed"
+    assert (await vault.find("alice", "forge")).value == "the-new-token-of-alice"
+
+
+async def test_changes_at_the_same_time_follow_one_another(vault: Vault) -> None:
+    await vault.put("alice", "count", "number-0")
+
+    def next_number(value: str) -> str:
+        return f"number-{int(value.rpartition('-')[2]) + 1}"
+
+    await asyncio.gather(*(vault.change("alice", "count", next_number) for _ in range(10)))
+    assert (await vault.find("alice", "count")).value == "number-10"

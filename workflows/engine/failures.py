@@ -19,6 +19,9 @@ from stepway_tracking.record.facts import (
     AttemptOutcome,
 )
 
+_BY_OPERATORS = ("ActivityPause", "ActivityReset")
+"""Types of the SDK's errors for attempts that an operator has stopped."""
+
 _ARGUMENTS_REMEDY = (
     "Retry with another value of the parameter that the argument refers to. If the blueprint is "
     "wrong, correct `with` there and create the project again."
@@ -52,6 +55,14 @@ def unexpected_text(error: Exception) -> str:
     if isinstance(error, ArgumentsTooLarge):
         return str(error)
     return f"The step could not be run: {type(error).__name__}: {error}"
+
+
+def was_interrupted(error: ActivityError) -> bool:
+    """Whether the last attempt was lost, paused or reset, and did not fail by itself."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.type in _BY_OPERATORS
+    return isinstance(cause, TimeoutError)
 
 
 def failure_outcome(error: ActivityError) -> AttemptOutcome:

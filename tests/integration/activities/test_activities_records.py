@@ -131,7 +131,8 @@ async def test_undo_leaves_a_record_that_a_person_changed(worker, engine, projec
 async def finished(worker, project) -> FinalizeInput:
     """The input of finalize after all steps have completed."""
     repository = worker.run("create_repository", CreateRepositoryInput(project))
-    commit = worker.run("push_template", PushTemplateInput(project, "web-service")).commit
+    pushed = await worker.run("push_template", PushTemplateInput(project, "web-service"))
+    commit = pushed.commit
     await worker.run("create_environments", CreateEnvironmentsInput(project))
     record = CreateDbRecordsInput(project, repository.name, repository.url, commit=commit)
     await worker.run("create_db_records", record)

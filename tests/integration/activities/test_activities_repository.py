@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,7 +28,10 @@ def make(worker, project: ProjectRef) -> Path:
 
 
 def push_template(worker, project: ProjectRef) -> str:
-    return worker.run("push_template", PushTemplateInput(project, "web-service")).commit
+    async def pushed() -> str:
+        return (await worker.run("push_template", PushTemplateInput(project, "web-service"))).commit
+
+    return asyncio.run(pushed())
 
 
 def commit_as_a_person(git, tree: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.git.push_template import PushedTemplate, PushTemplateInput
 from stepway.activities.git.rendering import find_template
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
@@ -47,7 +48,12 @@ def template(folder: Path, name: str, **files: str) -> None:
 
 
 def push(worker, project, name="web-service", **variables):
-    return worker.run("push_template", PushTemplateInput(project, name, variables))
+    given = PushTemplateInput(project, name, variables)
+
+    async def pushed() -> PushedTemplate:
+        return await worker.run("push_template", given)
+
+    return asyncio.run(pushed())
 
 
 def test_the_template_is_one_commit_and_its_own_tests_pass(worker, project, git, tmp_path):

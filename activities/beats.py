@@ -1,0 +1,88 @@
+"""Heartbeats of async steps, and work of theirs in threads that a cancel ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import CancelledError
+
+from stepway_tracking.record.progress import Progress
+
+EVERY = 1.0
+"""Seconds between two heartbeats."""
+
+PATIENCE = 5.0
+"""Seconds that the thread of a cancelled step has to end."""
+
+Beat = Callable[[], None]
+T = TypeVar("T")
+
+_THREADS = ThreadPoolExecutor(64, "step-work")
+
+
+class Beats:
+    """Repeats a step's last progress as its heartbeat; a cancel arrives with the next one."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._last = Progress(0)
+        self._is_cancelled = threading.Event()
+
+    def say(self, progress: Progress) -> None:
+        """Report progress, from the event loop or from a thread.
+
+        Raises CancelledError in a thread whose step was cancelled.
+        """
+        self._last = progress
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self.check()
+            with suppress(RuntimeError):  # the loop is closed: the worker has ended
+                self._loop.call_soon_threadsafe(activity.heartbeat, progress, context=self._context)
+        else:
+            activity.heartbeat(progress)
+
+    def check(self) -> None:
+        """Raise CancelledError if the step was cancelled. For threads."""
+        if self._is_cancelled.is_set():
+            raise CancelledError("the step was cancelled")
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread; a cancel of the step waits until the thread has noticed it.
+
+        `work` calls `say` or `check` now and then.
+        """
+        context = contextvars.copy_context()
+        future = self._loop.run_in_executor(_THREADS, context.run, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._is_cancelled.set()
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait([future], timeout=PATIENCE)
+            raise
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            activity.heartbeat(self._last)
+
+
+@asynccontextmanager
+async def beating() -> AsyncIterator[Beats]:
+    """Send a heartbeat every second while the context is open."""
+    beats = Beats()
+    repeating = asyncio.create_task(beats._repeat())
+    try:
+        yield beats
+    finally:
+        repeating.cancel()

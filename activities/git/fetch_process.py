@@ -1,0 +1,498 @@
+"""Reads a Git repository in a process of its own: `python -m … ANSWER`, with the request as JSON.
+
+The request is on standard input, because it may hold a secret. Its `action` is `resolve` (find the
+commit of a ref) or `fetch` (write the files of a commit into a folder). The answer is a file of
+JSON; after a failure it has `failure`, a Failure, and what is known about it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import shlex
+import signal
+import ssl
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from dulwich.client import GitClient, LocalGitClient, SSHGitClient, Urllib3HttpGitClient
+from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
+from dulwich.index import (
+    validate_path_element_default,
+    validate_path_element_hfs,
+    validate_path_element_ntfs,
+)
+from dulwich.object_store import BaseObjectStore, peel_sha
+from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.repo import Repo
+from packaging.version import InvalidVersion, Version
+
+_CONNECT, _READ = 10.0, 60.0
+_FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
+_TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
+_SHOWN = 500
+_COMMIT_DIGITS = 40
+
+
+class Failure(StrEnum):
+    """Why a repository could not be read."""
+
+    UNREACHABLE = "unreachable"
+    CERTIFICATE = "certificate"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    BUSY = "busy"
+    """The host asks to wait, or has an error of its own."""
+    REFUSED = "refused"
+    NOT_GIT = "not_git"
+    MOVED = "moved"
+    NO_SSH = "no_ssh"
+    HOST_KEY = "host_key"
+    REF_MISSING = "ref_missing"
+    COMMIT_MISSING = "commit_missing"
+    EMPTY = "empty"
+    NAME = "name"
+    TOO_LARGE = "too_large"
+    DISK = "disk"
+
+
+class Failed(Exception):
+    """A failure, with what is known about it."""
+
+    def __init__(self, failure: Failure, **known: Any) -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.known = known
+
+
+def main(answer: Path) -> int:
+    """Do what is requested; 0 if that went well, 1 with the failure in `answer`."""
+    request = json.loads(sys.stdin.read())
+    # Of a worker that died; while it lives, its own limit comes first.
+    signal.alarm(request["seconds"])
+    _limit(resource.RLIMIT_AS, request["memory"])
+    _limit(resource.RLIMIT_FSIZE, request["bytes"])
+    try:
+        with _failures(), _client(request) as (client, path):
+            refs = _refs(client, path)
+            done: Mapping[str, Any]
+            if request["action"] == "resolve":
+                done = _resolve(refs, request["ref"])
+            else:
+                done = _fetch(client, path, refs, request)
+    except Failed as error:
+        answer.write_text(json.dumps({"failure": error.failure, **error.known}))
+        return 1
+    answer.write_text(json.dumps(done))
+    return 0
+
+
+def _limit(what: int, limit: int) -> None:
+    with suppress(ValueError, OSError):  # some systems know no such limit
+        resource.setrlimit(what, (limit, limit))
+
+
+# Refs
+
+
+def _refs(client: GitClient, path: str) -> dict[str, str]:
+    """The IDs of HEAD, branches and tags; `NAME^{}` is the commit of an annotated tag."""
+    found = client.get_refs(path.encode())
+    return {
+        bytes(name).decode(errors="replace"): bytes(value).decode()
+        for name, value in found.refs.items()
+        if value is not None
+    }
+
+
+def _resolve(refs: Mapping[str, str], ref: str) -> dict[str, str]:
+    """The commit of a ref, and its version: the name of a tag, or the commit itself."""
+    tags = _versions(refs)
+    if not any(name == "HEAD" or name.startswith((_TAGS, _HEADS)) for name in refs):
+        raise Failed(Failure.EMPTY)
+    if not ref:
+        return _newest(refs, tags)
+    if f"{_TAGS}{ref}" in refs:
+        return {"commit": _peeled(refs, f"{_TAGS}{ref}"), "version": ref}
+    commit = refs.get(f"{_HEADS}{ref}")
+    if (
+        commit is None
+        and len(ref) == _COMMIT_DIGITS
+        and set(ref.lower()) <= set("0123456789abcdef")
+    ):
+        commit = ref.lower()
+    if commit is None:
+        branches = [name.removeprefix(_HEADS) for name in refs if name.startswith(_HEADS)]
+        raise Failed(Failure.REF_MISSING, tags=tags, branches=sorted(branches))
+    return {"commit": commit, "version": _version_of(refs, tags, commit)}
+
+
+def _newest(refs: Mapping[str, str], tags: list[str]) -> dict[str, str]:
+    """What Copier takes: the newest release, else the default branch."""
+    releases = [tag for tag in tags if (version := _version(tag)) and not version.is_prerelease]
+    if releases:
+        return {"commit": _peeled(refs, f"{_TAGS}{releases[0]}"), "version": releases[0]}
+    commit = refs.get("HEAD") or refs.get(f"{_HEADS}main") or refs.get(f"{_HEADS}master")
+    if commit is None:
+        branches = [name.removeprefix(_HEADS) for name in refs if name.startswith(_HEADS)]
+        raise Failed(Failure.REF_MISSING, tags=tags, branches=sorted(branches))
+    return {"commit": commit, "version": _version_of(refs, tags, commit)}
+
+
+def _versions(refs: Mapping[str, str]) -> list[str]:
+    """The names of the tags, the newest version first, then those that are no versions."""
+    names = [
+        name.removeprefix(_TAGS)
+        for name in refs
+        if name.startswith(_TAGS) and not name.endswith(_PEELED)
+    ]
+    versions = [(version, name) for name in names if (version := _version(name))]
+    others = sorted(name for name in names if _version(name) is None)
+    return [name for _, name in sorted(versions, reverse=True)] + others
+
+
+def _version(name: str) -> Version | None:
+    try:
+        return Version(name)
+    except InvalidVersion:
+        return None
+
+
+def _version_of(refs: Mapping[str, str], tags: list[str], commit: str) -> str:
+    return next((tag for tag in tags if _peeled(refs, f"{_TAGS}{tag}") == commit), commit)
+
+
+def _peeled(refs: Mapping[str, str], name: str) -> str:
+    return refs.get(f"{name}{_PEELED}") or refs[name]
+
+
+# Files
+
+
+def _fetch(
+    client: GitClient, path: str, refs: Mapping[str, str], request: Mapping[str, Any]
+) -> dict[str, int]:
+    commit = ObjectID(request["commit"].encode())
+    target = Path(request["target"])
+    with TemporaryDirectory(prefix="stepway-", dir=target) as name, Repo.init_bare(name) as repo:
+        _fetch_into(repo, client, path, refs, commit)
+        writer = _Writer(repo.object_store, request["bytes"], request["files"])
+        (target / "files").mkdir()
+        writer.write(_commit(repo, commit).tree, target / "files", "")
+    return {"files": writer.files, "bytes": writer.bytes}
+
+
+def _fetch_into(
+    repo: Repo, client: GitClient, path: str, refs: Mapping[str, str], commit: ObjectID
+) -> None:
+    """Fetch only that commit if the host gives it, else every branch and tag with its history."""
+    tips = {
+        name.removesuffix(_PEELED)
+        for name, value in refs.items()
+        if value.encode() == commit and name.removesuffix(_PEELED) in refs
+    }
+    # A host that gives only what it lists gives an annotated tag by the tag's own ID.
+    wanted = ObjectID(refs[min(tips)].encode()) if tips else commit
+    with suppress(GitProtocolError, HangupException, KeyError, _Answered):
+        _fetch_wanted(repo, client, path, [wanted], depth=1)
+        if commit in repo.object_store:
+            return
+    every = {
+        ObjectID(value.encode())
+        for name, value in refs.items()
+        if name.startswith((_TAGS, _HEADS)) and not name.endswith(_PEELED)
+    }
+    _fetch_wanted(repo, client, path, sorted(every), depth=None)
+    if commit not in repo.object_store:
+        raise Failed(Failure.COMMIT_MISSING)
+
+
+def _fetch_wanted(
+    repo: Repo, client: GitClient, path: str, wanted: list[ObjectID], depth: int | None
+) -> None:
+    client.fetch(path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth)
+
+
+def _commit(repo: Repo, commit: ObjectID) -> Commit:
+    _, found = peel_sha(repo.object_store, commit)
+    if not isinstance(found, Commit):
+        raise Failed(Failure.COMMIT_MISSING)
+    return found
+
+
+class _Writer:
+    """Writes a tree as files, links and folders; counts them."""
+
+    def __init__(self, store: BaseObjectStore, most_bytes: int, most_files: int) -> None:
+        self._store = store
+        self._most_bytes = most_bytes
+        self._most_files = most_files
+        self.bytes = 0
+        self.files = 0
+
+    def write(self, tree_id: ObjectID, folder: Path, place: str) -> None:
+        tree = self._store[tree_id]
+        assert isinstance(tree, Tree)
+        for name, mode, entry_id in tree.iteritems():
+            assert name is not None and mode is not None and entry_id is not None
+            path = f"{place}{name.decode(errors='backslashreplace')}"
+            if not _usable(name):
+                raise Failed(Failure.NAME, path=path)
+            target = folder / os.fsdecode(name)
+            if mode == _SUBMODULE:
+                target.mkdir()  # empty, as in a clone; whoever renders it refuses it
+            elif mode == _FOLDER:
+                target.mkdir()
+                self.write(entry_id, target, f"{path}/")
+            else:
+                self._write_file(entry_id, mode, target)
+
+    def _write_file(self, blob_id: ObjectID, mode: int, target: Path) -> None:
+        blob = self._store[blob_id]
+        assert isinstance(blob, Blob)
+        self.files += 1
+        self.bytes += len(blob.data)
+        if self.files > self._most_files or self.bytes > self._most_bytes:
+            raise Failed(Failure.TOO_LARGE)
+        if mode == _LINK:
+            target.symlink_to(os.fsdecode(blob.data))
+            return
+        target.write_bytes(blob.data)
+        target.chmod(0o755 if mode & 0o100 else 0o644)
+
+
+def _usable(name: bytes) -> bool:
+    return (
+        b"/" not in name
+        and validate_path_element_default(name)
+        and validate_path_element_ntfs(name)
+        and validate_path_element_hfs(name)
+    )
+
+
+# Connections
+
+
+class _Answered(Exception):
+    """An HTTP status other than 200."""
+
+    def __init__(self, status: int, retry_after: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class _SameOrigin:
+    """Follows redirects within the host that was asked, and to no other."""
+
+    origin: tuple[str, str, int | None]
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **rest: Any) -> Any:
+        parts = urlsplit(url)
+        if parts.scheme and _origin(url) != self.origin:
+            raise Failed(Failure.MOVED, to=f"{parts.scheme}://{parts.netloc}{parts.path}")
+        return super().urlopen(method, url, redirect, **rest)  # type: ignore[misc]
+
+
+class _Pool(_SameOrigin, urllib3.PoolManager):  # type: ignore[misc]
+    pass
+
+
+class _ProxyPool(_SameOrigin, urllib3.ProxyManager):  # type: ignore[misc]
+    pass
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or usual.get(parts.scheme)
+
+
+class _Http(Urllib3HttpGitClient):
+    def _http_request(
+        self,
+        url: str,
+        headers: dict[str, str] | None = None,
+        data: bytes | Iterator[bytes] | None = None,
+        raise_for_status: bool = True,
+    ) -> Any:
+        response, read = super()._http_request(url, headers, data, raise_for_status=False)
+        if response.status != 200:
+            raise _Answered(response.status, response.headers.get("Retry-After") or "")
+        kind = response.headers.get("Content-Type") or ""
+        if not kind.startswith("application/x-git-"):
+            raise Failed(Failure.NOT_GIT, text=f"Content-Type: {kind}")
+        return response, read
+
+
+@contextmanager
+def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
+    url = urlsplit(request["url"])
+    if url.scheme == "file":
+        yield LocalGitClient(), unquote(url.path)
+    elif url.scheme == "ssh":
+        with TemporaryDirectory(prefix="stepway-") as folder:
+            path = unquote(url.path)
+            path = path.removeprefix("/") if path.startswith("/~") else path
+            yield _over_ssh(request, Path(folder)), path
+    else:
+        client = _Http(
+            request["url"],
+            pool_manager=_pool(request),
+            username=request["username"] or None,
+            password=request["password"] or None,
+        )
+        yield client, ""
+
+
+def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
+    url = urlsplit(request["url"])
+    context = ssl.create_default_context(cadata=request["ca"] or None)
+    options: dict[str, Any] = {
+        "ssl_context": context,
+        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "retries": urllib3.Retry(
+            connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
+        ),
+    }
+    proxy = urllib.request.getproxies().get(url.scheme)
+    if proxy and not urllib.request.proxy_bypass(url.hostname or ""):
+        pool: urllib3.PoolManager = _ProxyPool(proxy, **options)
+    else:
+        pool = _Pool(**options)
+    pool.origin = _origin(request["url"])  # type: ignore[attr-defined]
+    return pool
+
+
+def _over_ssh(request: Mapping[str, Any], folder: Path) -> SSHGitClient:
+    url = urlsplit(request["url"])
+    options = {
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": f"{_CONNECT:.0f}",
+        "ServerAliveInterval": "15",
+        "ServerAliveCountMax": "4",
+    }
+    if request["key"]:
+        key = _private(folder / "key", request["key"])
+        options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none", "IdentityFile": str(key)}
+    if request["known_hosts"]:
+        known = _private(folder / "known_hosts", request["known_hosts"])
+        options |= {"UserKnownHostsFile": str(known), "GlobalKnownHostsFile": "/dev/null"}
+    words = [
+        "ssh",
+        *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
+    ]
+    return SSHGitClient(
+        url.hostname or "", url.port, url.username or "git", ssh_command=shlex.join(words)
+    )
+
+
+def _private(file: Path, text: str) -> Path:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
+        written.write(text.strip() + "\n")
+    return file
+
+
+# Failures
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what dulwich, urllib3 and the system raise into Failed."""
+    try:
+        yield
+    except Failed:
+        raise
+    except _Answered as error:
+        raise Failed(
+            _of_status(error.status), status=error.status, retry_after=error.retry_after
+        ) from error
+    except NotGitRepository as error:
+        raise Failed(Failure.NOT_FOUND) from error
+    except (GitProtocolError, HangupException) as error:
+        raise _of_protocol(error) from error
+    except FileNotFoundError as error:
+        raise Failed(Failure.NO_SSH if error.filename == "ssh" else Failure.NOT_FOUND) from error
+    except MemoryError as error:
+        raise Failed(Failure.TOO_LARGE) from error
+    except ssl.SSLError as error:
+        raise Failed(Failure.CERTIFICATE, text=_text(error)) from error
+    except OSError as error:
+        raise _of_system(error) from error
+    except Exception as error:
+        # A host may answer anything.
+        raise Failed(Failure.NOT_GIT, text=_text(error)) from error
+
+
+def _of_status(status: int) -> Failure:
+    if status in (401, 407):
+        return Failure.UNAUTHORIZED
+    if status in (404, 410):
+        return Failure.NOT_FOUND
+    return Failure.BUSY if status == 429 or status >= 500 else Failure.REFUSED
+
+
+def _of_protocol(error: Exception) -> Failed:
+    text = _text(error)
+    cause: BaseException | None = error.__cause__
+    while cause is not None:
+        if isinstance(cause, Failed):
+            return cause
+        if isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError):
+            return Failed(Failure.CERTIFICATE, text=_text(cause))
+        if isinstance(cause, urllib3.exceptions.HTTPError | OSError):
+            reason = getattr(cause, "reason", None)
+            if not isinstance(reason, BaseException):
+                return Failed(Failure.UNREACHABLE, text=_text(cause))
+            cause = reason
+            continue
+        cause = cause.__cause__
+    said = text.casefold()
+    for failure, parts in _SSH.items():
+        if any(part in said for part in parts):
+            return Failed(failure, text=text)
+    return Failed(Failure.NOT_GIT, text=text)
+
+
+# What ssh and the hosts behind it say.
+_SSH = {
+    Failure.HOST_KEY: ("host key verification failed", "no matching host key"),
+    Failure.UNAUTHORIZED: ("permission denied", "access denied", "authentication failed"),
+    Failure.UNREACHABLE: (
+        "could not resolve",
+        "connection refused",
+        "timed out",
+        "no route",
+        "connection closed",
+        "connection reset",
+        "network is unreachable",
+    ),
+    Failure.NOT_FOUND: ("not found", "does not exist", "not appear to be a git repository"),
+}
+
+
+def _of_system(error: OSError) -> Failed:
+    if error.errno == errno.EFBIG:
+        return Failed(Failure.TOO_LARGE)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed(Failure.DISK, text=error.strerror or "")
+    return Failed(Failure.UNREACHABLE, text=_text(error))
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:_SHOWN] or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

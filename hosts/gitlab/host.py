@@ -1,0 +1,53 @@
+"""One GitLab host as one account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.gitlab.api import PATIENCE
+from stepway.hosts.gitlab.branches import Branches
+from stepway.hosts.gitlab.environments import Environments
+from stepway.hosts.gitlab.identity import Tokens
+from stepway.hosts.gitlab.keys import DeployKeys
+from stepway.hosts.gitlab.merge_requests import MergeRequests
+from stepway.hosts.gitlab.people import People
+from stepway.hosts.gitlab.pipelines import Pipelines
+from stepway.hosts.gitlab.repositories import Repositories
+from stepway.hosts.gitlab.variables import Variables
+from stepway.hosts.gitlab.webhooks import Webhooks
+from stepway.hosts.host import Feature, GitHost
+from stepway.hosts.http import http_client
+from stepway.hosts.pace import Pace
+
+
+class GitLabHost(
+    Tokens,
+    Repositories,
+    People,
+    Environments,
+    Variables,
+    DeployKeys,
+    Webhooks,
+    Branches,
+    MergeRequests,
+    Pipelines,
+):
+    """GitHost for GitLab; teams are groups, pull requests are merge requests."""
+
+    kind = HostKind.GITLAB
+    features = frozenset(Feature) - {Feature.ENVIRONMENT_WAIT}
+
+
+@asynccontextmanager
+async def open_gitlab(
+    access: HostAccess, *, pace: Pace | None = None, patience: Sequence[float] = PATIENCE
+) -> AsyncIterator[GitHost]:
+    """Open a GitLab host.
+
+    `pace` spaces the requests that write. `patience` are the pauses between tries while something
+    new is "not found".
+    """
+    async with http_client(access.ca) as client:
+        yield GitLabHost(client, access, pace, patience)

@@ -1,0 +1,176 @@
+"""Projects: finding, creating and deleting them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from stepway.hosts.errors import UNCERTAIN, HostError, Reason
+from stepway.hosts.gitlab.api import GitLabApi, Json, is_taken, project_path, quoted
+from stepway.hosts.gitlab.errors import MARKED
+from stepway.hosts.host import (
+    GitRemote,
+    HostRepository,
+    RepositorySpec,
+    Visibility,
+    project_of_topics,
+    topic_of,
+)
+
+
+class Repositories(GitLabApi):
+    """Projects in groups and in the namespaces of persons."""
+
+    async def find_repository(self, owner: str, name: str) -> HostRepository | None:
+        """Return the project; a lookup by an old name, which GitLab follows, finds none."""
+        found = await self._at(f"{owner}/{name}")
+        return None if found is None or _doomed(found) else _repository(found)
+
+    async def create_repository(self, spec: RepositorySpec) -> HostRepository:
+        """Create an empty project with the mark among its topics."""
+        body = {
+            "name": spec.name,
+            "path": spec.name,
+            "namespace_id": await self._namespace_id(spec.owner),
+            "description": spec.description,
+            "visibility": spec.visibility.value,
+            "topics": [topic_of(spec.project_id), *spec.topics],
+            "initialize_with_readme": False,
+        }
+        try:
+            made = _repository(await self.http.call("POST", "projects", body))
+        except HostError as error:
+            made = await self._after(error, spec)
+        # An empty project has no default branch yet: the first push decides.
+        return replace(made, default_branch=spec.default_branch) if made.empty else made
+
+    async def delete_repository(self, repository: HostRepository) -> bool:
+        """Delete the project, so that its name is free.
+
+        GitLab renames it and keeps it for some days, in which an owner may restore it. Where the
+        host does not rename it, it is deleted at once. Raises HostError if the host allows
+        neither.
+        """
+        project = project_path(repository)
+        try:
+            response, _ = await self.http.answer("DELETE", project, missing=True)
+            there = response.is_success
+        except HostError as error:
+            if MARKED not in error.message:
+                raise
+            there = False
+        rest = await self.http.call("GET", project, missing=True)
+        path = f"{repository.owner}/{repository.name}"
+        if rest is not None and _doomed(rest) and _same(rest, path):
+            await self._delete_at_once(rest)
+        return there
+
+    async def branch_head(self, repository: HostRepository, branch: str) -> str | None:
+        """Return the ID of the branch's newest commit."""
+        path = f"{project_path(repository)}/repository/branches/{quoted(branch)}"
+        found = await self.http.call("GET", path, missing=True)
+        return str(found["commit"]["id"]) if found else None
+
+    async def remote(self, repository: HostRepository) -> GitRemote:
+        """Return how Git reaches the project: the user name `oauth2` stands for every token."""
+        url = f"{self.access.url}/{repository.owner}/{repository.name}.git"
+        return GitRemote(url, "oauth2", await self.access.tokens.token(), self.access.ca)
+
+    async def _at(self, path: str) -> Json | None:
+        """Return the project that has this path now, whether it waits for its deletion or not."""
+        found: Json | None = await self.http.call("GET", f"projects/{quoted(path)}", missing=True)
+        return found if found is not None and _same(found, path) else None
+
+    async def _soon_at(self, path: str) -> Json | None:
+        """Return the project at a path; a new one may not be visible at once."""
+        for pause in self.patience:
+            if (found := await self._at(path)) is not None:
+                return found
+            await asyncio.sleep(pause)
+        return await self._at(path)
+
+    async def _namespace_id(self, path: str) -> int:
+        found = await self.http.call("GET", f"namespaces/{quoted(path)}", missing=True)
+        if found is None:
+            raise HostError(
+                Reason.NOT_FOUND,
+                f"There is no group or user {path}, or the credential {self.access.credential} "
+                "may not see it",
+                remedy="Check the full path, such as acme/platform, and the credential's rights.",
+            )
+        return int(found["id"])
+
+    async def _after(self, error: HostError, spec: RepositorySpec) -> HostRepository:
+        """Return the project that an earlier or unanswered request made. Raises HostError."""
+        if error.reason not in UNCERTAIN and not is_taken(error):
+            raise error
+        path = f"{spec.owner}/{spec.name}"
+        found = await self._soon_at(path)
+        if found is not None and not _doomed(found):
+            repository = _repository(found)
+            if repository.project_id == spec.project_id:
+                return repository
+        elif not is_taken(error):
+            raise error
+        raise _taken(path, found, error) from error
+
+    async def _delete_at_once(self, project: Json) -> None:
+        path = project["path_with_namespace"]
+        params = {"permanently_remove": "true", "full_path": path}
+        try:
+            await self.http.call("DELETE", f"projects/{project['id']}", params=params, missing=True)
+        except HostError as error:
+            if error.may_succeed_later:
+                raise
+            raise HostError(
+                Reason.FORBIDDEN,
+                f"The host keeps the deleted project {path} until its deletion date, "
+                f"{_deletion_date(project)}, and its name is taken until then",
+                remedy="Ask an administrator to delete it at once, or choose another name.",
+                status=error.status,
+            ) from error
+
+
+def _repository(data: Json) -> HostRepository:
+    owner, _, name = data["path_with_namespace"].rpartition("/")
+    return HostRepository(
+        id=str(data["id"]),
+        owner=owner,
+        name=name,
+        web_url=data["web_url"],
+        clone_url=data["http_url_to_repo"],
+        ssh_url=data["ssh_url_to_repo"],
+        default_branch=data.get("default_branch") or "main",
+        visibility=Visibility(data["visibility"]),
+        project_id=project_of_topics(data.get("topics") or ()),
+        archived=bool(data.get("archived")),
+        empty=bool(data.get("empty_repo")),
+    )
+
+
+def _same(data: Json, path: str) -> bool:
+    """Whether the project has this path; GitLab ignores the case."""
+    return str(data["path_with_namespace"]).casefold() == path.casefold()
+
+
+def _deletion_date(data: Json) -> str:
+    return data.get("marked_for_deletion_on") or data.get("marked_for_deletion_at") or ""
+
+
+def _doomed(data: Json) -> bool:
+    return bool(_deletion_date(data))
+
+
+def _taken(path: str, found: Json | None, error: HostError) -> HostError:
+    if found is None:
+        message = f"{error.message} ({path}: the credential may not see what has the name)"
+        remedy = "Choose another name, or have the project that has it renamed or deleted."
+    elif _doomed(found):
+        message = f"The name {path} is taken by a deleted project until {_deletion_date(found)}"
+        remedy = "Delete that project at once in its settings, or choose another name."
+    else:
+        project = project_of_topics(found.get("topics") or ())
+        whose = f"belongs to the Stepway project {project}" if project else "is not ours"
+        message = f"The project {path} exists already, and it {whose}: {found['web_url']}"
+        remedy = "Choose another name, or have that project renamed or deleted."
+    return HostError(Reason.NAME_TAKEN, message, remedy=remedy, status=error.status)

@@ -1,0 +1,77 @@
+"""Faults that a test asks of the host."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from threading import Lock
+
+from tests.support.githost.answers import Answer
+
+
+@dataclass
+class Fault:
+    """What happens to requests whose `METHOD /path` the regular expression finds.
+
+    The path is the whole one, with the API's prefix; Git's requests have theirs too
+    (`POST /acme/shop.git/git-receive-pack`). `effect`: the request is carried out before its answer
+    is replaced by `answer`, or is `lost` with the connection.
+    """
+
+    pattern: str
+    times: int = 1
+    skip: int = 0
+    delay: float = 0.0
+    effect: bool = False
+    answer: Answer | None = None
+    lost: bool = False
+    met: int = 0
+    """How often it has happened."""
+
+
+class Faults:
+    """The faults to come, in their order; the first that matches a request happens."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._all: list[Fault] = []
+
+    def add(
+        self,
+        pattern: str,
+        answer: Answer | None = None,
+        *,
+        times: int = 1,
+        skip: int = 0,
+        delay: float = 0.0,
+        effect: bool = False,
+        lost: bool = False,
+    ) -> Fault:
+        """Let the next `times` matching requests, after the first `skip`, meet a fault."""
+        fault = Fault(pattern, times, skip, delay, effect, answer, lost)
+        with self._lock:
+            self._all.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._all.clear()
+
+    def meet(self, line: str) -> Fault | None:
+        """Return the fault that the request `METHOD /path` meets, and count it."""
+        with self._lock:
+            for fault in self._all:
+                if fault.met >= fault.times or not re.search(fault.pattern, line):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.met += 1
+                return fault
+        return None
+
+
+def html_page(status: int = 200) -> Answer:
+    """A page in place of the API's JSON, as a proxy or a sign-in page answers."""
+    return Answer(status, f"<html><body><h1>{status} Sign in</h1></body></html>")

@@ -1,0 +1,1 @@
+"""GitHub's surface of the host for tests."""
