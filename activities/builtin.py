@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from stepway.activities.cluster.access import ClusterAccess
+from stepway.activities.cluster.apply_manifests import ClusterSteps
+from stepway.activities.cluster.wait_for_ready import WaitingSteps
 from stepway.activities.command.run_command import CommandSteps
 from stepway.activities.credentials.resolve_credentials import CredentialSteps
 from stepway.activities.database.create_db_records import DatabaseSteps
@@ -16,6 +19,7 @@ from stepway.activities.git.template_access import TemplateAccess
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.git.template_source import TemplateSource
+from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.http.guard import Guard
 from stepway.activities.http.http_request import HttpSteps
@@ -40,7 +44,11 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
     template = TemplateSteps(hosts, resources.open_key, _templates(resources))
     environments = EnvironmentSteps(resources.engine, hosts)
     database = DatabaseSteps(resources.engine)
-    gitops = GitopsSteps(data_dir, hosts, resources.open_key)
+    clusters = ClusterAccess(resources.credentials)
+    cluster = ClusterSteps(clusters)
+    gitops = GitopsSteps(
+        data_dir, hosts, resources.open_key, ClusterGitops(clusters, resources.credentials)
+    )
     collaborators = CollaboratorSteps(hosts)
     protection = ProtectionSteps(hosts)
     secrets = SecretSteps(hosts, resources.credentials)
@@ -60,6 +68,9 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
         database.delete_db_records,
         gitops.setup_gitops,
         gitops.remove_manifests,
+        cluster.apply_manifests,
+        cluster.delete_manifests,
+        WaitingSteps(clusters).wait_for_ready,
         FinalizeSteps(hosts, resources.engine).finalize,
         CommandSteps(data_dir, resources.credentials, hosts).run_command,
         collaborators.add_collaborators,

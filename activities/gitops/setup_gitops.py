@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from dulwich.repo import Repo
 from temporalio import activity
 
 from stepway.activities.beats import Beats, beating
+from stepway.activities.cluster.apply_manifests import AppliedObject
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
 from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.remote import Remote
@@ -31,6 +32,7 @@ from stepway.activities.git.repositories import (
     locked,
 )
 from stepway.activities.git.target import OnRepository, opened_host, own_repository, remote_of
+from stepway.activities.gitops.in_cluster import ClusterGitops, GitopsCluster
 from stepway.activities.gitops.manifests import (
     ENVIRONMENT_PREFIX,
     NAMESPACE_FILE,
@@ -72,7 +74,8 @@ class GitopsRepository:
 class SetupGitopsInput:
     """`url` is the project's repository; clusters reach a path over SSH on `git_host`.
 
-    `gitops` is the repository of the manifests; without it, they go to one on this machine.
+    `gitops` is the repository of the manifests; `cluster` is one to apply them to instead. Without
+    either, they go to a repository on this machine.
     """
 
     project: ProjectRef
@@ -81,6 +84,7 @@ class SetupGitopsInput:
     deploy: bool = True
     git_host: str = "localhost"
     gitops: GitopsRepository | None = None
+    cluster: GitopsCluster | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class GitopsSetUp:
 
     `tree` is the folder's ID in Git, from which a rollback sees whether it was changed. The commit
     is on `branch`; a `pull_request` (`number`, `url`) may lead from there to the default branch.
+    In a cluster, `url` is its address, and `objects` are those that were applied.
     """
 
     path: str
@@ -99,6 +104,7 @@ class GitopsSetUp:
     tree: str = ""
     branch: str = "main"
     pull_request: dict[str, Any] | None = None
+    objects: list[AppliedObject] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -121,23 +127,28 @@ class _Committed:
 class GitopsSteps:
     """Commits to a GitOps repository: by default `data_dir`/gitops.git, which projects share."""
 
-    def __init__(self, data_dir: Path, hosts: OpenHost, key: OpenKey) -> None:
+    def __init__(
+        self, data_dir: Path, hosts: OpenHost, key: OpenKey, clusters: ClusterGitops
+    ) -> None:
         self._path = data_dir / "gitops.git"
         self._hosts = hosts
         self._key = key
+        self._clusters = clusters
 
     @activity.defn
     async def setup_gitops(self, given: SetupGitopsInput) -> GitopsSetUp | Skipped:
-        """Commit the project's manifests, unless the branch already contains them."""
+        """Commit the manifests unless the branch already contains them, or apply them."""
         environments = environment_specs(given.environments)
         if not given.deploy:
             return Skipped("Deployment is turned off")
         if not environments:
             return Skipped("The project has no environments")
+        deployment = Deployment(given.project, cluster_url(given.url, given.git_host), environments)
+        if given.cluster is not None:
+            return await self._apply(given, deployment, given.cluster)
         async with beating() as beats:
             beats.say(Progress(10, "Writing manifests"))
-            url = cluster_url(given.url, given.git_host)
-            files = manifests(Deployment(given.project, url, environments))
+            files = manifests(deployment)
             beats.say(Progress(40, "Committing manifests"))
 
             def plan(repo: Repo, head: Commit | None) -> list[Change]:
@@ -161,6 +172,9 @@ class GitopsSteps:
 
         Raises step_error if the manifests were changed.
         """
+        if given.cluster is not None:
+            made = (given.result or {}).get("objects", [])
+            return Removed(await self._clusters.remove(given.project, given.cluster, made))
         path = manifests_path(given.project)
         async with beating() as beats:
             if (withdrawn := await self._withdraw(given, beats)) is not None:
@@ -174,6 +188,25 @@ class GitopsSteps:
 
             await self._commit(given, "Remove", plan, beats)
         return Removed(found)
+
+    async def _apply(
+        self, given: SetupGitopsInput, deployment: Deployment, cluster: GitopsCluster
+    ) -> GitopsSetUp:
+        if given.gitops is not None:
+            raise step_error(
+                "`gitops` and `cluster` were both given",
+                remedy="Remove one of them from the blueprint.",
+                retry=False,
+            )
+        server, applied = await self._clusters.set_up(deployment, cluster)
+        return GitopsSetUp(
+            path="",
+            commit="",
+            url=server,
+            namespace=namespace_name(given.project),
+            manifests=[],
+            objects=applied,
+        )
 
     async def _commit(
         self, given: SetupGitopsInput, verb: str, plan: Plan, beats: Beats
