@@ -1,14 +1,39 @@
-"""Sets a project's deployment up in a cluster: by applying Flux's objects."""
+"""Sets a project's deployment up in a cluster, by applying Flux's objects there."""
 
 from __future__ import annotations
 
-from stepway.activities.cluster.access import OpenCluster
-from stepway.activities.cluster.apply_manifests import AppliedObject, apply_all
-from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.gitops.manifests import Deployment, objects, pull_secret
-from stepway.activities.project import ProjectRef
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
 
-_USER = "git"
+from stepway.activities.cluster.access import OpenCluster
+from stepway.activities.cluster.apply_manifests import AppliedObject, apply_all, delete_all
+from stepway.activities.credentials.credentials import Credentials
+from stepway.activities.gitops.manifests import Deployment, objects, pull_secret, secret_name
+from stepway.activities.project import ProjectRef
+from stepway.hosts.access import HostKind
+from stepway.vault.kinds import CredentialKind
+from stepway.vault.vault import Secret
+from stepway_tracking.record.errors import step_error
+
+_USERS = {
+    HostKind.GITHUB.value: "x-access-token",
+    HostKind.GITLAB.value: "oauth2",
+}
+_SHORT_LIVED = frozenset({CredentialKind.GITHUB_APP, CredentialKind.KUBERNETES})
+
+
+@dataclass(frozen=True)
+class GitopsCluster:
+    """A cluster with Flux, in which the deployment is set up.
+
+    `credential` is one of kind `kubernetes`. `pull_credential` is the one with which Flux reads
+    the repository; it is stored in the cluster, so it should be able to do no more than that. A
+    public repository needs none.
+    """
+
+    credential: str
+    pull_credential: str | None = None
 
 
 class ClusterGitops:
@@ -19,21 +44,51 @@ class ClusterGitops:
         self._credentials = credentials
 
     async def set_up(
-        self, deployment: Deployment, cluster: str, pull: dict[str, str]
+        self, deployment: Deployment, target: GitopsCluster
     ) -> tuple[str, list[AppliedObject]]:
-        """Apply the objects; return the cluster's address and the objects. Raises step_error.
-
-        `pull` is the data of the Secret with which Flux reads the repository; empty for none.
-        """
+        """Apply the objects; return the cluster's address and the objects. Raises step_error."""
+        project, pull = deployment.project, {}
+        if target.pull_credential is not None:
+            secret = await self._credentials.open(target.pull_credential, project)
+            pull = _pull_data(target.pull_credential, secret)
+            deployment = replace(
+                deployment,
+                repository=_url_for(secret, deployment.repository),
+                secret=secret_name(project),
+            )
         namespace, *others = objects(deployment).values()
-        secrets = [pull_secret(deployment.project, pull)] if pull else []
-        async with self._open(cluster, deployment.project) as opened:
-            applied = await apply_all(opened, [namespace, *secrets, *others], deployment.project.id)
-            return opened.server, applied
+        secrets = [pull_secret(project, pull)] if pull else []
+        async with self._open(target.credential, project) as cluster:
+            return cluster.server, await apply_all(
+                cluster, [namespace, *secrets, *others], project.id
+            )
 
-    async def pull_data(self, credential: str | None, project: ProjectRef) -> dict[str, str]:
-        """Return the data of a Secret for a credential that may read; empty without one."""
-        if credential is None:
-            return {}
-        secret = await self._credentials.open(credential, project)
-        return {"username": secret.account or _USER, "password": secret.value}
+    async def remove(
+        self, project: ProjectRef, target: GitopsCluster, made: list[dict[str, Any]]
+    ) -> list[str]:
+        """Delete the objects of `set_up`; return their names. Raises step_error."""
+        async with self._open(target.credential, project) as cluster:
+            return await delete_all(cluster, made, project.id)
+
+
+def _pull_data(name: str, secret: Secret) -> dict[str, str]:
+    """Return the data of Flux's Secret for a credential."""
+    kind, ca = secret.target.kind, secret.target.ca or ""
+    if kind in _SHORT_LIVED:
+        raise step_error(
+            f"Flux cannot read a repository with the credential {name!r}, of kind {kind}",
+            remedy="Use a token that may read the repository, or an SSH key.",
+            retry=False,
+        )
+    if kind == CredentialKind.SSH:
+        return {"identity": secret.value, "known_hosts": ca}
+    user = secret.account if kind == CredentialKind.BASIC else _USERS.get(kind or "", "")
+    data = {"username": user or secret.account or "git", "password": secret.value}
+    return {**data, "ca.crt": ca} if ca else data
+
+
+def _url_for(secret: Secret, url: str) -> str:
+    """Return the repository's URL for a credential: by SSH for an SSH key."""
+    if secret.target.kind != CredentialKind.SSH:
+        return url
+    return f"{secret.target.url.rstrip('/')}/{urlsplit(url).path.lstrip('/')}"
