@@ -41,15 +41,19 @@ class Beats:
 
         Raises CancelledError in a thread whose step was cancelled.
         """
-        self._last = progress
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             self.check()
             with suppress(RuntimeError):  # the loop is closed: the worker has ended
-                self._loop.call_soon_threadsafe(activity.heartbeat, progress, context=self._context)
+                self._loop.call_soon_threadsafe(self._say, progress, context=self._context)
         else:
-            activity.heartbeat(progress)
+            self._say(progress)
+
+    def _say(self, progress: Progress) -> None:
+        # In the loop, so that a repetition is never ahead of what a thread has said.
+        self._last = progress
+        activity.heartbeat(progress)
 
     def check(self) -> None:
         """Raise CancelledError if the step was cancelled. For threads."""

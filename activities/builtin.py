@@ -17,6 +17,14 @@ from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.git.template_source import TemplateSource
 from stepway.activities.gitops.setup_gitops import GitopsSteps
+from stepway.activities.http.guard import Guard
+from stepway.activities.http.http_request import HttpSteps
+from stepway.activities.on_host.add_collaborators import CollaboratorSteps
+from stepway.activities.on_host.create_secrets import SecretSteps
+from stepway.activities.on_host.create_webhook import WebhookSteps
+from stepway.activities.on_host.dispatch_pipeline import PipelineSteps
+from stepway.activities.on_host.open_pull_request import PullRequestSteps
+from stepway.activities.on_host.protect_branch import ProtectionSteps
 from stepway.activities.registry import Resources, StepActivity
 from stepway.activities.simulation.simulate import simulate
 from stepway.blueprints.template_rules import TemplateRules
@@ -27,25 +35,45 @@ BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 def step_activities(resources: Resources) -> Sequence[StepActivity]:
     """Return the activities of all built-in steps and their undo activities."""
     data_dir = resources.settings.data_dir
-    repository = RepositorySteps(data_dir)
-    environments = EnvironmentSteps(resources.engine)
+    hosts = resources.open_host
+    repository = RepositorySteps(hosts)
+    template = TemplateSteps(hosts, resources.open_key, _templates(resources))
+    environments = EnvironmentSteps(resources.engine, hosts)
     database = DatabaseSteps(resources.engine)
-    gitops = GitopsSteps(data_dir)
+    gitops = GitopsSteps(data_dir, hosts, resources.open_key)
+    collaborators = CollaboratorSteps(hosts)
+    protection = ProtectionSteps(hosts)
+    secrets = SecretSteps(hosts, resources.credentials)
+    webhooks = WebhookSteps(hosts, resources.credentials)
+    pull_requests = PullRequestSteps(hosts)
     return (
         CredentialSteps(
             data_dir / "repositories", resources.credentials, resources.git_hosts
         ).resolve_credentials,
         repository.create_repository,
         repository.delete_repository,
-        TemplateSteps(data_dir, _templates(resources)).push_template,
+        template.push_template,
+        template.withdraw_template,
         environments.create_environments,
         environments.delete_environments,
         database.create_db_records,
         database.delete_db_records,
         gitops.setup_gitops,
         gitops.remove_manifests,
-        FinalizeSteps(data_dir, resources.engine).finalize,
-        CommandSteps(data_dir, resources.credentials).run_command,
+        FinalizeSteps(hosts, resources.engine).finalize,
+        CommandSteps(data_dir, resources.credentials, hosts).run_command,
+        collaborators.add_collaborators,
+        collaborators.remove_collaborators,
+        protection.protect_branch,
+        protection.unprotect_branch,
+        secrets.create_secrets,
+        secrets.delete_secrets,
+        webhooks.create_webhook,
+        webhooks.delete_webhook,
+        pull_requests.open_pull_request,
+        pull_requests.close_pull_request,
+        PipelineSteps(hosts).dispatch_pipeline,
+        HttpSteps(resources.credentials, Guard(resources.settings.http_hosts)).http_request,
         simulate,
     )
 

@@ -7,9 +7,13 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 from stepway.activities.project import ProjectRef
+from stepway.hosts.access import HostKind
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import GitHost
 from stepway_tracking.record.errors import step_error
+
+LOCAL = HostKind.LOCAL.value
+"""The name of the credential that stands for the local host."""
 
 
 class OpenHost(Protocol):
@@ -32,4 +36,5 @@ def host_errors() -> Iterator[None]:
             remedy=error.remedy,
             retry=error.may_succeed_later,
             retry_after=(error.retry_after or 60.0) if limited else error.retry_after,
+            details=error.details,
         ) from error

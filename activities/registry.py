@@ -21,10 +21,16 @@ from temporalio import activity
 
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.git_hosts import GitHosts
+from stepway.activities.git.opening import Hosts
+from stepway.activities.git.remote import SshKey
+from stepway.activities.hosts import OpenHost
+from stepway.activities.project import ProjectRef
 from stepway.runtime.setting_types import SettingsError
 from stepway.runtime.worker_settings import WorkerSettings
 from stepway.vault.keyring import open_keyring
+from stepway.vault.kinds import CredentialKind
 from stepway.vault.vault import Vault
+from stepway_tracking.record.errors import step_error
 
 BUILT_IN = "stepway.activities.builtin"
 _SETTING = "STEPWAY_STEP_MODULES"
@@ -48,6 +54,23 @@ class Resources:
     def git_hosts(self) -> GitHosts:
         """The Git hosts of the credentials; all steps share it, because it keeps tokens."""
         return GitHosts(self.credentials)
+
+    @property
+    def open_host(self) -> OpenHost:
+        """Opens the Git host of a credential, the local one included; for use in an attempt."""
+        return Hosts(self.settings.data_dir, self.engine, self.git_hosts.open)
+
+    async def open_key(self, credential: str, project: ProjectRef) -> SshKey:
+        """Return the key of a credential of the kind `ssh`. Raises step_error."""
+        secret = await self.credentials.open(credential, project)
+        if secret.target.kind != CredentialKind.SSH:
+            raise step_error(
+                f"The credential {credential!r} is not an SSH key",
+                remedy="Store the key with `--kind ssh`, or name another credential as "
+                "`ssh_credential`.",
+                retry=False,
+            )
+        return SshKey(secret.value, secret.target.ca or "")
 
 
 def load_steps(resources: Resources) -> dict[str, StepActivity]:

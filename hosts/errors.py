@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from stepway_tracking.record.errors import StepwayError
 
@@ -77,6 +79,11 @@ class HostError(StepwayError):
         self.remedy = remedy
         self.status = status
         self.retry_after = retry_after
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """More of the host's own words, for people; empty if there are none."""
+        return {}
 
     @property
     def may_succeed_later(self) -> bool:

@@ -91,6 +91,7 @@ class HostRepository:
     project_id: str | None = None
     archived: bool = False
     empty: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,14 @@ class GitHost(Protocol):
 
     kind: HostKind
     features: frozenset[Feature]
+
+    @property
+    def account(self) -> str:
+        """The account, organization or group that owns new repositories where a step names none.
+
+        Empty if the credential does not say: then it is the account of `identity`.
+        """
+        ...
 
     async def identity(self) -> Identity:
         """Return the account behind the token."""

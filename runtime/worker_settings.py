@@ -94,6 +94,14 @@ class WorkerSettings(ServerSettings):
             "extension); the same for API and workers."
         ),
     )
+    http_hosts: Words = Field(
+        default_factory=list,
+        description=(
+            "Hosts that the step `http_request` may reach, comma-separated: names, `*.NAME`, "
+            "networks such as `10.0.0.0/8`, each with or without `:PORT`, and `*` for all public "
+            "addresses. Private addresses must be listed. Default: all public addresses."
+        ),
+    )
 
     @field_validator("data_dir")
     @classmethod

@@ -8,18 +8,28 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway.activities.beats import Beats
 from stepway.activities.command.process import OutputTail, run_in_group
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.working_tree import working_tree
-from stepway.activities.project import ProjectRef
+from stepway.activities.git.target import (
+    OnRepository,
+    is_own,
+    opened_host,
+    owner_on,
+    remote_of,
+)
+from stepway.activities.git.working_tree import fresh_clone, working_tree
+from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.vault.redaction import redact
 from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
@@ -43,19 +53,22 @@ _PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
 
 
 @dataclass(frozen=True)
-class RunCommandInput:
+class RunCommandInput(OnRepository):
     """`command` is [program, argument, …]; `directory` is relative to the working tree.
+
+    The working tree is a checkout of `branch`, by default the repository's default branch. On
+    other hosts than `local` it is a new clone for each command, and it is removed afterwards.
 
     Values become text by `text_of`; a variable that is None is not set. A variable with the value
     `{"credential": NAME}` gets that credential's secret. Stepway sets `absent_references`, which
     names the arguments without a value.
     """
 
-    project: ProjectRef
     command: list[Any]
     directory: str = "."
     environment: dict[str, Any] = field(default_factory=dict)
     absent_references: dict[str, str] = field(default_factory=dict)
+    branch: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -67,10 +80,11 @@ class CommandRun:
 
 
 class CommandSteps:
-    """Runs commands in working trees under `data_dir`."""
+    """Runs commands in working trees: of the local host under `data_dir`, else in clones."""
 
-    def __init__(self, data_dir: Path, credentials: Credentials) -> None:
+    def __init__(self, data_dir: Path, credentials: Credentials, hosts: OpenHost) -> None:
         self._data_dir = data_dir
+        self._hosts = hosts
         self._credentials = credentials
 
     @activity.defn
@@ -84,7 +98,7 @@ class CommandSteps:
         output, waiting = OutputTail(), asyncio.Event()
         beating = asyncio.create_task(_beat(output, waiting))
         try:
-            async with working_tree(self._data_dir, given.project, waiting) as tree:
+            async with self._working_tree(given, waiting) as tree:
                 directory = _inside(tree, given.directory)
                 status = await _run(command, directory, environment, output)
         finally:
@@ -92,6 +106,37 @@ class CommandSteps:
         if status != 0:
             raise _failed(command, status, output)
         return CommandRun(status, output.text)
+
+    @asynccontextmanager
+    async def _working_tree(
+        self, given: RunCommandInput, waiting: asyncio.Event
+    ) -> AsyncIterator[Path]:
+        if given.credential == LOCAL:
+            await self._refuse_elsewhere(given)
+            async with working_tree(self._data_dir, given.project, waiting) as tree:
+                yield tree
+            return
+        beats = Beats()
+        async with opened_host(self._hosts, given) as host:
+            owner = await owner_on(host, given)
+            found = await host.find_repository(owner, given.repository_name)
+            remote = None
+            if found is not None and (given.mode == "import" or is_own(found, given.project)):
+                remote = await remote_of(host, found, given)
+        if found is None or remote is None:
+            with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as empty:
+                yield Path(empty)
+            return
+        branch = given.branch or found.default_branch or "main"
+        async with AsyncExitStack() as stack:
+            with host_errors():
+                tree = await stack.enter_async_context(fresh_clone(remote, branch, beats))
+            yield tree
+
+    async def _refuse_elsewhere(self, given: RunCommandInput) -> None:
+        """Raise step_error if the local repository is on another machine."""
+        async with opened_host(self._hosts, given) as host:
+            await host.find_repository(await owner_on(host, given), given.repository_name)
 
     async def _with_secrets(self, given: RunCommandInput) -> dict[str, Any]:
         environment = dict(given.environment)
@@ -157,6 +202,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _inside(tree: Path, directory: str) -> Path:
+    tree = tree.resolve()
     path = (tree / directory).resolve()
     if ".." in PurePath(directory).parts or not path.is_relative_to(tree) or not path.is_dir():
         raise step_error(

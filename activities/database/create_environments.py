@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -14,21 +14,39 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway.activities.beats import beating
+from stepway.activities.git.target import (
+    OnRepository,
+    opened_host,
+    opened_repository,
+    owner_on,
+)
+from stepway.activities.hosts import LOCAL, OpenHost
 from stepway.activities.models import Environment
 from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.rollback import Removed, left_behind
+from stepway.hosts.host import DeployEnvironment, Feature
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Skipped
+
+_LONGEST_WAIT = 43_200
+"""Minutes that a host waits before a deployment, at most: GitHub's limit."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """An environment; `approvals` is how many people must approve a deployment to it."""
+    """An environment; `approvals` is how many people must approve a deployment to it.
+
+    On the Git host, `reviewers` are the accounts, or teams as `@team`, that may approve, and `wait`
+    is the minutes before a deployment. Without reviewers the host asks nobody for approval.
+    """
 
     name: str
     approvals: int = 0
+    reviewers: list[str] = field(default_factory=list)
+    wait: int = 0
 
 
 DEFAULT_ENVIRONMENTS = (
@@ -39,18 +57,21 @@ DEFAULT_ENVIRONMENTS = (
 
 
 @dataclass(frozen=True)
-class CreateEnvironmentsInput:
-    """The environments, as specs or names; DEFAULT_ENVIRONMENTS for None."""
+class CreateEnvironmentsInput(OnRepository):
+    """The environments, as specs or names; DEFAULT_ENVIRONMENTS for None.
 
-    project: ProjectRef
+    On a Git host that has environments, they are created in the project's repository too.
+    """
+
     environments: list[EnvironmentSpec | str] | None = None
 
 
 @dataclass(frozen=True)
 class CreatedEnvironments:
-    """The environments that were created or updated."""
+    """The environments that were created or updated; `on_host`: on the Git host too."""
 
     environments: list[EnvironmentSpec]
+    on_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,8 @@ def environment_specs(given: Sequence[EnvironmentSpec | str] | None) -> list[Env
     for spec in specs:
         if not _NAME.fullmatch(spec.name) or spec.approvals < 0:
             raise _bad(f"{spec.name!r} with {spec.approvals} approvals")
+        if not 0 <= spec.wait <= _LONGEST_WAIT:
+            raise _bad(f"{spec.name!r} with a wait of {spec.wait} minutes")
     if len({spec.name for spec in specs}) < len(specs):
         raise _bad("duplicate names")
     return specs
@@ -78,16 +101,17 @@ def _bad(what: str) -> ApplicationError:
     return step_error(
         f"Invalid environments: {what}",
         remedy="Give each environment a unique name of lowercase letters, digits and hyphens, "
-        "and 0 or more approvals.",
+        f"0 or more approvals, and a wait of at most {_LONGEST_WAIT:,} minutes.",
         retry=False,
     )
 
 
 class EnvironmentSteps:
-    """Writes the table of environments."""
+    """Writes the table of environments, and creates them on Git hosts."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, hosts: OpenHost) -> None:
         self._engine = engine
+        self._hosts = hosts
 
     @activity.defn
     async def create_environments(
@@ -98,6 +122,7 @@ class EnvironmentSteps:
         specs = environment_specs(asked)
         if not specs:
             return Skipped("The project has no environments")
+        on_host = given.credential != LOCAL and await self._put_on_host(given, specs)
         statement = insert(Environment).values([_row(given.project, spec) for spec in specs])
         async with self._engine.begin() as connection:
             await connection.execute(
@@ -106,7 +131,33 @@ class EnvironmentSteps:
                     set_={"approvals": statement.excluded.approvals},
                 )
             )
-        return CreatedEnvironments(specs)
+        return CreatedEnvironments(specs, on_host)
+
+    async def _put_on_host(
+        self, given: CreateEnvironmentsInput, specs: Sequence[EnvironmentSpec]
+    ) -> bool:
+        """Create the environments on the host; False if it has none."""
+        async with beating(), opened_repository(self._hosts, given) as (host, repository):
+            if Feature.ENVIRONMENTS not in host.features:
+                return False
+            for spec in specs:
+                await host.put_environment(repository, _for_host(spec))
+        return True
+
+    async def _remove_from_host(self, given: DeleteEnvironmentsInput, names: Sequence[str]) -> None:
+        """Delete the environments from the host. Raises step_error if they may be older."""
+        async with beating(), opened_host(self._hosts, given) as host:
+            owner, name = await owner_on(host, given), given.repository_name
+            repository = await host.find_repository(owner, name)
+            if repository is None:
+                return
+            if repository.project_id != given.project.id:
+                raise left_behind(
+                    f"The environments {', '.join(names)} of {owner}/{name}",
+                    "the repository existed before the project",
+                )
+            for environment in names:
+                await host.remove_environment(repository, environment)
 
     @activity.defn
     async def delete_environments(self, given: DeleteEnvironmentsInput) -> Removed:
@@ -122,6 +173,8 @@ class EnvironmentSteps:
                         f"The environment {row.name}", "its approvals were changed in the meantime"
                     )
             await connection.execute(delete(Environment).where(ours))
+        if (given.result or {}).get("on_host"):
+            await self._remove_from_host(given, sorted(made))
         return Removed(sorted(row.name for row in rows))
 
 
@@ -129,5 +182,12 @@ def _row(project: ProjectRef, spec: EnvironmentSpec) -> dict[str, Any]:
     return {
         "id": object_id(project, "environment", spec.name),
         "project_id": UUID(project.id),
-        **asdict(spec),
+        "name": spec.name,
+        "approvals": spec.approvals,
     }
+
+
+def _for_host(spec: EnvironmentSpec) -> DeployEnvironment:
+    # Without reviewers nobody could approve: the host would refuse it, or block deployments.
+    approvals = spec.approvals if spec.reviewers else 0
+    return DeployEnvironment(spec.name, tuple(spec.reviewers), approvals, spec.wait)

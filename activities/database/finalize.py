@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
-from dulwich.repo import Repo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 
+from stepway.activities.beats import Beats, beating
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
-from stepway.activities.git.repositories import head_of, history, project_of
+from stepway.activities.git.remote import Remote
+from stepway.activities.git.target import (
+    OnRepository,
+    is_own,
+    opened_host,
+    owner_on,
+    remote_of,
+)
+from stepway.activities.hosts import OpenHost
 from stepway.activities.models import Environment, Repository
-from stepway.activities.project import ProjectRef, repository_path
+from stepway.hosts.host import GitHost, HostRepository
 from stepway_tracking.record.errors import step_error
 
 
 @dataclass(frozen=True)
-class FinalizeInput:
-    """Results of earlier steps to verify; None and empty values are not checked."""
+class FinalizeInput(OnRepository):
+    """Results of earlier steps to verify; None and empty values are not checked.
 
-    project: ProjectRef
+    The commit may be on the default branch, or wait there in a `pull_request` of push_template.
+    """
+
     repository: str | None = None
     commit: str | None = None
     environments: list[EnvironmentSpec | str] | None = None
+    pull_request: dict[str, Any] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,10 @@ class Verified:
 
 
 class FinalizeSteps:
-    """Checks the repository under `data_dir` and the rows in the database."""
+    """Checks the repository on the host, and the rows in the database."""
 
-    def __init__(self, data_dir: Path, engine: AsyncEngine) -> None:
-        self._data_dir = data_dir
+    def __init__(self, hosts: OpenHost, engine: AsyncEngine) -> None:
+        self._hosts = hosts
         self._engine = engine
 
     @activity.defn
@@ -48,7 +58,7 @@ class FinalizeSteps:
         """Verify all results. Raises step_error that names all missing or different objects."""
         wrong: list[str] = []
         if given.repository is not None:
-            wrong += await asyncio.to_thread(_wrong_in_git, self._data_dir, given)
+            wrong += await self._wrong_in_git(given)
         async with self._engine.connect() as connection:
             wrong += await _wrong_record(connection, given)
             wrong += await _wrong_environments(connection, given)
@@ -62,18 +72,40 @@ class FinalizeSteps:
         repository = [f"repository {given.repository}"] if given.repository else []
         return Verified([*repository, *(f"environment {e.name}" for e in environments)])
 
+    async def _wrong_in_git(self, given: FinalizeInput) -> list[str]:
+        async with beating() as beats, opened_host(self._hosts, given) as host:
+            owner = await owner_on(host, given)
+            found = await host.find_repository(owner, given.repository_name)
+            if found is None or not (given.mode == "import" or is_own(found, given.project)):
+                return [f"the repository {given.repository} is missing"]
+            if given.commit is None or await _is_there(host, found, given, beats):
+                return []
+            branch = found.default_branch or "main"
+            return [
+                f"the {branch} branch of {given.repository} does not contain commit {given.commit}"
+            ]
 
-def _wrong_in_git(data_dir: Path, given: FinalizeInput) -> list[str]:
-    path = repository_path(data_dir, given.project)
-    if project_of(path) != given.project.id:
-        return [f"the repository {given.repository} is missing"]
-    if given.commit is None:
-        return []
-    with Repo(str(path)) as repo:
-        # It may be an older commit: people may have pushed since.
-        if any(commit.id == given.commit.encode() for commit in history(repo, head_of(repo))):
-            return []
-    return [f"the main branch of {given.repository} does not contain commit {given.commit}"]
+
+async def _is_there(
+    host: GitHost, repository: HostRepository, given: FinalizeInput, beats: Beats
+) -> bool:
+    """Whether the commit is on the default branch, or in an open or merged pull request."""
+    assert given.commit is not None
+    if given.pull_request is not None:
+        request = await host.find_pull_request(repository, given.pull_request["number"])
+        if request.state in ("open", "merged"):
+            return True
+    remote = await remote_of(host, repository, given)
+    branch, commit = repository.default_branch or "main", given.commit
+    return await beats.in_thread(lambda: _contains(remote, branch, commit, beats))
+
+
+def _contains(remote: Remote, branch: str, commit: str, beats: Beats) -> bool:
+    # It may be an older commit: people may have pushed since.
+    head = remote.refs().get(f"refs/heads/{branch}".encode())
+    if head is None or head.decode() == commit:
+        return head is not None
+    return any(one.id.decode() == commit for one in remote.history(head, beats.check))
 
 
 async def _wrong_record(connection: AsyncConnection, given: FinalizeInput) -> list[str]:

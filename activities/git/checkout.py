@@ -181,6 +181,8 @@ def check_out_clean(repository: Path, commit: str, beat: Callable[[], None]) -> 
         # The commit is on no branch yet, so that a clone would not bring it.
         objects = (repository / "objects").resolve()
         (folder / ".git" / "objects" / "info" / "alternates").write_text(f"{objects}\n")
+        if (repository / "shallow").exists():  # the history before these commits was not fetched
+            shutil.copy(repository / "shallow", folder / ".git" / "shallow")
         git.run("-c", "core.protectHFS=true", "checkout", "--quiet", "--detach", commit)
         if changed := git.run("status", "--porcelain", "-z").strip("\0"):
             path = changed.split("\0")[0][3:]

@@ -1,115 +1,186 @@
-"""create_repository and its undo: create and delete the project's bare Git repository."""
+"""create_repository and its undo: create and delete the project's repository on a Git host."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from dulwich.refs import HEADREF
-from dulwich.repo import Repo
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.repositories import (
-    MAIN,
-    create_bare,
-    head_of,
-    is_made_for,
-    locked,
-    project_of,
+from stepway.activities.beats import Beats, beating
+from stepway.activities.git.local_host import LocalHost
+from stepway.activities.git.remote import Remote
+from stepway.activities.git.repositories import is_made_for
+from stepway.activities.git.target import (
+    OnRepository,
+    is_own,
+    opened_host,
+    own_repository,
+    owner_on,
+    remote_of,
 )
-from stepway.activities.project import ProjectRef, repository_path, working_tree_path
+from stepway.activities.hosts import OpenHost
+from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed, left_behind
+from stepway.hosts.host import GitHost, HostRepository, RepositorySpec, Visibility
 from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress
+
+_TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,34}")
 
 
 @dataclass(frozen=True)
-class CreateRepositoryInput:
-    """The repository has the project's name."""
+class CreateRepositoryInput(OnRepository):
+    """With the mode `import`, nothing is created: the repository must exist."""
 
-    project: ProjectRef
+    visibility: Literal["private", "internal", "public"] = field(default="private", kw_only=True)
+    description: str = field(default="", kw_only=True)
+    topics: list[str] = field(default_factory=list, kw_only=True)
 
 
 @dataclass(frozen=True)
 class CreatedRepository:
-    """`url` is an argument for `git clone`."""
+    """`url` is an argument for `git clone`, `ssh_url` another where the host has SSH.
+
+    `imported`: it existed before the project. `place` is on which machine a local one is.
+    """
 
     name: str
     url: str
     default_branch: str = "main"
+    owner: str = ""
+    web_url: str = ""
+    ssh_url: str = ""
+    host: str = "local"
+    visibility: str = "private"
+    imported: bool = False
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class DeleteRepositoryInput(CreateRepositoryInput):
+class DeleteRepositoryInput(OnRepository):
     """`result` is the result of create_repository."""
 
-    result: dict[str, Any] | None = None
+    result: dict[str, Any] | None = field(default=None, kw_only=True)
 
 
 class RepositorySteps:
-    """Creates and deletes repositories under `data_dir`."""
+    """Creates and deletes repositories on Git hosts."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self, hosts: OpenHost) -> None:
+        self._hosts = hosts
 
     @activity.defn
-    def create_repository(self, given: CreateRepositoryInput) -> CreatedRepository:
+    async def create_repository(self, given: CreateRepositoryInput) -> CreatedRepository:
         """Create the repository, or reuse the one of an earlier attempt."""
-        project = given.project
-        path = repository_path(self._data_dir, project)
-        with locked(path):
-            if not path.exists():
-                create_bare(path, project.id)
-            elif project_of(path) != project.id:
-                raise step_error(
-                    f"The repository {project.owner}/{project.name} already exists "
-                    "and belongs to another project",
-                    remedy="Choose another name, or move that repository away, then retry.",
-                    retry=False,
-                )
-        return CreatedRepository(name=project.name, url=str(path))
+        async with beating() as beats, opened_host(self._hosts, given) as host:
+            if given.mode == "import":
+                return _imported(host, await own_repository(host, given))
+            await _warn_of_other_machines(host, beats)
+            made = await host.create_repository(_spec(await owner_on(host, given), given))
+            place = asdict(await host.place()) if isinstance(host, LocalHost) else None
+            return _result(host, made, place)
 
     @activity.defn
-    def delete_repository(self, given: DeleteRepositoryInput) -> Removed:
-        """Delete the repository.
+    async def delete_repository(self, given: DeleteRepositoryInput) -> Removed:
+        """Delete the repository; one that existed before the project is kept.
 
         Raises step_error if it belongs to another project or has new commits.
         """
-        path = repository_path(self._data_dir, given.project)
-        aside = path.with_name(f".{path.name}.deleted")
-        with locked(path):
-            # Move it before the check, so that no push can arrive after the check.
-            if path.exists():
-                _refuse_foreign(path, given.project)
-                path.rename(aside)
-            if not aside.exists():
+        if given.mode == "import" or (given.result or {}).get("imported"):
+            return Removed()
+        async with beating() as beats, opened_host(self._hosts, given) as host:
+            owner = (given.result or {}).get("owner") or await owner_on(host, given)
+            if isinstance(host, LocalHost):
+                return Removed(await host.take_back(owner, given.repository_name))
+            found = await host.find_repository(owner, given.repository_name)
+            if found is None:
                 return Removed()
-            try:
-                _refuse_pushed(aside, given.project)
-            except ApplicationError:
-                aside.rename(path)
-                raise
-            shutil.rmtree(aside)
-            shutil.rmtree(working_tree_path(self._data_dir, given.project), ignore_errors=True)
-        return Removed([str(path)])
+            if not is_own(found, given.project):
+                raise left_behind(_named(found), "it belongs to another project")
+            remote = await remote_of(host, found, given)
+            await beats.in_thread(lambda: _refuse_pushed(remote, found, given.project, beats))
+            removed = await host.delete_repository(found)
+            return Removed([found.web_url or found.clone_url] if removed else [])
 
 
-def _refuse_foreign(path: Path, project: ProjectRef) -> None:
-    if project_of(path) != project.id:
-        raise left_behind(_named(project), "it belongs to another project")
+def _spec(owner: str, given: CreateRepositoryInput) -> RepositorySpec:
+    for topic in given.topics:
+        if not _TOPIC.fullmatch(topic) or topic.startswith("sw-"):
+            raise step_error(
+                f"{topic!r} is not a valid topic",
+                remedy="Use at most 35 lowercase letters, digits and hyphens, and not the prefix "
+                "`sw-`.",
+                retry=False,
+            )
+    return RepositorySpec(
+        owner=owner,
+        name=given.repository_name,
+        project_id=given.project.id,
+        description=" ".join(given.description.split()),
+        visibility=Visibility(given.visibility),
+        topics=tuple(given.topics),
+    )
 
 
-def _refuse_pushed(path: Path, project: ProjectRef) -> None:
-    with Repo(str(path)) as repo:
-        head = head_of(repo)
-        moved = {MAIN} if head and not is_made_for(head, project.id) else set()
-        others = set(repo.refs.allkeys()) - {HEADREF, MAIN}
-    if pushed := sorted(moved | others):
-        refs = b", ".join(pushed).decode(errors="replace")
-        raise left_behind(_named(project), f"it has new commits ({refs})")
+async def _warn_of_other_machines(host: GitHost, beats: Beats) -> None:
+    if not isinstance(host, LocalHost) or (other := await host.other_place()) is None:
+        return
+    text = (
+        f"The worker {other.worker} has repositories on the machine {other.machine}. The host "
+        "`local` works on one machine only"
+    )
+    activity.logger.warning("%s: use the credential of a Git host, or one worker", text)
+    beats.say(Progress(0, text))
 
 
-def _named(project: ProjectRef) -> str:
-    return f"The repository {project.owner}/{project.name}"
+def _imported(host: GitHost, found: HostRepository) -> CreatedRepository:
+    if found.archived:
+        raise step_error(
+            f"{found.owner}/{found.name} is archived",
+            remedy="Unarchive it, then retry.",
+            retry=False,
+        )
+    return _result(host, found, None, imported=True)
+
+
+def _result(
+    host: GitHost, found: HostRepository, place: dict[str, Any] | None, *, imported: bool = False
+) -> CreatedRepository:
+    return CreatedRepository(
+        name=found.name,
+        url=found.clone_url,
+        default_branch=found.default_branch or "main",
+        owner=found.owner,
+        web_url=found.web_url,
+        ssh_url=found.ssh_url,
+        host=host.kind.value,
+        visibility=found.visibility.value,
+        imported=imported,
+        place=place,
+    )
+
+
+def _refuse_pushed(
+    remote: Remote, repository: HostRepository, project: ProjectRef, beats: Beats
+) -> None:
+    """Raise step_error if a branch or tag has a commit that Stepway did not make."""
+    pushed = [
+        name.decode(errors="replace")
+        for name, head in sorted(remote.refs().items())
+        if not _is_ours(remote, name, head, project, beats)
+    ]
+    if pushed:
+        raise left_behind(_named(repository), f"it has new commits ({', '.join(pushed)})")
+
+
+def _is_ours(remote: Remote, name: bytes, head: bytes, project: ProjectRef, beats: Beats) -> bool:
+    if not name.startswith(b"refs/heads/"):
+        return False
+    commit = remote.commit(head, beats.check)
+    return commit is not None and is_made_for(commit, project.id)
+
+
+def _named(repository: HostRepository) -> str:
+    return f"The repository {repository.owner}/{repository.name}"

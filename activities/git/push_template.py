@@ -1,4 +1,4 @@
-"""push_template: renders the blueprint's template with Copier and commits it to main."""
+"""push_template and its undo: renders the template with Copier and pushes it as one commit."""
 
 from __future__ import annotations
 
@@ -6,33 +6,42 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
-from dulwich.objects import ObjectID
+from dulwich.objects import Commit, ObjectID
 from dulwich.repo import Repo
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import Beats, beating
 from stepway.activities.git.checkout import LINK, check_out_clean, normalized, refuse_unusable
+from stepway.activities.git.keys import OpenKey
+from stepway.activities.git.refusals import PushRefused
+from stepway.activities.git.remote import Refs, Remote
 from stepway.activities.git.repositories import (
     Change,
     add_commit,
     add_files,
     changed_tree,
-    created_at,
-    head_of,
-    history,
     is_made_for,
-    locked,
-    move_main,
-    project_of,
+)
+from stepway.activities.git.target import (
+    OnRepository,
+    opened_host,
+    opened_repository,
+    owner_on,
+    remote_of,
 )
 from stepway.activities.git.template_source import FoundTemplate, TemplateSource
-from stepway.activities.project import ProjectRef, repository_path
+from stepway.activities.hosts import OpenHost
+from stepway.activities.rollback import Removed, left_behind
 from stepway.blueprints.git_template import GitTemplate
+from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.host import Feature, GitHost, HostRepository, PullRequestSpec
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, SubStep
 
@@ -40,17 +49,20 @@ _EXECUTABLE, _PLAIN = 0o100755, 0o100644
 
 
 @dataclass(frozen=True)
-class PushTemplateInput:
+class PushTemplateInput(OnRepository):
     """`template` is a folder beside the blueprints, or a Git repository.
 
     `variables` answer the template's questions; `project_name` and `owner` are set by default.
     `template_written` names the fields of a Git template that the blueprint itself writes.
+    `protected` says what becomes of a branch that takes no pushes. With `ssh_credential`, Git
+    pushes over SSH with that key.
     """
 
-    project: ProjectRef
     template: str | GitTemplate
     variables: dict[str, Any] = field(default_factory=dict)
     template_written: list[str] = field(default_factory=list)
+    protected: Literal["fail", "pull_request"] = field(default="fail", kw_only=True)
+    ssh_credential: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,8 @@ class PushedTemplate:
     """`files` is the number of files in the commit.
 
     `template` is the folder's name, or `URL@VERSION`; `template_commit` is the commit of a Git
-    template.
+    template. `branch` has the commit; a `pull_request` (`number`, `url`) leads from there to the
+    default branch, if that takes no pushes.
     """
 
     files: int
@@ -66,46 +79,257 @@ class PushedTemplate:
     url: str
     template: str
     template_commit: str | None = None
+    branch: str = "main"
+    pull_request: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class WithdrawTemplateInput(OnRepository):
+    """`result` is the result of push_template."""
+
+    result: dict[str, Any] | None = field(default=None, kw_only=True)
+    ssh_credential: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class _Pushed:
+    files: int
+    commit: str
+    branch: str
+    is_proposal: bool = False
 
 
 class TemplateSteps:
-    """Renders templates into repositories under `data_dir`."""
+    """Renders templates and pushes them to Git hosts."""
 
-    def __init__(self, data_dir: Path, templates: TemplateSource) -> None:
-        self._data_dir = data_dir
+    def __init__(self, hosts: OpenHost, key: OpenKey, templates: TemplateSource) -> None:
+        self._hosts = hosts
+        self._key = key
         self._templates = templates
 
     @activity.defn
     async def push_template(self, given: PushTemplateInput) -> PushedTemplate:
-        """Render the template and commit it, or reuse the commit of an earlier attempt."""
+        """Render the template and push it, or reuse the commit of an earlier attempt."""
         async with beating() as beats:
             beats.say(_progress(0, "prepare_vars", "Prepare variables"))
             template = await self._templates.find(
                 given.template, given.template_written, given.project, beats.in_thread, beats.check
             )
-            return await beats.in_thread(lambda: self._push(given, template, beats))
+            with TemporaryDirectory(prefix="stepway-") as name:
+                folder = Path(name) / "rendered"
+                folder.mkdir()
+                beats.say(_progress(20, "render_template", "Render template"))
+                await beats.in_thread(
+                    partial(template.render, folder, _answers(given), beats.check)
+                )
+                beats.say(_progress(50, "push_files", "Push files"))
+                return await self._push(folder, template, given, beats)
 
-    def _push(
-        self, given: PushTemplateInput, template: FoundTemplate, beats: Beats
+    @activity.defn
+    async def withdraw_template(self, given: WithdrawTemplateInput) -> Removed:
+        """Close the pull request and delete its branch; a commit in a new repository stays.
+
+        Raises step_error if the pull request was merged, or somebody pushed to its branch.
+        """
+        made = given.result or {}
+        request = made.get("pull_request")
+        if not request:
+            return Removed()
+        async with beating() as beats, opened_host(self._hosts, given) as host:
+            repository = await host.find_repository(
+                await owner_on(host, given), given.repository_name
+            )
+            if repository is None:
+                return Removed()
+            found = await host.find_pull_request(repository, request["number"])
+            if found.state == "merged":
+                raise left_behind(f"The pull request {found.url}", "it was merged")
+            removed = []
+            if await host.close_pull_request(repository, found.number):
+                removed.append(found.url)
+            remote = await self._remote(host, repository, given)
+            branch, commit = made["branch"], made["commit"]
+            if await beats.in_thread(lambda: remote.delete_branch(branch, commit, beats.check)):
+                removed.append(branch)
+            return Removed(removed)
+
+    async def _push(
+        self, folder: Path, template: FoundTemplate, given: PushTemplateInput, beats: Beats
     ) -> PushedTemplate:
-        path = _own_repository(self._data_dir, given.project)
-        with TemporaryDirectory(prefix="stepway-") as name:
-            folder = Path(name) / "rendered"
-            folder.mkdir()
-            beats.say(_progress(20, "render_template", "Render template"))
-            template.render(folder, _answers(given), beats.check)
-            beats.say(_progress(50, "push_files", "Push files"))
-            with locked(path), Repo(str(path)) as repo:
-                changes = add_files(repo, _heartbeating(_files(folder), beats))
-                commit = _commit(repo, changes, given, template.label, beats)
-        version = template.version
+        async with opened_repository(self._hosts, given) as (host, repository):
+            remote = await self._remote(host, repository, given)
+            can_propose = Feature.PULL_REQUESTS in host.features
+            message = f"Start from the template {template.label}"
+            pushing = _Pushing(remote, repository, given, message, beats, can_propose)
+            pushed = await beats.in_thread(partial(pushing.run, folder))
+            request = None
+            if pushed.is_proposal:
+                opened = await host.open_pull_request(
+                    repository, _request(pushed, given, repository, message)
+                )
+                request = {"number": opened.number, "url": opened.url}
         return PushedTemplate(
-            len(changes),
-            commit.decode(),
-            str(path),
+            pushed.files,
+            pushed.commit,
+            repository.clone_url,
             template.label,
-            version.commit if version else None,
+            template.version.commit if template.version else None,
+            pushed.branch,
+            request,
         )
+
+    async def _remote(
+        self,
+        host: GitHost,
+        repository: HostRepository,
+        given: PushTemplateInput | WithdrawTemplateInput,
+    ) -> Remote:
+        key = None
+        if given.ssh_credential is not None:
+            key = await self._key(given.ssh_credential, given.project)
+        return await remote_of(host, repository, given, key)
+
+
+def _request(
+    pushed: _Pushed, given: PushTemplateInput, repository: HostRepository, message: str
+) -> PullRequestSpec:
+    return PullRequestSpec(
+        head=pushed.branch,
+        base=repository.default_branch or "main",
+        title=message,
+        body=f"Stepway initializes the project {given.project.name} with these files.",
+    )
+
+
+class _Pushing:
+    """Pushes the files of a folder as one commit. Runs in a thread."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        repository: HostRepository,
+        given: PushTemplateInput,
+        message: str,
+        beats: Beats,
+        can_propose: bool,
+    ) -> None:
+        self._remote = remote
+        self._repository = repository
+        self._given = given
+        self._message = message
+        self._beats = beats
+        self._can_propose = can_propose
+        self._main = repository.default_branch or "main"
+        # The same in every attempt, so that the same files make the same commit.
+        created = repository.created_at or activity.info().scheduled_time
+        self._at = int(created.astimezone(UTC).timestamp())
+
+    def run(self, folder: Path) -> _Pushed:
+        """Push the files. Raises HostError, step_error."""
+        with self._remote.copy() as repo:
+            changes = add_files(repo, self._reported(_files(folder)))
+            refs = self._remote.visible_refs(self._beats.check)
+            head = self._newest(repo, refs, self._main)
+            if self._given.mode == "import" and head is not None:
+                return self._propose(repo, changes, refs, head)
+            try:
+                commit = self._commit_to_main(repo, changes, head)
+            except PushRefused as refused:
+                if not refused.is_protected or self._given.protected != "pull_request":
+                    raise
+                if head is None:
+                    raise self._nothing_to_merge_into(refused) from refused
+                return self._propose(repo, changes, refs, head)
+            return _Pushed(len(changes), commit.decode(), self._main)
+
+    def _commit_to_main(self, repo: Repo, changes: list[Change], head: Commit | None) -> ObjectID:
+        """Return the ID of the template's commit: an earlier attempt's or a new one."""
+        tree = changed_tree(repo, None, changes)
+        if head is not None:
+            made = self._made(head)
+            if made is None and self._given.protected == "pull_request":
+                raise _pushed_by_somebody(self._main, propose=True)
+            if made is None:
+                raise _pushed_by_somebody(self._main)
+            if made.tree == tree or made.id != head.id:
+                return made.id
+        return self._add(repo, tree, head, self._main, head.id if head else None)
+
+    def _propose(self, repo: Repo, changes: list[Change], refs: Refs, base: Commit) -> _Pushed:
+        """Push the files on top of the default branch, to a branch for a pull request."""
+        if not self._can_propose:
+            raise HostError(
+                Reason.UNSUPPORTED,
+                f"{self._remote.host} has no pull requests",
+                remedy="Use the credential of another host.",
+            )
+        tree = changed_tree(repo, base, changes)
+        if tree == base.tree:  # merged by now, or the files were there
+            return _Pushed(len(changes), base.id.decode(), self._main)
+        branch = f"stepway/{self._given.project.name}"
+        before = self._newest(repo, refs, branch)
+        if before is not None:
+            made = self._made(before)
+            if made is None:
+                raise _pushed_by_somebody(branch)
+            if made.tree == tree or made.id != before.id:
+                return _Pushed(len(changes), made.id.decode(), branch, is_proposal=True)
+        commit = self._add(repo, tree, base, branch, before.id if before else None)
+        return _Pushed(len(changes), commit.decode(), branch, is_proposal=True)
+
+    def _add(
+        self, repo: Repo, tree: ObjectID, parent: Commit | None, branch: str, old: ObjectID | None
+    ) -> ObjectID:
+        commit = add_commit(
+            repo,
+            tree,
+            parent,
+            message=self._message,
+            project_id=self._given.project.id,
+            at=self._at,
+        )
+        self._beats.say(_progress(99, "push_files", "Push files", 99))
+        check_out_clean(Path(repo.path), commit.decode(), self._beats.check)
+        self._remote.push(repo, branch, old, commit, self._beats.check)
+        return commit
+
+    def _newest(self, repo: Repo, refs: Refs, branch: str) -> Commit | None:
+        commit_id = refs.get(f"refs/heads/{branch}".encode())
+        if commit_id is None:
+            return None
+        self._remote.fetch(repo, [commit_id], self._beats.check, depth=1)
+        found = repo[commit_id]
+        assert isinstance(found, Commit)
+        return found
+
+    def _made(self, head: Commit) -> Commit | None:
+        """Return the newest commit that Stepway made for the project."""
+        project_id = self._given.project.id
+        if is_made_for(head, project_id):
+            return head
+        history = self._remote.history(head.id, self._beats.check)
+        return next((commit for commit in history if is_made_for(commit, project_id)), None)
+
+    def _nothing_to_merge_into(self, refused: PushRefused) -> HostError:
+        return PushRefused(
+            Reason.FORBIDDEN,
+            f"{refused.message}, and an empty repository takes no pull request",
+            remedy=f"Let the account of the credential {self._given.credential} bypass the rule, "
+            "or create the repository with a first commit and use `mode: import`; then retry.",
+            lines=refused.lines,
+            protected=True,
+        )
+
+    def _reported(self, files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, int]]:
+        attributes = {
+            name: path.read_bytes()
+            for path, name, mode in files
+            if path.name == ".gitattributes" and mode != LINK
+        }
+        for done, file in enumerate(normalized(_contents(files), attributes)):
+            part = 100 * done // len(files)
+            self._beats.say(_progress(50 + part // 2, "push_files", "Push files", part))
+            yield file
 
 
 def _progress(percent: int, name: str, display_name: str, part: int = 0) -> Progress:
@@ -118,17 +342,6 @@ def _answers(given: PushTemplateInput) -> dict[str, Any]:
         "owner": given.project.owner,
         **given.variables,
     }
-
-
-def _own_repository(data_dir: Path, project: ProjectRef) -> Path:
-    path = repository_path(data_dir, project)
-    if project_of(path) != project.id:
-        raise step_error(
-            f"The project has no repository {project.owner}/{project.name}",
-            remedy="Run create_repository before this step, then retry.",
-            retry=False,
-        )
-    return path
 
 
 def _files(folder: Path) -> list[tuple[Path, str, int]]:
@@ -147,54 +360,17 @@ def _mode(path: Path) -> int:
     return _EXECUTABLE if path.stat().st_mode & stat.S_IXUSR else _PLAIN
 
 
-def _heartbeating(
-    files: list[tuple[Path, str, int]], beats: Beats
-) -> Iterator[tuple[str, bytes, int]]:
-    attributes = {
-        name: path.read_bytes()
-        for path, name, mode in files
-        if path.name == ".gitattributes" and mode != LINK
-    }
-    for done, file in enumerate(normalized(_contents(files), attributes)):
-        part = 100 * done // len(files)
-        beats.say(_progress(50 + part // 2, "push_files", "Push files", part))
-        yield file
-
-
 def _contents(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, int]]:
     for path, name, mode in files:
         yield name, os.fsencode(path.readlink()) if mode == LINK else path.read_bytes(), mode
 
 
-def _commit(
-    repo: Repo, changes: list[Change], given: PushTemplateInput, label: str, beats: Beats
-) -> ObjectID:
-    """Return the ID of the template's commit: an earlier attempt's or a new one."""
-    head = head_of(repo)
-    made = next((c for c in history(repo, head) if is_made_for(c, given.project.id)), None)
-    if head is not None and made is None:
-        raise _pushed_by_somebody()
-    tree = changed_tree(repo, None, changes)
-    if made and head and (made.tree == tree or made.id != head.id):
-        return made.id
-    commit = add_commit(
-        repo,
-        tree,
-        head,
-        message=f"Start from the template {label}",
-        project_id=given.project.id,
-        at=created_at(repo),
-    )
-    beats.say(_progress(99, "push_files", "Push files", 99))
-    check_out_clean(Path(repo.path), commit.decode(), beats.check)
-    if not move_main(repo, head, commit):
-        raise _pushed_by_somebody()
-    return commit
-
-
-def _pushed_by_somebody() -> ApplicationError:
+def _pushed_by_somebody(branch: str, *, propose: bool = False) -> ApplicationError:
+    remedy = f"Move these commits to another branch and delete {branch}, or skip this step."
+    if propose:
+        remedy = "Use `mode: import` for a repository that has commits, or skip this step."
     return step_error(
-        "The main branch has commits that were not made by Stepway",
-        remedy="Move these commits to another branch and delete main, or skip this step.",
+        f"The branch {branch} has commits that were not made by Stepway",
+        remedy=remedy,
         retry=False,
     )

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dulwich.errors import NotGitRepository
-from dulwich.file import FileLocked
 from dulwich.object_store import commit_tree_changes
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.refs import Ref
@@ -109,13 +108,6 @@ def commit_with_id(repo: Repo, commit_id: str) -> Commit | None:
     return found if isinstance(found, Commit) else None
 
 
-def history(repo: Repo, head: Commit | None) -> Iterator[Commit]:
-    """Yield `head` and its ancestors, newest first."""
-    if head is not None:
-        for entry in repo.get_walker(include=[head.id]):
-            yield entry.commit
-
-
 def is_made_for(commit: Commit, project_id: str) -> bool:
     """Whether Stepway created the commit for the project.
 
@@ -159,17 +151,6 @@ def folder_of(repo: Repo, commit: Commit, path: str) -> Tree | None:
     return folder if isinstance(folder, Tree) else None
 
 
-def commit_to_main(
-    repo: Repo, tree: ObjectID, parent: Commit | None, *, message: str, project_id: str, at: int
-) -> ObjectID | None:
-    """Commit `tree` and move main from `parent` to the new commit; return its ID.
-
-    The same arguments create the same commit. Returns None if main no longer is at `parent`.
-    """
-    commit = add_commit(repo, tree, parent, message=message, project_id=project_id, at=at)
-    return commit if move_main(repo, parent, commit) else None
-
-
 def add_commit(
     repo: Repo, tree: ObjectID, parent: Commit | None, *, message: str, project_id: str, at: int
 ) -> ObjectID:
@@ -184,13 +165,3 @@ def add_commit(
     commit.message = message.encode() + b"\n\n" + _TRAILER + project_id.encode() + b"\n"
     repo.object_store.add_object(commit)
     return commit.id
-
-
-def move_main(repo: Repo, parent: Commit | None, commit: ObjectID) -> bool:
-    """Move main from `parent` to the commit. Returns False if main no longer is at `parent`."""
-    try:
-        if parent is None:
-            return repo.refs.add_if_new(MAIN, commit, message=b"stepway")
-        return repo.refs.set_if_equals(MAIN, parent.id, commit, message=b"stepway")
-    except FileLocked:  # another process is moving main
-        return False

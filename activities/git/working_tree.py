@@ -7,12 +7,16 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dulwich.diff_tree import tree_changes
 from dulwich.index import update_working_tree
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
+from stepway.activities.beats import Beats
 from stepway.activities.git.locks import try_lock, unlock
+from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import LOCK_POLL, MAIN, head_of, project_of
 from stepway.activities.project import ProjectRef, repository_path, working_tree_path
 
@@ -45,6 +49,30 @@ async def working_tree(
         yield folder.resolve()
     finally:
         unlock(lock, shared)
+
+
+@asynccontextmanager
+async def fresh_clone(remote: Remote, branch: str, beats: Beats) -> AsyncIterator[Path]:
+    """Yield a temporary folder with the branch checked out; it is empty without the branch."""
+    with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as name:
+        folder = Path(name) / "work"
+        folder.mkdir()
+        await beats.in_thread(lambda: _clone(remote, branch, folder, beats))
+        yield folder.resolve()
+
+
+def _clone(remote: Remote, branch: str, folder: Path, beats: Beats) -> None:
+    head = remote.visible_refs(beats.check).get(f"refs/heads/{branch}".encode())
+    if head is None:
+        return
+    with Repo.init(str(folder), default_branch=branch.encode()) as clone:
+        config = clone.get_config()
+        config.set((b"remote", b"origin"), b"url", remote.git.url.encode())
+        config.set((b"remote", b"origin"), b"fetch", b"+refs/heads/*:refs/remotes/origin/*")
+        config.write_to_path()
+        remote.fetch(clone, [head], beats.check, depth=1)
+        clone.refs[Ref(f"refs/heads/{branch}".encode())] = head
+        clone.get_worktree().reset_index()
 
 
 async def _shared_if_current(

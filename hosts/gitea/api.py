@@ -48,6 +48,11 @@ class GiteaApi:
         api = f"{access.url}/api/v1"
         self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 
+    @property
+    def account(self) -> str:
+        """The owner of new repositories where a step names none; empty if not stored."""
+        return self.access.account
+
 
 def repository_path(repository: HostRepository) -> str:
     """Return the API's path of a repository; a renamed one redirects."""

@@ -31,6 +31,11 @@ class GitHubCalls:
         self._patience = patience
 
     @property
+    def account(self) -> str:
+        """The owner of new repositories where a step names none; empty if not stored."""
+        return self._access.account
+
+    @property
     def _host(self) -> str:
         return urlsplit(self._access.url).netloc
 

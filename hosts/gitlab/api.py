@@ -46,6 +46,11 @@ class GitLabApi:
         api = f"{access.url}/api/v4"
         self.http = HostHttp(client, access, api, explainer(access), pace=pace)
 
+    @property
+    def account(self) -> str:
+        """The owner of new repositories where a step names none; empty if not stored."""
+        return self.access.account
+
     async def group_id(self, path: str) -> int:
         """Return the ID of a group. Raises HostError NOT_FOUND."""
         group = await self.http.call(

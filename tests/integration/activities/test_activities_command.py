@@ -63,7 +63,7 @@ async def test_a_command_runs_in_an_empty_folder_while_there_is_no_repository(ru
 
 async def test_a_command_runs_in_a_checkout_of_main(run, worker, project, git, tmp_path):
     await run("touch", "built-before")
-    repository = worker.run("create_repository", CreateRepositoryInput(project))
+    repository = await worker.run("create_repository", CreateRepositoryInput(project))
     await worker.run("push_template", PushTemplateInput(project, "web-service"))
     ran = await run(sys.executable, "-m", "unittest")
     assert "OK" in ran.output
@@ -84,7 +84,7 @@ async def test_a_command_runs_in_a_checkout_of_main(run, worker, project, git, t
 async def test_nothing_is_checked_out_while_another_command_runs(
     run, worker, project, git, tmp_path
 ):
-    repository = worker.run("create_repository", CreateRepositoryInput(project))
+    repository = await worker.run("create_repository", CreateRepositoryInput(project))
     await worker.run("push_template", PushTemplateInput(project, "web-service"))
     code = f"""
 import os, pathlib, time
@@ -111,7 +111,7 @@ print(readme.read_text())
 async def test_commands_run_side_by_side_once_the_working_tree_is_current(
     run, worker, project, tmp_path
 ):
-    worker.run("create_repository", CreateRepositoryInput(project))
+    await worker.run("create_repository", CreateRepositoryInput(project))
     await worker.run("push_template", PushTemplateInput(project, "web-service"))
     code = f"""
 import os, pathlib, sys, time
@@ -124,7 +124,7 @@ while len(list(folder.glob("at-*"))) < 3: time.sleep(0.02)
 
 
 async def test_no_lock_files_stay(run, worker, project):
-    worker.run("create_repository", CreateRepositoryInput(project))
+    await worker.run("create_repository", CreateRepositoryInput(project))
     await worker.run("push_template", PushTemplateInput(project, "web-service"))
     await asyncio.gather(*(run("ls") for _ in range(5)))
     assert [str(path) for path in worker.data_dir.rglob("*.lock")] == []
@@ -132,7 +132,7 @@ async def test_no_lock_files_stay(run, worker, project):
 
 async def test_a_repository_of_somebody_else_is_not_checked_out(run, worker):
     other = ProjectRef(str(uuid4()), "shop", "local")
-    worker.run("create_repository", CreateRepositoryInput(other))
+    await worker.run("create_repository", CreateRepositoryInput(other))
     await worker.run("push_template", PushTemplateInput(other, "web-service"))
     assert (await run("ls")).output == ""
 

@@ -130,7 +130,7 @@ async def test_undo_leaves_a_record_that_a_person_changed(worker, engine, projec
 @pytest.fixture
 async def finished(worker, project) -> FinalizeInput:
     """The input of finalize after all steps have completed."""
-    repository = worker.run("create_repository", CreateRepositoryInput(project))
+    repository = await worker.run("create_repository", CreateRepositoryInput(project))
     pushed = await worker.run("push_template", PushTemplateInput(project, "web-service"))
     commit = pushed.commit
     await worker.run("create_environments", CreateEnvironmentsInput(project))

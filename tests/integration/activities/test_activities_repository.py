@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,15 +22,12 @@ def project() -> ProjectRef:
     return ProjectRef(str(uuid4()), "shop", "local")
 
 
-def make(worker, project: ProjectRef) -> Path:
-    return Path(worker.run("create_repository", CreateRepositoryInput(project)).url)
+async def make(worker, project: ProjectRef) -> Path:
+    return Path((await worker.run("create_repository", CreateRepositoryInput(project))).url)
 
 
-def push_template(worker, project: ProjectRef) -> str:
-    async def pushed() -> str:
-        return (await worker.run("push_template", PushTemplateInput(project, "web-service"))).commit
-
-    return asyncio.run(pushed())
+async def push_template(worker, project: ProjectRef) -> str:
+    return (await worker.run("push_template", PushTemplateInput(project, "web-service"))).commit
 
 
 def commit_as_a_person(git, tree: Path) -> None:
@@ -61,8 +57,8 @@ async def test_a_data_folder_that_cannot_be_written_is_said_and_retried(worker, 
     assert str(worker.data_dir) not in caught.value.message
 
 
-def test_a_new_repository_is_cloned_and_pushed_to_by_git(worker, project, git, tmp_path):
-    made = worker.run("create_repository", CreateRepositoryInput(project))
+async def test_a_new_repository_is_cloned_and_pushed_to_by_git(worker, project, git, tmp_path):
+    made = await worker.run("create_repository", CreateRepositoryInput(project))
     assert (made.name, made.default_branch) == ("shop", "main")
     git("clone", made.url, tmp_path / "clone")
     commit_as_a_person(git, tmp_path / "clone")
@@ -72,68 +68,72 @@ def test_a_new_repository_is_cloned_and_pushed_to_by_git(worker, project, git, t
     git("fsck", "--strict", cwd=Path(made.url))
 
 
-def test_a_repeated_step_adopts_its_repository(worker, project):
-    first = make(worker, project)
+async def test_a_repeated_step_adopts_its_repository(worker, project):
+    first = await make(worker, project)
     marker = (first / "config").read_bytes()
-    assert make(worker, project) == first
+    assert await make(worker, project) == first
     assert (first / "config").read_bytes() == marker
 
 
-def test_an_attempt_that_was_cut_short_leaves_nothing_in_the_way(worker, project):
+async def test_an_attempt_that_was_cut_short_leaves_nothing_in_the_way(worker, project):
     folder = worker.data_dir / "repositories" / "local"
     (folder / ".shop.git.new" / "objects").mkdir(parents=True)
-    make(worker, project)
+    await make(worker, project)
     assert sorted(p.name for p in folder.iterdir()) == ["shop.git"]
 
 
 @pytest.mark.parametrize("kind", ["other project", "bare of a person", "no repository"])
-def test_repository_of_somebody_else_is_refused_and_not_retried(
+async def test_repository_of_somebody_else_is_refused_and_not_retried(
     worker, project, git, refusal, kind
 ):
     path = worker.data_dir / "repositories" / "local" / "shop.git"
     if kind == "other project":
-        make(worker, ProjectRef(str(uuid4()), "shop", "local"))
+        await make(worker, ProjectRef(str(uuid4()), "shop", "local"))
     elif kind == "bare of a person":
         git("init", "--bare", path)
     else:
         path.mkdir(parents=True)
         (path / "notes.txt").write_text("mine")
     with pytest.raises(ApplicationError) as caught:
-        make(worker, project)
+        await make(worker, project)
     assert "belongs to another project" in refusal(caught.value)
     with pytest.raises(ApplicationError) as caught:
-        worker.run("delete_repository", DeleteRepositoryInput(project))
+        await worker.run("delete_repository", DeleteRepositoryInput(project))
     assert "was kept" in refusal(caught.value)
     assert path.exists()
 
 
 @pytest.mark.parametrize("owner", ["..", "a/b", "../x", "", ".hidden", "a..b", "x" * 200, "a\x00"])
-def test_an_owner_that_is_no_folder_name_is_refused(worker, refusal, owner):
+async def test_an_owner_that_is_no_folder_name_is_refused(worker, refusal, owner):
     with pytest.raises(ApplicationError) as caught:
-        make(worker, ProjectRef(str(uuid4()), "shop", owner))
+        await make(worker, ProjectRef(str(uuid4()), "shop", owner))
     assert "not a valid folder name" in refusal(caught.value)
 
 
-def test_undo_deletes_an_untouched_repository_and_can_be_repeated(worker, project):
-    path = make(worker, project)
-    push_template(worker, project)
-    undone = worker.run("delete_repository", DeleteRepositoryInput(project))
+async def test_undo_deletes_an_untouched_repository_and_can_be_repeated(worker, project):
+    path = await make(worker, project)
+    await push_template(worker, project)
+    undone = await worker.run("delete_repository", DeleteRepositoryInput(project))
     assert undone.removed == [str(path)]
     assert not path.exists()
-    assert worker.run("delete_repository", DeleteRepositoryInput(project)).removed == []
+    assert (await worker.run("delete_repository", DeleteRepositoryInput(project))).removed == []
 
 
-def test_undo_that_was_cut_short_is_finished_by_its_repeat(worker, project):
-    path = make(worker, project)
+async def test_undo_that_was_cut_short_is_finished_by_its_repeat(worker, project):
+    path = await make(worker, project)
     aside = path.rename(path.with_name(".shop.git.deleted"))
-    assert worker.run("delete_repository", DeleteRepositoryInput(project)).removed == [str(path)]
+    assert (await worker.run("delete_repository", DeleteRepositoryInput(project))).removed == [
+        str(path)
+    ]
     assert not aside.exists()
 
 
 @pytest.mark.parametrize("what", ["main", "branch", "tag", "amended"])
-def test_undo_is_refused_after_a_person_has_pushed(worker, project, git, refusal, tmp_path, what):
-    path = make(worker, project)
-    push_template(worker, project)
+async def test_undo_is_refused_after_a_person_has_pushed(
+    worker, project, git, refusal, tmp_path, what
+):
+    path = await make(worker, project)
+    await push_template(worker, project)
     tree = tmp_path / "clone"
     git("clone", path, tree)
     if what == "amended":
@@ -147,6 +147,6 @@ def test_undo_is_refused_after_a_person_has_pushed(worker, project, git, refusal
         commit_as_a_person(git, tree)
         git("push", "origin", f"HEAD:{what}", cwd=tree)
     with pytest.raises(ApplicationError) as caught:
-        worker.run("delete_repository", DeleteRepositoryInput(project))
+        await worker.run("delete_repository", DeleteRepositoryInput(project))
     assert "has new commits" in refusal(caught.value)
     git("fetch", cwd=tree)

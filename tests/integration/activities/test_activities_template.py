@@ -14,7 +14,7 @@ import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushedTemplate, PushTemplateInput
+from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.git.rendering import find_template
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
@@ -25,9 +25,9 @@ ODD = 'A "shop" \\ {{ 1 + 1 }} ${{ x }} 😀 <b>'
 
 
 @pytest.fixture
-def project(worker) -> ProjectRef:
+async def project(worker) -> ProjectRef:
     project = ProjectRef(str(uuid4()), "shop", "local")
-    worker.run("create_repository", CreateRepositoryInput(project))
+    await worker.run("create_repository", CreateRepositoryInput(project))
     return project
 
 
@@ -47,17 +47,12 @@ def template(folder: Path, name: str, **files: str) -> None:
         (folder / name / file.replace("__", ".")).write_text(text)
 
 
-def push(worker, project, name="web-service", **variables):
-    given = PushTemplateInput(project, name, variables)
-
-    async def pushed() -> PushedTemplate:
-        return await worker.run("push_template", given)
-
-    return asyncio.run(pushed())
+async def push(worker, project, name="web-service", **variables):
+    return await worker.run("push_template", PushTemplateInput(project, name, variables))
 
 
-def test_the_template_is_one_commit_and_its_own_tests_pass(worker, project, git, tmp_path):
-    made = push(worker, project, description=ODD, port=9000)
+async def test_the_template_is_one_commit_and_its_own_tests_pass(worker, project, git, tmp_path):
+    made = await push(worker, project, description=ODD, port=9000)
     tree = tmp_path / "clone"
     git("clone", made.url, tree)
     assert git("rev-list", "--all", cwd=tree) == made.commit
@@ -67,16 +62,17 @@ def test_the_template_is_one_commit_and_its_own_tests_pass(worker, project, git,
     about = json.loads((tree / "service" / "about.json").read_text())
     assert about == {"name": "shop", "description": ODD, "owner": "local"}
     assert ODD in (tree / "README.md").read_text()
-    tests = subprocess.run([sys.executable, "-m", "unittest"], cwd=tree, capture_output=True)
+    command = [sys.executable, "-m", "unittest"]
+    tests = await asyncio.to_thread(subprocess.run, command, cwd=tree, capture_output=True)
     assert tests.returncode == 0, tests.stderr
     git("fsck", "--strict", cwd=Path(made.url))
 
 
-def test_each_environment_has_an_overlay_that_the_manifests_build_on(
+async def test_each_environment_has_an_overlay_that_the_manifests_build_on(
     worker, project, git, tmp_path
 ):
     environments = [{"name": "test", "approvals": 0}, {"name": "production", "approvals": 2}]
-    made = push(worker, project, environments=environments)
+    made = await push(worker, project, environments=environments)
     git("clone", made.url, tmp_path / "clone")
     deploy = tmp_path / "clone" / "deploy"
     assert sorted(p.name for p in (deploy / "overlays").iterdir()) == ["production", "test"]
@@ -86,22 +82,22 @@ def test_each_environment_has_an_overlay_that_the_manifests_build_on(
             assert (file.parent / resource).exists()
 
 
-def test_progress_has_the_three_parts_in_order(worker, project):
-    push(worker, project)
+async def test_progress_has_the_three_parts_in_order(worker, project):
+    await push(worker, project)
     said = [beat for beat in worker.heartbeats if isinstance(beat, Progress)]
     parts = list(dict.fromkeys(beat.sub_step.name for beat in said))
     assert parts == ["prepare_vars", "render_template", "push_files"]
     assert [beat.percent for beat in said] == sorted(beat.percent for beat in said)
 
 
-def test_no_git_binary_is_needed(worker, project, monkeypatch, tmp_path, git):
+async def test_no_git_binary_is_needed(worker, project, monkeypatch, tmp_path, git):
     with monkeypatch.context() as without_git:
         without_git.setenv("PATH", str(tmp_path / "empty"))
-        made = push(worker, project)
+        made = await push(worker, project)
     assert git("rev-parse", "main", cwd=Path(made.url)) == made.commit
 
 
-def test_a_template_that_is_a_git_repository_is_taken_as_it_stands(
+async def test_a_template_that_is_a_git_repository_is_taken_as_it_stands(
     worker, project, operators, git, tmp_path
 ):
     template(operators, "mine", one__txt="old")
@@ -110,43 +106,43 @@ def test_a_template_that_is_a_git_repository_is_taken_as_it_stands(
     git("commit", "-m", "Old", cwd=operators / "mine")
     git("tag", "v1", cwd=operators / "mine")
     (operators / "mine" / "one.txt").write_text("new")
-    made = push(worker, project, "mine")
+    made = await push(worker, project, "mine")
     assert git("show", "main:one.txt", cwd=Path(made.url)) == "new"
     assert git("ls-tree", "--name-only", "main", cwd=Path(made.url)) == "one.txt"
 
 
-def test_a_repeated_step_adopts_its_commit(worker, project, git):
-    first = push(worker, project)
-    assert push(worker, project) == first
+async def test_a_repeated_step_adopts_its_commit(worker, project, git):
+    first = await push(worker, project)
+    assert await push(worker, project) == first
     assert git("rev-list", "--count", "main", cwd=Path(first.url)) == "1"
 
 
-def test_an_attempt_that_was_cut_short_before_main_moved_makes_the_same_commit(
+async def test_an_attempt_that_was_cut_short_before_main_moved_makes_the_same_commit(
     worker, project, git
 ):
-    first = push(worker, project)
+    first = await push(worker, project)
     git("update-ref", "-d", "refs/heads/main", cwd=Path(first.url))
-    assert push(worker, project).commit == first.commit
+    assert (await push(worker, project)).commit == first.commit
 
 
-def test_changed_values_go_on_top_as_long_as_nobody_pushed(worker, project, git):
-    first = push(worker, project, port=9000)
-    second = push(worker, project, port=9001)
+async def test_changed_values_go_on_top_as_long_as_nobody_pushed(worker, project, git):
+    first = await push(worker, project, port=9000)
+    second = await push(worker, project, port=9001)
     history = git("rev-list", "main", cwd=Path(first.url)).splitlines()
     assert history == [second.commit, first.commit]
 
 
-def test_a_commit_with_a_persons_on_top_is_adopted_and_kept(worker, project, git, tmp_path):
-    first = push(worker, project)
+async def test_a_commit_with_a_persons_on_top_is_adopted_and_kept(worker, project, git, tmp_path):
+    first = await push(worker, project)
     tree = tmp_path / "clone"
     git("clone", first.url, tree)
     git("commit", "--allow-empty", "-m", "Mine", cwd=tree)
     git("push", "origin", "main", cwd=tree)
-    assert push(worker, project, port=9001).commit == first.commit
+    assert (await push(worker, project, port=9001)).commit == first.commit
     assert git("log", "-1", "--format=%s", "main", cwd=Path(first.url)) == "Mine"
 
 
-def test_commits_of_a_person_in_a_new_repository_are_refused(
+async def test_commits_of_a_person_in_a_new_repository_are_refused(
     worker, project, git, tmp_path, refusal
 ):
     path = worker.data_dir / "repositories" / "local" / "shop.git"
@@ -154,13 +150,13 @@ def test_commits_of_a_person_in_a_new_repository_are_refused(
     git("commit", "--allow-empty", "-m", "Mine", cwd=tmp_path / "clone")
     git("push", "origin", "HEAD:main", cwd=tmp_path / "clone")
     with pytest.raises(ApplicationError) as caught:
-        push(worker, project)
+        await push(worker, project)
     assert "not made by Stepway" in refusal(caught.value)
 
 
-def test_a_project_without_a_repository_of_its_own_is_refused(worker, refusal):
+async def test_a_project_without_a_repository_of_its_own_is_refused(worker, refusal):
     with pytest.raises(ApplicationError) as caught:
-        push(worker, ProjectRef(str(uuid4()), "other", "local"))
+        await push(worker, ProjectRef(str(uuid4()), "other", "local"))
     assert "has no repository" in refusal(caught.value)
 
 
@@ -185,18 +181,18 @@ def test_a_template_outside_the_blueprints_is_refused(tmp_path, refusal, name):
     ],
     ids=["syntax", "missing value", "wants to run a program", "wrong type"],
 )
-def test_a_bad_template_is_refused_and_leaves_main_alone(
+async def test_a_bad_template_is_refused_and_leaves_main_alone(
     worker, project, operators, git, refusal, files, reason
 ):
     template(operators, "bad", **files)
     with pytest.raises(ApplicationError) as caught:
-        push(worker, project, "bad", port="many")
+        await push(worker, project, "bad", port="many")
     assert reason in refusal(caught.value)
     path = worker.data_dir / "repositories" / "local" / "shop.git"
     assert git("for-each-ref", cwd=path) == ""
 
 
-def test_a_nested_repository_is_refused_and_leaves_main_alone(
+async def test_a_nested_repository_is_refused_and_leaves_main_alone(
     worker, project, operators, git, refusal
 ):
     template(operators, "nested", copier__yml="_subdirectory: files\n")
@@ -204,29 +200,33 @@ def test_a_nested_repository_is_refused_and_leaves_main_alone(
     library.mkdir(parents=True)
     (library / ".git").write_text("gitdir: ../../.git/modules/lib")
     with pytest.raises(ApplicationError) as caught:
-        push(worker, project, "nested")
+        await push(worker, project, "nested")
     assert "vendor/lib/.git: git cannot check out" in refusal(caught.value)
     path = worker.data_dir / "repositories" / "local" / "shop.git"
     assert git("for-each-ref", cwd=path) == ""
 
 
-def test_a_fresh_clone_is_clean_whatever_the_line_ends(worker, project, operators, git, tmp_path):
+async def test_a_fresh_clone_is_clean_whatever_the_line_ends(
+    worker, project, operators, git, tmp_path
+):
     template(operators, "ends", __gitattributes="* text=auto\n*.bat text eol=crlf\n")
     (operators / "ends" / "a.txt").write_bytes(b"1\r\n")
     (operators / "ends" / "b.bat").write_bytes(b"2\r\n")
-    made = push(worker, project, "ends")
+    made = await push(worker, project, "ends")
     git("clone", made.url, tmp_path / "clone")
     assert git("status", "--porcelain", cwd=tmp_path / "clone") == ""
     assert (tmp_path / "clone" / "b.bat").read_bytes() == b"2\r\n"
     git("fsck", "--strict", cwd=Path(made.url))
 
 
-def test_the_operators_templates_come_after_the_built_in_ones(worker, operators, project, git):
+async def test_the_operators_templates_come_after_the_built_in_ones(
+    worker, operators, project, git
+):
     template(operators, "web-service", one__txt="mine")
-    assert push(worker, project).files > 1
+    assert (await push(worker, project)).files > 1
 
 
-def test_rendering_leaves_the_working_directory_of_the_process_alone(worker, project):
+async def test_rendering_leaves_the_working_directory_of_the_process_alone(worker, project):
     before = Path.cwd()
-    push(worker, project)
+    await push(worker, project)
     assert Path.cwd() == before

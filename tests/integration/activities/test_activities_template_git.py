@@ -47,7 +47,7 @@ def made(server: GitServer, tmp_path: Path) -> Served:
 @pytest.fixture
 async def project(new_project, worker) -> ProjectRef:
     project = await new_project()
-    worker.run("create_repository", CreateRepositoryInput(project))
+    await worker.run("create_repository", CreateRepositoryInput(project))
     return project
 
 
@@ -147,7 +147,7 @@ async def test_a_private_template_needs_the_credential_in_every_project(
     assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
     # It is in the cache now, which must not give it to a project without the credential.
     other = await new_project()
-    worker.run("create_repository", CreateRepositoryInput(other))
+    await worker.run("create_repository", CreateRepositoryInput(other))
     with pytest.raises(ApplicationError, match="asks for a sign-in"):
         await push(worker, other, GitTemplate(made.url))
 

@@ -1,0 +1,240 @@
+"""http_request: sends one HTTP request to another system."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urljoin, urlsplit
+from uuid import UUID, uuid5
+
+import httpx
+from temporalio import activity
+
+from stepway.activities.beats import beating
+from stepway.activities.credentials.credentials import Credentials
+from stepway.activities.http.guard import Guard
+from stepway.activities.project import ProjectRef
+from stepway.hosts.http import retry_after
+from stepway.workflows.model.references import text_of
+from stepway_tracking.record.errors import step_error
+
+LARGEST = 256 * 1024
+"""Bytes of an answer that are read."""
+
+_SHOWN = 2_000
+_REDIRECTS = 5
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = {"host", "content-length", "transfer-encoding", "connection"}
+_LATER = [408, 425, 429, 500, 502, 503, 504]
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class SecretHeader:
+    """The value of a header: `prefix` and the secret of a credential."""
+
+    credential: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class HttpRequestInput:
+    """A request; `body` is sent as text, or else as JSON.
+
+    `expected` are the status codes of success, by default 200 to 299; after one of `retry_on` the
+    step is tried again. `timeout` is in seconds. All attempts have the same Idempotency-Key.
+    """
+
+    project: ProjectRef
+    url: str
+    method: Method = "GET"
+    headers: dict[str, SecretHeader | str | int | float | bool | None] = field(default_factory=dict)
+    body: Any = None
+    expected: list[int] = field(default_factory=list)
+    retry_on: list[int] = field(default_factory=lambda: list(_LATER))
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """`json` is the answer's body if it is JSON, else None; `text` is the body otherwise."""
+
+    status: int
+    json: Any = None
+    text: str = ""
+    url: str = ""
+
+
+@dataclass
+class _Request:
+    method: str
+    url: str
+    headers: dict[str, str]
+    content: bytes | None
+    secret: set[str]
+
+
+class HttpSteps:
+    """Sends requests to the hosts that `guard` allows."""
+
+    def __init__(self, credentials: Credentials, guard: Guard) -> None:
+        self._credentials = credentials
+        self._guard = guard
+
+    @activity.defn
+    async def http_request(self, given: HttpRequestInput) -> HttpAnswer:
+        """Send the request. Raises step_error for a status that is not expected."""
+        request = await self._request(given)
+        timeout = httpx.Timeout(min(max(given.timeout, 1.0), 300.0), connect=10.0)
+        async with (
+            beating(),
+            httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+        ):
+            response, body = await self._followed(client, request)
+        return _answer(given, response, body, request.url)
+
+    async def _request(self, given: HttpRequestInput) -> _Request:
+        headers, secret = {"User-Agent": "stepway"}, set[str]()
+        content = _content(given.body, headers)
+        for name, value in given.headers.items():
+            if not _HEADER.fullmatch(name) or name.lower() in _OURS:
+                raise _bad(f"the header {name!r} cannot be set")
+            if value is None:
+                continue
+            if isinstance(value, SecretHeader):
+                opened = await self._credentials.open(value.credential, given.project)
+                text = f"{value.prefix}{opened.value.strip()}"
+                secret.add(name.lower())
+            else:
+                text = text_of(value)
+            if re.search(r"[\r\n\0]", text):
+                raise _bad(f"the header {name!r} has more than one line")
+            headers = {key: old for key, old in headers.items() if key.lower() != name.lower()}
+            headers[name] = text
+        if "idempotency-key" not in {name.lower() for name in headers}:
+            what = f"{given.method} {given.url} {content!r}"
+            headers["Idempotency-Key"] = str(uuid5(UUID(given.project.id), what))
+        return _Request(given.method, given.url, headers, content, secret)
+
+    async def _followed(
+        self, client: httpx.AsyncClient, request: _Request
+    ) -> tuple[httpx.Response, bytes]:
+        for _ in range(_REDIRECTS + 1):
+            response, body = await self._sent(client, request)
+            if not response.has_redirect_location:
+                return response, body
+            _redirect(request, response)
+        raise step_error(
+            f"{_host(request.url)} redirects more than {_REDIRECTS} times",
+            remedy="Use the final address as `url`, then retry.",
+            retry=False,
+        )
+
+    async def _sent(
+        self, client: httpx.AsyncClient, request: _Request
+    ) -> tuple[httpx.Response, bytes]:
+        pinned = await self._guard.pinned(request.url)
+        try:
+            sent = client.build_request(
+                request.method,
+                pinned.url_of(request.url),
+                headers={**request.headers, "Host": pinned.host_header(request.url)},
+                content=request.content,
+                extensions={"sni_hostname": pinned.host},
+            )
+            response = await client.send(sent, stream=True)
+            try:
+                return response, await _read(response)
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            raise step_error(
+                f"{pinned.host} did not answer in time",
+                remedy="Retry when it answers again, or raise `timeout`.",
+            ) from error
+        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
+            raise step_error(
+                f"{pinned.host} cannot be reached: {type(error).__name__}: {error}",
+                remedy="Check the address and the network of the worker, then retry.",
+            ) from error
+
+
+def _redirect(request: _Request, response: httpx.Response) -> None:
+    """Point the request to where the answer leads; secrets stay with their origin."""
+    target = urljoin(request.url, response.headers["location"])
+    if _origin(target) != _origin(request.url):
+        kept = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in request.secret | {"authorization", "cookie"}
+        }
+        request.headers = kept
+    if response.status_code == 303 or (
+        response.status_code in (301, 302) and request.method == "POST"
+    ):
+        request.method = "HEAD" if request.method == "HEAD" else "GET"
+        request.content = None
+        request.headers.pop("Content-Type", None)
+    request.url = target
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = b""
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > LARGEST:
+            raise step_error(
+                f"The answer has more than {LARGEST >> 10} kB",
+                remedy="Use an address with a smaller answer, then retry.",
+                retry=False,
+            )
+    return body
+
+
+def _content(body: Any, headers: dict[str, str]) -> bytes | None:
+    if body is None:
+        return None
+    if isinstance(body, str):
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        return body.encode()
+    headers["Content-Type"] = "application/json"
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _answer(given: HttpRequestInput, response: httpx.Response, body: bytes, url: str) -> HttpAnswer:
+    status, text = response.status_code, body.decode(errors="replace").replace("\0", "\ufffd")
+    is_expected = status in given.expected if given.expected else response.is_success
+    if not is_expected:
+        later = status in given.retry_on
+        wait = retry_after(response)
+        raise step_error(
+            f"{_host(url)} answered {status} {response.reason_phrase}".rstrip(),
+            remedy="Retry when it works again." if later else "Correct the request, then retry.",
+            retry=later,
+            retry_after=wait if status in (429, 503) else None,
+            details={"answer": text[:_SHOWN]} if text.strip() else None,
+        )
+    try:
+        return HttpAnswer(status, json.loads(text), "", url)
+    except ValueError:
+        return HttpAnswer(status, None, text, url)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _bad(reason: str) -> Exception:
+    return step_error(
+        f"The request cannot be sent: {reason}",
+        remedy="Correct it in the blueprint, then retry.",
+        retry=False,
+    )

@@ -1,0 +1,91 @@
+"""The local host works on one machine: a second worker without access is told so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.command.run_command import RunCommandInput
+from stepway.activities.database.finalize import FinalizeInput
+from stepway.activities.git.create_repository import CreateRepositoryInput, DeleteRepositoryInput
+from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.registry import Resources, load_steps
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.models import Step
+
+
+@pytest.fixture
+def elsewhere(worker, resources, tmp_path):
+    """A worker with another data folder, as on another machine."""
+    data_dir = tmp_path / "elsewhere"
+    settings = Settings(data_dir=data_dir)
+    steps = load_steps(Resources(settings, resources.engine))
+    return replace(worker, data_dir=data_dir, steps=steps, heartbeats=[])
+
+
+@pytest.fixture
+async def made(worker, engine, project):
+    """The result of create_repository, recorded as tracking does."""
+    result = await worker.run("create_repository", CreateRepositoryInput(project))
+    async with engine.begin() as connection:
+        await connection.execute(
+            insert(Step).values(
+                project_id=UUID(project.id),
+                step="create_repository",
+                display_name="Create repository",
+                sequence=1,
+                status="completed",
+                details=vars(result) | {"place": {**result.place, "worker": "7@first"}},
+            )
+        )
+    return result
+
+
+@pytest.mark.parametrize(
+    ("step", "given"),
+    [
+        ("create_repository", CreateRepositoryInput),
+        ("push_template", lambda project: PushTemplateInput(project, "web-service")),
+        ("finalize", lambda project: FinalizeInput(project, project.name)),
+        ("run_command", lambda project: RunCommandInput(project, ["true"])),
+        ("delete_repository", DeleteRepositoryInput),
+    ],
+)
+async def test_a_worker_without_the_repository_names_both_workers(
+    elsewhere, worker, made, project, step, given
+):
+    with pytest.raises(ApplicationError) as caught:
+        await elsewhere.run(step, given(project))
+    text = caught.value.message
+    assert "The worker 7@first created the repository" in text
+    assert made.place["worker"] in text
+    assert "works on one machine only" in text
+    assert "credential of a Git host" in caught.value.details[0]["remedy"]
+    assert not caught.value.non_retryable  # the other worker may take the next attempt
+    assert (await worker.run("create_repository", CreateRepositoryInput(project))) == made
+
+
+async def test_workers_that_share_the_data_folder_have_access(worker, resources, made, project):
+    other = load_steps(Resources(resources.settings, resources.engine))
+    again = await worker.environment().run(
+        other["create_repository"], CreateRepositoryInput(project)
+    )
+    assert again == made
+
+
+async def test_a_second_machine_is_warned_of(elsewhere, made, new_project, caplog):
+    await elsewhere.run("create_repository", CreateRepositoryInput(await new_project()))
+    warned = [beat.message for beat in elsewhere.heartbeats if "one machine only" in beat.message]
+    assert warned
+    assert "7@first" in warned[0]
+    assert "one machine only" in caplog.text
+
+
+async def test_a_namespace_is_refused_on_the_local_host(worker, project, refusal):
+    with pytest.raises(ApplicationError) as caught:
+        await worker.run("create_repository", CreateRepositoryInput(project, namespace="acme"))
+    assert "no namespace 'acme'" in refusal(caught.value)

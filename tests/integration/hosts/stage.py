@@ -1,0 +1,155 @@
+"""A stage for the steps of repositories: a host, a project, a template, and what was pushed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from dulwich.objects import Commit, Tree
+from dulwich.repo import Repo
+from sqlalchemy.ext.asyncio import create_async_engine
+from temporalio.testing import ActivityEnvironment
+
+from stepway.activities.git.create_repository import (
+    CreateRepositoryInput,
+    DeleteRepositoryInput,
+    RepositorySteps,
+)
+from stepway.activities.git.push_template import (
+    PushTemplateInput,
+    TemplateSteps,
+    WithdrawTemplateInput,
+)
+from stepway.activities.git.remote import SshKey
+from stepway.activities.git.template_cache import TemplateCache
+from stepway.activities.git.template_pins import TemplatePins
+from stepway.activities.git.template_source import TemplateSource
+from stepway.activities.project import ProjectRef
+from stepway.blueprints.template_rules import TemplateRules
+from stepway.hosts.host import GitHost, HostRepository
+from tests.integration.hosts.places import Place
+
+BINARY = bytes(range(256)) * 40
+CREDENTIAL = "work"
+
+
+@dataclass
+class Stage:
+    """A host, a project, and the steps with their heartbeats."""
+
+    place: Place
+    folder: Path
+    project: ProjectRef
+    heartbeats: list[Any] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, credential: str, project: ProjectRef) -> AsyncIterator[GitHost]:
+        assert (credential, project) == (CREDENTIAL, self.project)
+        yield self.place.host
+
+    async def no_key(self, credential: str, project: ProjectRef) -> SshKey:
+        raise AssertionError("no step asks for a key")
+
+    async def no_access(self, credential: str, project: ProjectRef, url: str) -> Any:
+        raise AssertionError("no template is from Git")
+
+    def templates(self) -> TemplateSource:
+        """Templates from folders alone, so that no database is asked."""
+        engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+        cache = TemplateCache(self.folder.parent / "cache")
+        rules = TemplateRules()
+        return TemplateSource([self.folder], rules, cache, TemplatePins(engine), self.no_access)
+
+    @property
+    def where(self) -> dict[str, Any]:
+        return {"credential": CREDENTIAL, "namespace": self.place.owner}
+
+    async def run(self, step: Callable[..., Any], given: Any) -> Any:
+        environment = ActivityEnvironment()
+        environment.on_heartbeat = lambda *details: self.heartbeats.append(details[0])
+        return await environment.run(step, given)
+
+    async def create(self, **more: Any) -> Any:
+        steps = RepositorySteps(self.open)
+        given = CreateRepositoryInput(self.project, **{**self.where, **more})
+        return await self.run(steps.create_repository, given)
+
+    async def delete(self, **more: Any) -> Any:
+        steps = RepositorySteps(self.open)
+        given = DeleteRepositoryInput(self.project, **{**self.where, **more})
+        return await self.run(steps.delete_repository, given)
+
+    async def push(self, **more: Any) -> Any:
+        given = PushTemplateInput(self.project, "mine", {}, **{**self.where, **more})
+        steps = TemplateSteps(self.open, self.no_key, self.templates())
+        return await self.run(steps.push_template, given)
+
+    async def withdraw(self, result: Any, **more: Any) -> Any:
+        given = WithdrawTemplateInput(self.project, result=vars(result), **{**self.where, **more})
+        steps = TemplateSteps(self.open, self.no_key, self.templates())
+        return await self.run(steps.withdraw_template, given)
+
+    async def found(self) -> HostRepository:
+        """The project's repository, as the host's client sees it."""
+        found = await self.place.host.find_repository(self.place.owner, self.project.name)
+        assert found is not None
+        return found
+
+    @property
+    def path(self) -> Path:
+        """The bare repository of the project on the host."""
+        assert self.place.server is not None
+        found = self.place.server.world.find(f"{self.place.owner}/{self.project.name}")
+        assert found is not None
+        return found.path
+
+    def refs(self) -> dict[str, str]:
+        with Repo(str(self.path)) as repo:
+            found = repo.get_refs()
+        return {
+            name.decode(): commit.decode()
+            for name, commit in found.items()
+            if name.startswith(b"refs/heads/")
+        }
+
+    def files(self, branch: str = "main") -> dict[str, tuple[int, bytes]]:
+        with Repo(str(self.path)) as repo:
+            head = repo[repo.refs[f"refs/heads/{branch}".encode()]]
+            assert isinstance(head, Commit)
+            tree = repo[head.tree]
+            assert isinstance(tree, Tree)
+            return dict(_files(repo, tree, ""))
+
+    def commits(self, branch: str = "main") -> list[str]:
+        with Repo(str(self.path)) as repo:
+            head = repo.refs[f"refs/heads/{branch}".encode()]
+            return [entry.commit.id.decode() for entry in repo.get_walker(include=[head])]
+
+
+def _files(repo: Repo, tree: Tree, prefix: str) -> Iterator[tuple[str, tuple[int, bytes]]]:
+    for name, mode, found in tree.iteritems():
+        one = repo[found]
+        path = f"{prefix}{name.decode()}"
+        if isinstance(one, Tree):
+            yield from _files(repo, one, f"{path}/")
+        else:
+            yield path, (mode, one.data)
+
+
+def new_stage(place: Place, folder: Path) -> Stage:
+    """Return a stage with the template `mine` below `folder`."""
+    mine = folder / "mine"
+    (mine / "bin").mkdir(parents=True)
+    (mine / "README.md.jinja").write_text("# {{ project_name }}\n")
+    (mine / "copier.yml").write_text("_preserve_symlinks: true\n")
+    (mine / "bin" / "serve").write_text("#!/bin/sh\n")
+    (mine / "bin" / "serve").chmod(0o755)
+    (mine / "empty").touch()
+    (mine / "picture.bin").write_bytes(BINARY)
+    (mine / "读我.txt").write_text("你好\n")
+    (mine / "link").symlink_to("README.md")
+    return Stage(place, folder, ProjectRef(str(uuid4()), f"shop-{uuid4().hex[:8]}", "erin"))
