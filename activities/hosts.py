@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from stepway.activities.project import ProjectRef
@@ -14,6 +15,9 @@ from stepway_tracking.record.errors import step_error
 
 LOCAL = HostKind.LOCAL.value
 """The name of the credential that stands for the local host."""
+
+_USUAL_WAIT = 60.0
+"""Seconds to wait for a rate limit whose end the host does not tell."""
 
 
 class OpenHost(Protocol):
@@ -30,11 +34,15 @@ def host_errors() -> Iterator[None]:
     try:
         yield
     except HostError as error:
-        limited = error.reason is Reason.RATE_LIMITED
+        wait, message = error.retry_after, error.message
+        if error.reason is Reason.RATE_LIMITED:
+            wait = wait or _USUAL_WAIT
+            until = datetime.now(UTC) + timedelta(seconds=wait)
+            message = f"{message}; waiting for its rate limit until {until:%H:%M} UTC"
         raise step_error(
-            error.message,
+            message,
             remedy=error.remedy,
             retry=error.may_succeed_later,
-            retry_after=(error.retry_after or 60.0) if limited else error.retry_after,
+            retry_after=wait,
             details=error.details,
         ) from error

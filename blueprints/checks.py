@@ -13,10 +13,22 @@ from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
 from stepway.blueprints.suggestions import suggestion
 from stepway.blueprints.templates import WRITTEN
+from stepway.hosts.access import HostKind
+from stepway.hosts.host import Feature
 from stepway.workflows.model.plan import LEFT_OUT, Graph
 from stepway.workflows.model.references import Reference, ReferenceInvalid, parse, texts
 
 PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
+_FEATURES = {
+    "add_collaborators": Feature.COLLABORATORS,
+    "protect_branch": Feature.BRANCH_PROTECTION,
+    "create_secrets": Feature.SECRETS,
+    "create_webhook": Feature.WEBHOOKS,
+    "open_pull_request": Feature.PULL_REQUESTS,
+    "dispatch_pipeline": Feature.DISPATCH,
+}
+"""The feature of a Git host that a step needs. The local host has none of them."""
+
 STEP_SUPPLIED = frozenset({"project", LEFT_OUT, WRITTEN})
 UNDO_SUPPLIED = frozenset({"project", "result", LEFT_OUT})
 
@@ -41,8 +53,17 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
         return
     for index, step in enumerate(blueprint.steps):
         yield from _references(blueprint, graph, index, step)
+        yield from _lacking(("steps", index), step)
         if known_steps is not None:
             yield from _activities(known_steps, ("steps", index), step)
+
+
+def _lacking(place: Place, step: Step) -> Iterator[Problem]:
+    """Yield the feature that the step's host lacks. A credential by reference is not known yet."""
+    feature = _FEATURES.get(step.uses)
+    if feature and step.arguments.get("credential", HostKind.LOCAL.value) == HostKind.LOCAL.value:
+        reason = f"the local host has no {feature.value.replace('_', ' ')}"
+        yield (*place, "with"), f"{step.uses}: {reason}; name the credential of another host"
 
 
 def _editable(blueprint: Blueprint) -> Iterator[Problem]:

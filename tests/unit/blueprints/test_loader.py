@@ -411,3 +411,20 @@ class Steps:
 def test_input_types_come_from_the_activities_signatures() -> None:
     activities: dict[str, Any] = {"make": Steps().make, "plain": Steps().plain}
     assert input_types(activities) == {"make": MakeInput, "plain": None}
+
+
+@pytest.mark.parametrize("credential", ["", "  credential: local\n"])
+def test_a_feature_that_the_local_host_lacks_is_refused(tmp_path: Path, credential: str) -> None:
+    text = f"{HEAD}steps:\n- step: a\n  uses: protect_branch\n  with:\n    approvals: 1\n"
+    text += f"  {credential}" if credential else ""
+    assert refusal(tmp_path, text) == (
+        "5: protect_branch: the local host has no branch protection; "
+        "name the credential of another host"
+    )
+
+
+@pytest.mark.parametrize("credential", ["work", "${{ parameters.credential }}"])
+def test_a_feature_of_another_host_is_taken_at_load(tmp_path: Path, credential: str) -> None:
+    parameters = "parameters: {type: object, properties: {credential: {type: string}}}\n"
+    step = f"- step: a\n  uses: protect_branch\n  with: {{credential: '{credential}'}}\n"
+    assert loaded(tmp_path, f"{HEAD}{parameters}steps:\n{step}")
