@@ -24,6 +24,9 @@ from stepway_tracking.record.errors import step_error
 
 MAIN = Ref(b"refs/heads/main")
 FILE_MODE = 0o100644
+LOOSE = 6_700
+"""Loose objects of a repository that Git leaves alone, too."""
+
 LOCK_TIMEOUT = 15.0
 LOCK_POLL = (0.02, 0.1)
 _IDENTITY = b"Stepway <stepway@localhost>"
@@ -69,6 +72,18 @@ def create_bare(path: Path, project_id: str) -> None:
         config.set((b"stepway",), b"created", str(int(time.time())).encode())
         config.write_to_path()
     unfinished.rename(path)
+
+
+def pack_when_many(path: Path, most: int = LOOSE) -> None:
+    """Pack the loose objects of the repository at `path` if there are more than about `most`.
+
+    Each object is a file of at least 4 kB until it is packed. The caller holds the lock.
+    """
+    # As Git does: the objects are spread evenly over 256 folders, by the beginning of their IDs.
+    some = path / "objects" / "17"
+    if some.is_dir() and len(list(some.iterdir())) * 256 > most:
+        with Repo(str(path)) as repo:
+            repo.object_store.pack_loose_objects()
 
 
 def project_of(path: Path) -> str | None:

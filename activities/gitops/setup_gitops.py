@@ -30,6 +30,7 @@ from stepway.activities.git.repositories import (
     folder_of,
     is_made_for,
     locked,
+    pack_when_many,
 )
 from stepway.activities.git.target import OnRepository, opened_host, own_repository, remote_of
 from stepway.activities.gitops.in_cluster import ClusterGitops, GitopsCluster
@@ -270,6 +271,8 @@ class GitopsSteps:
         with locked(self._path):
             if not self._path.exists():
                 create_bare(self._path, _REPOSITORY_ID)
+            # Each project adds some objects, and nothing else ever packs them.
+            pack_when_many(self._path)
 
 
 class _Writing:

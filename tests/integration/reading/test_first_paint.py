@@ -64,7 +64,7 @@ async def test_nothing_in_it_is_refused_by_the_content_security_policy(
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.text)
 
 
-@pytest.mark.parametrize("path", [str(uuid4()), "shop", "shop%20%3Cb%3E"])
+@pytest.mark.parametrize("path", ["11111111-1111-4111-8111-111111111111", "shop", "shop%20%3Cb%3E"])
 async def test_what_is_not_there_is_left_to_the_page(page: httpx.AsyncClient, path: str) -> None:
     answer = await page.get(f"/projects/{path}")
     assert (answer.status_code, answer.text) == (200, INDEX.read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta, timezone
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from stepway.api.auth.policy import ROUTES
 from tests.integration.reading.conftest import STEPS, Serve, Writer
 from tests.integration.reading.test_api_read_projects import at, problem
+
+UNKNOWN = UUID("11111111-1111-4111-8111-111111111111")
+
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PATHS = sorted({path for _, path in ROUTES})
@@ -122,7 +125,7 @@ async def test_a_path_without_query_parameters_says_so(http: httpx.AsyncClient) 
     [
         ("GET", "/api/projects?cursor=x", 400),
         ("GET", "/api/nothing", 404),
-        ("GET", f"/api/projects/{uuid4()}", 404),
+        ("GET", f"/api/projects/{UNKNOWN}", 404),
         ("GET", "/assets/nothing.js", 404),
         ("PUT", "/api/projects", 405),
         ("GET", "/api/projects?limit=0", 422),
@@ -202,12 +205,12 @@ async def test_a_cursor_beyond_the_calendar_is_400(http: httpx.AsyncClient, mome
 @pytest.mark.parametrize(
     "cursor",
     [
-        f"2026-01-01T00:00:00|{uuid4()}",
-        f"2026-01-01T00:00:00+02:00|{uuid4()}",
-        f"2026-01-01 00:00:00+00:00|{uuid4()}",
-        f"2026-01-01T00:00:00+00:00|{uuid4().hex}",
-        f"2026-01-01T00:00:00+00:00|{{{uuid4()}}}",
-        f"2026-01-01T00:00:00+00:00|{uuid4()}|",
+        f"2026-01-01T00:00:00|{UNKNOWN}",
+        f"2026-01-01T00:00:00+02:00|{UNKNOWN}",
+        f"2026-01-01 00:00:00+00:00|{UNKNOWN}",
+        f"2026-01-01T00:00:00+00:00|{UNKNOWN.hex}",
+        f"2026-01-01T00:00:00+00:00|{{{UNKNOWN}}}",
+        f"2026-01-01T00:00:00+00:00|{UNKNOWN}|",
     ],
 )
 async def test_a_cursor_in_another_form_than_ours_is_400(

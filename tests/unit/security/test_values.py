@@ -124,7 +124,7 @@ def test_dataclass_that_refuses_to_be_changed_is_redacted(redactor: Redactor) ->
         object(),
         Model,
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_value_without_a_secret_is_the_very_same(redactor: Redactor, value: Any) -> None:
     assert redactor.value(value) is value
