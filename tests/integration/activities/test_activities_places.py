@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.command.run_command import RunCommandInput
@@ -42,7 +42,10 @@ async def made(worker, engine, project):
                 details=vars(result) | {"place": {**result.place, "worker": "7@first"}},
             )
         )
-    return result
+    yield result
+    # Other tests share the database, and have data folders of their own.
+    async with engine.begin() as connection:
+        await connection.execute(delete(Step).where(Step.project_id == UUID(project.id)))
 
 
 @pytest.mark.parametrize(
