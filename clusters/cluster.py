@@ -125,12 +125,16 @@ class Cluster:
                 return ""
         return str(review.status.userInfo.username)
 
-    async def apply(self, manifest: Manifest, project_id: str) -> Applied:
-        """Apply a manifest with the project's label.
+    async def apply(
+        self, manifest: Manifest, project_id: str, namespace: str | None = None
+    ) -> Applied:
+        """Apply a manifest with the project's label; by default, to this namespace.
 
         Refuses an object that exists and does not carry the project's label, and a field that
         another manager owns.
         """
+        kind = await self._kind(ref_of(manifest))
+        manifest = _placed(manifest, kind, namespace)
         ref = ref_of(manifest)
         before = await self.read(ref)
         if before is not None and owner_of(before) != project_id:
@@ -139,7 +143,6 @@ class Cluster:
                 remedy="Choose another name, or delete the object if it is no longer needed.",
             )
         body = _labelled(manifest, project_id)
-        kind = await self._kind(ref)
         with_namespace = {"namespace": ref.namespace} if ref.namespace else {}
         async with self._errors(ref):
             after = await self._client.apply(kind.from_dict(body), ref.name, **with_namespace)
@@ -275,6 +278,15 @@ def owner_of(found: Mapping[str, Any]) -> str | None:
     """Return the ID of the project that an object belongs to, or None."""
     labels = found["metadata"].get("labels") or {}
     return labels.get(OWNER_LABEL)
+
+
+def _placed(manifest: Manifest, kind: Any, namespace: str | None) -> Manifest:
+    """Return the manifest in its namespace or this one; objects of the whole cluster in none."""
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "namespace"}
+    if issubclass(kind, GenericNamespacedResource):
+        found = manifest["metadata"].get("namespace") or namespace
+        metadata |= {"namespace": found} if found else {}
+    return {**manifest, "metadata": metadata}
 
 
 def _labelled(manifest: Manifest, project_id: str) -> Manifest:

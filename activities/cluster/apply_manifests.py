@@ -72,12 +72,13 @@ class ClusterSteps:
     async def apply_manifests(self, given: ApplyManifestsInput) -> AppliedManifests | Skipped:
         """Apply the objects, each with the project's label. Repeating it changes nothing."""
         with cluster_errors():
-            bodies = _objects(given.manifests, given.namespace)
+            bodies = _objects(given.manifests)
         if not bodies:
             return Skipped("There are no manifests")
         async with self._open(given.cluster, given.project) as cluster:
             return AppliedManifests(
-                cluster.server, await apply_all(cluster, bodies, given.project.id)
+                cluster.server,
+                await apply_all(cluster, bodies, given.project.id, given.namespace),
             )
 
     @activity.defn
@@ -89,13 +90,13 @@ class ClusterSteps:
 
 
 async def apply_all(
-    cluster: Cluster, bodies: Sequence[Manifest], project_id: str
+    cluster: Cluster, bodies: Sequence[Manifest], project_id: str, namespace: str | None = None
 ) -> list[AppliedObject]:
     """Apply the objects in order, with progress. Raises ClusterError."""
     applied = []
     for number, body in enumerate(bodies):
         activity.heartbeat(Progress(100 * number // len(bodies), f"Applying {ref_of(body)}"))
-        done = await cluster.apply(body, project_id)
+        done = await cluster.apply(body, project_id, namespace)
         ref = done.ref
         applied.append(
             AppliedObject(
@@ -125,13 +126,11 @@ async def delete_all(
     return removed
 
 
-def _objects(given: Sequence[dict[str, Any] | str], namespace: str | None) -> list[Manifest]:
+def _objects(given: Sequence[dict[str, Any] | str]) -> list[Manifest]:
     found: list[Manifest] = []
     for entry in given:
         for body in _parsed(entry) if isinstance(entry, str) else [entry]:
             ref_of(body)
-            if namespace and not body["metadata"].get("namespace"):
-                body = {**body, "metadata": {**body["metadata"], "namespace": namespace}}
             found.append(body)
     return found
 

@@ -13,6 +13,7 @@ import pytest
 from stepway.activities.cluster.access import OpenCluster, cluster_errors
 from stepway.activities.project import ProjectRef
 from stepway.clusters.cluster import Cluster, open_cluster
+from tests.support.githost.shapes import test_data
 from tests.support.kubernetes.server import KubernetesServer, install_flux, running_server
 
 
@@ -25,10 +26,10 @@ def kubernetes() -> Iterator[KubernetesServer]:
 @pytest.fixture(scope="session")
 def flux(kubernetes: KubernetesServer) -> KubernetesServer:
     """The server, once it knows Flux's kinds."""
-    definitions = Path(__file__).parents[4] / "shared" / "testdata" / "flux"
-    if not definitions.is_dir():
+    data = test_data()
+    if data is None:
         pytest.skip("Flux's resource definitions are not on this machine")
-    install_flux(kubernetes, definitions)
+    install_flux(kubernetes, data / "flux")
     return kubernetes
 
 

@@ -14,7 +14,11 @@ from temporalio.testing import ActivityEnvironment
 
 from stepway.activities.cluster import wait_for_ready
 from stepway.activities.cluster.access import OpenCluster
-from stepway.activities.cluster.apply_manifests import apply_all
+from stepway.activities.cluster.apply_manifests import (
+    AppliedManifests,
+    ApplyManifestsInput,
+    ClusterSteps,
+)
 from stepway.activities.cluster.wait_for_ready import (
     ReadyObjects,
     WaitForReadyInput,
@@ -89,12 +93,11 @@ async def deployed(
     )
     namespace, *others = objects(deployment).values()
     bodies = [namespace, pull_secret(project, {"username": "git", "password": "x"}), *others]
-    bodies = [body for body in bodies if body["kind"] != "Kustomization" or "flux" in str(body)]
     waiting = Waiting(server, project)
-    async with opened("admin", project) as cluster:
-        applying = ActivityEnvironment()
-        made = await applying.run(lambda: apply_all(cluster, bodies, project.id))
-    given = WaitForReadyInput(project, "admin", [asdict(entry) for entry in made], within)
+    applying = ApplyManifestsInput(project, "admin", bodies)
+    made = await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, applying)
+    assert isinstance(made, AppliedManifests)
+    given = WaitForReadyInput(project, "admin", [asdict(entry) for entry in made.objects], within)
     task = asyncio.create_task(waiting.environment.run(WaitingSteps(opened).wait_for_ready, given))
     try:
         yield waiting, task

@@ -10,6 +10,7 @@ import base64
 import os
 import random
 import secrets
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -153,10 +154,9 @@ def _when_ready(url: str, certificate: Path, token: str, folder: Path) -> Iterat
     end = time.monotonic() + _START_LIMIT
     while True:
         if certificate.exists():
+            trusted = ssl.create_default_context(cafile=str(certificate))
             headers = {"Authorization": f"Bearer {token}"}
-            with httpx.Client(
-                base_url=url, verify=str(certificate), headers=headers, timeout=20
-            ) as http:
+            with httpx.Client(base_url=url, verify=trusted, headers=headers, timeout=20) as http:
                 try:
                     if http.get("/readyz").status_code == 200 and _has_default(http):
                         yield http
