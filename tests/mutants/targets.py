@@ -71,7 +71,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         REPLAY,
     ),
     "workflows/engine/continuing.py": (REPLAY, f"{ENGINE}_continuing.py"),
-    "workflows/engine/decisions.py": (REPLAY, f"{ENGINE}_decisions.py"),
+    "workflows/engine/decisions.py": (
+        REPLAY,
+        f"{ENGINE}_decisions.py",
+        f"{ENGINE}_continuing.py",
+    ),
     "workflows/engine/ending.py": (
         f"{UNIT_ENGINE}/test_rolled_back.py",
         REPLAY,

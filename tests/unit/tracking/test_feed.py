@@ -7,8 +7,9 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from asyncpg.exceptions import UndefinedTableError
 
-from stepway_tracking.queries.reader import Position, Snapshot
+from stepway_tracking.queries.reader import Position, Snapshot, StoredEvent
 from stepway_tracking.stream.event_log import Event, encode
 from stepway_tracking.stream.feed import Feed, HubCounts
 from stepway_tracking.stream.subscription import Subscription
@@ -144,6 +145,30 @@ async def test_client_can_resume_after_a_read_has_failed() -> None:
     feed.close()
 
 
+async def test_snapshot_is_shared_for_as_long_as_the_log_continues_it_and_no_longer() -> None:
+    record = a_record(3)
+    feed = a_feed(record, queue_size=2, gap_delay=NEVER, snapshot_age=NEVER)
+    await feed.start(subscribed(feed), None, 3)
+    await feed.start(subscribed(feed), None, 3)
+    assert record.reads.count("snapshot") == feed._counts.snapshots_read == 1
+    for version in range(4, 9):
+        record.commit()
+        feed.offer(step(version))
+    await feed.start(subscribed(feed), None, 8)
+    assert record.reads.count("snapshot") == 2
+    feed.close()
+
+
+async def test_snapshot_is_shared_for_no_longer_than_its_age() -> None:
+    record = a_record(3)
+    feed = a_feed(record, snapshot_age=0)
+    for _ in range(2):
+        await feed.start(subscribed(feed), None, 3)
+        await asyncio.sleep(0.01)
+    assert record.reads.count("snapshot") == 2
+    feed.close()
+
+
 async def test_snapshot_that_is_newer_than_the_log_brings_the_log_up_to_it() -> None:
     feed = a_feed(a_record(5), 3)
     await feed.start(subscribed(feed), None, 3)
@@ -165,6 +190,80 @@ async def test_event_that_came_before_the_read_follows_it() -> None:
     feed.offer(step(4))
     await feed.start(subscribed(feed), 1, 3)
     assert feed.log.version == 4
+    feed.close()
+
+
+async def test_version_that_postgres_does_not_have_is_looked_for_once() -> None:
+    record = a_record(5)
+    feed = a_feed(record, 3)
+    for version in (4, 5):
+        feed.offer(step(version))
+    feed.catch_up_to(9)
+    assert feed._repair is not None
+    async with asyncio.timeout(10):
+        await feed._repair
+    assert record.reads == ["events", "snapshot"]
+    frames, version = feed.log.after(3)
+    assert frames.count(b"event: step\n") == 2 and version == 5
+    feed.close()
+
+
+async def test_event_that_came_early_follows_the_snapshot_in_place_of_deleted_events() -> None:
+    record = a_record(6)
+    record.events.clear()
+    feed = a_feed(record, 3)
+    feed.offer(step(7))
+    await until(lambda: feed.log.version == 7)
+    feed.close()
+
+
+async def test_snapshot_of_an_ended_project_in_place_of_deleted_events_ends_the_stream() -> None:
+    record = a_record(5)
+    record.commit("end", status="active")
+    record.events.clear()
+    feed = a_feed(record, 3)
+    client = subscribed(feed)
+    client.start(3)
+    feed.catch_up_to(6)
+    async with asyncio.timeout(10):
+        assert b"event: snapshot\n" in (await client.next() or b"")
+        assert await client.next() is None
+    feed.close()
+
+
+async def test_late_event_has_a_moment_to_arrive_before_it_is_read() -> None:
+    record = a_record(5)
+    feed = a_feed(record, 3, gap_delay=NEVER)
+    feed.offer(step(5))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    feed.offer(step(4))
+    assert feed.log.version == 5
+    assert not record.reads
+    feed.close()
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), UndefinedTableError()])
+async def test_read_that_fails_is_logged_and_tried_again(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Record):
+        async def events_after(
+            self, project_id: UUID, version: int, limit: int = 1000
+        ) -> list[StoredEvent]:
+            if not caplog.messages:
+                raise error
+            return await super().events_after(project_id, version, limit)
+
+    record = Failing()
+    for _ in range(5):
+        record.commit()
+    feed = a_feed(record, 3)
+    feed.catch_up_to(5)
+    await until(lambda: bool(caplog.messages))
+    assert f"Cannot read the events of project {record.project_id} from" in caplog.text
+    feed.catch_up_to(5)
+    await until(lambda: feed.log.version == 5)
     feed.close()
 
 
