@@ -92,6 +92,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{STREAM}/event_log.py": (f"{UNIT_STREAM}/test_event_log.py",),
     f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_feed.py", f"{UNIT_STREAM}/test_hub_reading.py"),
     f"{STREAM}/hub.py": (
+        f"{UNIT_STREAM}/test_hub.py",
         f"{UNIT_STREAM}/test_hub_reading.py",
         "tests/integration/reading/test_stream_events.py",
     ),

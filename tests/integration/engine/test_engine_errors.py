@@ -68,6 +68,7 @@ async def test_step_that_cannot_be_started_has_failed_with_the_reason(
     row = (await it.steps())["a"]
     assert row["status"] == "failed"
     assert "OverflowError" in row["error"]
+    assert "remedy" not in (row["metadata"] or "")
     assert "OverflowError" in (await it.row())["initialization_error"]
     await it.cancel()
     assert await it.closes() == "CANCELED"
