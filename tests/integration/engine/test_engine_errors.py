@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stepway.workflows.engine import ending
 from stepway.workflows.initialize_project import InitializeProject
-from stepway.workflows.model.plan import RetryPlan
-from tests.support.scripted import Stage, Troubles, planned, undone_by_script
+from stepway.workflows.model.plan import RetryPlan, UndoPlan
+from tests.support.scripted import UNDO, Stage, Troubles, planned, undone_by_script
 
 THREE = RetryPlan(maximum_attempts=3, initial_interval=1)
 
@@ -130,6 +132,18 @@ async def test_undo_whose_arguments_are_wrong_does_not_keep_the_others_from_runn
     assert await it.closes() == "CANCELED"
     assert it.script.undone == ["b", "a"]
     assert "B was not rolled back: It is in use." in (await it.row())["initialization_error"]
+
+
+async def test_undo_that_cannot_be_started_is_recorded_as_failed(stage: Stage) -> None:
+    undo = UndoPlan(UNDO, {"name": "${{ not a reference"})
+    it = await stage.start([planned("a", undo=undo), planned("b", needs=["a"])], {"b": ["final"]})
+    await it.until("failed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert await it.actions("a") == ["started", "completed", "undo_failed"]
+    row = await it.row()
+    assert "A was not rolled back: " in row["initialization_error"]
+    assert json.loads(row["rollback"])["failed"] == 1
 
 
 async def test_step_that_ignores_a_cancel_is_given_up_after_a_grace(

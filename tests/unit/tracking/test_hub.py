@@ -129,6 +129,7 @@ async def test_nothing_is_read_before_redis_has_confirmed_and_clients_share_its_
         assert client is not None
         hub.leave(client)
     await until(lambda: f"unsubscribe {name}" in redis(hub).calls)
+    await until(lambda: not hub._tasks)
     await hub.close()
 
 
