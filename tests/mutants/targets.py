@@ -44,7 +44,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "vault/keyring.py": (f"{UNIT_SECURITY}/test_keys.py", "tests/security/test_formats.py"),
     "vault/keys.py": (f"{UNIT_SECURITY}/test_keys.py",),
-    "vault/known.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_references.py"),
+    "vault/known.py": (
+        f"{UNIT_SECURITY}/test_known.py",
+        f"{UNIT_SECURITY}/test_redaction.py",
+        f"{UNIT_SECURITY}/test_references.py",
+    ),
     "vault/payload_codec.py": (
         "tests/unit/tracking/test_failure_converter.py",
         "tests/security/test_formats.py",
@@ -82,7 +86,12 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{ENGINE}_cancel.py",
         f"{ENGINE}_errors.py",
     ),
-    "workflows/engine/execution.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
+    "workflows/engine/execution.py": (
+        REPLAY,
+        f"{ENGINE}_errors.py",
+        f"{ENGINE}_cancel.py",
+        f"{ENGINE}_sizes.py",
+    ),
     "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
     "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
     "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),

@@ -57,7 +57,9 @@ async def test_only_a_step_that_has_failed_is_retried_or_skipped(stage: Stage) -
     await it.until_step("a", "running")
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await it.retry("a")
-    assert cause_of(refused).message.startswith("Only failed steps can be retried, but a is running")
+    assert cause_of(refused).message.startswith(
+        "Only failed steps can be retried, but a is running"
+    )
     it.script.released.set()
     await it.until_step("b", "failed")
     with pytest.raises(WorkflowUpdateFailedError) as refused:

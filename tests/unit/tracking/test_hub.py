@@ -144,6 +144,37 @@ async def test_wrong_order_waits_for_redis_too(
     await hub.close()
 
 
+async def test_last_client_of_a_feed_that_was_replaced_does_not_unsubscribe(
+    record: Record, redis: Callable[[Hub], Redis]
+) -> None:
+    hub = Hub(record, "redis://here", BY_NUDGE)
+    redis(hub).confirming.set()
+    old = await hub.connect(record.project_id)
+    hub._retire(hub._feeds[record.project_id])
+    new = await hub.connect(record.project_id)
+    assert old is not None and new is not None
+    hub.leave(old)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    name = channel(record.project_id)
+    assert redis(hub).calls == [f"subscribe {name}"] * 2
+    hub.leave(new)
+    await until(lambda: redis(hub).calls[-1] == f"unsubscribe {name}")
+    await hub.close()
+
+
+async def test_project_that_nobody_watches_any_more_is_not_read(record: Record) -> None:
+    async with watching(record, replace(BY_NUDGE, gap_delay=3600)) as hub:
+        before = asyncio.all_tasks()
+        client = await hub.connect(record.project_id)
+        assert client is not None
+        record.commit()
+        nudge(hub, record, record.commit())
+        assert asyncio.all_tasks() > before
+        hub.leave(client)
+        await until(lambda: asyncio.all_tasks() == before)
+
+
 async def test_hub_that_closes_unsubscribes_from_no_project(
     record: Record, redis: Callable[[Hub], Redis]
 ) -> None:
@@ -165,6 +196,7 @@ async def test_events_and_streams_are_counted_also_after_clients_have_left(
         gone, here = await join(hub, record), await join(hub, record, 1)
         await gone.reaches(3)
         await here.reaches(3)
+        gone.task.cancel()
         hub.leave(gone.subscription)
         hub.leave(gone.subscription)
         nudge(hub, record, record.commit())
@@ -175,6 +207,7 @@ async def test_events_and_streams_are_counted_also_after_clients_have_left(
         assert hub.counts.streams_opened == 2
         assert hub.counts.streams_too_slow == 0
         assert hub.counts.events_received == 2
+        here.task.cancel()
         hub.leave(here.subscription)
         assert hub.events_sent == 4
         assert (hub.streams, hub.projects) == (0, 0)
@@ -197,7 +230,8 @@ async def test_message_that_is_no_event_is_logged_and_not_counted(
         hub.receive(channel(record.project_id), b"[]")
         hub.receive("stepway:project:nobody", record.commit())
         assert hub.counts.events_received == 0
-        assert caplog.messages == [
+        logged = [each for each in caplog.records if each.name == hub_module.__name__]
+        assert [each.getMessage() for each in logged] == [
             f"A message on {channel(record.project_id)} is not an event",
             "A message on stepway:project:nobody is not an event",
         ]
