@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
+
 import pytest
 
 from stepway.vault import known
@@ -115,6 +117,36 @@ def test_longest_part_is_found_where_parts_of_several_secrets_overlap(order: int
     assert shown(at_start, "he shared end and more y") == "[] y"
     at_end = knowing(*["the shared begin: A", "more, the shared begin: B"][::order])
     assert shown(at_end, "x more, the shared begin") == "x []"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x alpha-beta-gamma-delta-epsilon",
+        "beta-gamma-delta-epsi",
+        "beta-gamma and gamma-delta-e",
+        "x alpha-beta-gamma and alpha-beta-gamma-delta",
+    ],
+)
+def test_text_whose_secrets_are_replaced_by_themselves_is_the_same(text: str) -> None:
+    secrets = knowing("alpha-beta-gamma", "gamma-delta-epsilon-zeta")
+
+    def itself(piece: Piece) -> str:
+        return dict(known.spellings(piece.secret))[piece.spelling][piece.start : piece.stop]
+
+    assert secrets.replaced(text, itself) == text
+    assert shown(secrets, text) != text
+
+
+def test_secret_is_found_in_both_alphabets_of_base64() -> None:
+    secret = "~~~???>>>ÿÿÿ"
+    standard, safe = (
+        b64encode(secret.encode()).decode(),
+        urlsafe_b64encode(secret.encode()).decode(),
+    )
+    assert standard != safe
+    for encoded in (standard, safe):
+        assert shown(knowing(secret), f"x {encoded} y") == "x [] y"
 
 
 def test_one_text_that_ends_two_secrets_is_found_once() -> None:
