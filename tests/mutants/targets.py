@@ -87,9 +87,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{ENGINE}_errors.py",
     ),
     "workflows/engine/execution.py": (
+        f"{UNIT_ENGINE}/test_execution.py",
         REPLAY,
         f"{ENGINE}_errors.py",
         f"{ENGINE}_cancel.py",
+        f"{ENGINE}_continuing.py",
         f"{ENGINE}_sizes.py",
     ),
     "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from stepway.workflows.engine import ending
 from stepway.workflows.initialize_project import InitializeProject
-from stepway.workflows.model.plan import RetryPlan, UndoPlan
+from stepway.workflows.model.plan import LEFT_OUT, RetryPlan, UndoPlan
 from stepway_tracking.workflow.marks import StepMark
-from tests.support.scripted import UNDO, Stage, Troubles, planned, undone_by_script
+from tests.support.scripted import UNDO, Stage, Troubles, a_plan, planned, undone_by_script
 
 THREE = RetryPlan(maximum_attempts=3, initial_interval=1)
 
@@ -45,6 +46,21 @@ async def test_step_gets_its_arguments_and_its_project(stage: Stage) -> None:
         "blueprint": "test",
     }
     assert it.script.seen["a"] == [{"name": "a", "x": 1, "project": project}]
+
+
+async def test_argument_without_a_value_is_null_or_left_out_as_the_plan_says(stage: Stage) -> None:
+    made = "${{ steps.a.result.made }}"
+    arguments = {"value": made, "list": ["x", made]}
+    steps = [planned("a"), planned("b", after=["a"], arguments=arguments)]
+    it = await stage.start(steps, {"a": ["skip"], "b": ["final", "ok"]})
+    await it.until("failed")
+    omitting = replace(a_plan(steps), absent="omitted")
+    await it.retry("b", plan=omitting, parameters={})
+    assert await it.closes() == "COMPLETED"
+    null, left_out = it.script.seen["b"]
+    assert (null["value"], null["list"]) == (None, ["x", None])
+    assert "value" not in left_out and left_out["list"] == ["x"]
+    assert LEFT_OUT not in null and left_out[LEFT_OUT] == {"list.1": "steps.a.result.made"}
 
 
 async def test_only_a_step_with_a_heartbeat_timeout_is_limited_by_its_silence(
