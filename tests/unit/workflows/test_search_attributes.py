@@ -54,6 +54,21 @@ def test_table_has_a_row_a_step_with_state_round_time_and_error() -> None:
     assert second == "| · | 步骤 | pending |  |  |  |"
 
 
+def test_each_state_has_its_sign() -> None:
+    board = table()
+    signs = []
+    for change in (
+        lambda: board.start("a"),
+        lambda: board.complete("a", None),
+        lambda: board.fail("a", "no"),
+        lambda: board.skip("a"),
+        lambda: board.reset("a"),
+    ):
+        change()
+        signs.append(steps_table(board).splitlines()[2][2])
+    assert signs == ["▶", "✔", "✖", "⤼", "·"]
+
+
 def test_cell_cannot_break_out_of_the_table_or_become_html() -> None:
     assert cell("a|b\nc <img>") == "a\\|b c &lt;img>"
     assert len(cell("x" * 1000)) == LONGEST_ERROR + 1
