@@ -87,11 +87,26 @@ def test_capped_steps_fit_and_count_those_left_out(steps: list[str]) -> None:
         assert more == f"+{len(steps) - len(names)} more"
 
 
-def test_as_many_steps_are_shown_as_fit() -> None:
-    steps = ["x" * 63] * 200
-    shown = capped(steps)
-    assert len(json.dumps([*shown, steps[0]]).encode()) > MOST_BYTES
-    assert capped(steps[:20]) == steps[:20]
+@pytest.mark.parametrize("length", range(1, 64))
+def test_as_many_steps_are_shown_as_fit(length: int) -> None:
+    shown = capped(["x" * length] * 600)
+    assert bytes_of(shown) <= MOST_BYTES < bytes_of([*shown, "x" * length])
+
+
+def names_of(size: int) -> list[str]:
+    """Names that have this size together."""
+    names = [f"{place:060}" for place in range(size // 64 - 1)]
+    return [*names, "x" * (size - bytes_of([*names, ""]))]
+
+
+def test_steps_that_just_fit_are_all_shown() -> None:
+    names = names_of(MOST_BYTES)
+    assert bytes_of(names) == MOST_BYTES
+    assert capped(names) == names
+    assert capped([*names[:-1], names[-1] + "x"]) != names
+    shown = capped(["x" * 44] * 60)
+    assert bytes_of(shown) == MOST_BYTES
+    assert shown == [*["x" * 44] * 31, "+29 more"]
 
 
 class Temporal:
@@ -229,6 +244,18 @@ async def test_what_the_start_has_set_is_not_told_again(
     assert temporal.told == told
 
 
+async def test_steps_that_the_start_has_set_are_not_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    temporal = Temporal(status="initializing", steps=["a"])
+    monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", temporal)
+    board, view = table(), OperatorsView(5.0)
+    board.start("a")
+    view.show("initializing", board)
+    await asyncio.sleep(0)
+    assert temporal.told == [] and temporal.slept == []
+
+
 async def test_details_are_the_heading_and_the_table(temporal: Temporal) -> None:
     plan = Plan("a|b", {"en": "T"}, STEPS, 1.0)
     given = InitializationInput(
@@ -243,20 +270,19 @@ async def test_details_are_the_heading_and_the_table(temporal: Temporal) -> None
     )
 
 
-def many(number: int) -> tuple[Board, list[str]]:
-    """A board of many steps with long names; all run, but the last has failed."""
-    names = [f"{place:063}" for place in range(number)]
+def running(names: list[str]) -> Board:
+    """A board of steps that all run, but the last has failed."""
     plan = Plan("t", {"en": "T"}, [PlannedStep(name, {"en": name}, "noop") for name in names], 1.0)
     board = Board(plan, None, lambda: datetime(2026, 1, 2, tzinfo=UTC))
     for name in names:
         board.start(name)
     board.fail(names[-1], "no")
-    return board, names
+    return board
 
 
 async def test_of_too_many_steps_the_failed_ones_are_shown_first(temporal: Temporal) -> None:
-    board, names = many(60)
-    OperatorsView(5.0).show("initializing", board)
+    names = [f"{place:063}" for place in range(60)]
+    OperatorsView(5.0).show("initializing", running(names))
     shown = temporal.told[0][SHOWN_STEPS.name]
     assert bytes_of(shown) <= MOST_BYTES
     assert shown[:3] == [names[-1], names[0], names[1]]
@@ -264,11 +290,20 @@ async def test_of_too_many_steps_the_failed_ones_are_shown_first(temporal: Tempo
     assert len(set(shown)) == len(shown)
 
 
-@pytest.mark.parametrize("number", [25, 60])
-async def test_history_from_before_the_limit_replays(temporal: Temporal, number: int) -> None:
-    temporal.has_patch = False
-    board, names = many(number)
-    assert (bytes_of(names) <= TEMPORALS_LIMIT) == (number == 25)
-    assert bytes_of(names) > MOST_BYTES
-    OperatorsView(5.0).show("initializing", board)
-    assert (temporal.told[0][SHOWN_STEPS.name] == names) == (number == 25)
+@pytest.mark.parametrize(
+    ("size", "has_patch", "whole"),
+    [
+        (MOST_BYTES, True, True),
+        (MOST_BYTES + 1, True, False),
+        (MOST_BYTES + 1, False, True),
+        (TEMPORALS_LIMIT, False, True),
+        (TEMPORALS_LIMIT + 1, False, False),
+    ],
+)
+async def test_steps_are_whole_up_to_the_limit_which_was_higher_in_old_histories(
+    temporal: Temporal, size: int, has_patch: bool, whole: bool
+) -> None:
+    temporal.has_patch = has_patch
+    names = names_of(size)
+    OperatorsView(5.0).show("initializing", running(names))
+    assert (temporal.told[0][SHOWN_STEPS.name] == names) == whole
