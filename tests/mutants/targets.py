@@ -22,6 +22,7 @@ STREAM = "tracking/stepway_tracking/stream"
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SQL}/record_v3.sql": ("tests/integration/test_store_*.py",),
     "api/auth/policy.py": (
+        f"{UNIT_SECURITY}/test_policy.py",
         f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
     ),
