@@ -71,16 +71,18 @@ async def test_steps_start_in_the_run_that_goes_on(stage: Stage) -> None:
     assert "reopened" not in actions
 
 
+@pytest.mark.parametrize("limit", ["MOST_DECISIONS", "MOST_EVENTS", "MOST_BYTES"])
 async def test_nothing_starts_any_more_once_it_is_due(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setattr(continuing, "DECISIONS", 1_000_000)
-    monkeypatch.setattr(continuing, "MOST_DECISIONS", 1)
     it = await stage.start([planned("a"), planned("b")], {"a": ["final", "ok"], "b": ["wait"]})
     await it.until_step("a", "failed")
-    await it.retry("a")
-    await asyncio.sleep(0.3)
-    assert (await it.statuses())["a"] == "pending"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(continuing, limit, 1)
+        await it.retry("a")
+        await asyncio.sleep(0.3)
+        assert (await it.statuses())["a"] == "pending"
     it.script.released.set()
     assert await it.closes() == "COMPLETED"
     assert await it.runs() == 2
