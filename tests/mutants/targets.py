@@ -75,7 +75,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{UNIT_ENGINE}/test_plan.py",
         REPLAY,
     ),
-    "workflows/engine/continuing.py": (REPLAY, f"{ENGINE}_continuing.py"),
+    "workflows/engine/continuing.py": (
+        f"{UNIT_ENGINE}/test_continued_input.py",
+        REPLAY,
+        f"{ENGINE}_continuing.py",
+    ),
     "workflows/engine/decisions.py": (
         REPLAY,
         f"{ENGINE}_decisions.py",
