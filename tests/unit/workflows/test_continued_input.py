@@ -65,6 +65,12 @@ def test_next_run_knows_all_and_reads_the_blueprint_from_the_record() -> None:
     )
 
 
+def test_result_that_an_earlier_run_has_left_in_the_record_stays_there() -> None:
+    resumed = Resumed({"a": "completed", "b": "failed"}, {}, {"b": "no"}, ["b"], ["a"])
+    stood = next_input(Board(PLAN, resumed, lambda: NOON)).continued.stood  # type: ignore[union-attr]
+    assert (stood.kept, stood.reopened) == (["a"], ["b"])
+
+
 def test_results_have_half_of_the_room_and_others_stay_in_the_record(room: int) -> None:
     fits = "x" * (room // 2 - size_of({"a": ""}))
     stood = next_input(board_with(fits)).continued.stood  # type: ignore[union-attr]
