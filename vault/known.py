@@ -8,7 +8,7 @@ import shlex
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote, quote_plus
@@ -147,11 +147,12 @@ class _Search:
         for body in (text, text.removeprefix("…"), text.lstrip(_AROUND_A_CUT)):
             head = body[:SHORTEST]
             if len(head) == SHORTEST and head in self._joined:
-                for secret in self._secrets:
-                    if rest := _end_that_begins(body, secret):
-                        begin = len(text) - len(body)
-                        piece = Piece(secret, "plain", -len(rest))
-                        return begin, begin + len(rest), piece
+                rest, secret = _longest(
+                    (_end_that_begins(body, each), each) for each in self._secrets
+                )
+                if rest:
+                    begin = len(text) - len(body)
+                    return begin, begin + len(rest), Piece(secret, "plain", -len(rest))
         return None
 
     def cut_end(self, text: str, after: int) -> tuple[int, int, Piece] | None:
@@ -159,13 +160,19 @@ class _Search:
         for body in (text, text.removesuffix("…"), text.rstrip(_AROUND_A_CUT)):
             tail = body[max(after, len(body) - SHORTEST) :]
             if len(tail) == SHORTEST and tail in self._joined:
-                for secret in self._secrets:
-                    # Reversed, this is the search of cut_start.
-                    if rest := _end_that_begins(
-                        body[max(after, len(body) - len(secret)) :][::-1], secret[::-1]
-                    ):
-                        begin = len(body) - len(rest)
-                        return begin, len(body), Piece(secret, "plain", 0, len(rest))
+                # Reversed, this is the search of cut_start.
+                rest, secret = _longest(
+                    (
+                        _end_that_begins(
+                            body[max(after, len(body) - len(each)) :][::-1], each[::-1]
+                        ),
+                        each,
+                    )
+                    for each in self._secrets
+                )
+                if rest:
+                    begin = len(body) - len(rest)
+                    return begin, len(body), Piece(secret, "plain", 0, len(rest))
         return None
 
 
@@ -211,6 +218,11 @@ def _escaped(secret: str) -> Iterator[tuple[str, str]]:
     yield "quoted-xml", xml.replace('"', "&quot;")
     quoted = shlex.quote(secret)
     yield "shell", quoted[1:-1] if quoted != secret else secret
+
+
+def _longest(found: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return the longest part that was found, and its secret; the part may be empty."""
+    return max(found, key=lambda each: len(each[0]))
 
 
 def _end_that_begins(text: str, secret: str) -> str:

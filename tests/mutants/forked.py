@@ -22,7 +22,11 @@ from tests.conftest import LENT
 from tests.mutants.mutant import Mutant, Unusable
 from tests.tiers import tier_of
 
-UNUSABLE, PASSED, FAILED, STUCK = "unusable", "passed", "failed", "stuck"
+READY, UNUSABLE, PASSED, FAILED, STUCK = "ready", "unusable", "passed", "failed", "stuck"
+
+BEGINNING = 120.0
+"""Seconds that a fork may take to put its mutant in force, and to prepare what its first test with
+servers needs: on a busy machine that takes longer than the tests."""
 
 
 @dataclass
@@ -134,8 +138,9 @@ class Forked:
         waiting = iter([*items, None])
         rest = b""
         item = next(waiting)
+        limit = BEGINNING
+        prepared = False
         while item:
-            limit = self.patience + 5 * self._seconds.get(item.nodeid, 30.0)
             if not select.select([reading], [], [], limit)[0]:
                 yield STUCK, item.nodeid
                 return
@@ -146,10 +151,15 @@ class Forked:
             *lines, rest = (rest + part).split(b"\n")
             for line in lines:
                 said, _, test = line.decode().partition(" ")
-                yield said, test
+                if said != READY:
+                    yield said, test
+                    item = next(waiting)
                 if said == UNUSABLE:
                     return
-                item = next(waiting)
+            if item:
+                limit = self.patience + 5 * self._seconds.get(item.nodeid, 30.0)
+                if _needs_servers(item) and not prepared:
+                    limit, prepared = limit + BEGINNING, True
 
 
 @dataclass
@@ -211,6 +221,7 @@ def _run(
     except (Unusable, asyncpg.PostgresError) as error:
         say(UNUSABLE, repr(str(error)))
         return
+    say(READY, "")
     for item, following in zip(items, [*items[1:], None], strict=True):
         failed = session.testsfailed
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -100,7 +100,8 @@ def _can_run_again(module: ModuleType, code: CodeType) -> bool:
 
 def _carry(name: str, old: Any, new: Any) -> bool:
     """Replace an old value by the new one of the same name; return whether they differ."""
-    if name.startswith("__") or type(old) is not type(new):
+    gone = new is None and isinstance(old, PLAIN)
+    if name.startswith("__") or not (type(old) is type(new) or gone):
         return False
     if isinstance(old, dict | set) and repr(old) != repr(new):
         old.clear()

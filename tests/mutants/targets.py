@@ -22,6 +22,7 @@ STREAM = "tracking/stepway_tracking/stream"
 TESTS: dict[str, tuple[str, ...]] = {
     f"{SQL}/record_v3.sql": ("tests/integration/store/test_*.py",),
     "api/auth/policy.py": (
+        f"{UNIT_SECURITY}/test_policy.py",
         f"{UNIT_SECURITY}/test_limits_counted.py",
         "tests/security/test_matrix.py",
     ),
@@ -44,7 +45,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "vault/keyring.py": (f"{UNIT_SECURITY}/test_keys.py", "tests/security/test_formats.py"),
     "vault/keys.py": (f"{UNIT_SECURITY}/test_keys.py",),
-    "vault/known.py": (f"{UNIT_SECURITY}/test_redaction.py", f"{UNIT_SECURITY}/test_references.py"),
+    "vault/known.py": (
+        f"{UNIT_SECURITY}/test_known.py",
+        f"{UNIT_SECURITY}/test_redaction.py",
+        f"{UNIT_SECURITY}/test_references.py",
+    ),
     "vault/payload_codec.py": (
         "tests/unit/tracking/test_failure_converter.py",
         "tests/security/test_formats.py",
@@ -70,15 +75,30 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{UNIT_ENGINE}/test_plan.py",
         REPLAY,
     ),
-    "workflows/engine/continuing.py": (REPLAY, f"{ENGINE}_continuing.py"),
-    "workflows/engine/decisions.py": (REPLAY, f"{ENGINE}_decisions.py"),
+    "workflows/engine/continuing.py": (
+        f"{UNIT_ENGINE}/test_continued_input.py",
+        REPLAY,
+        f"{ENGINE}_continuing.py",
+    ),
+    "workflows/engine/decisions.py": (
+        REPLAY,
+        f"{ENGINE}_decisions.py",
+        f"{ENGINE}_continuing.py",
+    ),
     "workflows/engine/ending.py": (
         f"{UNIT_ENGINE}/test_rolled_back.py",
         REPLAY,
         f"{ENGINE}_cancel.py",
         f"{ENGINE}_errors.py",
     ),
-    "workflows/engine/execution.py": (REPLAY, f"{ENGINE}_errors.py", f"{ENGINE}_cancel.py"),
+    "workflows/engine/execution.py": (
+        f"{UNIT_ENGINE}/test_execution.py",
+        REPLAY,
+        f"{ENGINE}_errors.py",
+        f"{ENGINE}_cancel.py",
+        f"{ENGINE}_continuing.py",
+        f"{ENGINE}_sizes.py",
+    ),
     "workflows/engine/failures.py": (f"{UNIT_ENGINE}/test_failures.py",),
     "workflows/engine/outcomes.py": (REPLAY, f"{ENGINE}_errors.py"),
     "workflows/engine/rules.py": (f"{UNIT_ENGINE}/test_rules.py",),
@@ -89,6 +109,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     f"{STREAM}/event_log.py": (f"{UNIT_STREAM}/test_event_log.py",),
     f"{STREAM}/feed.py": (f"{UNIT_STREAM}/test_feed.py", f"{UNIT_STREAM}/test_hub_reading.py"),
     f"{STREAM}/hub.py": (
+        f"{UNIT_STREAM}/test_hub.py",
         f"{UNIT_STREAM}/test_hub_reading.py",
         "tests/integration/reading/test_stream_events.py",
     ),

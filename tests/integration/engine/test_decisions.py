@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -50,6 +51,39 @@ async def test_each_retry_of_a_run_is_an_event_of_its_own(stage: Stage) -> None:
     assert retried == ["alice", "bob"]
 
 
+async def test_only_a_step_that_has_failed_is_retried_or_skipped(stage: Stage) -> None:
+    steps = [planned("a", optional=True), planned("b", needs=["a"], optional=True)]
+    it = await stage.start(steps, {"a": ["wait"], "b": ["final"]})
+    await it.until_step("a", "running")
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await it.retry("a")
+    assert cause_of(refused).message.startswith(
+        "Only failed steps can be retried, but a is running"
+    )
+    it.script.released.set()
+    await it.until_step("b", "failed")
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await it.skip("a")
+    assert cause_of(refused).message.startswith("Only failed steps can be skipped, but a is comp")
+    await it.skip("b")
+    assert await it.closes() == "COMPLETED"
+    assert await it.statuses() == {"a": "completed", "b": "skipped"}
+    metadata = json.loads((await it.steps())["b"]["metadata"])
+    assert (metadata["reason"], metadata["skipped_by"]) == ("not needed", "alice")
+
+
+async def test_retry_with_other_parameters_runs_with_them(stage: Stage) -> None:
+    it = await stage.start([planned("a")], {"a": ["final", "ok"]}, parameters={"v": "bad"})
+    await it.until("failed")
+    good = a_plan([planned("a", arguments={"value": "good"})])
+    await it.retry("a", plan=good, parameters={"v": "good"}, changes={"v": "good"})
+    assert await it.closes() == "COMPLETED"
+    assert it.script.seen["a"][1]["value"] == "good"
+    metadata = json.loads((await it.steps())["a"]["metadata"])
+    assert metadata["retry"] == {"actor": "alice", "parameters": {"v": "good"}}
+    assert json.loads((await it.row())["parameters"]) == {"v": "good"}
+
+
 async def test_two_decide_on_one_step_at_once_and_one_is_refused(stage: Stage) -> None:
     it = await stage.start([planned("a"), planned("b")], {"a": ["final", "ok"], "b": ["final"]})
     await it.until_step("a", "failed")
@@ -69,6 +103,20 @@ async def test_two_decide_on_one_step_at_once_and_one_is_refused(stage: Stage) -
     assert len(it.script.seen["a"]) == 2
     await it.cancel()
     assert await it.closes() == "CANCELED"
+
+
+async def test_retry_of_all_leaves_a_step_that_another_request_is_retrying(stage: Stage) -> None:
+    it = await stage.start([planned("a")], {"a": ["final", "ok"]})
+    await it.until("failed")
+    it.troubles.stalled_action = "retried"
+    first = asyncio.create_task(it.retry("a"))
+    await it.troubles.stalled.wait()
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await it.retry()
+    assert "nothing to retry" in cause_of(refused).message
+    it.troubles.resumed.set()
+    await first
+    assert await it.closes() == "COMPLETED"
 
 
 async def test_decision_that_the_record_refuses_changes_nothing(stage: Stage) -> None:

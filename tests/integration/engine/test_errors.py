@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from stepway.workflows.engine import ending
 from stepway.workflows.engine.running import RunningSteps
-from stepway.workflows.model.plan import RetryPlan
-from tests.support.scripted import Stage, Troubles, planned, undone_by_script
+from stepway.workflows.model.plan import LEFT_OUT, RetryPlan, UndoPlan
+from stepway_tracking.workflow.marks import StepMark
+from tests.support.scripted import UNDO, Stage, Troubles, a_plan, planned, undone_by_script
 
 THREE = RetryPlan(maximum_attempts=3, initial_interval=1)
 
@@ -30,6 +34,61 @@ async def test_step_that_had_nothing_to_do_stays_skipped_where_its_answer_was_lo
     it = await stage.start([planned("a"), planned("b", needs=["a"])], {"a": ["skip lost"]})
     assert await it.closes() == "COMPLETED"
     assert await it.statuses() == {"a": "skipped", "b": "skipped"}
+
+
+async def test_step_gets_its_arguments_and_its_project(stage: Stage) -> None:
+    it = await stage.start([planned("a", arguments={"x": 1})])
+    assert await it.closes() == "COMPLETED"
+    project = {
+        "id": it.project,
+        "name": f"p-{it.project[:8]}",
+        "owner": "alice",
+        "blueprint": "test",
+    }
+    assert it.script.seen["a"] == [{"name": "a", "x": 1, "project": project}]
+
+
+async def test_argument_without_a_value_is_null_or_left_out_as_the_plan_says(stage: Stage) -> None:
+    made = "${{ steps.a.result.made }}"
+    arguments = {"value": made, "list": ["x", made]}
+    steps = [planned("a"), planned("b", after=["a"], arguments=arguments)]
+    it = await stage.start(steps, {"a": ["skip"], "b": ["final", "ok"]})
+    await it.until("failed")
+    omitting = replace(a_plan(steps), absent="omitted")
+    await it.retry("b", plan=omitting, parameters={})
+    assert await it.closes() == "COMPLETED"
+    null, left_out = it.script.seen["b"]
+    assert (null["value"], null["list"]) == (None, ["x", None])
+    assert "value" not in left_out and left_out["list"] == ["x"]
+    assert LEFT_OUT not in null and left_out[LEFT_OUT] == {"list.1": "steps.a.result.made"}
+
+
+async def test_only_a_step_with_a_heartbeat_timeout_is_limited_by_its_silence(
+    stage: Stage,
+) -> None:
+    steps = [
+        planned("a", undo=undone_by_script("a")),
+        planned("b", needs=["a"], heartbeat=7.0, timeout=60.0, undo=undone_by_script("b")),
+        planned("c", needs=["b"]),
+    ]
+    it = await stage.start(steps, {"c": ["final"]})
+    await it.until("failed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    limits = {}
+    for event in (await it.handle.fetch_history()).events:
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            fields = event.activity_task_scheduled_event_attributes.header.fields
+            mark = StepMark.of(fields)
+            assert mark is not None
+            limits[mark.step, mark.undo] = mark.heartbeat, mark.timeout
+    assert limits == {
+        ("a", False): (None, 600.0),
+        ("b", False): (7.0, 60.0),
+        ("c", False): (None, 600.0),
+        ("b", True): (7.0, 60.0),
+        ("a", True): (None, 600.0),
+    }
 
 
 async def test_step_that_completed_while_it_was_stopped_is_rolled_back(stage: Stage) -> None:
@@ -68,6 +127,7 @@ async def test_step_that_cannot_be_started_has_failed_with_the_reason(
     row = (await it.steps())["a"]
     assert row["status"] == "failed"
     assert "OverflowError" in row["error"]
+    assert "remedy" not in (row["metadata"] or "")
     assert "OverflowError" in (await it.row())["initialization_error"]
     await it.cancel()
     assert await it.closes() == "CANCELED"
@@ -129,6 +189,20 @@ async def test_undo_whose_arguments_are_wrong_does_not_keep_the_others_from_runn
     assert await it.closes() == "CANCELED"
     assert it.script.undone == ["b", "a"]
     assert "B was not rolled back: It is in use." in (await it.row())["initialization_error"]
+
+
+async def test_undo_that_cannot_be_started_is_recorded_as_failed(stage: Stage) -> None:
+    undo = UndoPlan(UNDO, {"name": "${{ not a reference"})
+    it = await stage.start([planned("a", undo=undo), planned("b", needs=["a"])], {"b": ["final"]})
+    await it.until("failed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert await it.actions("a") == ["started", "completed", "undo_failed"]
+    row = await it.row()
+    assert "A was not rolled back: " in row["initialization_error"]
+    assert json.loads(row["rollback"])["failed"] == 1
+    undone = json.loads((await it.steps())["a"]["metadata"])["undo"]
+    assert undone["status"] == "failed" and "is not a reference" in undone["error"]
 
 
 async def test_step_that_ignores_a_cancel_is_given_up_after_a_grace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
@@ -61,6 +63,28 @@ async def test_steps_that_take_much_together_start_in_several_workflow_tasks(sta
     assert it.script.seen["b4"][0]["data"][0]["text"] == "x" * 1_000_000
     sent = sent_by_task(await histories_of(it))
     assert [size // 1_000_000 for size in sent if size > 1_000_000] == [2, 2, 1]
+
+
+async def test_activities_one_after_the_other_wait_for_no_room(stage: Stage) -> None:
+    steps = [planned("a0", undo=undone_by_script("a0"))]
+    for n in range(1, 6):
+        before = f"a{n - 1}"
+        steps.append(takes(f"a{n}", before, undo=undone_by_script(f"a{n}")))
+    steps.append(planned("open"))
+    large = {f"a{n}": ["large"] for n in range(6)}
+    it = await stage.start(steps, {**large, "open": ["hang"]})
+    await it.until_step("a5", "completed")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert it.script.undone == [f"a{n}" for n in reversed(range(6))]
+    [history] = await histories_of(it)
+    timers = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+        for event in history.events
+        if event.HasField("timer_started_event_attributes")
+    ]
+    # The one pause of a millisecond is that before the cancel is written.
+    assert timers.count(timedelta(milliseconds=1)) == 1
 
 
 async def test_step_with_too_large_arguments_fails_without_an_attempt(stage: Stage) -> None:

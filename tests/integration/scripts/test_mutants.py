@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from stepway.runtime.settings import Settings
+from tests.mutants import swapping
 from tests.mutants.__main__ import report, score
+from tests.mutants.example import grading
 from tests.mutants.judged import as_toml, judged
 from tests.mutants.mutant import Key
 from tests.mutants.one_target import sample
@@ -121,3 +123,11 @@ def test_mutants_of_sql(tmp_path: Path) -> None:
     } <= made
     assert all("a <> 1" not in each for each in made)
     assert {mutant.line for mutant in mutants_of_sql(file)} == {4, 5, 6}
+
+
+def test_constant_that_becomes_none_replaces_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "LIMIT", "a text of its own", raising=False)
+    old = vars(grading)["LIMIT"]
+    assert not swapping._carry("LIMIT", old, old)
+    assert swapping._carry("LIMIT", old, None)
+    assert vars(grading)["LIMIT"] is None

@@ -62,3 +62,15 @@ async def test_start_in_the_same_run_keeps_it(record: Record) -> None:
     """It was scheduled before the cancel and is reported late."""
     assert await record.attempt("push", 1, activity="push").say("started") == "applied"
     assert (await record.project())["cancel_requested_at"] is not None
+
+
+async def test_step_that_the_cancel_skips_makes_no_progress(record: Record) -> None:
+    await record.workflow(3, StepChange("push", "skipped", outcome="cancelled"))
+    assert (await record.project())["progress"] == 0
+    await record.workflow(4, StepChange("build", "failed", error="no", outcome="cancelled"))
+    assert (await record.project())["progress"] == 0
+
+
+async def test_step_that_a_person_skips_is_done(record: Record) -> None:
+    await record.workflow(3, StepChange("push", "skipped", actor="ada"))
+    assert (await record.project())["progress"] == 50

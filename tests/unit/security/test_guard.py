@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
+from fastapi import APIRouter, Depends, FastAPI, Response
 from starlette.requests import Request
 
-from stepway.api.auth.guard import Admission, admit_by, refuse_unknown
-from stepway.api.auth.policy import Person, Rule, Rules
+from stepway.api.auth.guard import Admission, Guarded, admit_by, check_rules, refuse_unknown
+from stepway.api.auth.policy import LOCAL, ROUTES, Person, Rule, Rules
 from stepway.api.auth.refusals import Forbidden, SignInUnavailable
 from stepway.api.input_invalid import InputInvalid
 from stepway.runtime.scopes import Scope
@@ -149,10 +151,9 @@ def test_unknown_query_parameter_is_named_with_what_may_be_meant() -> None:
 class Signed:
     """Sign-in that knows one person."""
 
-    required = True
-
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, required: bool = True) -> None:
         self._person = person
+        self.required = required
 
     async def person(self, request: Request) -> Person:
         return self._person
@@ -244,3 +245,83 @@ async def test_project_id_that_is_no_uuid_is_invalid_input() -> None:
     assert refused.value.errors == [
         {"name": "project_id", "pointer": "/path/project_id", "detail": "must be a UUID"}
     ]
+
+
+@pytest.mark.parametrize(("required", "who"), [(True, Person("")), (False, LOCAL)])
+async def test_route_for_everyone_knows_no_person_where_sign_in_is_required(
+    required: bool, who: Person
+) -> None:
+    request = asked(person("alice", READ))
+    request.app.state.resources.sign_in.required = required
+    found = await admit_by(request, Rule(None))
+    assert (found.person, found.hides_stacks) == (who, required)
+
+
+STACK = b'{"error_stack": "line 1", "error": "no"}'
+
+
+def nested(inner: int = 0) -> None:
+    """A dependency with a parameter."""
+
+
+@pytest.fixture
+def router(monkeypatch: pytest.MonkeyPatch) -> APIRouter:
+    """Routes that need the scope `read`."""
+    found = APIRouter(route_class=Guarded)
+
+    @found.get("/stack", dependencies=[Depends(nested)])
+    async def stack(request: Request, limit: int = 1) -> Response:
+        assert request.state.admission.person.has(READ)
+        return Response(STACK, media_type="application/json")
+
+    @found.get("/kept")
+    async def kept() -> Response:
+        return Response("x", headers={"Cache-Control": "private"})
+
+    for path in ("/stack", "/kept"):
+        monkeypatch.setitem(ROUTES, ("GET", path), Rule(READ))
+    return found
+
+
+async def answer(router: APIRouter, who: Person, path: str) -> httpx.Response:
+    """The answer to a person."""
+    app = FastAPI()
+    app.include_router(router)
+    app.state.resources = asked(who).app.state.resources
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        return await client.get(path)
+
+
+async def test_answer_hides_stacks_from_those_who_may_not_control(router: APIRouter) -> None:
+    found = await answer(router, person("alice", READ), "/stack?limit=2&inner=3")
+    assert found.content == b'{"error_stack": null, "error": "no"}'
+    assert found.headers["content-length"] == str(len(found.content))
+    found = await answer(router, person("alice", READ, CONTROL), "/stack")
+    assert found.content == STACK
+    assert found.headers["content-length"] == str(len(STACK))
+
+
+async def test_answer_is_not_cached_unless_its_route_says_so(router: APIRouter) -> None:
+    found = await answer(router, person("alice", READ), "/stack")
+    assert found.headers["cache-control"] == "no-store"
+    found = await answer(router, person("alice", READ), "/kept")
+    assert found.headers["cache-control"] == "private"
+
+
+async def test_request_is_refused_before_its_route_sees_it(router: APIRouter) -> None:
+    with pytest.raises(Forbidden):
+        await answer(router, person("alice", CREATE), "/stack?unknown=1")
+    with pytest.raises(InputInvalid, match="unknown query parameter; available: limit, inner"):
+        await answer(router, person("alice", READ), "/stack?unknown=1")
+
+
+def test_route_without_a_rule_or_without_the_guard_is_refused(router: APIRouter) -> None:
+    check_rules([router])
+    router.get("/new")(nested)
+    with pytest.raises(TypeError, match="has no rule for GET /new"):
+        check_rules([router])
+    other = APIRouter()
+    other.get("/stack")(nested)
+    with pytest.raises(TypeError, match="route_class=Guarded"):
+        check_rules([other])

@@ -130,6 +130,14 @@ async def test_starts_are_counted_for_each_person_and_unfinished_ones_for_the_ow
         await counted.start(LOCAL, "local")
 
 
+async def test_one_start_a_minute_has_to_wait_a_minute() -> None:
+    counted = starting(Unfinished(0), starts_per_minute=1)
+    await counted.start(ALICE, "alice")
+    with pytest.raises(TooMany) as refused:
+        await counted.start(ALICE, "alice")
+    assert refused.value.headers["Retry-After"] == "60"
+
+
 def test_failures_of_one_address_do_not_count_for_another() -> None:
     clock = Clock()
     failures = Failures(clock)

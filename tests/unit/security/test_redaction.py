@@ -167,6 +167,7 @@ def test_what_is_no_secret_is_left_alone(text: str) -> None:
         ("Bearer ABCDEFGHIJ1KLMNOPQ", False),
         ("Bearer abcdefghijKLMNOP12", False),
         ("Bearer 123e4567-e89b-12d3-a456-426614174000", True),
+        ("Bearer 123E4567-E89B-12D3-A456-426614174000", True),
         ("Bearer a1b2c3d4e5f6g7h", False),
         ("Basic dXNlcjpwYXNzd29yZA==", True),
         ("Basic Y29uZmlndXJhdGlvbg==", False),

@@ -16,14 +16,14 @@ from pydantic import BaseModel
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from stepway.vault.errors import Undecipherable
+from stepway.vault.errors import KeyMissing, Undecipherable
 from stepway.vault.keyring import Keyring
 from stepway.vault.keys import new_key, parse_keys
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import PROCESS, REDACTED, KnownSecrets, redact
 from stepway.vault.references import References
 from stepway.vault.sealing import SealedParameters, Seals, hide_seals
-from stepway.vault.vault import Secret
+from stepway.vault.vault import CredentialRefused, Secret
 
 CONVERTER = DataConverter.default.payload_converter
 KEYRING = Keyring(parse_keys(new_key("first")))
@@ -195,6 +195,40 @@ async def test_key_that_is_missing_fails_the_attempt() -> None:
     other = References(Keyring(parse_keys(new_key("second"))), vault(token=SECRET))
     with pytest.raises(ApplicationError, match="'first'"):
         await received(on_its_way, by=other)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyMissing("key away"), Undecipherable("damaged"), CredentialRefused("no keys")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_credential_that_cannot_be_opened_fails_the_attempt_with_the_reason(
+    error: Exception,
+) -> None:
+    async def find(owner: str, name: str) -> Secret | None:
+        raise error
+
+    on_its_way = sent(SECRET)
+    with pytest.raises(ApplicationError, match=f"cannot be resolved. {error}") as caught:
+        await received(on_its_way, by=References(KEYRING, find))
+    assert "restore" in caught.value.details[0]["remedy"]
+
+
+async def test_new_value_that_has_no_such_line_fails_the_attempt() -> None:
+    on_its_way = sent(f"one line: {KEY.splitlines()[1]}")
+    with pytest.raises(ApplicationError, match="'key' has a new value of another form"):
+        await received(on_its_way, by=references(key="a value of one line"))
+
+
+async def test_secret_that_a_reference_brings_into_a_process_is_redacted_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_its_way = sent(SECRET)
+    monkeypatch.setattr(PROCESS, "known", KnownSecrets())
+    assert redact(SECRET) == SECRET
+    await received(on_its_way)
+    assert redact(SECRET) == REDACTED
+    assert PROCESS.known.name_of(SECRET) == SecretName("alice", "token")
 
 
 async def test_secret_of_unknown_origin_flows_and_is_hidden_from_people() -> None:

@@ -14,6 +14,7 @@ from stepway.workflows.engine.ending import RolledBack
         (RolledBack(0, 0, 0, []), 0, None),
         (RolledBack(5, 0, 4, []), 1, "1 of 5 steps rolled back, 4 have no rollback."),
         (RolledBack(2, 0, 1, []), 1, "1 of 2 steps rolled back, 1 has no rollback."),
+        (RolledBack(2, 1, 0, []), 1, "1 of 2 steps rolled back, 1 could not be."),
         (RolledBack(1, 1, 0, ["x"]), 0, "0 of 1 step rolled back, 1 could not be.\nx"),
         (
             RolledBack(6, 2, 3, ["x", "y"]),
