@@ -46,6 +46,17 @@ def web_address(given: str) -> str:
     return f"{url.scheme}://{_SAME.get(host, host)}{_port(url)}{path}"
 
 
+def is_at(url: str, address: str) -> bool:
+    """Whether a URL is on the host of a stored address, and below its path."""
+    here, there = urlsplit(url), urlsplit(address)
+    if (here.scheme, here.hostname) != (there.scheme, there.hostname):
+        return False
+    port, path = _PORTS.get(here.scheme), here.path or "/"
+    return (here.port or port) == (there.port or port) and path.startswith(
+        f"{there.path.rstrip('/')}/"
+    )
+
+
 def ssh_address(given: str) -> str:
     """Return `ssh://USER@HOST[:PORT]`; takes `USER@HOST` too. Raises CredentialRefused."""
     short = _SHORT_SSH.fullmatch(given.strip())

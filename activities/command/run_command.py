@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from temporalio import activity
@@ -23,8 +22,8 @@ from stepway.activities.command.process import OutputTail, run_in_group
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.git.target import (
     OnRepository,
-    is_own,
     opened_host,
+    own_repository,
     owner_on,
     remote_of,
 )
@@ -118,15 +117,8 @@ class CommandSteps:
             return
         beats = Beats()
         async with opened_host(self._hosts, given) as host:
-            owner = await owner_on(host, given)
-            found = await host.find_repository(owner, given.repository_name)
-            remote = None
-            if found is not None and (given.mode == "import" or is_own(found, given.project)):
-                remote = await remote_of(host, found, given)
-        if found is None or remote is None:
-            with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as empty:
-                yield Path(empty)
-            return
+            found = await own_repository(host, given)
+            remote = await remote_of(host, found, given)
         branch = given.branch or found.default_branch or "main"
         async with AsyncExitStack() as stack:
             with host_errors():

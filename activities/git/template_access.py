@@ -12,12 +12,12 @@ from stepway.activities.git.template_fetch import Access
 from stepway.activities.hosts import host_errors
 from stepway.activities.project import ProjectRef
 from stepway.hosts.access import HostKind
+from stepway.vault.addresses import is_at
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import step_error
 
-_PORTS = {"https": 443, "http": 80, "ssh": 22}
 _USERS = {HostKind.GITHUB: "x-access-token", HostKind.GITLAB: "oauth2", HostKind.GITEA: "stepway"}
 """The user names that go with tokens of a host."""
 
@@ -39,7 +39,7 @@ class TemplateAccess:
             raise _refused(
                 credential, f"is of kind {kind}, which does not sign in there", url, other
             )
-        if target.url and not _is_at(url, target.url):
+        if target.url and not is_at(url, target.url):
             raise _refused(credential, f"is for {target.url} only", url, "one of that host")
         if over_ssh:
             return Access(credential, key=secret.value, known_hosts=target.ca or "")
@@ -59,17 +59,6 @@ class TemplateAccess:
             url,
             "a credential of the Git host",
         )
-
-
-def _is_at(url: str, address: str) -> bool:
-    """Whether a repository is on the host of an address, and below its path."""
-    here, there = urlsplit(url), urlsplit(address)
-    if (here.scheme, here.hostname) != (there.scheme, there.hostname):
-        return False
-    port = _PORTS.get(here.scheme)
-    return (here.port or port) == (there.port or port) and here.path.startswith(
-        f"{there.path.rstrip('/')}/"
-    )
 
 
 def _refused(credential: str, reason: str, url: str, other: str) -> ApplicationError:

@@ -12,6 +12,7 @@ from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.gitops.manifests import Deployment, objects, pull_secret, secret_name
 from stepway.activities.project import ProjectRef
 from stepway.hosts.access import HostKind
+from stepway.vault.addresses import is_at, is_loopback
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import step_error
@@ -51,11 +52,9 @@ class ClusterGitops:
         if target.pull_credential is not None:
             secret = await self._credentials.open(target.pull_credential, project)
             pull = _pull_data(target.pull_credential, secret)
-            deployment = replace(
-                deployment,
-                repository=_url_for(secret, deployment.repository),
-                secret=secret_name(project),
-            )
+            url = _url_for(secret, deployment.repository)
+            _refuse_elsewhere(target.pull_credential, secret, url)
+            deployment = replace(deployment, repository=url, secret=secret_name(project))
         namespace, *others = objects(deployment).values()
         secrets = [pull_secret(project, pull)] if pull else []
         async with self._open(target.credential, project) as cluster:
@@ -85,6 +84,19 @@ def _pull_data(name: str, secret: Secret) -> dict[str, str]:
     user = secret.account if kind == CredentialKind.BASIC else _USERS.get(kind or "", "")
     data = {"username": user or secret.account or "git", "password": secret.value}
     return {**data, "ca.crt": ca} if ca else data
+
+
+def _refuse_elsewhere(name: str, secret: Secret, url: str) -> None:
+    """Flux sends the credential to `url`: it must be the one that is stored with it."""
+    address = secret.target.url
+    is_safe = url.startswith(("https://", "ssh://")) or is_loopback(urlsplit(url).hostname or "")
+    if not is_safe or (address and not is_at(url, address)):
+        raise step_error(
+            f"Flux cannot read {url} with the credential {name!r}"
+            + (f", which is for {address} only" if address else ""),
+            remedy="Use a credential of the repository's host as `pull_credential`.",
+            retry=False,
+        )
 
 
 def _url_for(secret: Secret, url: str) -> str:

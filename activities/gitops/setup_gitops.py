@@ -75,8 +75,8 @@ class GitopsRepository:
 class SetupGitopsInput:
     """`url` is the project's repository; clusters reach a path over SSH on `git_host`.
 
-    `gitops` is the repository of the manifests; `cluster` is one to apply them to instead. Without
-    either, they go to a repository on this machine.
+    Flux follows its `branch`. `gitops` is the repository of the manifests; `cluster` is one to
+    apply them to instead. Without either, they go to a repository on this machine.
     """
 
     project: ProjectRef
@@ -86,6 +86,7 @@ class SetupGitopsInput:
     git_host: str = "localhost"
     gitops: GitopsRepository | None = None
     cluster: GitopsCluster | None = None
+    branch: str = "main"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,12 @@ class GitopsSteps:
             return Skipped("Deployment is turned off")
         if not environments:
             return Skipped("The project has no environments")
-        deployment = Deployment(given.project, cluster_url(given.url, given.git_host), environments)
+        deployment = Deployment(
+            given.project,
+            cluster_url(given.url, given.git_host),
+            environments,
+            branch=given.branch,
+        )
         if given.cluster is not None:
             return await self._apply(given, deployment, given.cluster)
         async with beating() as beats:
