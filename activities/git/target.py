@@ -22,11 +22,11 @@ Mode = Literal["create", "import"]
 
 @dataclass(frozen=True)
 class OnRepository:
-    """The repository of a step.
+    """`credential` is the name of a credential: it says which host, and as whom.
 
-    `credential` names the host and the account; `namespace` is an organization, group or person,
-    by default the credential's own; `repository` is a name, by default the project's. With the
-    mode `import` it is one that existed before the project.
+    `namespace` is an organization, group or person, by default the credential's own; `repository`
+    is a name, by default the project's. With the mode `import` it is a repository that existed
+    before the project.
     """
 
     project: ProjectRef
