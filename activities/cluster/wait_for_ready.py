@@ -101,7 +101,7 @@ def _state(ref: Ref, found: dict[str, Any] | None) -> Readiness:
 def _not_ready(states: dict[Ref, Readiness], why: str) -> Exception:
     return step_error(
         _told(states, f" {why}"),
-        remedy="Mend the cause in the cluster or the repository, then retry.",
+        remedy="Correct the cause in the cluster or the repository, then retry.",
         details={str(ref): state.message for ref, state in states.items()},
     )
 

@@ -60,8 +60,8 @@ class RunCommandInput(OnRepository):
     other hosts than `local` it is a new clone for each command, and it is removed afterwards.
 
     Values become text as references inside text do; a variable that is None is not set. A variable
-    with the value `{"credential": NAME}` gets that credential's secret. Stepway sets `absent_references`, which
-    names the arguments without a value.
+    with the value `{"credential": NAME}` gets that credential's secret. Stepway sets
+    `absent_references`, which names the arguments without a value.
     """
 
     command: list[Any]

@@ -91,11 +91,16 @@ async def own_repository(host: GitHost, given: OnRepository) -> HostRepository:
             "then retry.",
             retry=False,
         )
-    foreign = " of its own" if found is not None else ""
+    if found is not None:
+        raise step_error(
+            f"The repository {owner}/{name} was not created by this project",
+            remedy="Choose another name, or use `mode: import` in the blueprint; then retry.",
+            retry=False,
+        )
     raise step_error(
-        f"The project has no repository {owner}/{name}{foreign}",
+        f"The project has no repository {owner}/{name}",
         remedy="Run create_repository before this step, then retry.",
-        retry=found is None and host.kind is not HostKind.LOCAL,
+        retry=host.kind is not HostKind.LOCAL,
     )
 
 

@@ -71,9 +71,7 @@ def built_in_steps() -> str:
     """A section for each group of steps. Raises ValueError for a step that is in none."""
     engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     steps = load_steps(Resources(Settings(step_modules=[]), engine))
-    listed = {
-        name for group in GROUPS.values() for pair in group.items() for name in pair if name
-    }
+    listed = {name for group in GROUPS.values() for pair in group.items() for name in pair if name}
     if listed != set(steps):
         raise ValueError(f"GROUPS and the built-in steps differ: {sorted(listed ^ set(steps))}")
     parts, shown = [_repository()], dict[type[Any], str]()
