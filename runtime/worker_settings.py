@@ -18,7 +18,10 @@ class WorkerSettings(ServerSettings):
 
     data_dir: Path = Field(
         default=Path(".stepway"),
-        description="Repositories, working copies, and the data of the embedded servers.",
+        description=(
+            "Repositories of the host `local`, working copies, fetched templates, and the data of "
+            "the embedded servers."
+        ),
     )
     blueprints: Folders = Field(
         default_factory=list,

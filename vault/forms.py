@@ -165,8 +165,8 @@ def _ssh(value: str, target: Target) -> tuple[str, Target]:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower() or "encrypted" in str(error).lower():
             raise CredentialRefused(
-                "The SSH key has a passphrase, which nobody could enter on a worker: make a key "
-                "of its own for Stepway, with `ssh-keygen -t ed25519 -N ''`"
+                "The SSH key has a passphrase, which nobody could enter on a worker: make a "
+                "separate key for Stepway, with `ssh-keygen -t ed25519 -N ''`"
             ) from None
         raise CredentialRefused(
             "The secret of --kind ssh must be a private key: the whole file that `ssh-keygen` made,"

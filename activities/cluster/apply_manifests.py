@@ -45,7 +45,7 @@ class AppliedObject:
 
 @dataclass(frozen=True)
 class AppliedManifests:
-    """`objects` in the order in which they were applied."""
+    """`cluster` is its address; `objects` are in the order in which they were applied."""
 
     cluster: str
     objects: list[AppliedObject]

@@ -26,9 +26,9 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class WaitForReadyInput:
-    """`objects` is that field of the result of the step that applied them.
+    """`objects` is the field of that name in the result of the step that applied them.
 
-    `within` are seconds; the step's `timeout` should be a little longer.
+    `within` is in seconds; give the step a `timeout` that is a little longer.
     """
 
     project: ProjectRef
@@ -39,7 +39,7 @@ class WaitForReadyInput:
 
 @dataclass(frozen=True)
 class ReadyObjects:
-    """The objects, as `KIND NAMESPACE/NAME`, with what they say."""
+    """The message of each object, by `KIND NAMESPACE/NAME`."""
 
     ready: dict[str, str]
 
@@ -101,7 +101,7 @@ def _state(ref: Ref, found: dict[str, Any] | None) -> Readiness:
 def _not_ready(states: dict[Ref, Readiness], why: str) -> Exception:
     return step_error(
         _told(states, f" {why}"),
-        remedy="Mend the cause in the cluster or the repository, then retry.",
+        remedy="Correct the cause in the cluster or the repository, then retry.",
         details={str(ref): state.message for ref, state in states.items()},
     )
 

@@ -58,9 +58,9 @@ class RunCommandInput(OnRepository):
     The working tree is a checkout of `branch`, by default the repository's default branch. On
     other hosts than `local` it is a new clone for each command, and it is removed afterwards.
 
-    Values become text by `text_of`; a variable that is None is not set. A variable with the value
-    `{"credential": NAME}` gets that credential's secret. Stepway sets `absent_references`, which
-    names the arguments without a value.
+    Values become text as references inside text do; a variable that is None is not set. A variable
+    with the value `{"credential": NAME}` gets that credential's secret. Stepway sets
+    `absent_references`, which names the arguments without a value.
     """
 
     command: list[Any]
@@ -88,8 +88,8 @@ class CommandSteps:
 
     @activity.defn
     async def run_command(self, given: RunCommandInput) -> CommandRun:
-        """Run the command. Raises step_error if it fails: the message is the last line of its
-        standard error, the details are the command and the end of its output.
+        """Run the command. Raises step_error for an exit status that is not 0: the message is the
+        last line of standard error, the details are the command and the end of its output.
         """
         _refuse_absent(given.absent_references)
         command = _words(given.command)

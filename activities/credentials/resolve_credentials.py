@@ -41,9 +41,9 @@ class ResolveCredentialsInput:
 
 @dataclass(frozen=True)
 class ResolvedCredential:
-    """Who the credential is and where; the result is public, so it has no secret.
+    """The account and the host of the credential; the result is public, so it has no secret.
 
-    `scopes` is None where the host does not tell them, `expires_at` a time in ISO 8601 or empty.
+    `scopes` is None if the host does not tell them; `expires_at` is a time in ISO 8601, or empty.
     """
 
     account: str

@@ -58,9 +58,10 @@ DEFAULT_ENVIRONMENTS = (
 
 @dataclass(frozen=True)
 class CreateEnvironmentsInput(OnRepository):
-    """The environments, as specs or names; DEFAULT_ENVIRONMENTS for None.
+    """`environments` are mappings or names; an empty list skips the step.
 
-    On a Git host that has environments, they are created in the project's repository too.
+    By default they are development, staging with one approval, and production with two. On a Git
+    host that has environments, they are created in the project's repository too.
     """
 
     environments: list[EnvironmentSpec | str] | None = None

@@ -28,7 +28,7 @@ from stepway_tracking.record.errors import step_error
 
 @dataclass(frozen=True)
 class FinalizeInput(OnRepository):
-    """Results of earlier steps to verify; None and empty values are not checked.
+    """Results of earlier steps to verify; missing and empty values are not checked.
 
     The commit may be on the default branch, or wait there in a `pull_request` of push_template.
     """

@@ -41,9 +41,9 @@ class CreateRepositoryInput(OnRepository):
 
 @dataclass(frozen=True)
 class CreatedRepository:
-    """`url` is an argument for `git clone`, `ssh_url` another where the host has SSH.
+    """`url` and `ssh_url` are arguments for `git clone`; `ssh_url` may be empty.
 
-    `imported`: it existed before the project. `place` is on which machine a local one is.
+    `imported`: it existed before the project. `place` names the machine of a local repository.
     """
 
     name: str

@@ -54,8 +54,9 @@ class PushTemplateInput(OnRepository):
 
     `variables` answer the template's questions; `project_name` and `owner` are set by default.
     `template_written` names the fields of a Git template that the blueprint itself writes.
-    `protected` says what becomes of a branch that takes no pushes. With `ssh_credential`, Git
-    pushes over SSH with that key.
+    `protected`: whether the step fails or opens a pull request if the default branch refuses the
+    push. With `ssh_credential`, Git pushes over SSH with that key. With the mode `import`, the
+    template comes as a pull request, unless the repository is empty.
     """
 
     template: str | GitTemplate

@@ -22,11 +22,11 @@ Mode = Literal["create", "import"]
 
 @dataclass(frozen=True)
 class OnRepository:
-    """The repository of a step.
+    """`credential` is the name of a credential: it says which host, and as whom.
 
-    `credential` names the host and the account; `namespace` is an organization, group or person,
-    by default the credential's own; `repository` is a name, by default the project's. With the
-    mode `import` it is one that existed before the project.
+    `namespace` is an organization, group or person, by default the credential's own; `repository`
+    is a name, by default the project's. With the mode `import` it is a repository that existed
+    before the project.
     """
 
     project: ProjectRef
@@ -91,11 +91,16 @@ async def own_repository(host: GitHost, given: OnRepository) -> HostRepository:
             "then retry.",
             retry=False,
         )
-    foreign = " of its own" if found is not None else ""
+    if found is not None:
+        raise step_error(
+            f"The repository {owner}/{name} was not created by this project",
+            remedy="Choose another name, or use `mode: import` in the blueprint; then retry.",
+            retry=False,
+        )
     raise step_error(
-        f"The project has no repository {owner}/{name}{foreign}",
+        f"The project has no repository {owner}/{name}",
         remedy="Run create_repository before this step, then retry.",
-        retry=found is None and host.kind is not HostKind.LOCAL,
+        retry=host.kind is not HostKind.LOCAL,
     )
 
 

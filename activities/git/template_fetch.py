@@ -247,7 +247,7 @@ def _failed(repository: Repository, ref: str, found: Mapping[str, Any]) -> Appli
         case "too_large":
             return _final(
                 f"The template's repository {url} has over {BYTES >> 20} MB or {FILES:,} files",
-                "Make the repository smaller, or move the template to one of its own.",
+                "Make the repository smaller, or move the template to a separate one.",
             )
     return step_error(
         f"Cannot store the template of {url}{said}",

@@ -42,7 +42,7 @@ class SecretHeader:
 
 @dataclass(frozen=True)
 class HttpRequestInput:
-    """A request; `body` is sent as text, or else as JSON.
+    """`body` is sent as it is if it is a text, otherwise as JSON.
 
     `expected` are the status codes of success, by default 200 to 299; after one of `retry_on` the
     step is tried again. `timeout` is in seconds. All attempts have the same Idempotency-Key.
@@ -60,7 +60,7 @@ class HttpRequestInput:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """`json` is the answer's body if it is JSON, else None; `text` is the body otherwise."""
+    """`json` is the answer's body if that is JSON; otherwise `text` is the body."""
 
     status: int
     json: Any = None

@@ -42,7 +42,7 @@ class TeamAccess:
 
 @dataclass(frozen=True)
 class AddCollaboratorsInput(OnRepository):
-    """Who gets access to the repository."""
+    """The accounts and teams that get access; without any, the step is skipped."""
 
     collaborators: list[Collaborator] = field(default_factory=list, kw_only=True)
     teams: list[TeamAccess] = field(default_factory=list, kw_only=True)

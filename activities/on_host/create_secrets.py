@@ -37,9 +37,10 @@ class FromCredential:
 
 @dataclass(frozen=True)
 class CreateSecretsInput(OnRepository):
-    """Secrets by name, each from a credential; variables by name, which everybody can read.
+    """`secrets` have a name and a credential each; `variables` are not secret.
 
-    With `environment` they belong to one environment of the host.
+    With `environment` they belong to that environment of the host. Without any, the step is
+    skipped.
     """
 
     secrets: dict[str, FromCredential] = field(default_factory=dict, kw_only=True)
@@ -91,7 +92,10 @@ class SecretSteps:
 
     @activity.defn
     async def delete_secrets(self, given: DeleteSecretsInput) -> Removed:
-        """Delete the secrets and variables. Raises step_error if they may be older."""
+        """Delete the secrets and variables.
+
+        Raises step_error if they may be older than the project.
+        """
         made = given.result or {}
         secrets, variables = made.get("secrets", []), made.get("variables", [])
         if not secrets and not variables:

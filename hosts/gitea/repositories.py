@@ -137,7 +137,11 @@ class Repositories(Tokens):
             project = (await self._repository(found)).project_id
             if project == spec.project_id:
                 return found
-            whose = f"belongs to the Stepway project {project}" if project else "is not ours"
+            whose = (
+                f"belongs to the Stepway project {project}"
+                if project
+                else "was not created by Stepway"
+            )
             raise HostError(
                 Reason.NAME_TAKEN,
                 f"The repository {spec.owner}/{spec.name} exists already, and it {whose}: "

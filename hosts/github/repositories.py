@@ -139,7 +139,9 @@ class Repositories(GitHubCalls):
         return _repository(data, empty=not branches)
 
     def _taken(self, spec: RepositorySpec, project: str | None) -> HostError:
-        whose = f"belongs to the Stepway project {project}" if project else "is not ours"
+        whose = (
+            f"belongs to the Stepway project {project}" if project else "was not created by Stepway"
+        )
         return HostError(
             Reason.NAME_TAKEN,
             f"{self._host} has a repository {spec.owner}/{spec.name} already, and it {whose}",

@@ -170,7 +170,9 @@ def _taken(path: str, found: Json | None, error: HostError) -> HostError:
         remedy = "Delete that project at once in its settings, or choose another name."
     else:
         project = project_of_topics(found.get("topics") or ())
-        whose = f"belongs to the Stepway project {project}" if project else "is not ours"
+        whose = (
+            f"belongs to the Stepway project {project}" if project else "was not created by Stepway"
+        )
         message = f"The project {path} exists already, and it {whose}: {found['web_url']}"
         remedy = "Choose another name, or have that project renamed or deleted."
     return HostError(Reason.NAME_TAKEN, message, remedy=remedy, status=error.status)

@@ -14,6 +14,7 @@ from scripts.reference.blueprints import blueprint_fields
 from scripts.reference.cli import commands
 from scripts.reference.http import http_api
 from scripts.reference.settings import settings
+from scripts.reference.steps import built_in_steps
 
 BEGIN, END = "<!-- generated -->", "<!-- end of generated -->"
 
@@ -22,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": commands,
     "http.md": http_api,
     "settings.md": settings,
+    "steps.md": built_in_steps,
 }
 
 

@@ -16,6 +16,8 @@ from stepway.runtime.settings import Settings
 from tests.docs.blocks import ROOT, Block, blocks, pages
 from tests.docs.reader import Reader, clean_environment
 
+HOST = "needs a host; tests/integration/hosts has hosts, and keep-credentials.md stores credentials"
+
 NOT_RUN = {
     "README.md: Two commands": "test_demo runs the demo; scripts/test runs this very test",
     "docs/quickstart.md: Start it": "test_demo runs the demo",
@@ -25,6 +27,18 @@ NOT_RUN = {
     ),
     "docs/how-to/keep-credentials.md: Try a credential": (
         "needs a token of GitHub; tests/security/test_credential_check.py has a host"
+    ),
+    "docs/how-to/use-github.md: Token and rights": HOST,
+    "docs/how-to/use-github.md: In a blueprint": HOST,
+    "docs/how-to/use-gitlab.md: Token and rights": HOST,
+    "docs/how-to/use-gitlab.md: In a blueprint": HOST,
+    "docs/how-to/use-gitea.md: Token and rights": HOST,
+    "docs/how-to/use-gitea.md: In a blueprint": HOST,
+    "docs/how-to/deploy-to-kubernetes.md: Access to the cluster": (
+        "needs a cluster; tests/integration/clusters has one"
+    ),
+    "docs/how-to/deploy-to-kubernetes.md: Set the deployment up in a cluster": (
+        "keep-credentials.md stores one of the same kind"
     ),
     "docs/how-to/install.md: 1. Build the wheels": "tests/packaging builds the wheels",
     "docs/how-to/install.md: 2. Install the server": "tests/packaging installs them",

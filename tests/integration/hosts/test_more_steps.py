@@ -193,5 +193,5 @@ async def test_what_may_be_older_than_the_project_is_kept(stage: Stage) -> None:
 async def test_a_step_needs_the_projects_own_repository(stage: Stage) -> None:
     other = await stage.place.create()
     given = ProtectBranchInput(stage.project, repository=other.name, **stage.where)
-    with pytest.raises(ApplicationError, match="has no repository"):
+    with pytest.raises(ApplicationError, match="was not created by this project"):
         await stage.run(ProtectionSteps(stage.open).protect_branch, given)
