@@ -75,8 +75,8 @@ class GitopsRepository:
 class SetupGitopsInput:
     """`url` is the project's repository; clusters reach a path over SSH on `git_host`.
 
-    Flux follows its `branch`. `gitops` is the repository of the manifests; `cluster` is a cluster in
-    which they are applied instead. Without either, they go to the repository `gitops.git` in the
+    Flux follows its `branch`. `gitops` is the repository of the manifests; `cluster` is a cluster
+    in which they are applied instead. Without either, they go to the repository `gitops.git` in the
     worker's data folder. Without `deploy` or `environments` the step is skipped.
     """
 

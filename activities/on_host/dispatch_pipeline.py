@@ -17,8 +17,8 @@ from stepway.hosts.host import Feature
 class DispatchPipelineInput(OnRepository):
     """`workflow` is a file name on GitHub and Gitea; GitLab has one pipeline for each branch.
 
-    `ref` is a branch or tag, by default the default branch. If the host's answer is lost, a run that
-    has begun since is taken for the one asked for. If none shows up, the next attempt starts
+    `ref` is a branch or tag, by default the default branch. If the host's answer is lost, a run
+    that has begun since is taken for the one asked for. If none shows up, the next attempt starts
     another: `maximum_attempts: 1` prevents that.
     """
 
