@@ -57,8 +57,8 @@ RUNNER = ContextFreeSandbox(
 
 
 @asynccontextmanager
-async def running_worker(settings: WorkerSettings) -> AsyncIterator[None]:
-    """A worker that runs while the context is open, on each of its queues."""
+async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Worker]]:
+    """Workers that run while the context is open: two for each of the queues."""
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
@@ -94,7 +94,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[None]:
         running = asyncio.create_task(_run(workers))
         stack.push_async_callback(_shut_down, workers, running)
         async with depending_on(running, "The worker"):
-            yield
+            yield workers
 
 
 def _open_threads(stack: AsyncExitStack, most: int, name: str) -> ThreadPoolExecutor:
@@ -133,11 +133,16 @@ def _workers(
 
 
 async def _run(workers: Sequence[Worker]) -> None:
-    """Run the workers; if one fails, stop the others and raise its error."""
+    """Run the workers; if one ends, stop the others. Raises the error of the first that fails."""
+
+    async def run(worker: Worker) -> None:
+        await worker.run()
+        await asyncio.gather(*(other.shutdown() for other in workers))
+
     try:
         async with asyncio.TaskGroup() as group:
             for worker in workers:
-                group.create_task(worker.run())
+                group.create_task(run(worker))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 

@@ -20,9 +20,9 @@ from tests.support.controls import (
     runs_of,
     status_of,
     statuses,
-    sweep,
     until_closed,
     until_ended,
+    until_swept,
     workflow_of,
 )
 from tests.support.servers import Json, eventually, write_blueprint
@@ -46,9 +46,7 @@ async def test_terminated_while_a_step_ran_is_recorded_and_goes_on_with_kept_res
         project = await stepway.create(blueprint)
         await stepway.until_step(project, "held", "running")
         await workflow_of(temporal, project).terminate(reason="the disk was full")
-        await sweep(servers, pool, temporal)
-
-        failed = await until_ended(stepway, project, "failed")
+        failed = await until_swept(servers, pool, temporal, stepway, project)
         assert statuses(failed) == {"first": "completed", "held": "failed", "last": "pending"}
         assert "the disk was full" in failed["project"]["initialization_error"]
         assert actions(await stepway.history(project))[-2:] == ["reconciled", "ended"]
@@ -222,8 +220,7 @@ async def test_retry_works_when_temporal_has_forgotten_the_workflow(
             return False
 
         await eventually(forgotten)
-        await sweep(servers, pool, temporal)
-        failed = await until_ended(stepway, project, "failed")
+        failed = await until_swept(servers, pool, temporal, stepway, project)
         assert statuses(failed)["first"] == "completed"
 
         (folder / "doomed.fixed").touch()

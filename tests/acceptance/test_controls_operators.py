@@ -17,10 +17,9 @@ from tests.acceptance.conftest import StartStepway
 from tests.support.controls import (
     actions,
     statuses,
-    sweep,
     temporal_cli,
     until_closed,
-    until_ended,
+    until_swept,
     workflow_of,
 )
 from tests.support.servers import Json, Stepway, eventually, write_blueprint
@@ -137,8 +136,7 @@ async def test_terminate_by_command_line_is_recorded_and_a_retry_completes_it(
             *("workflow", "terminate", "--workflow-id", f"initialize-{project}"),
             *("--reason", "maintenance"),
         )
-        await sweep(servers, pool, temporal)
-        failed = await until_ended(stepway, project, "failed")
+        failed = await until_swept(servers, pool, temporal, stepway, project)
         assert "maintenance" in failed["project"]["initialization_error"]
         stepway.open_gate("held")
         assert (await stepway.control(project, "retry")).status_code == 202

@@ -215,8 +215,8 @@ async def test_a_second_signal_ends_at_once_and_leaves_no_process(folder: Path) 
     async with up(folder, settings) as (process, stepway):
         for name, step in ((blueprint, "deaf"), (sleeper, "nap")):
             await stepway.until_step(await stepway.create(name), step, "running")
+        await eventually(lambda: _has_children(process, "sleep", "postgres"))
         children = psutil.Process(process.pid).children(recursive=True)
-        assert {"sleep", "postgres"} <= {child.name() for child in children}
         process.send_signal(signal.SIGTERM)
         await eventually(lambda: _refuses(stepway.http))
         since = time.monotonic()
@@ -240,8 +240,10 @@ async def _refuses(http: httpx.AsyncClient) -> bool:
     return False
 
 
-async def _has_children(process: Process) -> bool:
-    return bool(psutil.Process(process.pid).children())
+async def _has_children(process: Process, *names: str) -> bool:
+    """Whether the process has started programs of these names, or any if none is given."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return bool(children) and {*names} <= {child.name() for child in children}
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 2.5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -44,9 +45,11 @@ async def test_a_token_opens_the_page_and_signing_out_closes_it(
     await page.goto(guarded)
     await sign_in(page, "stepway_" + "x" * 43)
     await expect(page.get_by_role("alert")).to_contain_text("invalid or has expired")
-    await sign_in(page, await tokens.create("page", "ada", MAY_ALL))
+    # Tests that ran before may have made projects of others with that name.
+    ada = f"ada-{uuid4().hex[:8]}"
+    await sign_in(page, await tokens.create("page", ada, MAY_ALL))
     await expect(page.get_by_text("No projects yet")).to_be_visible()
-    await expect(page.get_by_title("Signed in as ada")).to_be_visible()
+    await expect(page.get_by_title(f"Signed in as {ada}")).to_be_visible()
 
     await page.goto(f"{guarded}/new?blueprint=skippable")
     await page.get_by_label("Name", exact=True).fill("of-ada")

@@ -91,6 +91,21 @@ async def until_ended(stepway: Stepway, project: str, status: str) -> Json:
     return await eventually(ended)  # type: ignore[no-any-return]
 
 
+async def until_swept(
+    settings: Settings, pool: asyncpg.Pool, client: Client, stepway: Stepway, project: str
+) -> Json:
+    """Reconcile until a project has failed: Temporal's visibility may be late."""
+
+    async def ended() -> Json | None:
+        await sweep(settings, pool, client)
+        found = await stepway.initialization(project)
+        return found if found["project"]["initialization_completed_at"] is not None else None
+
+    found: Json = await eventually(ended)
+    assert found["project"]["status"] == "failed"
+    return found
+
+
 async def sweep(settings: Settings, pool: asyncpg.Pool, client: Client) -> None:
     """Reconcile now, without the usual wait for projects to be idle."""
     redis = open_redis(settings.redis_url)

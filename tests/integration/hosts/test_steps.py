@@ -12,6 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git import remote, target
+from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.gitops.setup_gitops import (
     GitopsRepository,
     GitopsSteps,
@@ -21,6 +22,9 @@ from stepway.activities.gitops.setup_gitops import (
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer
+
+NO_CLUSTERS: ClusterGitops = None  # type: ignore[assignment]
+"""These tests commit to a repository."""
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +203,7 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, NO_CLUSTERS)
     made = await stage.run(steps.setup_gitops, given)
     assert await stage.run(steps.setup_gitops, given) == made
     undo = RemoveManifestsInput(**vars(given), result=vars(made))
@@ -215,7 +219,7 @@ async def test_manifests_may_be_proposed_and_withdrawn(stage: Stage) -> None:
     before = await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name, change="pull_request")
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, NO_CLUSTERS)
     made = await stage.run(steps.setup_gitops, given)
     again = await stage.run(steps.setup_gitops, given)
     assert (again.commit, again.pull_request) == (made.commit, made.pull_request)

@@ -51,6 +51,6 @@ async def test_an_api_may_be_stopped_as_soon_as_it_has_started(
 async def test_a_role_ends_with_its_worker(servers: Settings) -> None:
     settings = servers.model_copy(update={"temporal_task_queue": "ends-early"})
     with pytest.raises(ServerError, match=r"^The worker ended unexpectedly$"):
-        async with running_worker(settings) as worker:
-            await worker.shutdown()
+        async with running_worker(settings) as workers:
+            await workers[-1].shutdown()
             await asyncio.sleep(PATIENCE)

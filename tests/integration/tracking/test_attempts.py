@@ -23,6 +23,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, Skipped
+from tests.support import tracked_step
 from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
 from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
@@ -110,7 +111,7 @@ async def test_a_failure_that_temporal_does_not_retry_is_final_at_once(
     assert row["error"].endswith("The host refused the key.")
     assert "in broken" in row["error_stack"] and row["duration"] is not None
     frames = [line for line in row["error_stack"].splitlines() if line.startswith('  File "')]
-    assert __file__ in frames[0], "only the step's own code is of use"
+    assert tracked_step.__file__ in frames[0], "only the step's own code is of use"
     assert await record.actions(STEP) == ["started", "failed"]
     await record.check()
 
