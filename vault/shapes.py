@@ -94,7 +94,8 @@ _PATTERNS: tuple[str, ...] = (
     # A secret of the vault on its way to another step (vault/references.py).
     r"stepway-secret:(?<=\[stepway-secret:)[\w.-]{0,32}:[\w-]{20,200000}\]",
     r"BEGIN[ ](?<=-----BEGIN[ ])(?:[A-Z0-9]{1,12}[ ]){0,3}?PRIVATE[ ]KEY(?:[ ]BLOCK)?-----"
-    r"(?:[^-]++|-(?!----)){0,400}+"
+    # Not possessive as a group: Python before 3.11.5 matches too much then.
+    r"(?:[^-]++|-(?!----)){0,400}"
     r"(?:-----END[ ](?:[A-Z0-9]{1,12}[ ]){0,3}?PRIVATE[ ]KEY(?:[ ]BLOCK)?-----)?",
     # The same in base64, as in Kubernetes' manifests.
     r"LS0tLS1CRUdJTi(?:BSU0EgUFJJVkFURS|BQUklWQVRFIEtFWS|BFQyBQUklWQVRFIEtFWS|BPUEVOU1NIIFBSSVZB"
