@@ -138,6 +138,9 @@ class HostHttp:
             raise HostError(
                 Reason.INVALID, f"{self._name} refers to another host, {urlsplit(url).netloc}"
             )
+        if {".", ".."} & set(urlsplit(url).path.split("/")):
+            # httpx would remove them, and the path would be that of another object.
+            raise HostError(Reason.INVALID, "A path on a Git host has a part '.' or '..'")
         return url
 
     async def _sent(
