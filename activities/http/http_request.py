@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID, uuid5
@@ -13,8 +14,9 @@ import httpx
 from temporalio import activity
 
 from stepway.activities.beats import beating
+from stepway.activities.credentials.addresses import addresses_of, is_at
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.http.guard import Guard
+from stepway.activities.http.guard import Guard, Pinned
 from stepway.activities.project import ProjectRef
 from stepway.hosts.http import retry_after
 from stepway.workflows.model.references import text_of
@@ -34,7 +36,11 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class SecretHeader:
-    """The value of a header: `prefix` and the secret of a credential."""
+    """The value of a header: `prefix` and the secret of a credential.
+
+    It is sent over HTTPS, or to this machine. The secret of a credential that is stored with an
+    address is sent there only.
+    """
 
     credential: str
     prefix: str = ""
@@ -75,6 +81,8 @@ class _Request:
     headers: dict[str, str]
     content: bytes | None
     secret: set[str]
+    places: list[list[str]]
+    """For each secret with an address: the addresses that it may be sent to."""
 
 
 class HttpSteps:
@@ -98,6 +106,7 @@ class HttpSteps:
 
     async def _request(self, given: HttpRequestInput) -> _Request:
         headers, secret = {"User-Agent": "stepway"}, set[str]()
+        places = []
         content = _content(given.body, headers)
         for name, value in given.headers.items():
             if not _HEADER.fullmatch(name) or name.lower() in _OURS:
@@ -108,6 +117,9 @@ class HttpSteps:
                 opened = await self._credentials.open(value.credential, given.project)
                 text = f"{value.prefix}{opened.value.strip()}"
                 secret.add(name.lower())
+                if addresses := addresses_of(opened):
+                    _check_place(value.credential, given.url, addresses)
+                    places.append(addresses)
             else:
                 text = text_of(value)
             if re.search(r"[\r\n\0]", text):
@@ -117,7 +129,7 @@ class HttpSteps:
         if "idempotency-key" not in {name.lower() for name in headers}:
             what = f"{given.method} {given.url} {content!r}"
             headers["Idempotency-Key"] = str(uuid5(UUID(given.project.id), what))
-        return _Request(given.method, given.url, headers, content, secret)
+        return _Request(given.method, given.url, headers, content, secret, places)
 
     async def _followed(
         self, client: httpx.AsyncClient, request: _Request
@@ -137,6 +149,7 @@ class HttpSteps:
         self, client: httpx.AsyncClient, request: _Request
     ) -> tuple[httpx.Response, bytes]:
         pinned = await self._guard.pinned(request.url)
+        _check_encrypted(request, pinned)
         try:
             sent = client.build_request(
                 request.method,
@@ -165,13 +178,13 @@ class HttpSteps:
 def _redirect(request: _Request, response: httpx.Response) -> None:
     """Point the request to where the answer leads; secrets stay with their origin."""
     target = urljoin(request.url, response.headers["location"])
-    if _origin(target) != _origin(request.url):
+    if _origin(target) != _origin(request.url) or not _is_allowed(target, request.places):
         kept = {
             name: value
             for name, value in request.headers.items()
             if name.lower() not in request.secret | {"authorization", "cookie"}
         }
-        request.headers = kept
+        request.headers, request.secret, request.places = kept, set(), []
     if response.status_code == 303 or (
         response.status_code in (301, 302) and request.method == "POST"
     ):
@@ -179,6 +192,26 @@ def _redirect(request: _Request, response: httpx.Response) -> None:
         request.content = None
         request.headers.pop("Content-Type", None)
     request.url = target
+
+
+def _is_allowed(url: str, places: list[list[str]]) -> bool:
+    return all(any(is_at(url, address) for address in addresses) for addresses in places)
+
+
+def _check_place(credential: str, url: str, addresses: list[str]) -> None:
+    if not _is_allowed(url, [addresses]):
+        raise step_error(
+            f"The credential {credential!r} is for {' and '.join(addresses)} only, "
+            f"so it is not sent to {_host(url) or 'another address'}",
+            remedy="Use a credential of that host in the blueprint, then retry.",
+            retry=False,
+        )
+
+
+def _check_encrypted(request: _Request, pinned: Pinned) -> None:
+    encrypted = urlsplit(request.url).scheme == "https"
+    if request.secret and not encrypted and not ip_address(pinned.address).is_loopback:
+        raise _bad(f"a credential is not sent to {pinned.host} without encryption; use https://")
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from stepway.activities.http.http_request import (
     SecretHeader,
 )
 from stepway.activities.project import ProjectRef
+from stepway.vault.kinds import PLAIN, CredentialKind, Target
 from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import RATE_LIMITED
 
@@ -32,10 +33,14 @@ HERE = ["127.0.0.0/8"]
 SECRET = "s3cret-of-the-hook"
 
 
+@dataclass
 class Credentials:
+    target: Target = PLAIN
+    value: str = SECRET
+
     async def open(self, name: str, project: ProjectRef) -> Secret:
         assert (name, project) == ("hook", PROJECT)
-        return Secret("bot", SECRET)
+        return Secret("bot", self.value, self.target)
 
 
 @dataclass
@@ -85,8 +90,10 @@ def sites() -> Iterator[list[Site]]:
         server.server_close()
 
 
-async def send(url: str, allowed: list[str] = HERE, **more: Any) -> HttpAnswer:
-    steps = HttpSteps(Credentials(), Guard(allowed))  # type: ignore[arg-type]
+async def send(
+    url: str, allowed: list[str] = HERE, *, stored: Credentials | None = None, **more: Any
+) -> HttpAnswer:
+    steps = HttpSteps(stored or Credentials(), Guard(allowed))  # type: ignore[arg-type]
     given = HttpRequestInput(PROJECT, url, **more)
     return await ActivityEnvironment().run(steps.http_request, given)
 
@@ -266,3 +273,61 @@ async def test_an_address_of_another_kind_is_refused(url):
 async def test_headers_that_would_change_the_request_are_refused(headers, sites):
     assert "cannot be sent" in (await failed(f"{sites[0].url}/a", headers=headers)).message
     assert sites[0].requests == []
+
+
+@pytest.mark.parametrize(
+    "address", ["{other}", "{site}/team", "{site}/a/b", "https://{host}", "ssh://git@{host}"]
+)
+async def test_a_credential_is_sent_to_its_own_address_only(sites, address):
+    site, other = sites
+    host = site.url.removeprefix("http://")
+    target = Target(None, address.format(site=site.url, other=other.url, host=host))
+    stored = Credentials(target)
+    for path in ("/a", "/teams/a", "/team/../a", "/team/%2e%2E/a"):
+        headers = {"X-Key": SecretHeader("hook")}
+        error = await failed(f"{site.url}{path}", stored=stored, headers=headers)
+        assert error.non_retryable
+        assert f"'hook' is for {target.url} only, so it is not sent to 127.0.0.1" in error.message
+    assert site.requests == other.requests == []
+
+
+@pytest.mark.parametrize("path", ["", "/", "/team", "/team/"])
+async def test_a_credential_is_sent_below_its_address(sites, path):
+    site = sites[0]
+    site.answers["/team/a"] = [(200, {}, b"")]
+    stored = Credentials(Target(CredentialKind.BASIC, f"{site.url}{path}"))
+    await send(f"{site.url}/team/a", stored=stored, headers={"X-Key": SecretHeader("hook")})
+    assert site.requests[0][2]["x-key"] == SECRET
+
+
+async def test_a_token_of_github_is_sent_to_its_api(monkeypatch):
+    stored = Credentials(Target(CredentialKind.GITHUB, "https://github.com"))
+    headers = {"Authorization": SecretHeader("hook", "Bearer ")}
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    error = await failed("https://api.github.com/user", [], stored=stored, headers=headers)
+    assert "api.github.com (10.0.0.1) must not be reached" in error.message
+    error = await failed("https://api.github.com.example.org/", stored=stored, headers=headers)
+    assert "is for https://github.com and https://api.github.com only" in error.message
+
+
+async def test_a_redirect_out_of_a_credentials_path_gets_no_secret(sites):
+    site = sites[0]
+    site.answers["/team/a"] = [(302, {"Location": "/team/b"}, b"")]
+    site.answers["/team/b"] = [(302, {"Location": "/c"}, b"")]
+    site.answers["/c"] = [(200, {}, b"")]
+    stored = Credentials(Target(None, f"{site.url}/team"))
+    await send(f"{site.url}/team/a", stored=stored, headers={"X-Key": SecretHeader("hook")})
+    assert ["x-key" in headers for _, _, headers, _ in site.requests] == [True, True, False]
+
+
+async def test_a_credential_is_not_sent_without_encryption(monkeypatch):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    headers = {"X-Key": SecretHeader("hook")}
+    here = await failed("http://example.org:1/", ["example.org"], headers=headers)
+    assert "cannot be reached" in here.message
+    found[0] = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 1))
+    error = await failed("http://example.org:1/", ["example.org"], headers=headers)
+    assert error.non_retryable
+    assert "not sent to example.org without encryption; use https://" in error.message
