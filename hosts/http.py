@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import ENCODING, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.pace import Pace
 
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST = 60.0
 """Seconds that a request may take in all."""
-LARGEST_ANSWER = 16 << 20
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
@@ -80,7 +80,12 @@ class HostHttp:
         self._access = access
         self._api = api.rstrip("/")
         self._explain = explain
-        self._headers = {"User-Agent": "stepway", "Accept": "application/json", **(headers or {})}
+        self._headers = {
+            "User-Agent": "stepway",
+            "Accept": "application/json",
+            **(headers or {}),
+            **ENCODING,
+        }
 
     async def call(
         self,
@@ -183,7 +188,7 @@ class HostHttp:
             async with asyncio.timeout(LONGEST):
                 response = await self._client.send(request, stream=True)
                 try:
-                    await _read(response)
+                    await read_answer(response)
                 finally:
                     await response.aclose()
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -191,6 +196,12 @@ class HostHttp:
                 Reason.TIMED_OUT,
                 f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
+            ) from error
+        except httpx.DecodingError as error:
+            raise HostError(
+                Reason.NOT_JSON,
+                f"{self._name} did not answer as an API: {error}",
+                remedy="Check the credential's URL and the proxy of the worker.",
             ) from error
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
@@ -274,17 +285,6 @@ _BY_STATUS = {
 }
 
 _NOT_JSON: Any = object()
-
-
-async def _read(response: httpx.Response) -> None:
-    size = 0
-    parts = []
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise httpx.ReadError("the answer is too large", request=response.request)
-        parts.append(part)
-    response._content = b"".join(parts)
 
 
 def _json(response: httpx.Response) -> Any:

@@ -28,7 +28,8 @@ LARGEST = 256 * 1024
 _SHOWN = 2_000
 _REDIRECTS = 5
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OURS = {"host", "content-length", "transfer-encoding", "connection"}
+_OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
+_USUAL = {"User-Agent": "stepway", "Accept-Encoding": "identity"}
 _LATER = [408, 425, 429, 500, 502, 503, 504]
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -105,7 +106,7 @@ class HttpSteps:
         return _answer(given, response, body, request.url)
 
     async def _request(self, given: HttpRequestInput) -> _Request:
-        headers, secret = {"User-Agent": "stepway"}, set[str]()
+        headers, secret = dict(_USUAL), set[str]()
         places = []
         content = _content(given.body, headers)
         for name, value in given.headers.items():
@@ -220,8 +221,15 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 async def _read(response: httpx.Response) -> bytes:
+    # httpx would decompress some bytes to any size.
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise step_error(
+            "The answer is compressed, which the request did not ask for",
+            remedy="Use an address that answers without Content-Encoding, then retry.",
+            retry=False,
+        )
     body = b""
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         body += part
         if len(body) > LARGEST:
             raise step_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -331,3 +332,18 @@ async def test_a_credential_is_not_sent_without_encryption(monkeypatch):
     error = await failed("http://example.org:1/", ["example.org"], headers=headers)
     assert error.non_retryable
     assert "not sent to example.org without encryption; use https://" in error.message
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br", " GZIP"])
+async def test_a_compressed_answer_is_refused(sites, encoding):
+    body = gzip.compress(b"x" * 10)
+    sites[0].answers["/a"] = [(200, {"Content-Encoding": encoding}, body)]
+    error = await failed(f"{sites[0].url}/a")
+    assert error.non_retryable
+    assert "compressed" in error.message
+    assert sites[0].requests[0][2]["accept-encoding"] == "identity"
+
+
+async def test_a_plain_answer_may_say_so(sites):
+    sites[0].answers["/a"] = [(200, {"Content-Encoding": "identity"}, b"x")]
+    assert (await send(f"{sites[0].url}/a")).text == "x"
