@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
-from stepway.hosts.answers import ENCODING, read_answer
+from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.pace import Pace
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST = 60.0
 """Seconds that a request may take in all."""
+LONGEST_WAIT = 86_400.0
+"""Seconds that a host may ask to wait; a request for more is taken as this."""
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
@@ -139,14 +141,25 @@ class HostHttp:
 
     def _url(self, path: str) -> str:
         url = path if path.startswith("http") else f"{self._api}/{path.lstrip('/')}"
-        if urlsplit(url)[:2] != urlsplit(self._api)[:2]:
-            raise HostError(
-                Reason.INVALID, f"{self._name} refers to another host, {urlsplit(url).netloc}"
-            )
-        if {".", ".."} & set(urlsplit(url).path.split("/")):
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise self._no_url() from None
+        if parts[:2] != urlsplit(self._api)[:2]:
+            raise HostError(Reason.INVALID, f"{self._name} refers to another host, {parts.netloc}")
+        if {".", ".."} & set(parts.path.split("/")):
             # httpx would remove them, and the path would be that of another object.
             raise HostError(Reason.INVALID, "A path on a Git host has a part '.' or '..'")
         return url
+
+    def _joined(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            raise self._no_url() from None
+
+    def _no_url(self) -> HostError:
+        return HostError(Reason.INVALID, f"{self._name} refers to an address that is not a URL")
 
     async def _sent(
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None
@@ -161,7 +174,7 @@ class HostHttp:
                 or "location" not in response.headers
             ):
                 return response
-            url, params = self._url(urljoin(url, response.headers["location"])), None
+            url, params = self._url(self._joined(url, response.headers["location"])), None
         raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
 
     async def _signed(
@@ -181,7 +194,12 @@ class HostHttp:
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None, token: str
     ) -> httpx.Request:
         headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
-        return self._client.build_request(method, url, json=body, params=params, headers=headers)
+        try:
+            return self._client.build_request(
+                method, url, json=body, params=params, headers=headers
+            )
+        except httpx.InvalidURL:
+            raise self._no_url() from None
 
     async def _once(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -291,7 +309,7 @@ def _json(response: httpx.Response) -> Any:
     if not response.content:
         return None
     try:
-        return json.loads(response.content)
+        return parsed_json(response.content)
     except ValueError:
         return _NOT_JSON
 
@@ -313,27 +331,34 @@ def message_of(data: Any) -> str:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset."""
+    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset.
+
+    None if it names none that can be read; at most LONGEST_WAIT.
+    """
     if (given := response.headers.get("retry-after")) is not None:
         return _seconds(given)
     for prefix in ("x-ratelimit", "ratelimit"):
         if response.headers.get(f"{prefix}-remaining") == "0":
             reset = response.headers.get(f"{prefix}-reset", "")
-            if reset.isdigit():
+            if reset.isascii() and reset.isdigit():
                 # Seconds since the epoch, or from now on in the newer drafts.
                 at = float(reset)
-                return max(0.0, at - time.time() if at > 1e9 else at)
+                return _bounded(at - time.time() if at > 1e9 else at)
     return None
 
 
 def _seconds(given: str) -> float | None:
     try:
-        return max(0.0, float(given))
+        return _bounded(float(given))
     except ValueError:
         pass
     try:
         at = parsedate_to_datetime(given)
-    except ValueError:
+        # A date with the zone -0000 has none; HTTP's dates are in UTC.
+        return _bounded((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    # A date with the zone -0000 has none; HTTP's dates are in UTC.
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _bounded(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

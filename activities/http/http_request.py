@@ -18,6 +18,7 @@ from stepway.activities.credentials.addresses import addresses_of, is_at
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.http.guard import Guard, Pinned
 from stepway.activities.project import ProjectRef
+from stepway.hosts.answers import parsed_json
 from stepway.hosts.http import retry_after
 from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
@@ -100,7 +101,12 @@ class HttpSteps:
         timeout = httpx.Timeout(min(max(given.timeout, 1.0), 300.0), connect=10.0)
         async with (
             beating(),
-            httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+            httpx.AsyncClient(
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
+                event_hooks={"response": [_check_location]},
+            ) as client,
         ):
             response, body = await self._followed(client, request)
         return _answer(given, response, body, request.url)
@@ -178,7 +184,7 @@ class HttpSteps:
 
 def _redirect(request: _Request, response: httpx.Response) -> None:
     """Point the request to where the answer leads; secrets stay with their origin."""
-    target = urljoin(request.url, response.headers["location"])
+    target = _target(request.url, response.headers["location"])
     if _origin(target) != _origin(request.url) or not _is_allowed(target, request.places):
         kept = {
             name: value
@@ -193,6 +199,25 @@ def _redirect(request: _Request, response: httpx.Response) -> None:
         request.content = None
         request.headers.pop("Content-Type", None)
     request.url = target
+
+
+async def _check_location(response: httpx.Response) -> None:
+    """Refuse a bad address before httpx does, whose error is that of a failed connection."""
+    if response.has_redirect_location:
+        _target(f"//{response.request.headers['host']}", response.headers["location"])
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        target = urljoin(url, location)
+        _ = httpx.URL(location), httpx.URL(target)
+    except (ValueError, httpx.InvalidURL):
+        raise step_error(
+            f"{_host(url)} redirects to an address that is not a URL",
+            remedy="Use the final address as `url`, then retry.",
+            retry=False,
+        ) from None
+    return target
 
 
 def _is_allowed(url: str, places: list[list[str]]) -> bool:
@@ -264,7 +289,7 @@ def _answer(given: HttpRequestInput, response: httpx.Response, body: bytes, url:
             details={"answer": text[:_SHOWN]} if text.strip() else None,
         )
     try:
-        return HttpAnswer(status, json.loads(text), "", url)
+        return HttpAnswer(status, parsed_json(text), "", url)
     except ValueError:
         return HttpAnswer(status, None, text, url)
 

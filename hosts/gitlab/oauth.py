@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from stepway.hosts.answers import ENCODING, read_answer
+from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.http import LONGEST, TIMEOUT, message_of, retry_after
 
@@ -185,7 +185,7 @@ class RefreshedToken:
 
 def _object(response: httpx.Response) -> Mapping[str, Any] | None:
     try:
-        data = response.json()
+        data = parsed_json(response.content)
     except ValueError:
         return None
     return data if isinstance(data, Mapping) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -347,3 +348,31 @@ async def test_a_compressed_answer_is_refused(sites, encoding):
 async def test_a_plain_answer_may_say_so(sites):
     sites[0].answers["/a"] = [(200, {"Content-Encoding": "identity"}, b"x")]
     assert (await send(f"{sites[0].url}/a")).text == "x"
+
+
+@pytest.mark.parametrize("depth", [65, 900, 100_000])
+async def test_json_that_is_too_deep_comes_back_as_text(sites, depth):
+    body = "[" * depth + "]" * depth
+    sites[0].answers["/a"] = [(201, {}, body.encode())]
+    assert await send(f"{sites[0].url}/a", method="POST") == HttpAnswer(
+        201, None, body, f"{sites[0].url}/a"
+    )
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://a:b:c/", "http://example.org:99999/"])
+async def test_a_redirect_to_no_url_is_final(sites, location):
+    sites[0].answers["/a"] = [(307, {"Location": location}, b"")]
+    error = await failed(f"{sites[0].url}/a", method="POST")
+    assert error.non_retryable
+    assert re.search("redirects to an address that is not a URL|it is not a URL", error.message)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("inf", 86_400), ("1e400", 86_400), ("-inf", 0.001), ("nan", None)]
+)
+async def test_an_endless_limit_is_bounded(sites, given, seconds):
+    sites[0].answers["/a"] = [(429, {"Retry-After": given}, b"")]
+    error = await failed(f"{sites[0].url}/a")
+    assert not error.non_retryable
+    wait = error.next_retry_delay
+    assert (wait and wait.total_seconds()) == seconds

@@ -99,3 +99,31 @@ async def test_the_answer_of_a_refresh_is_bounded(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(HostError) as caught:
             await oauth(http).token()
     assert caught.value.may_succeed_later
+
+
+@pytest.mark.parametrize("depth", [65, 400, 100_000])
+async def test_json_that_is_too_deep_is_no_answer_of_an_api(depth: int) -> None:
+    for status, end in ((200, b"1"), (400, b"1"), (500, b"")):
+        error = await refused(b'{"message":' * depth + end + b"}" * depth, status)
+        assert error.reason in (Reason.NOT_JSON, Reason.SERVER_ERROR)
+        assert error.may_succeed_later
+
+
+async def test_the_answer_of_a_refresh_that_is_too_deep() -> None:
+    async with client(b"[" * 100_000) as http:
+        with pytest.raises(HostError) as caught:
+            await oauth(http).token()
+    assert caught.value.reason is Reason.NOT_JSON
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "//[bad"])
+async def test_a_redirect_to_no_url(location: str) -> None:
+    assert "not a URL" in (await refused(b"", 307, location=location)).message
+
+
+@pytest.mark.parametrize("page", ["http://[bad", "https://git.example.org/\x7f"])
+async def test_a_next_page_that_is_no_url(page: str) -> None:
+    access = HostAccess(HostKind.GITEA, URL, "git", "acme", StaticToken("t"))
+    async with client(b"[]", link=f'<{page}>; rel="next"') as http:
+        with pytest.raises(HostError, match="not a URL"):
+            _ = [_ async for _ in HostHttp(http, access, URL, lambda *_: None).pages("repos")]
