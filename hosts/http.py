@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,6 +34,7 @@ PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
 _SHOWN = 300
+_TOKEN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 Explain = Callable[[httpx.Response, Any], HostError | None]
 """Returns the host's own error for an answer and its JSON; None for an answer it does not know."""
@@ -193,6 +195,8 @@ class HostHttp:
     def _request(
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None, token: str
     ) -> httpx.Request:
+        if not _TOKEN.fullmatch(token):
+            raise self._bad_token()
         headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
         try:
             return self._client.build_request(
@@ -225,6 +229,15 @@ class HostHttp:
             raise self._unreachable(error) from error
         return response
 
+    def _bad_token(self) -> HostError:
+        return HostError(
+            Reason.UNAUTHORIZED,
+            f"The token of the credential {self._access.credential} has other characters than "
+            "printable ASCII, or spaces around it",
+            remedy=f"Store a valid token: `stepway credential set {self._access.credential} …`, "
+            "then retry.",
+        )
+
     def _unreachable(self, error: httpx.TransportError) -> HostError:
         if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError) or (
             "CERTIFICATE_VERIFY_FAILED" in str(error)
@@ -235,9 +248,11 @@ class HostHttp:
                 remedy="Store the authority's certificate with the credential: "
                 "`stepway credential set … --ca FILE`.",
             )
+        # The text of a LocalProtocolError may have the value of a header.
+        said = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
         return HostError(
             Reason.UNREACHABLE,
-            f"{self._name} cannot be reached: {str(error) or type(error).__name__}",
+            f"{self._name} cannot be reached: {said or type(error).__name__}",
             remedy="Check the credential's URL, the proxy and the network of the worker.",
         )
 

@@ -29,6 +29,7 @@ LARGEST = 256 * 1024
 _SHOWN = 2_000
 _REDIRECTS = 5
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
 _USUAL = {"User-Agent": "stepway", "Accept-Encoding": "identity"}
 _LATER = [408, 425, 429, 500, 502, 503, 504]
@@ -129,8 +130,12 @@ class HttpSteps:
                     places.append(addresses)
             else:
                 text = text_of(value)
-            if re.search(r"[\r\n\0]", text):
-                raise _bad(f"the header {name!r} has more than one line")
+            text = text.strip(" \t")
+            if not _VALUE.fullmatch(text):
+                raise _bad(
+                    f"the value of the header {name!r} has more than one line, or other "
+                    "characters than printable ASCII"
+                )
             headers = {key: old for key, old in headers.items() if key.lower() != name.lower()}
             headers[name] = text
         if "idempotency-key" not in {name.lower() for name in headers}:
@@ -175,7 +180,10 @@ class HttpSteps:
                 f"{pinned.host} did not answer in time",
                 remedy="Retry when it answers again, or raise `timeout`.",
             ) from error
-        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
+        except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeError):
+            # The error's text may have the value of a header.
+            raise _bad("its address or headers have characters that HTTP does not allow") from None
+        except httpx.TransportError as error:
             raise step_error(
                 f"{pinned.host} cannot be reached: {type(error).__name__}: {error}",
                 remedy="Check the address and the network of the worker, then retry.",
@@ -183,21 +191,29 @@ class HttpSteps:
 
 
 def _redirect(request: _Request, response: httpx.Response) -> None:
-    """Point the request to where the answer leads; secrets stay with their origin."""
+    """Point the request to where the answer leads; body and headers stay with their origin."""
     target = _target(request.url, response.headers["location"])
-    if _origin(target) != _origin(request.url) or not _is_allowed(target, request.places):
-        kept = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in request.secret | {"authorization", "cookie"}
-        }
-        request.headers, request.secret, request.places = kept, set(), []
     if response.status_code == 303 or (
         response.status_code in (301, 302) and request.method == "POST"
     ):
         request.method = "HEAD" if request.method == "HEAD" else "GET"
         request.content = None
         request.headers.pop("Content-Type", None)
+    if _origin(target) != _origin(request.url):
+        if request.content is not None:
+            raise step_error(
+                f"{_host(request.url)} redirects to {_host(target)}, which does not get the body",
+                remedy="Use the final address as `url`, then retry.",
+                retry=False,
+            )
+        request.headers, request.secret, request.places = dict(_USUAL), set(), []
+    elif not _is_allowed(target, request.places):
+        request.headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in request.secret
+        }
+        request.secret, request.places = set(), []
     request.url = target
 
 

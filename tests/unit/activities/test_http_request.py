@@ -148,16 +148,42 @@ async def test_a_limit_is_waited_for(sites):
     assert error.next_retry_delay.total_seconds() == 17
 
 
-async def test_a_redirect_to_another_origin_gets_no_secret(sites):
+@pytest.mark.parametrize(
+    ("method", "status", "body", "next_method"),
+    [("PUT", 307, None, "PUT"), ("POST", 302, "text", "GET"), ("POST", 303, "text", "GET")],
+)
+async def test_a_redirect_to_another_origin_gets_no_header(
+    sites, method, status, body, next_method
+):
     first, second = sites
-    first.answers["/a"] = [(307, {"Location": f"{second.url}/b"}, b"")]
+    first.answers["/a"] = [(status, {"Location": f"{second.url}/b"}, b"")]
     second.answers["/b"] = [(200, {}, b"here")]
-    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1"}
-    answer = await send(f"{first.url}/a", method="PUT", headers=headers, body="text")
+    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1", "User-Agent": "mine"}
+    answer = await send(f"{first.url}/a", method=method, headers=headers, body=body)
     assert (answer.text, answer.url) == ("here", f"{second.url}/b")
-    ((method, _, got, body),) = second.requests
-    assert (method, body, got["x-plain"]) == ("PUT", b"text", "1")
-    assert "x-key" not in got
+    ((method, _, got, sent),) = second.requests
+    assert (method, sent, got["user-agent"]) == (next_method, b"", "stepway")
+    assert not {"x-key", "x-plain", "idempotency-key", "content-type"} & set(got)
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 307), ("POST", 308), ("PUT", 302)])
+async def test_a_redirect_to_another_origin_gets_no_body(sites, method, status):
+    first, second = sites
+    first.answers["/a"] = [(status, {"Location": f"{second.url}/b"}, b"")]
+    error = await failed(f"{first.url}/a", method=method, body={"key": "value"})
+    assert error.non_retryable
+    assert "redirects to 127.0.0.1, which does not get the body" in error.message
+    assert second.requests == []
+
+
+async def test_a_redirect_within_the_origin_gets_the_body_and_all_headers(sites):
+    site = sites[0]
+    site.answers["/a"] = [(307, {"Location": "/b"}, b"")]
+    site.answers["/b"] = [(200, {}, b"here")]
+    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1"}
+    await send(f"{site.url}/a", method="PUT", headers=headers, body="text")
+    method, _, got, body = site.requests[1]
+    assert (method, body, got["x-plain"], got["x-key"]) == ("PUT", b"text", "1", SECRET)
 
 
 async def test_a_redirect_is_checked_like_the_address_itself(sites):
@@ -376,3 +402,22 @@ async def test_an_endless_limit_is_bounded(sites, given, seconds):
     assert not error.non_retryable
     wait = error.next_retry_delay
     assert (wait and wait.total_seconds()) == seconds
+
+
+@pytest.mark.parametrize("value", ["ü", "商店", "a\x7fb", "a\x01b", "a\x0bb"])
+async def test_a_value_that_http_does_not_allow_is_final_and_not_shown(sites, value):
+    stored = Credentials(value=f"{SECRET}{value}{SECRET}")
+    for given in (f"{SECRET}{value}", SecretHeader("hook")):
+        error = await failed(f"{sites[0].url}/a", stored=stored, headers={"X-Key": given})
+        assert error.non_retryable
+        assert "the value of the header 'X-Key' has" in error.message
+    error = await failed(f"{sites[0].url}/a", headers={"X-Key": SecretHeader("hook", f"{value} ")})
+    assert "the value of the header 'X-Key' has" in error.message
+    assert sites[0].requests == []
+
+
+async def test_spaces_around_a_value_are_not_sent(sites):
+    sites[0].answers["/a"] = [(200, {}, b"")]
+    await send(f"{sites[0].url}/a", headers={"X-Plain": " a b\t", "X-Empty": " "})
+    got = sites[0].requests[0][2]
+    assert (got["x-plain"], got["x-empty"]) == ("a b", "")

@@ -127,3 +127,11 @@ async def test_a_next_page_that_is_no_url(page: str) -> None:
     async with client(b"[]", link=f'<{page}>; rel="next"') as http:
         with pytest.raises(HostError, match="not a URL"):
             _ = [_ async for _ in HostHttp(http, access, URL, lambda *_: None).pages("repos")]
+
+
+@pytest.mark.parametrize("token", ["s3cretü", "s3cret\n", "s3cret\x01", " s3cret", ""])
+async def test_a_token_that_http_does_not_allow_is_not_shown(token: str) -> None:
+    error = await refused(b"{}", token=token)
+    assert (error.reason, error.may_succeed_later) == (Reason.UNAUTHORIZED, False)
+    assert "The token of the credential git has other characters" in error.message
+    assert "s3cret" not in error.message
