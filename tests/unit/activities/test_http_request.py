@@ -241,6 +241,11 @@ async def test_the_connection_goes_to_the_address_that_was_checked(sites, monkey
         "http://[::ffff:10.0.0.1]/",
         "http://[64:ff9b::a00:1]/",
         "http://[2002:a00:1::]/",
+        "http://[64:ff9b:1::a00:1]/",
+        "http://[64:ff9b:1:a00:0:100::]/",
+        "http://[::10.0.0.1]/",
+        "http://[::93.184.215.14]/",
+        "http://[::ffff:0:10.0.0.1]/",
         "http://224.0.0.1/",
     ],
 )
