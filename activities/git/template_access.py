@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.credentials.addresses import is_at
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.git_hosts import GitHosts, host_kind
 from stepway.activities.git.template_fetch import Access
