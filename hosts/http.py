@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import math
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.pace import Pace
 
@@ -26,11 +28,13 @@ log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST = 60.0
 """Seconds that a request may take in all."""
-LARGEST_ANSWER = 16 << 20
+LONGEST_WAIT = 86_400.0
+"""Seconds that a host may ask to wait; a request for more is taken as this."""
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
 _SHOWN = 300
+_TOKEN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 Explain = Callable[[httpx.Response, Any], HostError | None]
 """Returns the host's own error for an answer and its JSON; None for an answer it does not know."""
@@ -80,7 +84,12 @@ class HostHttp:
         self._access = access
         self._api = api.rstrip("/")
         self._explain = explain
-        self._headers = {"User-Agent": "stepway", "Accept": "application/json", **(headers or {})}
+        self._headers = {
+            "User-Agent": "stepway",
+            "Accept": "application/json",
+            **(headers or {}),
+            **ENCODING,
+        }
 
     async def call(
         self,
@@ -134,11 +143,25 @@ class HostHttp:
 
     def _url(self, path: str) -> str:
         url = path if path.startswith("http") else f"{self._api}/{path.lstrip('/')}"
-        if urlsplit(url)[:2] != urlsplit(self._api)[:2]:
-            raise HostError(
-                Reason.INVALID, f"{self._name} refers to another host, {urlsplit(url).netloc}"
-            )
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise self._no_url() from None
+        if parts[:2] != urlsplit(self._api)[:2]:
+            raise HostError(Reason.INVALID, f"{self._name} refers to another host, {parts.netloc}")
+        if {".", ".."} & set(parts.path.split("/")):
+            # httpx would remove them, and the path would be that of another object.
+            raise HostError(Reason.INVALID, "A path on a Git host has a part '.' or '..'")
         return url
+
+    def _joined(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError:
+            raise self._no_url() from None
+
+    def _no_url(self) -> HostError:
+        return HostError(Reason.INVALID, f"{self._name} refers to an address that is not a URL")
 
     async def _sent(
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None
@@ -153,7 +176,7 @@ class HostHttp:
                 or "location" not in response.headers
             ):
                 return response
-            url, params = self._url(urljoin(url, response.headers["location"])), None
+            url, params = self._url(self._joined(url, response.headers["location"])), None
         raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
 
     async def _signed(
@@ -172,15 +195,22 @@ class HostHttp:
     def _request(
         self, method: str, url: str, body: Any, params: Mapping[str, Any] | None, token: str
     ) -> httpx.Request:
+        if not _TOKEN.fullmatch(token):
+            raise self._bad_token()
         headers = {**self._headers, "Authorization": f"{self._access.scheme} {token}"}
-        return self._client.build_request(method, url, json=body, params=params, headers=headers)
+        try:
+            return self._client.build_request(
+                method, url, json=body, params=params, headers=headers
+            )
+        except httpx.InvalidURL:
+            raise self._no_url() from None
 
     async def _once(self, request: httpx.Request) -> httpx.Response:
         try:
             async with asyncio.timeout(LONGEST):
                 response = await self._client.send(request, stream=True)
                 try:
-                    await _read(response)
+                    await read_answer(response)
                 finally:
                     await response.aclose()
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -189,9 +219,24 @@ class HostHttp:
                 f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
             ) from error
+        except httpx.DecodingError as error:
+            raise HostError(
+                Reason.NOT_JSON,
+                f"{self._name} did not answer as an API: {error}",
+                remedy="Check the credential's URL and the proxy of the worker.",
+            ) from error
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         return response
+
+    def _bad_token(self) -> HostError:
+        return HostError(
+            Reason.UNAUTHORIZED,
+            f"The token of the credential {self._access.credential} has other characters than "
+            "printable ASCII, or spaces around it",
+            remedy=f"Store a valid token: `stepway credential set {self._access.credential} …`, "
+            "then retry.",
+        )
 
     def _unreachable(self, error: httpx.TransportError) -> HostError:
         if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError) or (
@@ -203,9 +248,11 @@ class HostHttp:
                 remedy="Store the authority's certificate with the credential: "
                 "`stepway credential set … --ca FILE`.",
             )
+        # The text of a LocalProtocolError may have the value of a header.
+        said = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
         return HostError(
             Reason.UNREACHABLE,
-            f"{self._name} cannot be reached: {str(error) or type(error).__name__}",
+            f"{self._name} cannot be reached: {said or type(error).__name__}",
             remedy="Check the credential's URL, the proxy and the network of the worker.",
         )
 
@@ -273,22 +320,11 @@ _BY_STATUS = {
 _NOT_JSON: Any = object()
 
 
-async def _read(response: httpx.Response) -> None:
-    size = 0
-    parts = []
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise httpx.ReadError("the answer is too large", request=response.request)
-        parts.append(part)
-    response._content = b"".join(parts)
-
-
 def _json(response: httpx.Response) -> Any:
     if not response.content:
         return None
     try:
-        return json.loads(response.content)
+        return parsed_json(response.content)
     except ValueError:
         return _NOT_JSON
 
@@ -310,27 +346,34 @@ def message_of(data: Any) -> str:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset."""
+    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset.
+
+    None if it names none that can be read; at most LONGEST_WAIT.
+    """
     if (given := response.headers.get("retry-after")) is not None:
         return _seconds(given)
     for prefix in ("x-ratelimit", "ratelimit"):
         if response.headers.get(f"{prefix}-remaining") == "0":
             reset = response.headers.get(f"{prefix}-reset", "")
-            if reset.isdigit():
+            if reset.isascii() and reset.isdigit():
                 # Seconds since the epoch, or from now on in the newer drafts.
                 at = float(reset)
-                return max(0.0, at - time.time() if at > 1e9 else at)
+                return _bounded(at - time.time() if at > 1e9 else at)
     return None
 
 
 def _seconds(given: str) -> float | None:
     try:
-        return max(0.0, float(given))
+        return _bounded(float(given))
     except ValueError:
         pass
     try:
         at = parsedate_to_datetime(given)
-    except ValueError:
+        # A date with the zone -0000 has none; HTTP's dates are in UTC.
+        return _bounded((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    # A date with the zone -0000 has none; HTTP's dates are in UTC.
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _bounded(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

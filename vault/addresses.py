@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from stepway.vault.errors import CredentialRefused
 
@@ -47,14 +47,17 @@ def web_address(given: str) -> str:
 
 
 def is_at(url: str, address: str) -> bool:
-    """Whether a URL is on the host of a stored address, and below its path."""
+    """Whether a URL is on the host of a stored address, and at or below its path."""
     here, there = urlsplit(url), urlsplit(address)
     if (here.scheme, here.hostname) != (there.scheme, there.hostname):
         return False
-    port, path = _PORTS.get(here.scheme), here.path or "/"
-    return (here.port or port) == (there.port or port) and path.startswith(
-        f"{there.path.rstrip('/')}/"
-    )
+    port = _PORTS.get(here.scheme)
+    if (here.port or port) != (there.port or port):
+        return False
+    base = there.path.rstrip("/")
+    if base and {".", ".."} & set(unquote(here.path).split("/")):
+        return False
+    return here.path.rstrip("/") == base or here.path.startswith(f"{base}/")
 
 
 def ssh_address(given: str) -> str:

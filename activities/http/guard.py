@@ -23,6 +23,12 @@ _SETTING = "STEPWAY_HTTP_HOSTS"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_PUBLIC = [
+    ipaddress.ip_network("64:ff9b:1::/48"),  # translated within a network, RFC 8215
+    ipaddress.ip_network("::/96"),  # IPv4-compatible, RFC 4291
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # IPv4-translated, RFC 2765
+]
+"""Ranges that stand for IPv4 addresses, and that ipaddress takes as public."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def is_public(address: Address) -> bool:
     every = (address, *_embedded(address))
     if any(one.is_multicast or getattr(one, "is_site_local", False) for one in every):
         return False
-    return all(one.is_global for one in every)
+    return all(one.is_global for one in every) and not any(address in one for one in _NOT_PUBLIC)
 
 
 def _embedded(address: Address) -> list[ipaddress.IPv4Address]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID, uuid5
@@ -13,10 +14,13 @@ import httpx
 from temporalio import activity
 
 from stepway.activities.beats import beating
+from stepway.activities.credentials.addresses import addresses_of
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.http.guard import Guard
+from stepway.activities.http.guard import Guard, Pinned
 from stepway.activities.project import ProjectRef
+from stepway.hosts.answers import parsed_json
 from stepway.hosts.http import retry_after
+from stepway.vault.addresses import is_at
 from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
 
@@ -26,7 +30,9 @@ LARGEST = 256 * 1024
 _SHOWN = 2_000
 _REDIRECTS = 5
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OURS = {"host", "content-length", "transfer-encoding", "connection"}
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
+_USUAL = {"User-Agent": "stepway", "Accept-Encoding": "identity"}
 _LATER = [408, 425, 429, 500, 502, 503, 504]
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -34,7 +40,11 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class SecretHeader:
-    """The value of a header: `prefix` and the secret of a credential."""
+    """The value of a header: `prefix` and the secret of a credential.
+
+    It is sent over HTTPS, or to this machine. The secret of a credential that is stored with an
+    address is sent there only.
+    """
 
     credential: str
     prefix: str = ""
@@ -75,6 +85,8 @@ class _Request:
     headers: dict[str, str]
     content: bytes | None
     secret: set[str]
+    places: list[list[str]]
+    """For each secret with an address: the addresses that it may be sent to."""
 
 
 class HttpSteps:
@@ -91,13 +103,19 @@ class HttpSteps:
         timeout = httpx.Timeout(min(max(given.timeout, 1.0), 300.0), connect=10.0)
         async with (
             beating(),
-            httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+            httpx.AsyncClient(
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
+                event_hooks={"response": [_check_location]},
+            ) as client,
         ):
             response, body = await self._followed(client, request)
         return _answer(given, response, body, request.url)
 
     async def _request(self, given: HttpRequestInput) -> _Request:
-        headers, secret = {"User-Agent": "stepway"}, set[str]()
+        headers, secret = dict(_USUAL), set[str]()
+        places = []
         content = _content(given.body, headers)
         for name, value in given.headers.items():
             if not _HEADER.fullmatch(name) or name.lower() in _OURS:
@@ -108,16 +126,23 @@ class HttpSteps:
                 opened = await self._credentials.open(value.credential, given.project)
                 text = f"{value.prefix}{opened.value.strip()}"
                 secret.add(name.lower())
+                if addresses := addresses_of(opened):
+                    _check_place(value.credential, given.url, addresses)
+                    places.append(addresses)
             else:
                 text = text_of(value)
-            if re.search(r"[\r\n\0]", text):
-                raise _bad(f"the header {name!r} has more than one line")
+            text = text.strip(" \t")
+            if not _VALUE.fullmatch(text):
+                raise _bad(
+                    f"the value of the header {name!r} has more than one line, or other "
+                    "characters than printable ASCII"
+                )
             headers = {key: old for key, old in headers.items() if key.lower() != name.lower()}
             headers[name] = text
         if "idempotency-key" not in {name.lower() for name in headers}:
             what = f"{given.method} {given.url} {content!r}"
             headers["Idempotency-Key"] = str(uuid5(UUID(given.project.id), what))
-        return _Request(given.method, given.url, headers, content, secret)
+        return _Request(given.method, given.url, headers, content, secret, places)
 
     async def _followed(
         self, client: httpx.AsyncClient, request: _Request
@@ -137,6 +162,7 @@ class HttpSteps:
         self, client: httpx.AsyncClient, request: _Request
     ) -> tuple[httpx.Response, bytes]:
         pinned = await self._guard.pinned(request.url)
+        _check_encrypted(request, pinned)
         try:
             sent = client.build_request(
                 request.method,
@@ -155,7 +181,10 @@ class HttpSteps:
                 f"{pinned.host} did not answer in time",
                 remedy="Retry when it answers again, or raise `timeout`.",
             ) from error
-        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
+        except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeError):
+            # The error's text may have the value of a header.
+            raise _bad("its address or headers have characters that HTTP does not allow") from None
+        except httpx.TransportError as error:
             raise step_error(
                 f"{pinned.host} cannot be reached: {type(error).__name__}: {error}",
                 remedy="Check the address and the network of the worker, then retry.",
@@ -163,22 +192,69 @@ class HttpSteps:
 
 
 def _redirect(request: _Request, response: httpx.Response) -> None:
-    """Point the request to where the answer leads; secrets stay with their origin."""
-    target = urljoin(request.url, response.headers["location"])
-    if _origin(target) != _origin(request.url):
-        kept = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in request.secret | {"authorization", "cookie"}
-        }
-        request.headers = kept
+    """Point the request to where the answer leads; body and headers stay with their origin."""
+    target = _target(request.url, response.headers["location"])
     if response.status_code == 303 or (
         response.status_code in (301, 302) and request.method == "POST"
     ):
         request.method = "HEAD" if request.method == "HEAD" else "GET"
         request.content = None
         request.headers.pop("Content-Type", None)
+    if _origin(target) != _origin(request.url):
+        if request.content is not None:
+            raise step_error(
+                f"{_host(request.url)} redirects to {_host(target)}, which does not get the body",
+                remedy="Use the final address as `url`, then retry.",
+                retry=False,
+            )
+        request.headers, request.secret, request.places = dict(_USUAL), set(), []
+    elif not _is_allowed(target, request.places):
+        request.headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in request.secret
+        }
+        request.secret, request.places = set(), []
     request.url = target
+
+
+async def _check_location(response: httpx.Response) -> None:
+    """Refuse a bad address before httpx does, whose error is that of a failed connection."""
+    if response.has_redirect_location:
+        _target(f"//{response.request.headers['host']}", response.headers["location"])
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        target = urljoin(url, location)
+        _ = httpx.URL(location), httpx.URL(target)
+    except (ValueError, httpx.InvalidURL):
+        raise step_error(
+            f"{_host(url)} redirects to an address that is not a URL",
+            remedy="Use the final address as `url`, then retry.",
+            retry=False,
+        ) from None
+    return target
+
+
+def _is_allowed(url: str, places: list[list[str]]) -> bool:
+    return all(any(is_at(url, address) for address in addresses) for addresses in places)
+
+
+def _check_place(credential: str, url: str, addresses: list[str]) -> None:
+    if not _is_allowed(url, [addresses]):
+        raise step_error(
+            f"The credential {credential!r} is for {' and '.join(addresses)} only, "
+            f"so it is not sent to {_host(url) or 'another address'}",
+            remedy="Use a credential of that host in the blueprint, then retry.",
+            retry=False,
+        )
+
+
+def _check_encrypted(request: _Request, pinned: Pinned) -> None:
+    encrypted = urlsplit(request.url).scheme == "https"
+    if request.secret and not encrypted and not ip_address(pinned.address).is_loopback:
+        raise _bad(f"a credential is not sent to {pinned.host} without encryption; use https://")
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -187,8 +263,15 @@ def _origin(url: str) -> tuple[str, str]:
 
 
 async def _read(response: httpx.Response) -> bytes:
+    # httpx would decompress some bytes to any size.
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise step_error(
+            "The answer is compressed, which the request did not ask for",
+            remedy="Use an address that answers without Content-Encoding, then retry.",
+            retry=False,
+        )
     body = b""
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         body += part
         if len(body) > LARGEST:
             raise step_error(
@@ -223,7 +306,7 @@ def _answer(given: HttpRequestInput, response: httpx.Response, body: bytes, url:
             details={"answer": text[:_SHOWN]} if text.strip() else None,
         )
     try:
-        return HttpAnswer(status, json.loads(text), "", url)
+        return HttpAnswer(status, parsed_json(text), "", url)
     except ValueError:
         return HttpAnswer(status, None, text, url)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
@@ -14,6 +13,7 @@ from stepway.hosts.gitea.errors import explainer
 from stepway.hosts.host import HostRepository, Permission
 from stepway.hosts.http import HostHttp
 from stepway.hosts.pace import Pace
+from stepway.hosts.paths import one_segment
 
 PERMISSIONS = {
     Permission.READ: "read",
@@ -60,8 +60,8 @@ def repository_path(repository: HostRepository) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as one segment of a URL."""
-    return quote(name, safe="")
+    """Return a name as one segment of a URL. Raises HostError INVALID."""
+    return one_segment(name)
 
 
 def is_taken(error: HostError) -> bool:

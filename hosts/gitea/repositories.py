@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.gitea.api import Json, is_taken, quoted, repository_path
@@ -21,6 +21,7 @@ from stepway.hosts.host import (
     project_of_topics,
     topic_of,
 )
+from stepway.hosts.paths import segments
 
 _TOPIC = re.compile(r"[a-z0-9][-.a-z0-9]{0,34}")
 _MOST_TOPICS = 25
@@ -70,7 +71,7 @@ class Repositories(Tokens):
     async def branch_head(self, repository: HostRepository, branch: str) -> str | None:
         """Return the ID of the branch's newest commit."""
         # The slashes of a branch are segments here.
-        path = f"{repository_path(repository)}/branches/{quote(branch)}"
+        path = f"{repository_path(repository)}/branches/{segments(branch)}"
         found = await self.http.call("GET", path, missing=True)
         return str(found["commit"]["id"]) if found else None
 

@@ -19,6 +19,7 @@ from stepway.hosts.host import (
     project_of_topics,
     topic_of,
 )
+from stepway.hosts.paths import segments
 
 _LONGEST_DESCRIPTION = 350
 _MARK_LENGTH = len(marked_description("", "0" * 32)) + 1
@@ -58,7 +59,7 @@ class Repositories(GitHubCalls):
 
     async def branch_head(self, repository: HostRepository, branch: str) -> str | None:
         """Return the ID of the branch's newest commit; None if there is no such branch."""
-        ref = "/".join(segment(part) for part in branch.split("/"))
+        ref = segments(branch)
         try:
             found = await self._http.call(
                 "GET", self._path(repository, f"/git/ref/heads/{ref}"), missing=True

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.http import LONGEST, TIMEOUT, message_of, retry_after
 
@@ -109,12 +110,14 @@ class RefreshedToken:
         assert tokens is not None
         try:
             async with asyncio.timeout(LONGEST):
-                response = await self._client.post(
+                async with self._client.stream(
+                    "POST",
                     f"{self._application.url}/oauth/token",
                     data=self._form(tokens.refresh),
-                    headers={"Accept": "application/json"},
+                    headers={"Accept": "application/json", **ENCODING},
                     timeout=TIMEOUT,
-                )
+                ) as response:
+                    await read_answer(response)
         except (httpx.HTTPError, TimeoutError) as error:
             raise self._failed(Reason.UNREACHABLE, type(error).__name__) from error
         data = _object(response)
@@ -182,7 +185,7 @@ class RefreshedToken:
 
 def _object(response: httpx.Response) -> Mapping[str, Any] | None:
     try:
-        data = response.json()
+        data = parsed_json(response.content)
     except ValueError:
         return None
     return data if isinstance(data, Mapping) else None

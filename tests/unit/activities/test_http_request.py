@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ from stepway.activities.http.http_request import (
     SecretHeader,
 )
 from stepway.activities.project import ProjectRef
+from stepway.vault.kinds import PLAIN, CredentialKind, Target
 from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import RATE_LIMITED
 
@@ -32,10 +35,14 @@ HERE = ["127.0.0.0/8"]
 SECRET = "s3cret-of-the-hook"
 
 
+@dataclass
 class Credentials:
+    target: Target = PLAIN
+    value: str = SECRET
+
     async def open(self, name: str, project: ProjectRef) -> Secret:
         assert (name, project) == ("hook", PROJECT)
-        return Secret("bot", SECRET)
+        return Secret("bot", self.value, self.target)
 
 
 @dataclass
@@ -85,8 +92,10 @@ def sites() -> Iterator[list[Site]]:
         server.server_close()
 
 
-async def send(url: str, allowed: list[str] = HERE, **more: Any) -> HttpAnswer:
-    steps = HttpSteps(Credentials(), Guard(allowed))  # type: ignore[arg-type]
+async def send(
+    url: str, allowed: list[str] = HERE, *, stored: Credentials | None = None, **more: Any
+) -> HttpAnswer:
+    steps = HttpSteps(stored or Credentials(), Guard(allowed))  # type: ignore[arg-type]
     given = HttpRequestInput(PROJECT, url, **more)
     return await ActivityEnvironment().run(steps.http_request, given)
 
@@ -139,16 +148,42 @@ async def test_a_limit_is_waited_for(sites):
     assert error.next_retry_delay.total_seconds() == 17
 
 
-async def test_a_redirect_to_another_origin_gets_no_secret(sites):
+@pytest.mark.parametrize(
+    ("method", "status", "body", "next_method"),
+    [("PUT", 307, None, "PUT"), ("POST", 302, "text", "GET"), ("POST", 303, "text", "GET")],
+)
+async def test_a_redirect_to_another_origin_gets_no_header(
+    sites, method, status, body, next_method
+):
     first, second = sites
-    first.answers["/a"] = [(307, {"Location": f"{second.url}/b"}, b"")]
+    first.answers["/a"] = [(status, {"Location": f"{second.url}/b"}, b"")]
     second.answers["/b"] = [(200, {}, b"here")]
-    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1"}
-    answer = await send(f"{first.url}/a", method="PUT", headers=headers, body="text")
+    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1", "User-Agent": "mine"}
+    answer = await send(f"{first.url}/a", method=method, headers=headers, body=body)
     assert (answer.text, answer.url) == ("here", f"{second.url}/b")
-    ((method, _, got, body),) = second.requests
-    assert (method, body, got["x-plain"]) == ("PUT", b"text", "1")
-    assert "x-key" not in got
+    ((method, _, got, sent),) = second.requests
+    assert (method, sent, got["user-agent"]) == (next_method, b"", "stepway")
+    assert not {"x-key", "x-plain", "idempotency-key", "content-type"} & set(got)
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 307), ("POST", 308), ("PUT", 302)])
+async def test_a_redirect_to_another_origin_gets_no_body(sites, method, status):
+    first, second = sites
+    first.answers["/a"] = [(status, {"Location": f"{second.url}/b"}, b"")]
+    error = await failed(f"{first.url}/a", method=method, body={"key": "value"})
+    assert error.non_retryable
+    assert "redirects to 127.0.0.1, which does not get the body" in error.message
+    assert second.requests == []
+
+
+async def test_a_redirect_within_the_origin_gets_the_body_and_all_headers(sites):
+    site = sites[0]
+    site.answers["/a"] = [(307, {"Location": "/b"}, b"")]
+    site.answers["/b"] = [(200, {}, b"here")]
+    headers = {"X-Key": SecretHeader("hook"), "X-Plain": "1"}
+    await send(f"{site.url}/a", method="PUT", headers=headers, body="text")
+    method, _, got, body = site.requests[1]
+    assert (method, body, got["x-plain"], got["x-key"]) == ("PUT", b"text", "1", SECRET)
 
 
 async def test_a_redirect_is_checked_like_the_address_itself(sites):
@@ -206,6 +241,11 @@ async def test_the_connection_goes_to_the_address_that_was_checked(sites, monkey
         "http://[::ffff:10.0.0.1]/",
         "http://[64:ff9b::a00:1]/",
         "http://[2002:a00:1::]/",
+        "http://[64:ff9b:1::a00:1]/",
+        "http://[64:ff9b:1:a00:0:100::]/",
+        "http://[::10.0.0.1]/",
+        "http://[::93.184.215.14]/",
+        "http://[::ffff:0:10.0.0.1]/",
         "http://224.0.0.1/",
     ],
 )
@@ -266,3 +306,123 @@ async def test_an_address_of_another_kind_is_refused(url):
 async def test_headers_that_would_change_the_request_are_refused(headers, sites):
     assert "cannot be sent" in (await failed(f"{sites[0].url}/a", headers=headers)).message
     assert sites[0].requests == []
+
+
+@pytest.mark.parametrize(
+    "address", ["{other}", "{site}/team", "{site}/a/b", "https://{host}", "ssh://git@{host}"]
+)
+async def test_a_credential_is_sent_to_its_own_address_only(sites, address):
+    site, other = sites
+    host = site.url.removeprefix("http://")
+    target = Target(None, address.format(site=site.url, other=other.url, host=host))
+    stored = Credentials(target)
+    for path in ("/a", "/teams/a", "/team/../a", "/team/%2e%2E/a"):
+        headers = {"X-Key": SecretHeader("hook")}
+        error = await failed(f"{site.url}{path}", stored=stored, headers=headers)
+        assert error.non_retryable
+        assert f"'hook' is for {target.url} only, so it is not sent to 127.0.0.1" in error.message
+    assert site.requests == other.requests == []
+
+
+@pytest.mark.parametrize("path", ["", "/", "/team", "/team/"])
+async def test_a_credential_is_sent_below_its_address(sites, path):
+    site = sites[0]
+    site.answers["/team/a"] = [(200, {}, b"")]
+    stored = Credentials(Target(CredentialKind.BASIC, f"{site.url}{path}"))
+    await send(f"{site.url}/team/a", stored=stored, headers={"X-Key": SecretHeader("hook")})
+    assert site.requests[0][2]["x-key"] == SECRET
+
+
+async def test_a_token_of_github_is_sent_to_its_api(monkeypatch):
+    stored = Credentials(Target(CredentialKind.GITHUB, "https://github.com"))
+    headers = {"Authorization": SecretHeader("hook", "Bearer ")}
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    error = await failed("https://api.github.com/user", [], stored=stored, headers=headers)
+    assert "api.github.com (10.0.0.1) must not be reached" in error.message
+    error = await failed("https://api.github.com.example.org/", stored=stored, headers=headers)
+    assert "is for https://github.com and https://api.github.com only" in error.message
+
+
+async def test_a_redirect_out_of_a_credentials_path_gets_no_secret(sites):
+    site = sites[0]
+    site.answers["/team/a"] = [(302, {"Location": "/team/b"}, b"")]
+    site.answers["/team/b"] = [(302, {"Location": "/c"}, b"")]
+    site.answers["/c"] = [(200, {}, b"")]
+    stored = Credentials(Target(None, f"{site.url}/team"))
+    await send(f"{site.url}/team/a", stored=stored, headers={"X-Key": SecretHeader("hook")})
+    assert ["x-key" in headers for _, _, headers, _ in site.requests] == [True, True, False]
+
+
+async def test_a_credential_is_not_sent_without_encryption(monkeypatch):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    headers = {"X-Key": SecretHeader("hook")}
+    here = await failed("http://example.org:1/", ["example.org"], headers=headers)
+    assert "cannot be reached" in here.message
+    found[0] = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 1))
+    error = await failed("http://example.org:1/", ["example.org"], headers=headers)
+    assert error.non_retryable
+    assert "not sent to example.org without encryption; use https://" in error.message
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br", " GZIP"])
+async def test_a_compressed_answer_is_refused(sites, encoding):
+    body = gzip.compress(b"x" * 10)
+    sites[0].answers["/a"] = [(200, {"Content-Encoding": encoding}, body)]
+    error = await failed(f"{sites[0].url}/a")
+    assert error.non_retryable
+    assert "compressed" in error.message
+    assert sites[0].requests[0][2]["accept-encoding"] == "identity"
+
+
+async def test_a_plain_answer_may_say_so(sites):
+    sites[0].answers["/a"] = [(200, {"Content-Encoding": "identity"}, b"x")]
+    assert (await send(f"{sites[0].url}/a")).text == "x"
+
+
+@pytest.mark.parametrize("depth", [65, 900, 100_000])
+async def test_json_that_is_too_deep_comes_back_as_text(sites, depth):
+    body = "[" * depth + "]" * depth
+    sites[0].answers["/a"] = [(201, {}, body.encode())]
+    assert await send(f"{sites[0].url}/a", method="POST") == HttpAnswer(
+        201, None, body, f"{sites[0].url}/a"
+    )
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://a:b:c/", "http://example.org:99999/"])
+async def test_a_redirect_to_no_url_is_final(sites, location):
+    sites[0].answers["/a"] = [(307, {"Location": location}, b"")]
+    error = await failed(f"{sites[0].url}/a", method="POST")
+    assert error.non_retryable
+    assert re.search("redirects to an address that is not a URL|it is not a URL", error.message)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("inf", 86_400), ("1e400", 86_400), ("-inf", 0.001), ("nan", None)]
+)
+async def test_an_endless_limit_is_bounded(sites, given, seconds):
+    sites[0].answers["/a"] = [(429, {"Retry-After": given}, b"")]
+    error = await failed(f"{sites[0].url}/a")
+    assert not error.non_retryable
+    wait = error.next_retry_delay
+    assert (wait and wait.total_seconds()) == seconds
+
+
+@pytest.mark.parametrize("value", ["ü", "商店", "a\x7fb", "a\x01b", "a\x0bb"])
+async def test_a_value_that_http_does_not_allow_is_final_and_not_shown(sites, value):
+    stored = Credentials(value=f"{SECRET}{value}{SECRET}")
+    for given in (f"{SECRET}{value}", SecretHeader("hook")):
+        error = await failed(f"{sites[0].url}/a", stored=stored, headers={"X-Key": given})
+        assert error.non_retryable
+        assert "the value of the header 'X-Key' has" in error.message
+    error = await failed(f"{sites[0].url}/a", headers={"X-Key": SecretHeader("hook", f"{value} ")})
+    assert "the value of the header 'X-Key' has" in error.message
+    assert sites[0].requests == []
+
+
+async def test_spaces_around_a_value_are_not_sent(sites):
+    sites[0].answers["/a"] = [(200, {}, b"")]
+    await send(f"{sites[0].url}/a", headers={"X-Plain": " a b\t", "X-Empty": " "})
+    got = sites[0].requests[0][2]
+    assert (got["x-plain"], got["x-empty"]) == ("a b", "")

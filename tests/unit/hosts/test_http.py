@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stepway.hosts.http import message_of, retry_after
+from stepway.hosts.http import LONGEST_WAIT, message_of, retry_after
 
 
 def waiting(headers: dict[str, str]) -> float | None:
@@ -35,10 +35,30 @@ def test_retry_after_as_a_date_without_a_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("-5", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)]
+    ("given", "seconds"),
+    [
+        ("-5", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+        ("nan", None),
+        ("-inf", 0.0),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999", None),
+    ],
 )
 def test_retry_after_that_has_passed_or_is_none(given: str, seconds: float | None) -> None:
     assert waiting({"Retry-After": given}) == seconds
+
+
+@pytest.mark.parametrize("given", ["inf", "1e400", "9999999999", "Wed, 21 Oct 9999 07:28:00 GMT"])
+def test_retry_after_is_bounded(given: str) -> None:
+    assert waiting({"Retry-After": given}) == LONGEST_WAIT
+
+
+@pytest.mark.parametrize(("reset", "seconds"), [("9" * 400, LONGEST_WAIT), ("\xb2", None)])
+def test_a_reset_that_is_no_time(reset: str, seconds: float | None) -> None:
+    headers = [(b"RateLimit-Remaining", b"0"), (b"RateLimit-Reset", reset.encode("latin-1"))]
+    assert retry_after(httpx.Response(429, headers=headers)) == seconds
 
 
 def test_the_reset_of_a_limit_that_is_used_up() -> None:

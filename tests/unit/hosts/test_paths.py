@@ -1,0 +1,96 @@
+"""Names that would lead to another object of the host are refused before a request is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from stepway.hosts.access import HostAccess, HostKind, StaticToken
+from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.gitea.host import GiteaHost
+from stepway.hosts.github.api import HEADERS
+from stepway.hosts.github.client import GitHubHost
+from stepway.hosts.gitlab.host import GitLabHost
+from stepway.hosts.host import HostRepository, Permission, Visibility
+from stepway.hosts.http import HostHttp
+from stepway.hosts.paths import one_segment, segments
+
+URL = "https://git.example.org"
+REPOSITORY = HostRepository("7", "acme", "shop", "", "", "", "main", Visibility.PRIVATE)
+
+Open = Callable[[httpx.AsyncClient], Any]
+
+
+def gitea(client: httpx.AsyncClient) -> Any:
+    access = HostAccess(HostKind.GITEA, URL, "git", "acme", StaticToken("t"))
+    return GiteaHost(client, access, None, ())
+
+
+def gitlab(client: httpx.AsyncClient) -> Any:
+    access = HostAccess(HostKind.GITLAB, URL, "git", "acme", StaticToken("t"))
+    return GitLabHost(client, access, None, ())
+
+
+def github(client: httpx.AsyncClient) -> Any:
+    access = HostAccess(HostKind.GITHUB, URL, "git", "acme", StaticToken("t"))
+    http = HostHttp(client, access, f"{URL}/api/v3", lambda *_: None, HEADERS)
+    return GitHubHost(http, access, ())
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "../.."])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    for written in (one_segment, segments):
+        with pytest.raises(HostError, match="cannot be a name") as caught:
+            written(name)
+        assert caught.value.reason is Reason.INVALID
+
+
+def test_other_names_are_escaped() -> None:
+    assert one_segment("feature/*") == "feature%2F%2A"
+    assert one_segment("..a") == "..a"
+    assert segments("feature/a b") == "feature/a%20b"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../.."])
+@pytest.mark.parametrize(
+    ("open_host", "call"),
+    [
+        (gitea, lambda host, name: host.put_team(REPOSITORY, f"@acme/{name}", Permission.READ)),
+        (gitea, lambda host, name: host.remove_team(REPOSITORY, name)),
+        (gitea, lambda host, name: host.remove_collaborator(REPOSITORY, name)),
+        (gitea, lambda host, name: host.unprotect_branch(REPOSITORY, name)),
+        (gitea, lambda host, name: host.branch_head(REPOSITORY, name)),
+        (gitea, lambda host, name: host.remove_secret(REPOSITORY, name)),
+        (gitea, lambda host, name: host.branch_head(replace(REPOSITORY, name=name), "main")),
+        (gitlab, lambda host, name: host.unprotect_branch(REPOSITORY, name)),
+        (gitlab, lambda host, name: host.remove_variable(REPOSITORY, name)),
+        (github, lambda host, name: host.remove_team(REPOSITORY, name)),
+        (github, lambda host, name: host.remove_collaborator(REPOSITORY, name)),
+        (github, lambda host, name: host.remove_secret(REPOSITORY, name)),
+        (github, lambda host, name: host.branch_head(REPOSITORY, name)),
+    ],
+)
+async def test_no_request_is_sent(open_host: Open, call: Callable[..., Any], name: str) -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(HostError) as caught:
+            await call(open_host(client), name)
+    assert caught.value.reason is Reason.INVALID
+    assert sent == []
+
+
+async def test_a_path_with_dots_is_not_sent() -> None:
+    access = HostAccess(HostKind.GITEA, URL, "git", "acme", StaticToken("t"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as c:
+        http = HostHttp(c, access, URL, lambda *_: None)
+        with pytest.raises(HostError, match=r"has a part"):
+            await http.call("DELETE", "repos/acme/shop/teams/..")
