@@ -70,7 +70,7 @@ class Resources:
                 "`ssh_credential`.",
                 retry=False,
             )
-        return SshKey(secret.value, secret.target.ca or "")
+        return SshKey(secret.value, secret.target.ca or "", credential)
 
 
 def load_steps(resources: Resources) -> dict[str, StepActivity]:

@@ -199,7 +199,7 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
     made = await stage.run(steps.setup_gitops, given)
     assert await stage.run(steps.setup_gitops, given) == made
     undo = RemoveManifestsInput(**vars(given), result=vars(made))
@@ -215,7 +215,7 @@ async def test_manifests_may_be_proposed_and_withdrawn(stage: Stage) -> None:
     before = await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name, change="pull_request")
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
     made = await stage.run(steps.setup_gitops, given)
     again = await stage.run(steps.setup_gitops, given)
     assert (again.commit, again.pull_request) == (made.commit, made.pull_request)
