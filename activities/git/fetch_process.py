@@ -14,7 +14,6 @@ import resource
 import signal
 import ssl
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -36,6 +35,7 @@ from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
 
+from stepway.activities.git.proxies import proxy_of
 from stepway.activities.git.ssh import CONNECT, ssh_command
 
 _READ = 60.0
@@ -358,7 +358,6 @@ def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
 
 
 def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
-    url = urlsplit(request["url"])
     context = ssl.create_default_context(cadata=request["ca"] or None)
     options: dict[str, Any] = {
         "ssl_context": context,
@@ -367,9 +366,10 @@ def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
             connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
         ),
     }
-    proxy = urllib.request.getproxies().get(url.scheme)
-    if proxy and not urllib.request.proxy_bypass(url.hostname or ""):
-        pool: urllib3.PoolManager = _ProxyPool(proxy, **options)
+    found = proxy_of(request["url"])
+    if found is not None:
+        proxy, headers = found
+        pool: urllib3.PoolManager = _ProxyPool(proxy, proxy_headers=headers, **options)
     else:
         pool = _Pool(**options)
     pool.origin = _origin(request["url"])  # type: ignore[attr-defined]

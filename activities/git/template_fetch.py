@@ -31,7 +31,8 @@ _MORE = 10
 _MODULE = "stepway.activities.git.fetch_process"
 _KEPT = (
     *("PATH", "PYTHONPATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 _NEAREST = 3
 _WAIT = 60.0
