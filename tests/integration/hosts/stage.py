@@ -127,8 +127,11 @@ class Stage:
     @property
     def path(self) -> Path:
         """The bare repository of the project on the host."""
+        return self._path_of(self.project.name)
+
+    def _path_of(self, repository: str) -> Path:
         assert self.place.server is not None
-        found = self.place.server.world.find(f"{self.place.owner}/{self.project.name}")
+        found = self.place.server.world.find(f"{self.place.owner}/{repository}")
         assert found is not None
         return found.path
 
@@ -141,8 +144,10 @@ class Stage:
             if name.startswith(b"refs/heads/")
         }
 
-    def files(self, branch: str = "main") -> dict[str, tuple[int, bytes]]:
-        with Repo(str(self.path)) as repo:
+    def files(
+        self, branch: str = "main", repository: str | None = None
+    ) -> dict[str, tuple[int, bytes]]:
+        with Repo(str(self._path_of(repository or self.project.name))) as repo:
             head = repo[repo.refs[f"refs/heads/{branch}".encode()]]
             assert isinstance(head, Commit)
             tree = repo[head.tree]

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git import remote, target
+from stepway.activities.gitops.manifests import PullSecret
 from stepway.activities.gitops.setup_gitops import (
     GitopsRepository,
     GitopsSteps,
@@ -208,6 +210,34 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     head = await stage.place.host.branch_head(gitops, "main")
     assert head not in (None, made.commit)
     assert not (stage.folder / "gitops.git").exists()
+
+
+@pytest.mark.parametrize("visibility", ["private", "internal", "public", None])
+async def test_manifests_of_a_private_repository_refer_to_a_secret_to_create(
+    on_github: Place, tmp_path: Path, visibility: str | None
+) -> None:
+    stage = new_stage(on_github, tmp_path / "templates")
+    gitops = await stage.place.create(name="gitops")
+    goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
+    url = "https://example.org/x.git"
+    given = SetupGitopsInput(stage.project, url, ["test"], gitops=goal, visibility=visibility)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
+    made = await stage.run(steps.setup_gitops, given)
+    written = stage.files(repository="gitops")
+    source = yaml.safe_load(written[f"{made.path}/git-repository.yaml"][1])
+    name = f"{stage.project.name}-git"
+    if visibility in ("public", None):
+        assert "secretRef" not in source["spec"]
+        assert made.secret is None
+        return
+    assert source["spec"]["secretRef"] == {"name": name}
+    namespace = source["metadata"]["namespace"]
+    assert made.secret == PullSecret(namespace, name, ["username", "password"])
+    # No object of the repository is the Secret itself.
+    kinds = {
+        yaml.safe_load(text)["kind"] for path, (_, text) in written.items() if made.path in path
+    }
+    assert kinds == {"Namespace", "GitRepository", "Kustomization"}
 
 
 async def test_manifests_may_be_proposed_and_withdrawn(stage: Stage) -> None:
