@@ -30,6 +30,7 @@ return {1, wait}
 class SharedPace:
     """Turns `seconds` apart for all workers that use a credential at a host.
 
+    `host` is the host's address. `credential` is any text that belongs to the credential alone.
     While Redis is away, the turns are apart within this process only.
     """
 
@@ -37,9 +38,9 @@ class SharedPace:
         digest = hashlib.sha256(f"{host}\n{credential}".encode()).hexdigest()[:32]
         self._key = f"stepway:pace:{digest}"
         self._redis = redis
-        self._host = host
+        self._host = host.partition("://")[2] or host
         self._seconds = seconds
-        self._alone = LocalPace(seconds, host)
+        self._alone = LocalPace(seconds, self._host)
 
     async def wait(self) -> None:
         """Wait for the turn. Raises HostError RATE_LIMITED if it is too far away."""

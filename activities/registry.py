@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
@@ -40,10 +41,11 @@ StepActivity = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Resources:
-    """Settings and connections for steps."""
+    """Settings and connections for steps; without `redis`, no pace is shared among workers."""
 
     settings: WorkerSettings
     engine: AsyncEngine
+    redis: Redis | None = None
 
     @property
     def credentials(self) -> Credentials:
@@ -53,7 +55,7 @@ class Resources:
     @cached_property
     def git_hosts(self) -> GitHosts:
         """The Git hosts of the credentials; all steps share it, because it keeps tokens."""
-        return GitHosts(self.credentials)
+        return GitHosts(self.credentials, self.redis)
 
     @property
     def open_host(self) -> OpenHost:
@@ -70,7 +72,7 @@ class Resources:
                 "`ssh_credential`.",
                 retry=False,
             )
-        return SshKey(secret.value, secret.target.ca or "")
+        return SshKey(secret.value, secret.target.ca or "", credential)
 
 
 def load_steps(resources: Resources) -> dict[str, StepActivity]:

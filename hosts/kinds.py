@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitea.host import open_gitea
-from stepway.hosts.github.client import open_github
+from stepway.hosts.github.client import open_github, seconds_between_writes
 from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.host import GitHost
+from stepway.hosts.pace import Pace
 
-_OPENERS: dict[HostKind, Callable[[HostAccess], AbstractAsyncContextManager[GitHost]]] = {
+
+class _Open(Protocol):
+    def __call__(
+        self, access: HostAccess, *, pace: Pace | None = None
+    ) -> AbstractAsyncContextManager[GitHost]: ...
+
+
+_OPENERS: dict[HostKind, _Open] = {
     HostKind.GITHUB: open_github,
     HostKind.GITLAB: open_gitlab,
     HostKind.GITEA: open_gitea,
 }
 
 
+def spacing(access: HostAccess) -> float:
+    """Return how many seconds apart writing requests must be; 0 where the host asks for none."""
+    return seconds_between_writes(access) if access.kind is HostKind.GITHUB else 0.0
+
+
 @asynccontextmanager
-async def open_git_host(access: HostAccess) -> AsyncIterator[GitHost]:
-    """Open the host of this access, which is not the local one."""
-    async with _OPENERS[access.kind](access) as host:
+async def open_git_host(access: HostAccess, pace: Pace | None = None) -> AsyncIterator[GitHost]:
+    """Open the host of this access, which is not the local one; `pace` spaces what it writes."""
+    async with _OPENERS[access.kind](access, pace=pace) as host:
         yield host

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
+from redis.asyncio import Redis
 
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.refreshing import (
@@ -14,13 +16,14 @@ from stepway.activities.credentials.refreshing import (
     refreshed_tokens,
 )
 from stepway.activities.hosts import host_errors
+from stepway.activities.pace import SharedPace
 from stepway.activities.project import ProjectRef
 from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import http_client
-from stepway.hosts.kinds import open_git_host
+from stepway.hosts.kinds import open_git_host, spacing
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
@@ -38,11 +41,14 @@ class GitHosts:
     """Opens the Git hosts of credentials.
 
     Tokens that are made with a credential are hidden from people before anything uses them, and
-    are not passed on to other steps: see vault/references.py.
+    are not passed on to other steps: see vault/references.py. With `redis`, all processes that use
+    a credential space what they write together.
     """
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, redis: Redis | None = None) -> None:
         self._credentials = credentials
+        self._redis = redis
+        self._paces: dict[tuple[str, str], SharedPace] = {}
         self._refreshed: dict[SecretName, RefreshedCredential] = {}
         self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._stack = AsyncExitStack()
@@ -56,13 +62,14 @@ class GitHosts:
         secret = await self._credentials.open(credential, project)
         with host_errors():
             access = await self._access(SecretName(project.owner, credential), secret)
-        async with open_git_host(access) as host:
+        async with open_git_host(access, self._pace(access, secret)) as host:
             yield host
 
     @asynccontextmanager
     async def of_secret(self, name: SecretName, secret: Secret) -> AsyncIterator[GitHost]:
         """Open the host of a secret. Raises HostError if it is not one of a Git host."""
-        async with open_git_host(await self._access(name, secret)) as host:
+        access = await self._access(name, secret)
+        async with open_git_host(access, self._pace(access, secret)) as host:
             yield host
 
     async def token(self, name: SecretName, secret: Secret) -> str:
@@ -72,6 +79,17 @@ class GitHosts:
     async def close(self) -> None:
         """Close the connections over which tokens are refreshed."""
         await self._stack.aclose()
+
+    def _pace(self, access: HostAccess, secret: Secret) -> SharedPace | None:
+        """The turns of a secret at its host; everybody who uses the secret shares them."""
+        seconds = spacing(access)
+        if self._redis is None or not seconds:
+            return None
+        digest = hashlib.sha256(f"{secret.account}\n{secret.value}".encode()).hexdigest()
+        key = access.url, digest
+        if key not in self._paces:
+            self._paces[key] = SharedPace(self._redis, access.url, digest, seconds)
+        return self._paces[key]
 
     async def _access(self, name: SecretName, secret: Secret) -> HostAccess:
         kind = host_kind(secret)

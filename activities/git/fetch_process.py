@@ -11,11 +11,9 @@ import errno
 import json
 import os
 import resource
-import shlex
 import signal
 import ssl
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -37,7 +35,10 @@ from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
 
-_CONNECT, _READ = 10.0, 60.0
+from stepway.activities.git.proxies import proxy_of
+from stepway.activities.git.ssh import CONNECT, ssh_command
+
+_READ = 60.0
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
 _SHOWN = 500
@@ -341,10 +342,11 @@ def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
     if url.scheme == "file":
         yield LocalGitClient(), unquote(url.path)
     elif url.scheme == "ssh":
-        with TemporaryDirectory(prefix="stepway-") as folder:
-            path = unquote(url.path)
-            path = path.removeprefix("/") if path.startswith("/~") else path
-            yield _over_ssh(request, Path(folder)), path
+        path = unquote(url.path)
+        path = path.removeprefix("/") if path.startswith("/~") else path
+        user, host = url.username or "git", url.hostname or ""
+        with ssh_command(request["key"], request["known_hosts"]) as command:
+            yield SSHGitClient(host, url.port, user, ssh_command=command), path
     else:
         client = _Http(
             request["url"],
@@ -356,52 +358,22 @@ def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
 
 
 def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
-    url = urlsplit(request["url"])
     context = ssl.create_default_context(cadata=request["ca"] or None)
     options: dict[str, Any] = {
         "ssl_context": context,
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "timeout": urllib3.Timeout(connect=CONNECT, read=_READ),
         "retries": urllib3.Retry(
             connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
         ),
     }
-    proxy = urllib.request.getproxies().get(url.scheme)
-    if proxy and not urllib.request.proxy_bypass(url.hostname or ""):
-        pool: urllib3.PoolManager = _ProxyPool(proxy, **options)
+    found = proxy_of(request["url"])
+    if found is not None:
+        proxy, headers = found
+        pool: urllib3.PoolManager = _ProxyPool(proxy, proxy_headers=headers, **options)
     else:
         pool = _Pool(**options)
     pool.origin = _origin(request["url"])  # type: ignore[attr-defined]
     return pool
-
-
-def _over_ssh(request: Mapping[str, Any], folder: Path) -> SSHGitClient:
-    url = urlsplit(request["url"])
-    options = {
-        "BatchMode": "yes",
-        "StrictHostKeyChecking": "yes",
-        "ConnectTimeout": f"{_CONNECT:.0f}",
-        "ServerAliveInterval": "15",
-        "ServerAliveCountMax": "4",
-    }
-    if request["key"]:
-        key = _private(folder / "key", request["key"])
-        options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none", "IdentityFile": str(key)}
-    if request["known_hosts"]:
-        known = _private(folder / "known_hosts", request["known_hosts"])
-        options |= {"UserKnownHostsFile": str(known), "GlobalKnownHostsFile": "/dev/null"}
-    words = [
-        "ssh",
-        *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
-    ]
-    return SSHGitClient(
-        url.hostname or "", url.port, url.username or "git", ssh_command=shlex.join(words)
-    )
-
-
-def _private(file: Path, text: str) -> Path:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as written:
-        written.write(text.strip() + "\n")
-    return file
 
 
 # Failures
@@ -458,7 +430,7 @@ def _of_protocol(error: Exception) -> Failed:
             cause = reason
             continue
         cause = cause.__cause__
-    said = text.casefold()
+    said = str(error).casefold()
     for failure, parts in _SSH.items():
         if any(part in said for part in parts):
             return Failed(failure, text=text)

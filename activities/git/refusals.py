@@ -168,6 +168,7 @@ def push_refused(push: Push, reason: str, said: bytes) -> PushRefused:
 def lines_of(said: bytes) -> list[str]:
     """Return what a host wrote as lines, without escapes, blank lines and progress."""
     text = said.decode(errors="replace").replace("\r\n", "\n")
-    lines = [_ESCAPES.sub("", line.rpartition("\r")[2]).rstrip() for line in text.split("\n")]
+    shown = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    lines = [_ESCAPES.sub("", line).rstrip() for line in shown]
     kept = [line.removeprefix("remote: ") for line in lines if line.strip()]
     return kept[-MOST_LINES:]

@@ -5,18 +5,17 @@ All calls block, are bounded in time, and raise HostError. They are for threads.
 
 from __future__ import annotations
 
-import os
+import re
 import ssl
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import urllib3
@@ -30,20 +29,24 @@ from dulwich.pack import UnpackedObject, pack_objects_to_data
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
+from stepway.activities.git.proxies import proxy_of
 from stepway.activities.git.refusals import Push, lines_of, push_refused
 from stepway.activities.git.repositories import locked
+from stepway.activities.git.ssh import CONNECT, ssh_command
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.host import GitRemote
 
 NOT_YET = (0.5, 1.0, 2.0, 4.0)
 """Seconds between the tries to reach a repository that the host does not show yet."""
 
-_CONNECT, _READ = 10.0, 60.0
+_READ = 60.0
 _BUFFER = 64 << 20
 """Bytes of a push that are sent with their length: GitHub does not take large streams."""
 
 _SHOWN = 8_000
 _SUBMODULE = 0o160000
+_NOT_FOUND = re.compile(r"not found|could not be found|does not exist", re.IGNORECASE)
+_HOST_KEY = re.compile(r"Host key verification failed|no matching host key", re.IGNORECASE)
 
 Refs = dict[bytes, ObjectID]
 Beat = Callable[[], None]
@@ -52,10 +55,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SshKey:
-    """A private key in OpenSSH's format, and the lines of known_hosts to trust; repr hides it."""
+    """A private key in OpenSSH's format, and the lines of known_hosts to trust; repr hides it.
+
+    `credential` is the name of the credential, for messages.
+    """
 
     private_key: str = field(repr=False)
     known_hosts: str
+    credential: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class Remote:
     def host(self) -> str:
         """The host's name, for messages."""
         return urlsplit(self.git.url).hostname or "the local host"
+
+    @property
+    def ssh_credential(self) -> str:
+        """The name of the key's credential, for messages."""
+        return self.key.credential if self.key is not None else ""
 
     @property
     def is_local(self) -> bool:
@@ -233,47 +245,24 @@ class Remote:
 
     @contextmanager
     def _client(self, push: Push | None = None) -> Iterator[tuple[GitClient, bytes]]:
-        with TemporaryDirectory(prefix="stepway-") as folder:
-            client, path = self._opened(Path(folder))
-            try:
-                with _errors(self, push):
-                    yield client, path.encode()
-            finally:
-                client.close()
+        with ExitStack() as stack:
+            client, path = self._opened(stack)
+            stack.callback(client.close)
+            with _errors(self, push):
+                yield client, path.encode()
 
-    def _opened(self, folder: Path) -> tuple[GitClient, str]:
+    def _opened(self, stack: ExitStack) -> tuple[GitClient, str]:
         if self.is_local:
             return LocalGitClient(), self.git.url
         url = urlsplit(self.git.url)
-        if url.scheme == "ssh":
-            path = url.path.removeprefix("/") if url.path.startswith("/~") else url.path
-            return self._over_ssh(folder, url.hostname or "", url.port, url.username), path
-        return _HttpClient(self.git), ""
-
-    def _over_ssh(
-        self, folder: Path, host: str, port: int | None, username: str | None
-    ) -> SSHGitClient:
+        if url.scheme != "ssh":
+            return _HttpClient(self.git), ""
         assert self.key is not None
-        key, known = folder / "key", folder / "known_hosts"
-        for file, text in ((key, self.key.private_key), (known, self.key.known_hosts)):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR)
-            with os.fdopen(descriptor, "w") as written:
-                written.write(text.strip() + "\n")
-        options = {
-            "BatchMode": "yes",
-            "IdentitiesOnly": "yes",
-            "IdentityAgent": "none",
-            "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": str(known),
-            "GlobalKnownHostsFile": "/dev/null",
-            "ConnectTimeout": f"{_CONNECT:.0f}",
-            "ServerAliveInterval": "15",
-            "ServerAliveCountMax": "4",
-        }
-        words = " ".join(f"-o {name}={value}" for name, value in options.items())
-        return SSHGitClient(
-            host, port, username or "git", ssh_command=f"ssh -F /dev/null -i {key} {words}"
-        )
+        path = unquote(url.path)
+        path = path.removeprefix("/") if path.startswith("/~") else path
+        command = stack.enter_context(ssh_command(self.key.private_key, self.key.known_hosts))
+        user, host = url.username or "git", url.hostname or ""
+        return SSHGitClient(host, url.port, user, ssh_command=command), path
 
 
 def https(remote: GitRemote) -> bool:
@@ -404,20 +393,15 @@ def _pool(remote: GitRemote) -> urllib3.PoolManager:
     )
     options: dict[str, Any] = {
         "headers": {"User-agent": "git/stepway"},
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "timeout": urllib3.Timeout(connect=CONNECT, read=_READ),
         "retries": urllib3.Retry(total=5, connect=1, read=0, other=0, status=0, redirect=5),
         "ssl_context": context,
     }
-    url = urlsplit(remote.url)
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(url.hostname or ""):
+    found = proxy_of(remote.url)
+    if found is None:
         return urllib3.PoolManager(**options)
-    of_proxy = urlsplit(proxy)
-    if of_proxy.username:
-        given = f"{of_proxy.username}:{of_proxy.password or ''}"
-        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=given)
-    return urllib3.ProxyManager(proxy, **options)
+    proxy, headers = found
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 @contextmanager
@@ -439,6 +423,15 @@ def _errors(remote: Remote, push: Push | None) -> Iterator[None]:
         raise _hung_up(remote, push, b"\n".join(error.stderr_lines or [])) from error
     except GitProtocolError as error:
         raise _broken(remote, push, error) from error
+    except FileNotFoundError as error:
+        if error.filename != "ssh":
+            raise
+        raise HostError(
+            Reason.UNSUPPORTED,
+            "The program ssh is not installed here",
+            remedy="Install OpenSSH's client on the workers, or leave `ssh_credential` out; "
+            "then retry.",
+        ) from error
     except OSError as error:
         raise HostError(
             Reason.UNREACHABLE,
@@ -503,32 +496,43 @@ def _hung_up(remote: Remote, push: Push | None, said: bytes) -> HostError:
     """The error of a connection that ended early: over SSH, that is how hosts refuse."""
     lines = lines_of(said)
     text = "\n".join(lines)
-    if "not found" in text.lower() or "could not be found" in text.lower():
+    again = f"`stepway credential set {remote.ssh_credential} --kind ssh …`"
+    if _NOT_FOUND.search(text):
         return _not_found(remote, 404)
-    if "Permission denied (" in text or "Host key verification failed" in text:
+    if _HOST_KEY.search(text):
+        return HostError(
+            Reason.CERTIFICATE,
+            f"The SSH key of {remote.host} is not the one that is stored with the credential "
+            f"{remote.ssh_credential}",
+            remedy="If the host has a new key, store the credential again with "
+            f"`--known-hosts FILE`, a file with the output of `ssh-keyscan`: {again}; then retry.",
+        )
+    if "Permission denied (" in text:
         return HostError(
             Reason.UNAUTHORIZED,
-            f"SSH to {remote.host} failed: {lines[-1][:300]}",
-            remedy="Check the key of the credential and its known_hosts, then retry.",
+            f"{remote.host} does not accept the SSH key of the credential {remote.ssh_credential}",
+            remedy=f"Add the public key to the account on the host, or store another key: {again}; "
+            "then retry.",
         )
-    if push is not None and "ERROR:" in text:
-        return push_refused(push, lines[-1].removeprefix("ERROR: "), said)
     return HostError(
         Reason.UNREACHABLE,
         f"{remote.host} ended the connection{': ' + lines[-1][:300] if lines else ''}",
-        remedy="Retry when the host works again.",
+        remedy="Check the network of the worker; retry when the host works again.",
     )
 
 
 def _broken(remote: Remote, push: Push | None, error: GitProtocolError) -> HostError:
     cause = error.__cause__
     reason = getattr(cause, "reason", cause)
+    # Over SSH it is the line behind `ERROR: ` that the host wrote.
+    if remote.key is not None and _NOT_FOUND.search(str(error)):
+        return _not_found(remote, 404)
     if isinstance(reason, urllib3.exceptions.SSLError) and "CERTIFICATE" in str(reason).upper():
         return HostError(
             Reason.CERTIFICATE,
             f"The certificate of {remote.host} is not trusted",
             remedy="Store the authority's certificate with the credential: "
-            "`stepway credential set … --ca FILE`.",
+            f"`stepway credential set {remote.credential} … --ca FILE`; then retry.",
         )
     if isinstance(reason, urllib3.exceptions.TimeoutError):
         return HostError(
@@ -544,6 +548,12 @@ def _broken(remote: Remote, push: Push | None, error: GitProtocolError) -> HostE
         )
     if push is not None and error.args:
         return push_refused(push, "", str(error).encode())
+    if isinstance(cause, HangupException) and error.args:
+        return HostError(
+            Reason.FORBIDDEN,
+            f"{remote.host} refuses Git access to {remote.name}: {str(error)[:300]}",
+            remedy="Remove the cause that the host names, then retry.",
+        )
     return HostError(
         Reason.NOT_JSON,
         f"{remote.host} does not answer as a Git server",

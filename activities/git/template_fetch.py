@@ -31,7 +31,8 @@ _MORE = 10
 _MODULE = "stepway.activities.git.fetch_process"
 _KEPT = (
     *("PATH", "PYTHONPATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 _NEAREST = 3
 _WAIT = 60.0
@@ -180,6 +181,12 @@ def _failed(repository: Repository, ref: str, found: Mapping[str, Any]) -> Appli
                 remedy=f"Retry when {host} answers again.",
                 retry_after=_seconds(found["retry_after"]) if found["status"] == 429 else None,
             )
+        case "certificate" if access.credential:
+            return _final(
+                f"The certificate of {host} is not trusted{said}",
+                "Store the authority's certificate with the credential: "
+                f"`stepway credential set {access.credential} … --ca FILE`; then retry.",
+            )
         case "certificate":
             return _final(
                 f"The certificate of {host} is not trusted{said}",
@@ -220,6 +227,13 @@ def _failed(repository: Repository, ref: str, found: Mapping[str, Any]) -> Appli
             return _final(
                 "Cannot read a template over SSH: the program ssh is not installed",
                 "Install an SSH client on the workers, or use an https URL; then retry.",
+            )
+        case "host_key" if access.known_hosts:
+            return _final(
+                f"The SSH key of {host} is not the one that is stored with the credential "
+                f"{access.credential!r}",
+                "If the host has a new key, store the credential again with `--known-hosts FILE`, "
+                "a file with the output of `ssh-keyscan`; then retry.",
             )
         case "host_key":
             return _final(

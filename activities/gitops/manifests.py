@@ -73,6 +73,28 @@ def secret_name(project: ProjectRef) -> str:
     return f"{project.name}-git"
 
 
+@dataclass(frozen=True)
+class PullSecret:
+    """A Secret that people must create: Flux pulls the project's repository with it.
+
+    `keys` are the entries of its data.
+    """
+
+    namespace: str
+    name: str
+    keys: list[str]
+
+
+def needed_secret(deployment: Deployment) -> PullSecret | None:
+    """Return the Secret that the manifests refer to; None for a public repository."""
+    over_ssh = deployment.repository.startswith("ssh://")
+    name = secret_name(deployment.project) if over_ssh else deployment.secret
+    if name is None:
+        return None
+    keys = ["identity", "known_hosts"] if over_ssh else ["username", "password"]
+    return PullSecret(namespace_name(deployment.project), name, keys)
+
+
 def namespace_name(project: ProjectRef) -> str:
     """Return OWNER-PROJECT if it is a DNS label; else a label from it and a part of the ID."""
     name = f"{project.owner}-{project.name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -38,10 +38,13 @@ from stepway.activities.gitops.manifests import (
     ENVIRONMENT_PREFIX,
     NAMESPACE_FILE,
     Deployment,
+    PullSecret,
     cluster_url,
     manifests,
     namespace_name,
+    needed_secret,
     owner_of,
+    secret_name,
 )
 from stepway.activities.hosts import OpenHost, host_errors
 from stepway.activities.project import ProjectRef, manifests_path
@@ -75,9 +78,11 @@ class GitopsRepository:
 class SetupGitopsInput:
     """`url` is the project's repository; clusters reach a path over SSH on `git_host`.
 
-    Flux follows its `branch`. `gitops` is the repository of the manifests; `cluster` is a cluster
-    in which they are applied instead. Without either, they go to the repository `gitops.git` in the
-    worker's data folder. Without `deploy` or `environments` the step is skipped.
+    Flux follows its `branch`. With a `visibility` other than `public`, the manifests refer to a
+    Secret, which people create in the cluster. `gitops` is the repository of the manifests;
+    `cluster` is a cluster in which they are applied instead. Without either, they go to the
+    repository `gitops.git` in the worker's data folder. Without `deploy` or `environments` the step
+    is skipped.
     """
 
     project: ProjectRef
@@ -88,6 +93,7 @@ class SetupGitopsInput:
     gitops: GitopsRepository | None = None
     cluster: GitopsCluster | None = None
     branch: str = "main"
+    visibility: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ class GitopsSetUp:
 
     `tree` is the folder's ID in Git, from which a rollback sees whether it was changed. The commit
     is on `branch`; a `pull_request` (`number`, `url`) may lead from there to the default branch.
-    In a cluster, `url` is its address, and `objects` are those that were applied.
+    In a cluster, `url` is its address, and `objects` are those that were applied. `secret` is one
+    that people must create in the cluster: no secret is ever written to Git.
     """
 
     path: str
@@ -108,6 +115,7 @@ class GitopsSetUp:
     branch: str = "main"
     pull_request: dict[str, Any] | None = None
     objects: list[AppliedObject] = field(default_factory=list)
+    secret: PullSecret | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,8 @@ class GitopsSteps:
         )
         if given.cluster is not None:
             return await self._apply(given, deployment, given.cluster)
+        if given.visibility not in (None, "public"):
+            deployment = replace(deployment, secret=secret_name(given.project))
         async with beating() as beats:
             beats.say(Progress(10, "Writing manifests"))
             files = manifests(deployment)
@@ -172,6 +182,7 @@ class GitopsSteps:
             tree=made.tree,
             branch=made.branch,
             pull_request=made.pull_request,
+            secret=needed_secret(deployment),
         )
 
     @activity.defn

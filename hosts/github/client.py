@@ -22,7 +22,7 @@ from stepway.hosts.host import Feature, GitHost, Identity
 from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace, pace_of
 
-_BETWEEN_WRITES = 1.0
+BETWEEN_WRITES = 1.0
 """Seconds between requests that write, as github.com asks; an Enterprise sets its own limits."""
 
 _EXPIRES = "github-authentication-token-expiration"
@@ -100,6 +100,11 @@ def _expiry(response: httpx.Response) -> datetime | None:
         return None
 
 
+def seconds_between_writes(access: HostAccess) -> float:
+    """Return how far apart writing requests must be; 0 where the host does not limit them."""
+    return BETWEEN_WRITES if urlsplit(api_of(access.url)).netloc == "api.github.com" else 0.0
+
+
 @asynccontextmanager
 async def open_github(
     access: HostAccess, *, pace: Pace | None = None, patience: Sequence[float] = PATIENCE
@@ -110,8 +115,8 @@ async def open_github(
     `patience` are the pauses between tries while something new is "not found".
     """
     api = api_of(access.url)
-    if pace is None and urlsplit(api).netloc == "api.github.com":
-        pace = pace_of(access.url, access.credential, _BETWEEN_WRITES)
+    if pace is None and (seconds := seconds_between_writes(access)):
+        pace = pace_of(access.url, access.credential, seconds)
     async with http_client(access.ca) as client:
         http = HostHttp(client, access, api, explain(access), HEADERS, pace)
         yield GitHubHost(http, access, patience)

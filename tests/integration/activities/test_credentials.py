@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,10 +34,9 @@ from tests.support.githost.github.pushes import GitHubSurface
 from tests.support.githost.gitlab.surface import GitLabSurface
 from tests.support.githost.server import Host, running_host
 from tests.support.githost.surface import Surface
-from tests.support.secrets_of_kinds import certificate, ec_key, pem_of
+from tests.support.inside import INTERNAL, private, proxy
 
 KEY = new_key("activities")
-INTERNAL = "git.internal.example"
 
 Resolve = Callable[..., "asyncio.Future[ResolvedCredential]"]
 
@@ -229,16 +226,6 @@ async def test_feature_that_the_local_host_lacks_is_named(resolve: Resolve) -> N
     assert caught.value.non_retryable
 
 
-def private(tmp_path: Path, *names: str) -> tuple[ssl.SSLContext, str]:
-    """A server's context with a certificate that only its own text makes trusted."""
-    key = ec_key()
-    made = certificate(key, *names)
-    (tmp_path / "host.pem").write_text(made + pem_of(key))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "host.pem")
-    return context, made
-
-
 async def test_private_authority_is_trusted_if_it_is_stored(
     vault: Vault, tmp_path: Path, resolve: Resolve
 ) -> None:
@@ -252,29 +239,6 @@ async def test_private_authority_is_trusted_if_it_is_stored(
         assert "--ca FILE" in caught.value.details[0]["remedy"]
         await vault.put(EVERYONE, "forge", token.value, "", target(host, ca=authority))
         assert (await resolve()).account == "erin"
-
-
-@asynccontextmanager
-async def proxy(port: int) -> AsyncIterator[tuple[str, list[str]]]:
-    """A proxy that connects everybody to a port of this machine; its address, and its log."""
-    asked: list[str] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while part := await reader.read(65536):
-                writer.write(part)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().partition("\r\n")[0])
-        there, back = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-        await asyncio.gather(pump(reader, back), pump(there, writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
 async def test_proxy_of_the_environment_is_used(

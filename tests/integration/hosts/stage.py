@@ -14,6 +14,7 @@ from dulwich.repo import Repo
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.testing import ActivityEnvironment
 
+from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.git.create_repository import (
     CreateRepositoryInput,
     DeleteRepositoryInput,
@@ -28,13 +29,19 @@ from stepway.activities.git.remote import SshKey
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.git.template_source import TemplateSource
+from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.project import ProjectRef
 from stepway.blueprints.template_rules import TemplateRules
+from stepway.clusters.cluster import Cluster
 from stepway.hosts.host import GitHost, HostRepository
+from stepway.vault.keyring import Keyring
+from stepway.vault.keys import new_key, parse_keys
+from stepway.vault.vault import Vault
 from tests.integration.hosts.places import Place
 
 BINARY = bytes(range(256)) * 40
 CREDENTIAL = "work"
+_NO_DATABASE = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
 
 
 @dataclass
@@ -45,6 +52,7 @@ class Stage:
     folder: Path
     project: ProjectRef
     heartbeats: list[Any] = field(default_factory=list)
+    key: SshKey | None = None
 
     @asynccontextmanager
     async def open(self, credential: str, project: ProjectRef) -> AsyncIterator[GitHost]:
@@ -54,15 +62,32 @@ class Stage:
     async def no_key(self, credential: str, project: ProjectRef) -> SshKey:
         raise AssertionError("no step asks for a key")
 
+    async def open_key(self, credential: str, project: ProjectRef) -> SshKey:
+        assert self.key is not None
+        assert (credential, project) == (self.key.credential, self.project)
+        return self.key
+
+    @asynccontextmanager
+    async def no_cluster(self, credential: str, project: ProjectRef) -> AsyncIterator[Cluster]:
+        raise AssertionError("no step asks for a cluster")
+        yield
+
+    def clusters(self) -> ClusterGitops:
+        """No clusters, for steps that write to Git."""
+        return ClusterGitops(
+            self.no_cluster, Credentials(Vault(_NO_DATABASE, Keyring(parse_keys(new_key("stage")))))
+        )
+
     async def no_access(self, credential: str, project: ProjectRef, url: str) -> Any:
         raise AssertionError("no template is from Git")
 
     def templates(self) -> TemplateSource:
         """Templates from folders alone, so that no database is asked."""
-        engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
         cache = TemplateCache(self.folder.parent / "cache")
         rules = TemplateRules()
-        return TemplateSource([self.folder], rules, cache, TemplatePins(engine), self.no_access)
+        return TemplateSource(
+            [self.folder], rules, cache, TemplatePins(_NO_DATABASE), self.no_access
+        )
 
     @property
     def where(self) -> dict[str, Any]:
@@ -85,12 +110,12 @@ class Stage:
 
     async def push(self, **more: Any) -> Any:
         given = PushTemplateInput(self.project, "mine", {}, **{**self.where, **more})
-        steps = TemplateSteps(self.open, self.no_key, self.templates())
+        steps = TemplateSteps(self.open, self.open_key, self.templates())
         return await self.run(steps.push_template, given)
 
     async def withdraw(self, result: Any, **more: Any) -> Any:
         given = WithdrawTemplateInput(self.project, result=vars(result), **{**self.where, **more})
-        steps = TemplateSteps(self.open, self.no_key, self.templates())
+        steps = TemplateSteps(self.open, self.open_key, self.templates())
         return await self.run(steps.withdraw_template, given)
 
     async def found(self) -> HostRepository:
@@ -102,8 +127,11 @@ class Stage:
     @property
     def path(self) -> Path:
         """The bare repository of the project on the host."""
+        return self._path_of(self.project.name)
+
+    def _path_of(self, repository: str) -> Path:
         assert self.place.server is not None
-        found = self.place.server.world.find(f"{self.place.owner}/{self.project.name}")
+        found = self.place.server.world.find(f"{self.place.owner}/{repository}")
         assert found is not None
         return found.path
 
@@ -116,8 +144,10 @@ class Stage:
             if name.startswith(b"refs/heads/")
         }
 
-    def files(self, branch: str = "main") -> dict[str, tuple[int, bytes]]:
-        with Repo(str(self.path)) as repo:
+    def files(
+        self, branch: str = "main", repository: str | None = None
+    ) -> dict[str, tuple[int, bytes]]:
+        with Repo(str(self._path_of(repository or self.project.name))) as repo:
             head = repo[repo.refs[f"refs/heads/{branch}".encode()]]
             assert isinstance(head, Commit)
             tree = repo[head.tree]

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git import remote, target
-from stepway.activities.gitops.in_cluster import ClusterGitops
+from stepway.activities.gitops.manifests import PullSecret
 from stepway.activities.gitops.setup_gitops import (
     GitopsRepository,
     GitopsSteps,
@@ -22,9 +23,6 @@ from stepway.activities.gitops.setup_gitops import (
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer
-
-NO_CLUSTERS: ClusterGitops = None  # type: ignore[assignment]
-"""These tests commit to a repository."""
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +201,7 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, NO_CLUSTERS)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
     made = await stage.run(steps.setup_gitops, given)
     assert await stage.run(steps.setup_gitops, given) == made
     undo = RemoveManifestsInput(**vars(given), result=vars(made))
@@ -214,12 +212,40 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     assert not (stage.folder / "gitops.git").exists()
 
 
+@pytest.mark.parametrize("visibility", ["private", "internal", "public", None])
+async def test_manifests_of_a_private_repository_refer_to_a_secret_to_create(
+    on_github: Place, tmp_path: Path, visibility: str | None
+) -> None:
+    stage = new_stage(on_github, tmp_path / "templates")
+    gitops = await stage.place.create(name="gitops")
+    goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
+    url = "https://example.org/x.git"
+    given = SetupGitopsInput(stage.project, url, ["test"], gitops=goal, visibility=visibility)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
+    made = await stage.run(steps.setup_gitops, given)
+    written = stage.files(repository="gitops")
+    source = yaml.safe_load(written[f"{made.path}/git-repository.yaml"][1])
+    name = f"{stage.project.name}-git"
+    if visibility in ("public", None):
+        assert "secretRef" not in source["spec"]
+        assert made.secret is None
+        return
+    assert source["spec"]["secretRef"] == {"name": name}
+    namespace = source["metadata"]["namespace"]
+    assert made.secret == PullSecret(namespace, name, ["username", "password"])
+    # No object of the repository is the Secret itself.
+    kinds = {
+        yaml.safe_load(text)["kind"] for path, (_, text) in written.items() if made.path in path
+    }
+    assert kinds == {"Namespace", "GitRepository", "Kustomization"}
+
+
 async def test_manifests_may_be_proposed_and_withdrawn(stage: Stage) -> None:
     gitops = await stage.place.create(name=f"gitops-{uuid4().hex[:6]}")
     before = await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name, change="pull_request")
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, NO_CLUSTERS)
+    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
     made = await stage.run(steps.setup_gitops, given)
     again = await stage.run(steps.setup_gitops, given)
     assert (again.commit, again.pull_request) == (made.commit, made.pull_request)

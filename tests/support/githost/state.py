@@ -88,6 +88,7 @@ class Repository:
     archived: bool = False
     created_at: datetime = field(default_factory=lambda: now())
     hidden: int = 0
+    ssh: str = "git@127.0.0.1:"
     collaborators: dict[str, str] = field(default_factory=dict)
     teams: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Json] = field(default_factory=dict)
@@ -106,6 +107,11 @@ class Repository:
     def full_name(self) -> str:
         """Owner and name, with a slash."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def ssh_url(self) -> str:
+        """Where Git reaches it over SSH."""
+        return f"{self.ssh}{self.full_name}.git"
 
     @property
     def empty(self) -> bool:
@@ -136,6 +142,8 @@ class World:
         """Old full names of renamed repositories, to the repository's ID."""
         self.hide_new = 0
         """Reads for which a new repository is "not found"."""
+        self.ssh = "git@127.0.0.1:"
+        """What stands before a new repository's name in its address for SSH."""
         self.largest_file = 100 << 20
         """Bytes of the largest file that a push may contain."""
         self.options: Json = {}
@@ -189,7 +197,7 @@ class World:
         path = self.folder / f"{number}.git"
         branch = fields.get("default_branch", "main")
         Repo.init_bare(str(path), mkdir=True, default_branch=branch.encode()).close()
-        made = Repository(number, owner, name, path, hidden=self.hide_new, **fields)
+        made = Repository(number, owner, name, path, hidden=self.hide_new, ssh=self.ssh, **fields)
         self.repositories[number] = made
         return made
 

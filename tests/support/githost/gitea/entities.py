@@ -71,7 +71,7 @@ def team_json(team: Team, right: str) -> Json:
 
 def repository_json(url: str, owner: Account, repository: Repository, rights: Json) -> Json:
     """A repository."""
-    path, host = repository.full_name, url.partition("://")[2].partition(":")[0]
+    path = repository.full_name
     return {
         "id": repository.id,
         "owner": user_json(url, owner),
@@ -89,7 +89,7 @@ def repository_json(url: str, owner: Account, repository: Repository, rights: Js
         "html_url": f"{url}/{path}",
         "url": f"{url}/api/v1/repos/{path}",
         "link": "",
-        "ssh_url": f"git@{host}:{path}.git",
+        "ssh_url": repository.ssh_url,
         "clone_url": f"{url}/{path}.git",
         "original_url": "",
         "website": "",

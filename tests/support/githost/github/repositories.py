@@ -177,7 +177,7 @@ class GitHubRepositories(GitHubRights):
             "default_branch": found.default_branch,
             "html_url": web,
             "clone_url": f"{web}.git",
-            "ssh_url": f"git@127.0.0.1:{found.full_name}.git",
+            "ssh_url": found.ssh_url,
             "url": f"{self.url}{self.api}/repos/{found.full_name}",
             "size": 0,
             "created_at": found.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -65,7 +65,6 @@ def group_json(url: str, account: Account) -> Json:
 def project_json(url: str, owner: Account, repository: Repository, groups: dict[str, int]) -> Json:
     """A project; `groups` maps the groups that it is shared with to their IDs."""
     path, options = repository.full_name, repository.options
-    host = url.partition("://")[2]
     marked = options.get("marked_for_deletion_on")
     return {
         "id": repository.id,
@@ -78,7 +77,7 @@ def project_json(url: str, owner: Account, repository: Repository, groups: dict[
         "default_branch": repository.default_branch,
         "tag_list": repository.topics,
         "topics": repository.topics,
-        "ssh_url_to_repo": f"git@{host.partition(':')[0]}:{path}.git",
+        "ssh_url_to_repo": repository.ssh_url,
         "http_url_to_repo": f"{url}/{path}.git",
         "web_url": f"{url}/{path}",
         "readme_url": None,
