@@ -56,7 +56,7 @@ class TrackedAttempt(RecordedAttempt):
     """Runs a step once and records its start, its progress and its outcome."""
 
     _before: Outcome
-    """The failures, losses and waits of earlier attempts, which the record returns for the start."""
+    """Numbers of earlier failures, losses and waits, which the record returns for the start."""
 
     async def run(
         self,
@@ -163,7 +163,7 @@ class TrackedAttempt(RecordedAttempt):
         text = truncate(error_text(error))
         stack = truncate(stack_of(error))
         remedy = remedy_of(error)
-        metadata = {"remedy": remedy} if remedy else {}
+        metadata: dict[str, Any] = {"remedy": remedy} if remedy else {}
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         outcome = failure_outcome(error)
