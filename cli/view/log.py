@@ -69,5 +69,8 @@ def _what(step: Step) -> str:
     if step["status"] == "pending":
         return "will run again"
     if metadata.get("next_attempt_at") and step["status"] == "running":
-        return f"attempt {attempt} failed, next attempt at {clock(metadata['next_attempt_at'])}"
+        at = clock(metadata["next_attempt_at"])
+        if metadata.get("asked_to_wait"):
+            return f"waits until {at}"
+        return f"attempt {attempt} failed, next attempt at {at}"
     return f"{step['status']}, attempt {attempt}" if attempt > 1 else str(step["status"])

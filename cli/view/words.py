@@ -184,10 +184,14 @@ def attempt_of(step: Step) -> str:
 
 
 def next_try(step: Step, now: datetime) -> str:
-    """Return when the next attempt starts, "" if none is scheduled."""
+    """Return when the next attempt starts, in local time if another system asked the step to wait;
+    "" if none is scheduled.
+    """
     at = moment(metadata_of(step).get("next_attempt_at"))
     if at is None:
         return ""
     seconds = (at - now).total_seconds()
+    if metadata_of(step).get("asked_to_wait") and seconds > 0:
+        return f"waits until {at.astimezone():%H:%M:%S} ({whole(seconds * 1000)} left)"
     following = f"attempt {(step.get('attempt') or 1) + 1}"
     return f"{following} in {whole(seconds * 1000)}" if seconds > 0 else f"{following} is starting"

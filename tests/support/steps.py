@@ -55,6 +55,7 @@ def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
             broken,
             verbose,
             fixable,
+            limited,
             gate,
             wait_for_gate,
             silent,
@@ -139,6 +140,15 @@ async def fixable(given: StepInput) -> StepResult:
             f"The value {given.value} is no good.", remedy="Give another.", retry=False
         )
     return StepResult(given.name, given.value)
+
+
+@activity.defn
+async def limited(given: StepInput) -> StepResult:
+    """Ask to wait for `seconds` until the file `<name>.fixed` exists."""
+    _ran(given)
+    if not (Path(given.folder) / f"{given.name}.fixed").exists():
+        raise step_error("The host's limit is used up.", retry_after=given.seconds)
+    return StepResult(given.name)
 
 
 @activity.defn

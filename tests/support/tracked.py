@@ -141,15 +141,20 @@ class Tracker:
             ) as worker:
                 yield worker
 
-    async def start(self, **options: Any) -> tuple[WorkflowHandle[Any, Any], Record]:
-        """Start the workflow; return its handle and record."""
+    async def start(
+        self, lifetime: float = 60.0, **options: Any
+    ) -> tuple[WorkflowHandle[Any, Any], Record]:
+        """Start the workflow; return its handle and record.
+
+        Temporal ends it after `lifetime` seconds, and starts no attempt that would be later.
+        """
         record = Record(self.pool)
         handle = await self.client.start_workflow(
             RunTrackedStep.run,
             TrackedRun(record.project_id, **options),
             id=f"tracked-{record.project_id}",
             task_queue=self.queue,
-            execution_timeout=timedelta(seconds=60),
+            execution_timeout=timedelta(seconds=lifetime),
         )
         return handle, record
 

@@ -141,13 +141,16 @@ async def test_a_start_says_how_the_earlier_attempts_of_its_round_ended(record: 
     await (await started(record, 2, 2)).say("attempt_failed", error="e", outcome="timed_out")
     await (await started(record, 3, 3)).say("interrupted", outcome="interrupted")
     await (await started(record, 4, 4)).say("paused", outcome="paused")
-    await started(record, 5, 5)
-    last = record.attempt("build", 6, 6)
+    wait = await started(record, 5, 5)
+    await wait.say("attempt_failed", outcome="interrupted", error="busy")
+    await started(record, 6, 6)
+    last = record.attempt("build", 7, 7)
     for said in ("applied", "repeat"):
         outcome = await last.outcome("started")
         assert (outcome.said, outcome.failures, outcome.losses) == (said, 2, 2)
-    anew = await record.attempt("build", 7, activity="9").outcome("started")
-    assert (anew.failures, anew.losses) == (0, 0)
+        assert outcome.waits == 1
+    anew = await record.attempt("build", 8, activity="9").outcome("started")
+    assert (anew.failures, anew.losses, anew.waits) == (0, 0, 0)
 
 
 async def test_a_start_after_the_end_opens_the_project_again(record: Record) -> None:

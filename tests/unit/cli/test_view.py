@@ -14,7 +14,7 @@ from stepway.cli.view.live import picture
 from stepway.cli.view.log import changes
 from stepway.cli.view.screen import LogView, ScreenView
 from stepway.cli.view.summary import retry_command, rollback_text, summary
-from stepway.cli.view.text import clean, duration, excerpt, headline
+from stepway.cli.view.text import clean, clock, duration, excerpt, headline
 from stepway.cli.view.words import remark, taken
 
 START = datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -199,6 +199,14 @@ def test_clock_behind_the_servers_shows_no_negative_time() -> None:
     [
         ({"metadata": {"next_attempt_at": _at(34.5)}}, "attempt 2 in 4 s"),
         ({"metadata": {"next_attempt_at": _at(29)}}, "attempt 2 is starting"),
+        (
+            {"metadata": {"next_attempt_at": _at(3630), "asked_to_wait": True}},
+            f"waits until {clock(_at(3630))} (1 h left)",
+        ),
+        (
+            {"metadata": {"next_attempt_at": _at(29), "asked_to_wait": True}},
+            "attempt 2 is starting",
+        ),
         ({"attempt": 2, "message": "cloning"}, "attempt 2, cloning"),
         ({"metadata": {"slow": True}, "message": "cloning"}, "slower than usual, cloning"),
         ({"metadata": {"paused": True}, "attempt": 4}, "paused"),
@@ -284,6 +292,15 @@ def test_log_begins_with_what_has_happened_so_far() -> None:
     assert "skipped: no cluster" in text
     assert "finalize" not in text
     assert re.search(r"shop +initializing  42%$", lines[-1])
+
+
+def test_log_tells_what_a_step_waits_for_and_until_when() -> None:
+    before = _state(_step("a", "running"))
+    metadata = {"next_attempt_at": _at(4000), "last_error": "used up", "asked_to_wait": True}
+    waiting = _state(_step("a", "running", metadata=metadata))
+    lines = list(changes(before, waiting, NOW))
+    assert f"waits until {clock(_at(4000))}" in lines[0]
+    assert "used up" in lines[1]
 
 
 def test_log_tells_of_an_attempt_that_failed_and_of_a_retry_by_hand() -> None:

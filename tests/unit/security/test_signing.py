@@ -33,6 +33,14 @@ class Reversing(PayloadCodec):
         return [payload(p.data[::-1]) for p in payloads]
 
 
+async def test_what_the_server_writes_itself_needs_no_signature() -> None:
+    cancelled = payload(b'"ACTIVITY_ID_NOT_STARTED"')
+    assert await SigningCodec(KEY).decode([cancelled]) == [cancelled]
+    for other in (payload(b'"ACTIVITY_ID_NOT_STARTED" '), payload(cancelled.data, more=b"x")):
+        with pytest.raises(Unsigned):
+            await SigningCodec(KEY).decode([other])
+
+
 async def test_stored_signature_is_still_valid() -> None:
     codec = SigningCodec(KEY)
     [signed] = await codec.encode([payload(more=b"x")])

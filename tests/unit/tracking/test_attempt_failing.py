@@ -14,7 +14,7 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.errors import LONGEST_WAIT, step_error
 from stepway_tracking.record.facts import LONGEST_TEXT
 from stepway_tracking.record.progress import SubStep
 from stepway_tracking.worker.attempt import interruption_outcome, result_metadata
@@ -55,12 +55,18 @@ def test_the_pause_grows_to_its_limit_until_the_attempts_are_used_up(
     assert seconds(RuntimeError("x"), info(attempt)) == pause
 
 
-def test_a_pause_that_the_step_asks_for_is_bounded_by_the_policy() -> None:
+def test_a_pause_that_the_step_asks_for_is_not_bounded_by_the_policy() -> None:
     asked = ApplicationError("busy", next_retry_delay=timedelta(seconds=7))
-    too_long = ApplicationError("busy", next_retry_delay=timedelta(hours=1))
+    longer = ApplicationError("busy", next_retry_delay=timedelta(hours=1))
     assert seconds(asked, info(3)) == 7.0
-    assert seconds(too_long, info(1)) == 10.0
+    assert seconds(longer, info(1)) == 3600.0
     assert seconds(asked, info(4)) is None
+
+
+def test_another_system_may_ask_for_six_hours_at_most() -> None:
+    assert seconds(step_error("busy", retry_after=3600), info()) == 3600.0
+    assert seconds(step_error("busy", retry_after=10 * LONGEST_WAIT), info()) == LONGEST_WAIT
+    assert seconds(step_error("busy", retry_after=float("inf")), info()) == LONGEST_WAIT
 
 
 def test_an_error_that_is_not_to_be_retried_ends_the_step() -> None:

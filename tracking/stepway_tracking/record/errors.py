@@ -84,6 +84,9 @@ class WorkflowClosed(StepwayError):
 RATE_LIMITED = "RateLimited"
 """The type of the error of a step that has to wait for a rate limit."""
 
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds of the longest wait that another system may ask for; then the step tries again."""
+
 
 def step_error(
     message: str,
@@ -99,15 +102,15 @@ def step_error(
     a part is shown.
 
     With `retry=False` the step fails without further attempts. `retry_after` says that another
-    system asks to wait so many seconds, as by HTTP's Retry-After: the next attempt starts then, at
-    the latest after the retry's `maximum_interval`, and this one is not among `maximum_attempts`.
-    A round of a step may wait or be interrupted 20 times.
+    system asks to wait so many seconds, as by HTTP's Retry-After. The next attempt starts then,
+    whatever the retry's `maximum_interval` is, at the latest after LONGEST_WAIT (6 hours). This
+    attempt is not among `maximum_attempts`. A round of a step may wait 100 times.
     """
     given: dict[str, Any] = {"remedy": remedy} if remedy else {}
     if details:
         given["details"] = dict(details)
     more = [given] if given else []
     if retry and retry_after is not None:
-        pause = timedelta(seconds=max(0.001, retry_after))
+        pause = timedelta(seconds=min(max(0.001, retry_after), LONGEST_WAIT))
         return ApplicationError(message, *more, type=RATE_LIMITED, next_retry_delay=pause)
     return ApplicationError(message, *more, type=STEP_FAILED, non_retryable=not retry)

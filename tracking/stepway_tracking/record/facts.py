@@ -81,6 +81,7 @@ ATTEMPT_OUTCOMES: tuple[AttemptOutcome, ...] = get_args(AttemptOutcome)
 ROUND_METADATA = (
     "next_attempt_at",
     "last_error",
+    "asked_to_wait",
     "paused",
     "remedy",
     "error_details",
@@ -138,7 +139,10 @@ LARGEST_SHOWN = 64_000
 """Maximum bytes of a result's JSON in a step's metadata; the result itself is kept whole."""
 
 MOST_LOSSES = 20
-"""Attempts of a round that may be cut off from outside, or be told to wait, before it fails."""
+"""Attempts of a round that may be cut off from outside before it fails."""
+
+MOST_WAITS = 100
+"""Attempts of a round that other systems may ask to wait before it fails."""
 
 FEWEST_FOR_ESTIMATE = 3
 """Minimum number of completed runs of each remaining step for an estimate of the time left."""

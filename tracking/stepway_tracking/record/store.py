@@ -53,14 +53,15 @@ class Outcome:
     - `unknown`: no such project or step.
 
     The outcome of a start also counts the earlier attempts of this round: `failures` are those in
-    which the step itself failed, `losses` those that were interrupted or had to wait for a rate
-    limit.
+    which the step itself failed, `losses` those that were interrupted, `waits` those that another
+    system asked to wait.
     """
 
     said: str
     result: str | None = None
     failures: int = 0
     losses: int = 0
+    waits: int = 0
 
 
 class Store:

@@ -11,20 +11,26 @@ import platform
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError
 from temporalio.exceptions import CancelledError as ActivityCancelled
 
-from stepway_tracking.record.errors import RATE_LIMITED
-from stepway_tracking.record.facts import LONGEST_MESSAGE, MOST_LOSSES, AttemptOutcome, StepAction
+from stepway_tracking.record.facts import (
+    LONGEST_MESSAGE,
+    MOST_LOSSES,
+    MOST_WAITS,
+    AttemptOutcome,
+    StepAction,
+)
 from stepway_tracking.record.progress import Skipped
 from stepway_tracking.record.store import Outcome
 from stepway_tracking.worker.failures import (
     details_of,
     error_text,
+    is_asked_to_wait,
     pause_before_retry,
     remedy_of,
     stack_of,
@@ -50,7 +56,7 @@ class TrackedAttempt(RecordedAttempt):
     """Runs a step once and records its start, its progress and its outcome."""
 
     _before: Outcome
-    """The losses and failures of earlier attempts, which the record returns for the start."""
+    """Numbers of earlier failures, losses and waits, which the record returns for the start."""
 
     async def run(
         self,
@@ -68,7 +74,7 @@ class TrackedAttempt(RecordedAttempt):
         reporter = self._reporter()
         attach(reporter)
         try:
-            self._check_losses()
+            self._check_bounds()
             # The cancellation may arrive while the start is being written.
             if activity.is_cancelled():
                 raise asyncio.CancelledError
@@ -85,15 +91,14 @@ class TrackedAttempt(RecordedAttempt):
         await self._record_result(result, kept, reporter)
         return result
 
-    def _check_losses(self) -> None:
-        losses = self._before.losses
-        if self._mark.attempts is not None and losses >= MOST_LOSSES:
-            raise ApplicationError(
-                f"The step was interrupted {losses} times: its worker stopped, or it had to wait "
-                "for a rate limit. Retry it when the cause is gone.",
-                type="Interrupted",
-                non_retryable=True,
-            )
+    def _check_bounds(self) -> None:
+        if self._mark.attempts is None:
+            return
+        losses, waits = self._before.losses, self._before.waits
+        if losses >= MOST_LOSSES:
+            _give_up(f"The step was interrupted {losses} times: its worker stopped.")
+        if waits >= MOST_WAITS:
+            _give_up(f"The step has waited {waits} times because another system asked it to.")
 
     def _heartbeat_error(self, error: BaseException) -> ApplicationError | None:
         """The step's error if the SDK stopped it because a heartbeat could not be sent."""
@@ -158,7 +163,7 @@ class TrackedAttempt(RecordedAttempt):
         text = truncate(error_text(error))
         stack = truncate(stack_of(error))
         remedy = remedy_of(error)
-        metadata = {"remedy": remedy} if remedy else {}
+        metadata: dict[str, Any] = {"remedy": remedy} if remedy else {}
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         outcome = failure_outcome(error)
@@ -169,6 +174,8 @@ class TrackedAttempt(RecordedAttempt):
             next_attempt_at = (datetime.now(UTC) + pause).isoformat()
             last_error = truncate(text, LONGEST_MESSAGE)
             metadata |= {"last_error": last_error, "next_attempt_at": next_attempt_at}
+            if is_asked_to_wait(error):
+                metadata["asked_to_wait"] = True
         change = self._writer.attempt_change(
             action,
             outcome=outcome,
@@ -219,14 +226,19 @@ class TrackedAttempt(RecordedAttempt):
         return (await self._converter.decode([payload]))[0]
 
 
+def _give_up(reason: str) -> NoReturn:
+    text = f"{reason} Retry it when the cause is gone."
+    raise ApplicationError(text, type="Interrupted", non_retryable=True)
+
+
 def failure_outcome(error: BaseException) -> AttemptOutcome:
     """The outcome of an attempt that has raised this error.
 
     `interrupted` stands for an attempt that does not count as a failure of the step.
     """
-    kind = error.type if isinstance(error, ApplicationError) else None
-    if kind == RATE_LIMITED:
+    if is_asked_to_wait(error):
         return "interrupted"
+    kind = error.type if isinstance(error, ApplicationError) else None
     return "timed_out" if kind == LIMIT_EXCEEDED else "failed"
 
 

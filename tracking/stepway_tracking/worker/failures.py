@@ -14,6 +14,7 @@ from temporalio.common import RetryPolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
+from stepway_tracking.record.errors import RATE_LIMITED
 from stepway_tracking.record.facts import LONGEST_REMEDY, LONGEST_TEXT
 from stepway_tracking.record.shortening import shortened
 from stepway_tracking.worker.encodable import encodable, text_of
@@ -87,6 +88,11 @@ def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta |
     return pause
 
 
+def is_asked_to_wait(error: BaseException) -> bool:
+    """Whether another system has asked the step to wait: `step_error` had a `retry_after`."""
+    return isinstance(error, ApplicationError) and error.type == RATE_LIMITED
+
+
 def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
     final = policy.non_retryable_error_types or ()
     if isinstance(error, ApplicationError):
@@ -95,9 +101,9 @@ def _is_final(error: BaseException, policy: RetryPolicy) -> bool:
 
 
 def _retry_delay(error: BaseException, policy: RetryPolicy, attempt: int) -> timedelta:
-    longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
     asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
-    asked = asked if isinstance(asked, timedelta) else None
+    if isinstance(asked, timedelta) and asked:
+        return asked
+    longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
     growth = policy.backoff_coefficient ** min(attempt - 1, 64)
-    seconds = (asked or policy.initial_interval).total_seconds() * (1 if asked else growth)
-    return timedelta(seconds=min(seconds, longest))
+    return timedelta(seconds=min(policy.initial_interval.total_seconds() * growth, longest))

@@ -24,7 +24,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ActivityHandle
 
-from stepway_tracking.record.facts import MOST_LOSSES
+from stepway_tracking.record.facts import MOST_LOSSES, MOST_WAITS
 
 HEADER = "stepway-step"
 
@@ -139,7 +139,8 @@ def _give_limits_of_worker(input: StartActivityInput, mark: StepMark) -> None:
         input.heartbeat_timeout = max(SHORTEST_SILENCE, timedelta(seconds=mark.heartbeat))
     if mark.attempts:
         policy = input.retry_policy or RetryPolicy()
-        input.retry_policy = replace(policy, maximum_attempts=mark.attempts + 2 * MOST_LOSSES)
+        most = mark.attempts + 2 * MOST_LOSSES + MOST_WAITS
+        input.retry_policy = replace(policy, maximum_attempts=most)
 
 
 def _seconds(time: timedelta | None) -> float | None:

@@ -48,6 +48,7 @@ export const STEPWAY_METADATA = [
   "retry",
   "next_attempt_at",
   "last_error",
+  "asked_to_wait",
   "paused",
   "remedy",
   "error_details",

@@ -22,6 +22,7 @@ export interface StepMetadata {
   error_details?: Record<string, unknown> | null
   next_attempt_at?: string
   last_error?: string
+  asked_to_wait?: boolean
   reason?: string
   slow?: boolean
   paused?: boolean

@@ -37,6 +37,13 @@ describe('HistoryList', () => {
     expect(linesIn('zh', ...events.slice(0, 1))).toEqual(['“构建”被中断'])
   })
 
+  test('says that a step waits for another system', () => {
+    const payload = { step: { error: 'The limit is used up.', metadata: { asked_to_wait: true } } }
+    const event = { action: 'attempt_failed', step: 'build', payload }
+    expect(linesIn('en', event)).toEqual(['Build has to wait', 'The limit is used up.'])
+    expect(linesIn('zh', event)[0]).toBe('“构建”需要等待')
+  })
+
   test('says which parameters a retry changed', () => {
     const parameters = {
       region: { from: 'us', to: 'eu' },

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { nextTick } from 'vue'
 import { RecordedSource, type RecordedEvent } from './sources/recorded-source'
 import type { InitializationSource, SourceObserver } from './sources/source'
+import { formatMoment } from '@/text/format'
 import { createText } from '@/text/text'
 import { anInitialization, aStep, recording, stepEvent, until } from '@/testing/examples'
 import InitializationProgress from './InitializationProgress.vue'
@@ -65,6 +66,22 @@ describe('InitializationProgress', () => {
     const view = await play(recording('waiting-for-next-attempt'))
     expect(row(view, 'deployment').text()).toMatch(/Next attempt in \d s/)
     expect(row(view, 'deployment').text()).toContain('The last attempt failed: The deployment service')
+  })
+
+  test.each([
+    ['en', 'Waits until', '(1 h left)'],
+    ['zh', '等待至', '（还需 1 小时）'],
+  ] as const)('%s: a step that another system asks to wait tells why, and until when in local time', async (lang, before, left) => {
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-03-02T09:00:00Z'))
+    const at = '2026-03-02T10:00:00Z'
+    const metadata = { next_attempt_at: at, last_error: 'The limit is used up.', asked_to_wait: true }
+    const waiting = aStep({ status: 'running', metadata })
+    const view = await play([{ at: 0, type: 'snapshot', data: anInitialization(1, [waiting]) }], lang)
+    const shown = row(view, 'build').text()
+    expect(shown).toContain(`${before} ${formatMoment(at, Date.now(), lang)}`)
+    expect(shown).toContain(left)
+    expect(shown).toContain('The limit is used up.')
+    expect(shown).not.toContain(createText(lang).t('step.lastError', { error: '' }))
   })
 
   test('steps that ran at the same time are marked as such', async () => {

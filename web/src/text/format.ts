@@ -57,6 +57,12 @@ export function formatDateTime(iso: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(iso))
 }
 
+/** The time in the reader's time zone, with the date if that is another day than the one of `now`. */
+export function formatMoment(iso: string, now: number, locale: string): string {
+  const isToday = new Date(iso).toDateString() === new Date(now).toDateString()
+  return isToday ? formatClock(iso, locale) : formatDateTime(iso, locale)
+}
+
 export function formatDay(iso: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'full' }).format(new Date(iso))
 }

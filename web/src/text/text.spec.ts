@@ -9,7 +9,7 @@ import {
   SUB_STEP_ACTIONS,
 } from '@/api/facts'
 import { en } from './en'
-import { formatAgo, formatDuration, formatList, formatRough, formatSize, formatWhole, localized } from './format'
+import { formatAgo, formatDuration, formatList, formatMoment, formatRough, formatSize, formatWhole, localized } from './format'
 import { createText, toLocale } from './text'
 import { zh } from './zh'
 
@@ -91,6 +91,15 @@ describe('times', () => {
     expect(formatRough(43_210, 'en')).toBe('45 s')
     expect(formatRough(400, 'en')).toBe('1 s')
     expect(formatRough(200_000, 'en')).toBe('3 min')
+  })
+
+  test('a moment is in local time, with the date on another day', () => {
+    const zone = process.env.TZ
+    process.env.TZ = 'Asia/Kolkata'
+    const now = Date.parse('2026-03-02T09:00:00Z')
+    expect(formatMoment('2026-03-02T10:05:00Z', now, 'zh')).toBe('15:35:00')
+    expect(formatMoment('2026-03-02T20:05:00Z', now, 'en')).toMatch(/^Mar 3, 2026, 1:35:00\sAM$/)
+    process.env.TZ = zone
   })
 
   test('long ago is told in words', () => {

@@ -12,8 +12,8 @@ CREATE FUNCTION stepway_step_actions_v3() RETURNS text[] LANGUAGE sql IMMUTABLE 
 $$;
 
 CREATE FUNCTION stepway_passing_v3() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-  SELECT ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'error_details', 'reason',
-               'skipped_by', 'slow', 'undo'];
+  SELECT ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'remedy',
+               'error_details', 'reason', 'skipped_by', 'slow', 'undo'];
 $$;
 
 -- What clients see of a project. Postgres inlines this into a query, which then does not read the
@@ -272,12 +272,15 @@ BEGIN
 END $$;
 
 -- How the attempts of a step's current round ended: 'failures' are the step's own, 'losses' those
--- that were cut off from outside or told to wait.
+-- that were cut off from outside, 'waits' those that another system asked to wait. The latter end as
+-- 'interrupted' too, but with an error.
 CREATE FUNCTION stepway_spent_v3(s project_initialization_steps) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object(
     'failures', count(*) FILTER (WHERE a.outcome IN ('failed', 'timed_out')),
-    'losses', count(*) FILTER (WHERE a.outcome IN ('lost', 'interrupted')))
+    'losses', count(*) FILTER (WHERE a.outcome = 'lost'
+                                  OR a.outcome = 'interrupted' AND a.error IS NULL),
+    'waits', count(*) FILTER (WHERE a.outcome = 'interrupted' AND a.error IS NOT NULL))
   FROM project_initialization_attempts a
   WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round;
 $$;
@@ -357,9 +360,10 @@ DECLARE
     ELSE s.points END;
   v_drop text[] := CASE
     WHEN v_action IN ('completed', 'skipped')
-      THEN ARRAY['next_attempt_at', 'last_error', 'paused', 'remedy', 'error_details']
+      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'remedy',
+                 'error_details']
     WHEN v_action = 'failed'
-      THEN ARRAY['next_attempt_at', 'paused', 'last_error', 'error_details']
+      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'error_details']
     WHEN v_action = 'retried' THEN stepway_passing_v3()
     ELSE ARRAY[]::text[] END;
   t project_initialization_steps;
