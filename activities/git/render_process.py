@@ -130,7 +130,12 @@ def _refuse_submodules(worker: _Worker) -> None:
 
 def _write_answers(worker: Worker) -> None:
     """Write the answers as templates do by custom, unless the template has done so itself."""
-    file = worker.dst_path / worker.answers_relpath
+    root = Path(os.path.realpath(worker.dst_path))
+    named = worker.answers_relpath
+    # With links followed: the template may have put one there.
+    file = Path(os.path.realpath(root / named))
+    if named.is_absolute() or not file.is_relative_to(root):
+        raise _Refused(f"_answers_file in copier.yml leads out of the project: {named}")
     if not file.exists():
         text = worker.jinja_env.filters["to_nice_yaml"](worker._answers_to_remember())
         file.parent.mkdir(parents=True, exist_ok=True)

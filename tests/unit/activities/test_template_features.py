@@ -357,6 +357,36 @@ def test_a_template_reaches_nothing_outside_of_itself(tmp_path, files, part):
     assert not [path for path in made if b"root:" in path.read_bytes()]
 
 
+@pytest.mark.parametrize(
+    "named",
+    ["../outside/new.yml", "{outside}/new.yml", "{{{{ '/'.join(['..', 'outside', 'new.yml']) }}}}"],
+    ids=["dots", "absolute", "computed"],
+)
+def test_the_answers_file_is_not_written_outside_of_the_project(tmp_path, named):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    named = named.format(outside=outside)
+    text = refusal(tmp_path, {"copier.yml": f'_answers_file: "{named}"\na: 1\n'})
+    assert "_answers_file in copier.yml leads out of the project" in text
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("link", ["folder", "file"])
+def test_the_answers_file_is_not_written_through_a_link(tmp_path, link):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = outside if link == "folder" else outside / "new.yml"
+    named = "d/new.yml" if link == "folder" else "d"
+    # The link is computed, so that it leads nowhere before it is rendered.
+    files: dict[str, Content] = {
+        "copier.yml": f"_preserve_symlinks: true\n_answers_file: {named}\nto: {place}\n",
+        "d.jinja": ("link", "{{ to }}"),
+    }
+    text = refusal(tmp_path, files)
+    assert f"_answers_file in copier.yml leads out of the project: {named}" in text
+    assert not list(outside.iterdir())
+
+
 def test_a_bomb_of_references_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("stepway.activities.git.rendering.MEMORY", 512 << 20)
     monkeypatch.setattr("stepway.activities.git.rendering.SECONDS", 20)

@@ -186,6 +186,12 @@ def test_a_source_that_is_not_listed_is_refused(tmp_path):
     assert not rules.source_problem("ssh://git@h/x", is_written=False)
 
 
+@pytest.mark.parametrize("named", ["../answers.yml", "/srv/answers.yml", "a/../../b"])
+def test_an_answers_file_outside_of_the_project_is_refused(tmp_path, named):
+    text = problem(tmp_path, "template: mine\n", copier__yml=f"_answers_file: {named}\n")
+    assert f"_answers_file in copier.yml leads out of the project: {named}" in text
+
+
 def test_a_trusted_blueprint_writes_out_what_it_trusts(tmp_path):
     rules = TemplateRules(sources=["https://git.example.org/"], trusted=["service"])
     written = f"template:\n  url: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
