@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -72,15 +73,27 @@ class _Worker(Worker):  # type: ignore[misc]
 
 
 def _check(template: Path, request: dict[str, Any]) -> None:
+    rules = TemplateRules(trusted=request["trusted"], extensions=request["extensions"])
+    if not rules.trusts(request["blueprint"]):
+        _refuse_links(template)
     config = config_of(template)
     if request["commit"] and config_file(template) is None:
         raise NotATemplate(f"there is no copier.yml{_elsewhere(template)}")
-    rules = TemplateRules(trusted=request["trusted"], extensions=request["extensions"])
     for problem in feature_problems(config, rules, request["blueprint"]):
         raise _Refused(problem)
     if request["commit"]:  # of a folder, the answers were checked when the blueprint was loaded
         for problem in answer_problems(config, request["answers"]):
             raise _Refused(problem)
+
+
+def _refuse_links(template: Path) -> None:
+    """Refuse links that lead out of the template: files of the worker could be read by them."""
+    root = Path(os.path.realpath(template))
+    for folder, *names in os.walk(root):
+        for path in (Path(folder, name) for name in chain(*names)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                place = _inside(path, root)
+                raise _Refused(f"{place} is a link that leads out of the template")
 
 
 def _elsewhere(folder: Path) -> str:
