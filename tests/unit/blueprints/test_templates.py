@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 
@@ -200,6 +201,24 @@ def test_a_trusted_blueprint_writes_out_what_it_trusts(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        (f"template:\n  url: {GIT}\n  subfolder: ${{{{ parameters.kind }}}}\n", 11),
+        ("template: ${{ parameters.kind }}\n", 9),
+        ("template: mine-${{ parameters.kind }}\n", 9),
+    ],
+    ids=["subfolder", "folder", "part of a folder's name"],
+)
+def test_a_trusted_blueprint_writes_out_its_folders(tmp_path, written, line):
+    rules = TemplateRules(sources=["https://git.example.org/"], trusted=["service"])
+    (tmp_path / "trusted").mkdir()
+    (tmp_path / "other").mkdir()
+    text = problem(tmp_path / "trusted", written, rules)
+    assert text.startswith(f"b.yaml:{line}: must be written out in a blueprint of STEPWAY_TRUSTED")
+    assert loaded(tmp_path / "other", written, replace(rules, trusted=["another"]))
+
+
+@pytest.mark.parametrize(
     ("url", "address"),
     [
         (GIT, GIT),
@@ -251,6 +270,6 @@ def test_the_plan_says_what_the_blueprint_itself_writes(tmp_path):
     (step,) = make_plan(blueprint, project, {"version": "v1"}).steps
     assert step.arguments["template"] == {"url": GIT, "ref": "v1"}
     assert step.arguments["template_written"] == ["url", "subfolder", "credential"]
-    assert written_fields("mine") == []
+    assert written_fields("mine") == ["folder"]
     assert written_fields("${{ parameters.kind }}") == []
     assert written_fields({"url": "${{ parameters.url }}"}) == ["ref", "subfolder", "credential"]
