@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import shlex
 import signal
 import ssl
 import sys
 import urllib.request
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -36,6 +38,7 @@ from dulwich.object_store import BaseObjectStore, peel_sha
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
+from urllib3.exceptions import HTTPError
 
 _CONNECT, _READ = 10.0, 60.0
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
@@ -107,7 +110,8 @@ def _limit(what: int, limit: int) -> None:
 
 def _refs(client: GitClient, path: str) -> dict[str, str]:
     """The IDs of HEAD, branches and tags; `NAME^{}` is the commit of an annotated tag."""
-    found = client.get_refs(path.encode())
+    with _whole_answers():
+        found = client.get_refs(path.encode())
     return {
         bytes(name).decode(errors="replace"): bytes(value).decode()
         for name, value in found.refs.items()
@@ -220,7 +224,10 @@ def _fetch_into(
 def _fetch_wanted(
     repo: Repo, client: GitClient, path: str, wanted: list[ObjectID], depth: int | None
 ) -> None:
-    client.fetch(path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth)
+    with _whole_answers():
+        client.fetch(
+            path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth
+        )
 
 
 def _commit(repo: Repo, commit: ObjectID) -> Commit:
@@ -420,7 +427,7 @@ def _failures() -> Iterator[None]:
         ) from error
     except NotGitRepository as error:
         raise Failed(Failure.NOT_FOUND) from error
-    except (GitProtocolError, HangupException) as error:
+    except (GitProtocolError, HTTPError) as error:
         raise _of_protocol(error) from error
     except FileNotFoundError as error:
         raise Failed(Failure.NO_SSH if error.filename == "ssh" else Failure.NOT_FOUND) from error
@@ -435,23 +442,32 @@ def _failures() -> Iterator[None]:
         raise Failed(Failure.NOT_GIT, text=_text(error)) from error
 
 
+@contextmanager
+def _whole_answers() -> Iterator[None]:
+    """Raise Failed for an answer that ends early, which dulwich reports in several ways."""
+    try:
+        yield
+    except (EOFError, AssertionError, zlib.error) as error:
+        raise Failed(Failure.UNREACHABLE, text="the connection ended too early") from error
+
+
 def _of_status(status: int) -> Failure:
     if status in (401, 407):
         return Failure.UNAUTHORIZED
     if status in (404, 410):
         return Failure.NOT_FOUND
-    return Failure.BUSY if status == 429 or status >= 500 else Failure.REFUSED
+    return Failure.BUSY if status in (408, 425, 429) or status >= 500 else Failure.REFUSED
 
 
 def _of_protocol(error: Exception) -> Failed:
     text = _text(error)
-    cause: BaseException | None = error.__cause__
+    cause: BaseException | None = error if isinstance(error, HTTPError) else error.__cause__
     while cause is not None:
         if isinstance(cause, Failed):
             return cause
         if isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError):
             return Failed(Failure.CERTIFICATE, text=_text(cause))
-        if isinstance(cause, urllib3.exceptions.HTTPError | OSError):
+        if isinstance(cause, HTTPError | OSError):
             reason = getattr(cause, "reason", None)
             if not isinstance(reason, BaseException):
                 return Failed(Failure.UNREACHABLE, text=_text(cause))
@@ -462,8 +478,13 @@ def _of_protocol(error: Exception) -> Failed:
     for failure, parts in _SSH.items():
         if any(part in said for part in parts):
             return Failed(failure, text=text)
-    return Failed(Failure.NOT_GIT, text=text)
+    # Whatever ssh or the host said: the connection ended before the answer did.
+    ended = isinstance(error, HangupException) or _CUT.search(text)
+    return Failed(Failure.UNREACHABLE if ended else Failure.NOT_GIT, text=text)
 
+
+# What dulwich says of an answer that ends within a line or within its length.
+_CUT = re.compile(r"does not match length prefix|length prefix: b'[0-9a-f]{1,3}'$")
 
 # What ssh and the hosts behind it say.
 _SSH = {
