@@ -16,7 +16,6 @@ import shlex
 import signal
 import ssl
 import sys
-import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -38,7 +37,9 @@ from dulwich.object_store import BaseObjectStore, peel_sha
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProxyError
+
+from stepway.activities.git.proxy import proxy_of
 
 _CONNECT, _READ = 10.0, 60.0
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
@@ -53,6 +54,8 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"
     CERTIFICATE = "certificate"
     UNAUTHORIZED = "unauthorized"
+    PROXY = "proxy"
+    """The proxy asks for a sign-in."""
     NOT_FOUND = "not_found"
     BUSY = "busy"
     """The host asks to wait, or has an error of its own."""
@@ -363,7 +366,6 @@ def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
 
 
 def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
-    url = urlsplit(request["url"])
     context = ssl.create_default_context(cadata=request["ca"] or None)
     options: dict[str, Any] = {
         "ssl_context": context,
@@ -372,11 +374,11 @@ def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
             connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
         ),
     }
-    proxy = urllib.request.getproxies().get(url.scheme)
-    if proxy and not urllib.request.proxy_bypass(url.hostname or ""):
-        pool: urllib3.PoolManager = _ProxyPool(proxy, **options)
+    proxy = proxy_of(request["url"])
+    if proxy is None:
+        pool: urllib3.PoolManager = _Pool(**options)
     else:
-        pool = _Pool(**options)
+        pool = _ProxyPool(proxy.url, proxy_headers=proxy.headers, **options)
     pool.origin = _origin(request["url"])  # type: ignore[attr-defined]
     return pool
 
@@ -452,7 +454,9 @@ def _whole_answers() -> Iterator[None]:
 
 
 def _of_status(status: int) -> Failure:
-    if status in (401, 407):
+    if status == 407:
+        return Failure.PROXY
+    if status == 401:
         return Failure.UNAUTHORIZED
     if status in (404, 410):
         return Failure.NOT_FOUND
@@ -467,6 +471,8 @@ def _of_protocol(error: Exception) -> Failed:
             return cause
         if isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError):
             return Failed(Failure.CERTIFICATE, text=_text(cause))
+        if isinstance(cause, ProxyError) and "407" in str(cause):
+            return Failed(Failure.PROXY)
         if isinstance(cause, HTTPError | OSError):
             reason = getattr(cause, "reason", None)
             if not isinstance(reason, BaseException):

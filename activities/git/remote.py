@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import urllib3
@@ -30,6 +29,7 @@ from dulwich.pack import UnpackedObject, pack_objects_to_data
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
+from stepway.activities.git.proxy import proxy_of
 from stepway.activities.git.refusals import Push, lines_of, push_refused
 from stepway.activities.git.repositories import locked
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
@@ -408,16 +408,10 @@ def _pool(remote: GitRemote) -> urllib3.PoolManager:
         "retries": urllib3.Retry(total=5, connect=1, read=0, other=0, status=0, redirect=5),
         "ssl_context": context,
     }
-    url = urlsplit(remote.url)
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(url.hostname or ""):
+    proxy = proxy_of(remote.url)
+    if proxy is None:
         return urllib3.PoolManager(**options)
-    of_proxy = urlsplit(proxy)
-    if of_proxy.username:
-        given = f"{of_proxy.username}:{of_proxy.password or ''}"
-        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=given)
-    return urllib3.ProxyManager(proxy, **options)
+    return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
 
 
 @contextmanager

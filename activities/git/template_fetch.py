@@ -31,7 +31,8 @@ _MORE = 10
 _MODULE = "stepway.activities.git.fetch_process"
 _KEPT = (
     *("PATH", "PYTHONPATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 _NEAREST = 3
 _WAIT = 60.0
@@ -194,6 +195,12 @@ def _failed(repository: Repository, ref: str, found: Mapping[str, Any]) -> Appli
             return _final(
                 f"{host} asks for a sign-in to read {url}{said}",
                 f"Name a `credential` {in_blueprint} if the repository is private; check the URL.",
+            )
+        case "proxy":
+            return _final(
+                f"The proxy of the workers asks for a sign-in to reach {url}",
+                "Write user and password into https_proxy or http_proxy of the workers, as "
+                "`http://USER:PASSWORD@HOST:PORT`, then restart them and retry.",
             )
         case "not_found":
             hint = "the credential can read it" if access.credential else "it is public"
