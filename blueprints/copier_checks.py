@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -69,6 +69,8 @@ def feature_problems(
 ) -> Iterator[str]:
     """Yield why a template with these settings is not rendered for a blueprint."""
     if problem := _version_problem(config.get("_min_copier_version")):
+        yield problem
+    if problem := _answers_file_problem(config.get("_answers_file")):
         yield problem
     for setting in ("_tasks", "_migrations"):
         if config.get(setting) and not rules.trusts(blueprint):
@@ -144,6 +146,13 @@ def _plain(value: Any) -> str | None:
 
 def _texts(found: Any) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _answers_file_problem(named: Any) -> str:
+    path = PurePosixPath(str(named))
+    if named is None or not (path.is_absolute() or ".." in path.parts):
+        return ""
+    return f"_answers_file in copier.yml leads out of the project: {named}"
 
 
 def _version_problem(needed: Any) -> str:

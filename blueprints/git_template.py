@@ -11,6 +11,10 @@ from urllib.parse import unquote, urlsplit
 from stepway.workflows.model.references import OPENING
 
 FIELDS = ("url", "ref", "subfolder", "credential")
+CODE = ("url", "ref", "subfolder")
+"""The fields that decide which files a template has."""
+FOLDER = "folder"
+"""Stands among the written fields for the name of a folder beside the blueprints."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # git@host:path, as `git clone` and web pages of hosts write it.
@@ -103,10 +107,13 @@ def source_path(url: str) -> str:
 def written_fields(template: Any) -> list[str]:
     """The fields of a Git template whose values the blueprint itself writes, without references.
 
-    Empty for a folder. A field that is left out counts as written.
+    A field that is left out counts as written. For the name of a folder that the blueprint itself
+    writes, it is FOLDER alone.
     """
     if isinstance(template, str):
-        return list(FIELDS) if is_address(template) and OPENING not in template else []
+        if OPENING in template:
+            return []
+        return list(FIELDS) if is_address(template) else [FOLDER]
     if not isinstance(template, Mapping) or "url" not in template:
         return []
     return [name for name in FIELDS if OPENING not in str(template.get(name, ""))]

@@ -13,6 +13,7 @@ from stepway.blueprints.copier_checks import (
     feature_problems,
 )
 from stepway.blueprints.git_template import (
+    CODE,
     FIELDS,
     AddressInvalid,
     GitTemplate,
@@ -30,7 +31,9 @@ from stepway.workflows.model.references import OPENING
 
 PUSH_TEMPLATE = "push_template"
 WRITTEN = "template_written"
-"""The argument that Stepway adds: the fields of a Git template that the blueprint itself writes."""
+"""The argument that Stepway adds: the fields of a template that the blueprint itself writes."""
+
+_WRITE_OUT = f"must be written out in a blueprint of {TRUSTED}, without a reference"
 
 
 class TemplateInvalid(ValueError):
@@ -86,7 +89,10 @@ def _problems(
         for name, reason in _git_problems(blueprint, git, given, rules):
             inner = (name,) if isinstance(given, Mapping) and name in given else ()
             yield ("template", *inner), reason
-    elif isinstance(given, str) and OPENING not in given:
+    elif isinstance(given, str) and OPENING in given:
+        if rules.trusts(blueprint):
+            yield ("template",), _WRITE_OUT
+    elif isinstance(given, str):
         yield from _folder_problems(blueprint, step, given, folders, rules)
 
 
@@ -110,9 +116,9 @@ def _git_problems(
     if "subfolder" in written and (problem := subfolder_problem(git.subfolder)):
         yield "subfolder", problem
     if rules.trusts(blueprint):
-        for name in ("url", "ref"):
+        for name in CODE:
             if name not in written:
-                yield name, f"must be written out in a blueprint of {TRUSTED}, without a reference"
+                yield name, _WRITE_OUT
 
 
 def _folder_problems(

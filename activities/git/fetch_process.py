@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import signal
 import ssl
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -34,8 +36,9 @@ from dulwich.object_store import BaseObjectStore, peel_sha
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
+from urllib3.exceptions import HTTPError, ProxyError
 
-from stepway.activities.git.proxies import proxy_of
+from stepway.activities.git.proxy import proxy_of
 from stepway.activities.git.ssh import CONNECT, ssh_command
 
 _READ = 60.0
@@ -51,6 +54,8 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"
     CERTIFICATE = "certificate"
     UNAUTHORIZED = "unauthorized"
+    PROXY = "proxy"
+    """The proxy asks for a sign-in."""
     NOT_FOUND = "not_found"
     BUSY = "busy"
     """The host asks to wait, or has an error of its own."""
@@ -108,7 +113,8 @@ def _limit(what: int, limit: int) -> None:
 
 def _refs(client: GitClient, path: str) -> dict[str, str]:
     """The IDs of HEAD, branches and tags; `NAME^{}` is the commit of an annotated tag."""
-    found = client.get_refs(path.encode())
+    with _whole_answers():
+        found = client.get_refs(path.encode())
     return {
         bytes(name).decode(errors="replace"): bytes(value).decode()
         for name, value in found.refs.items()
@@ -221,7 +227,10 @@ def _fetch_into(
 def _fetch_wanted(
     repo: Repo, client: GitClient, path: str, wanted: list[ObjectID], depth: int | None
 ) -> None:
-    client.fetch(path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth)
+    with _whole_answers():
+        client.fetch(
+            path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth
+        )
 
 
 def _commit(repo: Repo, commit: ObjectID) -> Commit:
@@ -366,12 +375,11 @@ def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
             connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
         ),
     }
-    found = proxy_of(request["url"])
-    if found is not None:
-        proxy, headers = found
-        pool: urllib3.PoolManager = _ProxyPool(proxy, proxy_headers=headers, **options)
+    proxy = proxy_of(request["url"])
+    if proxy is None:
+        pool: urllib3.PoolManager = _Pool(**options)
     else:
-        pool = _Pool(**options)
+        pool = _ProxyPool(proxy.url, proxy_headers=proxy.headers, **options)
     pool.origin = _origin(request["url"])  # type: ignore[attr-defined]
     return pool
 
@@ -392,7 +400,7 @@ def _failures() -> Iterator[None]:
         ) from error
     except NotGitRepository as error:
         raise Failed(Failure.NOT_FOUND) from error
-    except (GitProtocolError, HangupException) as error:
+    except (GitProtocolError, HTTPError) as error:
         raise _of_protocol(error) from error
     except FileNotFoundError as error:
         raise Failed(Failure.NO_SSH if error.filename == "ssh" else Failure.NOT_FOUND) from error
@@ -407,23 +415,36 @@ def _failures() -> Iterator[None]:
         raise Failed(Failure.NOT_GIT, text=_text(error)) from error
 
 
+@contextmanager
+def _whole_answers() -> Iterator[None]:
+    """Raise Failed for an answer that ends early, which dulwich reports in several ways."""
+    try:
+        yield
+    except (EOFError, AssertionError, zlib.error) as error:
+        raise Failed(Failure.UNREACHABLE, text="the connection ended too early") from error
+
+
 def _of_status(status: int) -> Failure:
-    if status in (401, 407):
+    if status == 407:
+        return Failure.PROXY
+    if status == 401:
         return Failure.UNAUTHORIZED
     if status in (404, 410):
         return Failure.NOT_FOUND
-    return Failure.BUSY if status == 429 or status >= 500 else Failure.REFUSED
+    return Failure.BUSY if status in (408, 425, 429) or status >= 500 else Failure.REFUSED
 
 
 def _of_protocol(error: Exception) -> Failed:
     text = _text(error)
-    cause: BaseException | None = error.__cause__
+    cause: BaseException | None = error if isinstance(error, HTTPError) else error.__cause__
     while cause is not None:
         if isinstance(cause, Failed):
             return cause
         if isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError):
             return Failed(Failure.CERTIFICATE, text=_text(cause))
-        if isinstance(cause, urllib3.exceptions.HTTPError | OSError):
+        if isinstance(cause, ProxyError) and "407" in str(cause):
+            return Failed(Failure.PROXY)
+        if isinstance(cause, HTTPError | OSError):
             reason = getattr(cause, "reason", None)
             if not isinstance(reason, BaseException):
                 return Failed(Failure.UNREACHABLE, text=_text(cause))
@@ -434,8 +455,13 @@ def _of_protocol(error: Exception) -> Failed:
     for failure, parts in _SSH.items():
         if any(part in said for part in parts):
             return Failed(failure, text=text)
-    return Failed(Failure.NOT_GIT, text=text)
+    # Whatever ssh or the host said: the connection ended before the answer did.
+    ended = isinstance(error, HangupException) or _CUT.search(text)
+    return Failed(Failure.UNREACHABLE if ended else Failure.NOT_GIT, text=text)
 
+
+# What dulwich says of an answer that ends within a line or within its length.
+_CUT = re.compile(r"does not match length prefix|length prefix: b'[0-9a-f]{1,3}'$")
 
 # What ssh and the hosts behind it say.
 _SSH = {

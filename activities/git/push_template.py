@@ -53,7 +53,8 @@ class PushTemplateInput(OnRepository):
     """`template` is a folder beside the blueprints, or a Git repository.
 
     `variables` answer the template's questions; `project_name` and `owner` are set by default.
-    `template_written` names the fields of a Git template that the blueprint itself writes.
+    `template_written` names the fields of a Git template that the blueprint itself writes, or is
+    `["folder"]` for the name of a folder that it writes.
     `protected`: whether the step fails or opens a pull request if the default branch refuses the
     push. With `ssh_credential`, Git pushes over SSH with that key. With the mode `import`, the
     template comes as a pull request, unless the repository is empty.

@@ -29,7 +29,7 @@ from dulwich.pack import UnpackedObject, pack_objects_to_data
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from stepway.activities.git.proxies import proxy_of
+from stepway.activities.git.proxy import proxy_of
 from stepway.activities.git.refusals import Push, lines_of, push_refused
 from stepway.activities.git.repositories import locked
 from stepway.activities.git.ssh import CONNECT, ssh_command
@@ -397,11 +397,10 @@ def _pool(remote: GitRemote) -> urllib3.PoolManager:
         "retries": urllib3.Retry(total=5, connect=1, read=0, other=0, status=0, redirect=5),
         "ssl_context": context,
     }
-    found = proxy_of(remote.url)
-    if found is None:
+    proxy = proxy_of(remote.url)
+    if proxy is None:
         return urllib3.PoolManager(**options)
-    proxy, headers = found
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
 
 
 @contextmanager

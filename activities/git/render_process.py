@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -72,15 +73,27 @@ class _Worker(Worker):  # type: ignore[misc]
 
 
 def _check(template: Path, request: dict[str, Any]) -> None:
+    rules = TemplateRules(trusted=request["trusted"], extensions=request["extensions"])
+    if not rules.trusts(request["blueprint"]):
+        _refuse_links(template)
     config = config_of(template)
     if request["commit"] and config_file(template) is None:
         raise NotATemplate(f"there is no copier.yml{_elsewhere(template)}")
-    rules = TemplateRules(trusted=request["trusted"], extensions=request["extensions"])
     for problem in feature_problems(config, rules, request["blueprint"]):
         raise _Refused(problem)
     if request["commit"]:  # of a folder, the answers were checked when the blueprint was loaded
         for problem in answer_problems(config, request["answers"]):
             raise _Refused(problem)
+
+
+def _refuse_links(template: Path) -> None:
+    """Refuse links that lead out of the template: files of the worker could be read by them."""
+    root = Path(os.path.realpath(template))
+    for folder, *names in os.walk(root):
+        for path in (Path(folder, name) for name in chain(*names)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                place = _inside(path, root)
+                raise _Refused(f"{place} is a link that leads out of the template")
 
 
 def _elsewhere(folder: Path) -> str:
@@ -130,7 +143,12 @@ def _refuse_submodules(worker: _Worker) -> None:
 
 def _write_answers(worker: Worker) -> None:
     """Write the answers as templates do by custom, unless the template has done so itself."""
-    file = worker.dst_path / worker.answers_relpath
+    root = Path(os.path.realpath(worker.dst_path))
+    named = worker.answers_relpath
+    # With links followed: the template may have put one there.
+    file = Path(os.path.realpath(root / named))
+    if named.is_absolute() or not file.is_relative_to(root):
+        raise _Refused(f"_answers_file in copier.yml leads out of the project: {named}")
     if not file.exists():
         text = worker.jinja_env.filters["to_nice_yaml"](worker._answers_to_remember())
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -202,6 +202,12 @@ def _failed(repository: Repository, ref: str, found: Mapping[str, Any]) -> Appli
                 f"{host} asks for a sign-in to read {url}{said}",
                 f"Name a `credential` {in_blueprint} if the repository is private; check the URL.",
             )
+        case "proxy":
+            return _final(
+                f"The proxy of the workers asks for a sign-in to reach {url}",
+                "Write user and password into https_proxy or http_proxy of the workers, as "
+                "`http://USER:PASSWORD@HOST:PORT`, then restart them and retry.",
+            )
         case "not_found":
             hint = "the credential can read it" if access.credential else "it is public"
             return _final(

@@ -17,6 +17,8 @@ from stepway.activities.git.template_fetch import Access, Repository, Version, r
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.project import ProjectRef
 from stepway.blueprints.git_template import (
+    CODE,
+    FOLDER,
     AddressInvalid,
     GitTemplate,
     git_template,
@@ -117,17 +119,24 @@ class TemplateSource:
     ) -> FoundTemplate:
         """Return a step's template. A Git template keeps the commit that its first attempt found.
 
-        `written` names the fields of a Git template that the blueprint itself writes. Raises
-        step_error.
+        `written` names the fields of a Git template that the blueprint itself writes; FOLDER stands
+        for the name of a folder. Raises step_error.
         """
         git = git_template(template)
         if git is None:
-            return self._in_folder(str(template), project)
+            return self._in_folder(str(template), written, project)
         return await self._in_git(git, written, project, in_thread, beat)
 
-    def _in_folder(self, name: str, project: ProjectRef) -> FoundTemplate:
+    def _rules_for(self, written: Sequence[str], *fields: str) -> TemplateRules:
+        """The rules, without trust unless the blueprint itself writes these fields.
+
+        Whoever creates the project must not choose code that the operator trusts.
+        """
+        return self._rules if set(fields) <= set(written) else replace(self._rules, trusted=())
+
+    def _in_folder(self, name: str, written: Sequence[str], project: ProjectRef) -> FoundTemplate:
         folder = find_template(self._blueprints, name)
-        origin = Origin(name, name, self._rules, project.blueprint)
+        origin = Origin(name, name, self._rules_for(written, FOLDER), project.blueprint)
         return FoundTemplate(name, None, origin, project, folder, None, "", self._cache)
 
     async def _in_git(
@@ -148,9 +157,7 @@ class TemplateSource:
             # Also for a commit: only the host knows whether this project may read it.
             found = await in_thread(lambda: resolve(repository, git.ref, beat))
             version = await self._pins.keep(project, url, git.ref, found)
-        # Whoever creates the project must not choose code that the operator trusts.
-        fixed = {"url", "ref"} <= set(written)
-        rules = self._rules if fixed else replace(self._rules, trusted=())
+        rules = self._rules_for(written, *CODE)
         label = f"{url}@{version.version}"
         origin = Origin(label, source_path(git.url), rules, project.blueprint, version, git.ref)
         return FoundTemplate(

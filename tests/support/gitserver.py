@@ -34,7 +34,8 @@ class GitServer:
     """The server. `private` maps the name of a repository to the `USER:PASSWORD` that reads it.
 
     `answer` maps a path's beginning to what is answered instead: status, headers and body. `wait`
-    are seconds before each answer; `sent` are bytes of all answers.
+    are seconds before each answer; `sent` are bytes of all answers. `cut` maps a path's end to the
+    bytes of its answer after which the connection ends.
     """
 
     url: str = ""
@@ -42,6 +43,7 @@ class GitServer:
     answer: dict[str, tuple[str, list[tuple[str, str]], bytes]] = field(default_factory=dict)
     wait: float = 0.0
     sent: int = 0
+    cut: dict[str, int] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     backend: DictBackend = field(default_factory=lambda: DictBackend({}))
 
@@ -73,14 +75,27 @@ class GitServer:
             if wanted and base64.b64decode(given).decode() != wanted:
                 start("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="git"')])
                 return [b"sign in"]
-            return self._counted(chain(environ, start))
+            most = next((v for k, v in self.cut.items() if path.endswith(k)), None)
+            return chain(environ, self._counted(start, most))
 
         return answered
 
-    def _counted(self, parts: Any) -> Iterator[bytes]:
-        for part in parts:
-            self.sent += len(part)
-            yield part
+    def _counted(self, start: Any, most: int | None) -> Any:
+        """A `start_response` whose `write`, which dulwich uses, counts and cuts the bytes."""
+
+        def started(*arguments: Any) -> Any:
+            write, left = start(*arguments), most
+
+            def written(part: bytes) -> None:
+                nonlocal left
+                part = part if left is None else part[:left]
+                left = None if left is None else left - len(part)
+                self.sent += len(part)
+                write(part)
+
+            return written
+
+        return started
 
 
 @dataclass

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -49,6 +50,22 @@ def template(folder: Path, name: str, **files: str) -> None:
 
 async def push(worker, project, name="web-service", **variables):
     return await worker.run("push_template", PushTemplateInput(project, name, variables))
+
+
+async def test_programs_run_only_of_a_folder_that_the_blueprint_itself_names(
+    worker, project, resources, operators, git
+):
+    template(operators, "mine", copier__yml="_tasks: ['echo done > by-task']\n")
+    settings = Settings(
+        data_dir=worker.data_dir, blueprints=str(operators), trusted_blueprints=["service"]
+    )
+    worker.steps = load_steps(Resources(settings, resources.engine))
+    trusting = replace(project, blueprint="service")
+    with pytest.raises(ApplicationError, match="_tasks in copier"):
+        await push(worker, trusting, "mine")
+    named = PushTemplateInput(trusting, "mine", template_written=["folder"])
+    done = await worker.run("push_template", named)
+    assert git("show", "main:by-task", cwd=Path(done.url)) == "done"
 
 
 async def test_the_template_is_one_commit_and_its_own_tests_pass(worker, project, git, tmp_path):

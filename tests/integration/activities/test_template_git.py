@@ -220,15 +220,18 @@ async def test_an_address_from_a_value_needs_a_list(worker, project, use, refusa
     assert "comes from a value" in refusal(caught.value)
 
 
-async def test_programs_run_only_for_a_trusted_blueprint_that_writes_the_ref(
-    worker, project, use, made, git
+@pytest.mark.parametrize("chosen", ["url", "ref", "subfolder"])
+async def test_programs_run_only_for_a_trusted_blueprint_that_writes_the_template(
+    worker, project, use, made, git, chosen
 ):
-    made.write({"copier.yml": "_tasks: ['echo done > by-task']\n"}, tag="v1.1")
+    made.write({"api/copier.yml": "_tasks: ['echo done > by-task']\n"}, tag="v1.1")
+    template = GitTemplate(made.url, ref="v1.1", subfolder="api")
+    written = [name for name in FIELDS if name != chosen]
     trusting = ProjectRef(project.id, project.name, project.owner, "service")
     use(trusted_blueprints=["service"])
     with pytest.raises(ApplicationError, match="_tasks in copier"):
-        await push(worker, trusting, GitTemplate(made.url, ref="v1.1"), written=["url"])
-    done = await push(worker, trusting, GitTemplate(made.url, ref="v1.1"))
+        await push(worker, trusting, template, written)
+    done = await push(worker, trusting, template)
     assert shown(git, done, "by-task") == "done"
 
 

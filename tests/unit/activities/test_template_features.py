@@ -357,6 +357,87 @@ def test_a_template_reaches_nothing_outside_of_itself(tmp_path, files, part):
     assert not [path for path in made if b"root:" in path.read_bytes()]
 
 
+@pytest.mark.parametrize(
+    "named",
+    ["../outside/new.yml", "{outside}/new.yml", "{{{{ '/'.join(['..', 'outside', 'new.yml']) }}}}"],
+    ids=["dots", "absolute", "computed"],
+)
+def test_the_answers_file_is_not_written_outside_of_the_project(tmp_path, named):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    named = named.format(outside=outside)
+    text = refusal(tmp_path, {"copier.yml": f'_answers_file: "{named}"\na: 1\n'})
+    assert "_answers_file in copier.yml leads out of the project" in text
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("link", ["folder", "file"])
+def test_the_answers_file_is_not_written_through_a_link(tmp_path, link):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = outside if link == "folder" else outside / "new.yml"
+    named = "d/new.yml" if link == "folder" else "d"
+    # The link is computed, so that it leads nowhere before it is rendered.
+    files: dict[str, Content] = {
+        "copier.yml": f"_preserve_symlinks: true\n_answers_file: {named}\nto: {place}\n",
+        "d.jinja": ("link", "{{ to }}"),
+    }
+    text = refusal(tmp_path, files)
+    assert f"_answers_file in copier.yml leads out of the project: {named}" in text
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "followed"])
+def test_a_link_out_of_the_template_is_refused_also_where_nothing_is_copied(tmp_path, keep):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("root: of the worker")
+    files: dict[str, Content] = {
+        "copier.yml": f"_subdirectory: sub\n_preserve_symlinks: {keep}\na: 1\n",
+        "parts/link.inc": ("link", "../../secret.txt"),
+        "sub/a.txt.jinja": "{% include 'parts/link.inc' %}",
+    }
+    text = refusal(tmp_path, files)
+    assert "parts/link.inc is a link that leads out of the template" in text
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_a_copier_yml_that_is_a_link_to_another_file_is_not_read(tmp_path):
+    (tmp_path / "secret.yml").write_text("[root: x")
+    text = refusal(tmp_path, {"copier.yml": ("link", "../secret.yml"), "a": "1"})
+    assert "copier.yml is a link that leads out of the template" in text
+    assert "root" not in text
+
+
+def test_a_trusted_template_keeps_links_that_lead_out_of_it(tmp_path):
+    files: dict[str, Content] = {
+        "copier.yml": "_preserve_symlinks: true\na: 1\n",
+        "zone": ("link", "/usr/share/zoneinfo"),
+    }
+    template = write(tmp_path / "template", files)
+    made = tmp_path / "made"
+    made.mkdir()
+    trusted = Origin("mine", "mine", TemplateRules(trusted=["service"]), "service")
+    render(template, made, {}, lambda: None, trusted)
+    assert (made / "zone").readlink() == Path("/usr/share/zoneinfo")
+
+
+def test_copier_itself_includes_no_file_from_outside_of_the_template(tmp_path):
+    """Versions before 9.18 do; of a trusted template, Stepway does not check the links."""
+    (tmp_path / "secret.txt").write_text("root: of the worker")
+    files: dict[str, Content] = {
+        "copier.yml": "_subdirectory: sub\na: 1\n",
+        "parts/link.inc": ("link", "../../secret.txt"),
+        "sub/a.txt.jinja": "{% include 'parts/link.inc' %}",
+    }
+    template = write(tmp_path / "template", files)
+    made = tmp_path / "made"
+    made.mkdir()
+    trusted = Origin("mine", "mine", TemplateRules(trusted=["service"]), "service")
+    with pytest.raises(ApplicationError, match="outside the template"):
+        render(template, made, {}, lambda: None, trusted)
+    assert not (made / "a.txt").exists()
+
+
 def test_a_bomb_of_references_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("stepway.activities.git.rendering.MEMORY", 512 << 20)
     monkeypatch.setattr("stepway.activities.git.rendering.SECONDS", 20)

@@ -6,14 +6,20 @@ import signal
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Iterator
+from http.client import IncompleteRead
 from pathlib import Path
+from random import Random
 
 import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from stepway.activities.git import template_fetch
+from stepway.activities.git.fetch_process import Failed, Failure, _failures, _whole_answers
 from stepway.activities.git.template_fetch import Access, Repository, Version, fetch, resolve
 from tests.support.gitserver import (
     EXECUTABLE,
@@ -150,6 +156,8 @@ def test_a_private_repository_is_read_with_its_credential(server, tmp_path):
     [
         ("404 Not Found", False, "does not exist, or may not be seen"),
         ("403 Forbidden", False, "answered HTTP 403"),
+        ("408 Request Timeout", True, "answered HTTP 408"),
+        ("425 Too Early", True, "answered HTTP 425"),
         ("429 Too Many Requests", True, "answered HTTP 429"),
         ("502 Bad Gateway", True, "answered HTTP 502"),
     ],
@@ -158,6 +166,48 @@ def test_what_a_host_answers_is_said(server, tmp_path, status, retried, part):
     made = server.add("tpl.git", tmp_path / "git")
     server.answer["/tpl.git"] = (status, [("Retry-After", "7")], b"<html>no</html>")
     assert part in refused(Repository(made.url), retried=retried)[0]
+
+
+@pytest.mark.parametrize("most", [0, 3, 30, 60, 140, 300])
+def test_a_list_of_refs_that_ends_early_is_read_again(server, tmp_path, most):
+    made = server.add("tpl.git", tmp_path / "git")
+    commit = made.write({"a": "1"})
+    server.cut["/info/refs"] = most
+    assert "Cannot reach the template's" in refused(Repository(made.url), "main", retried=True)[0]
+    server.cut.clear()
+    assert resolve(Repository(made.url), "main", nothing).commit == commit
+
+
+@pytest.mark.parametrize("most", [0, 2, 60, 250, 700, 2000])
+def test_files_that_end_early_are_fetched_again(server, tmp_path, most):
+    made = server.add("tpl.git", tmp_path / "git")
+    commit = made.write({"a": Random(1).randbytes(3_000)})
+    server.cut["/git-upload-pack"] = most
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ApplicationError, match="Cannot reach the template's repository") as caught:
+        fetch(Repository(made.url), commit, tmp_path / "one", nothing)
+    assert not caught.value.non_retryable
+    server.cut.clear()
+    fetch(Repository(made.url), commit, tmp_path / "two", nothing)
+    assert (tmp_path / "two" / "files" / "a").stat().st_size == 3_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EOFError(),
+        AssertionError(),
+        zlib.error("incomplete"),
+        ProtocolError("Connection broken", IncompleteRead(b"x", 10)),
+        ReadTimeoutError(HTTPConnectionPool("h"), "/", "Read timed out."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_connection_that_breaks_while_it_is_read_is_unreachable(error):
+    with pytest.raises(Failed) as caught, _failures(), _whole_answers():
+        raise error
+    assert caught.value.failure == Failure.UNREACHABLE
 
 
 def test_a_rate_limit_is_waited_for(server, tmp_path):
@@ -242,6 +292,10 @@ def test_ssh_that_is_not_installed_or_does_not_connect_is_said(tmp_path, monkeyp
         ("git@127.0.0.1: Permission denied (publickey).", "refused the credential 'k'", False),
         ("ssh: connect to host 127.0.0.1 port 1: Connection refused", "Cannot reach", True),
         ("ERROR: Repository not found.", "does not exist", False),
+        ("Timeout, server 127.0.0.1 not responding.", "Cannot reach", True),
+        ("Connection to 127.0.0.1 closed by remote host.", "Cannot reach", True),
+        ("client_loop: send disconnect: Broken pipe", "Cannot reach", True),
+        ("", "Cannot reach", True),
     ):
         program.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 255\n")
         program.chmod(0o755)

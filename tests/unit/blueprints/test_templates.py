@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 
@@ -186,11 +187,35 @@ def test_a_source_that_is_not_listed_is_refused(tmp_path):
     assert not rules.source_problem("ssh://git@h/x", is_written=False)
 
 
+@pytest.mark.parametrize("named", ["../answers.yml", "/srv/answers.yml", "a/../../b"])
+def test_an_answers_file_outside_of_the_project_is_refused(tmp_path, named):
+    text = problem(tmp_path, "template: mine\n", copier__yml=f"_answers_file: {named}\n")
+    assert f"_answers_file in copier.yml leads out of the project: {named}" in text
+
+
 def test_a_trusted_blueprint_writes_out_what_it_trusts(tmp_path):
     rules = TemplateRules(sources=["https://git.example.org/"], trusted=["service"])
     written = f"template:\n  url: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
     text = problem(tmp_path, written, rules)
     assert text.startswith("b.yaml:11: must be written out in a blueprint of STEPWAY_TRUSTED")
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        (f"template:\n  url: {GIT}\n  subfolder: ${{{{ parameters.kind }}}}\n", 11),
+        ("template: ${{ parameters.kind }}\n", 9),
+        ("template: mine-${{ parameters.kind }}\n", 9),
+    ],
+    ids=["subfolder", "folder", "part of a folder's name"],
+)
+def test_a_trusted_blueprint_writes_out_its_folders(tmp_path, written, line):
+    rules = TemplateRules(sources=["https://git.example.org/"], trusted=["service"])
+    (tmp_path / "trusted").mkdir()
+    (tmp_path / "other").mkdir()
+    text = problem(tmp_path / "trusted", written, rules)
+    assert text.startswith(f"b.yaml:{line}: must be written out in a blueprint of STEPWAY_TRUSTED")
+    assert loaded(tmp_path / "other", written, replace(rules, trusted=["another"]))
 
 
 @pytest.mark.parametrize(
@@ -245,6 +270,6 @@ def test_the_plan_says_what_the_blueprint_itself_writes(tmp_path):
     (step,) = make_plan(blueprint, project, {"version": "v1"}).steps
     assert step.arguments["template"] == {"url": GIT, "ref": "v1"}
     assert step.arguments["template_written"] == ["url", "subfolder", "credential"]
-    assert written_fields("mine") == []
+    assert written_fields("mine") == ["folder"]
     assert written_fields("${{ parameters.kind }}") == []
     assert written_fields({"url": "${{ parameters.url }}"}) == ["ref", "subfolder", "credential"]
