@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.apply_manifests import AppliedObject, apply_all, delete_all
 from stepway.activities.credentials.credentials import Credentials
+from stepway.activities.credentials.refreshing import is_oauth
 from stepway.activities.gitops.manifests import Deployment, objects, pull_secret, secret_name
 from stepway.activities.project import ProjectRef
 from stepway.hosts.access import HostKind
@@ -73,9 +74,10 @@ class ClusterGitops:
 def _pull_data(name: str, secret: Secret) -> dict[str, str]:
     """Return the data of Flux's Secret for a credential."""
     kind, ca = secret.target.kind, secret.target.ca or ""
-    if kind in _SHORT_LIVED:
+    if kind in _SHORT_LIVED or (kind == CredentialKind.GITLAB and is_oauth(secret.value)):
         raise step_error(
-            f"Flux cannot read a repository with the credential {name!r}, of kind {kind}",
+            f"Flux cannot read a repository with the credential {name!r}, of kind {kind}: it "
+            "expires, or is not one of a Git host",
             remedy="Use a token that may read the repository, or an SSH key.",
             retry=False,
         )

@@ -114,7 +114,14 @@ async def test_it_is_given_to_no_other_host(secret: Secret, url: str) -> None:
     assert caught.value.non_retryable
 
 
-async def test_tokens_that_expire_within_the_hour_are_refused() -> None:
-    secret = Secret("bot", "key", Target(CredentialKind.GITHUB_APP, "https://git.example"))
-    with pytest.raises(ApplicationError, match="of kind github-app"):
-        await set_up(secret)
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (CredentialKind.GITHUB_APP, "key"),
+        (CredentialKind.GITLAB, '{"access_token": "a", "refresh_token": "b"}'),
+    ],
+)
+async def test_tokens_that_expire_soon_are_refused(kind: CredentialKind, value: str) -> None:
+    with pytest.raises(ApplicationError, match=f"of kind {kind}") as caught:
+        await set_up(Secret("bot", value, Target(kind, "https://git.example")))
+    assert caught.value.non_retryable
