@@ -270,3 +270,30 @@ async def test_a_worker_that_shuts_down_during_an_outage_is_not_held_up(
     await postgres.start()
     await handle.terminate()
     assert await outcomes(record) == [None]
+
+
+async def test_a_step_that_finishes_while_the_functions_are_replaced_is_recorded_after_it(
+    tracker: Tracker, away: tuple[Server, asyncpg.Pool], caplog: pytest.LogCaptureFixture
+) -> None:
+    pool, finish, runs = away[1], asyncio.Event(), list[int]()
+
+    async def build() -> str:
+        runs.append(activity.info().attempt)
+        await finish.wait()
+        return "made"
+
+    async def refused() -> bool:
+        return "UndefinedFunctionError" in caplog.text
+
+    async with tracker.worker(step(build)):
+        handle, record = await tracker.start(attempts=1, heartbeat=LONG)
+        await until(record, status="running")
+        await pool.execute("ALTER FUNCTION stepway_record_v3 RENAME TO moved")
+        try:
+            finish.set()
+            await eventually(refused)
+        finally:
+            await pool.execute("ALTER FUNCTION moved RENAME TO stepway_record_v3")
+        assert await handle.result() == "made"
+    assert runs == [1]
+    assert await record.actions(STEP) == ["started", "completed"]
