@@ -28,7 +28,7 @@ from stepway.activities.http.http_request import (
 from stepway.activities.project import ProjectRef
 from stepway.vault.kinds import PLAIN, CredentialKind, Target
 from stepway.vault.vault import Secret
-from stepway_tracking.record.errors import RATE_LIMITED
+from stepway_tracking.record.errors import LONGEST_WAIT, RATE_LIMITED
 
 PROJECT = ProjectRef(str(uuid4()), "shop", "erin")
 HERE = ["127.0.0.0/8"]
@@ -399,7 +399,8 @@ async def test_a_redirect_to_no_url_is_final(sites, location):
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("inf", 86_400), ("1e400", 86_400), ("-inf", 0.001), ("nan", None)]
+    ("given", "seconds"),
+    [("inf", LONGEST_WAIT), ("1e400", LONGEST_WAIT), ("-inf", 0.001), ("nan", None)],
 )
 async def test_an_endless_limit_is_bounded(sites, given, seconds):
     sites[0].answers["/a"] = [(429, {"Retry-After": given}, b"")]
