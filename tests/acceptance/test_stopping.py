@@ -191,9 +191,11 @@ async def test_a_step_that_ignores_the_stop_does_not_hold_it_up(
 ) -> None:
     _, settings = own_servers
     step: dict[str, Any] = {"step": "deaf", "uses": f"deaf_{how}", "retry": RETRY}
-    blueprint = write_blueprint(folder, [step])
+    blueprint = write_blueprint(folder, [{"step": "first", "uses": "gate"}, step])
     async with up(folder, settings) as (process, stepway):
         project = await stepway.create(blueprint)
+        # Not before the API has answered: it shares the event loop that the step may block.
+        stepway.open_gate("first")
         await eventually(lambda: _has_run(stepway, "deaf"))
         if how != "loop":
             await stepway.until_step(project, "deaf", "running")

@@ -137,6 +137,7 @@ def give_temporal_the_limits_of_the_step(patch: pytest.MonkeyPatch) -> None:
 
 def count_lost_attempts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(marks, "MOST_LOSSES", 0)
+    patch.setattr(marks, "MOST_WAITS", 0)
 
 
 async def _nothing(watch: loop_watch.LoopWatch) -> None:

@@ -158,40 +158,40 @@ def seen_as(status: str, *steps: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def temporal(monkeypatch: pytest.MonkeyPatch) -> Temporal:
+def told(monkeypatch: pytest.MonkeyPatch) -> Temporal:
     found = Temporal()
     monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", found)
     return found
 
 
-async def test_status_and_failures_are_told_at_once(temporal: Temporal) -> None:
+async def test_status_and_failures_are_told_at_once(told: Temporal) -> None:
     board, view = table(), OperatorsView(5.0)
     view.show("initializing", board)
     board.start("a")
     board.fail("a", "no")
     view.show("initializing", board)
     view.show("failed", board)
-    assert temporal.told == [
+    assert told.told == [
         seen_as("initializing"),
         seen_as("initializing", "a"),
         seen_as("failed", "a"),
     ]
 
 
-async def test_same_values_are_told_once(temporal: Temporal) -> None:
+async def test_same_values_are_told_once(told: Temporal) -> None:
     board, view = table(), OperatorsView(5.0)
     for _ in range(3):
         view.show("initializing", board)
-        temporal.time += timedelta(minutes=1)
-    assert len(temporal.told) == 1
+        told.time += timedelta(minutes=1)
+    assert len(told.told) == 1
 
 
 async def test_steps_that_merely_run_are_told_after_the_pause_as_they_are_then(
-    temporal: Temporal,
+    told: Temporal,
 ) -> None:
     board, view = table(), OperatorsView(5.0)
     view.show("initializing", board)
-    temporal.time += timedelta(seconds=2)
+    told.time += timedelta(seconds=2)
     board.start("a")
     view.show("initializing", board)
     await asyncio.sleep(0)
@@ -199,19 +199,19 @@ async def test_steps_that_merely_run_are_told_after_the_pause_as_they_are_then(
     board.start("c")
     view.show("initializing", board)
     await asyncio.sleep(0)
-    assert len(temporal.told) == 1 and temporal.slept == [3.0]
-    await temporal.pass_time()
-    assert temporal.told[1:] == [seen_as("initializing", "c")]
+    assert len(told.told) == 1 and told.slept == [3.0]
+    await told.pass_time()
+    assert told.told[1:] == [seen_as("initializing", "c")]
     board.complete("c", None)
     view.show("initializing", board)
     await asyncio.sleep(0)
-    assert temporal.slept == [3.0, 5.0]
-    await temporal.pass_time()
-    assert temporal.told[2:] == [seen_as("initializing")]
+    assert told.slept == [3.0, 5.0]
+    await told.pass_time()
+    assert told.told[2:] == [seen_as("initializing")]
 
 
 async def test_values_that_were_told_meanwhile_are_not_told_again_after_the_pause(
-    temporal: Temporal,
+    told: Temporal,
 ) -> None:
     board, view = table(), OperatorsView(5.0)
     view.show("initializing", board)
@@ -219,44 +219,44 @@ async def test_values_that_were_told_meanwhile_are_not_told_again_after_the_paus
     view.show("initializing", board)
     await asyncio.sleep(0)
     view.show("stopping", board)
-    await temporal.pass_time()
-    assert temporal.told[1:] == [seen_as("stopping", "a")]
+    await told.pass_time()
+    assert told.told[1:] == [seen_as("stopping", "a")]
 
 
 async def test_step_that_runs_longer_after_the_last_write_is_told_at_once(
-    temporal: Temporal,
+    told: Temporal,
 ) -> None:
     board, view = table(), OperatorsView(None)
     view.show("initializing", board)
-    temporal.time += timedelta(seconds=1)
+    told.time += timedelta(seconds=1)
     board.start("a")
     view.show("initializing", board)
-    assert temporal.told[1:] == [seen_as("initializing", "a")] and temporal.slept == []
+    assert told.told[1:] == [seen_as("initializing", "a")] and told.slept == []
 
 
 @pytest.mark.parametrize(("pause", "told"), [(5.0, []), (None, [seen_as("initializing")])])
 async def test_what_the_start_has_set_is_not_told_again(
     monkeypatch: pytest.MonkeyPatch, pause: float | None, told: list[Any]
 ) -> None:
-    temporal = Temporal(status="initializing", steps=[])
-    monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", temporal)
+    api = Temporal(status="initializing", steps=[])
+    monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", api)
     OperatorsView(pause).show("initializing", table())
-    assert temporal.told == told
+    assert api.told == told
 
 
 async def test_steps_that_the_start_has_set_are_not_told_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    temporal = Temporal(status="initializing", steps=["a"])
-    monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", temporal)
+    api = Temporal(status="initializing", steps=["a"])
+    monkeypatch.setattr("stepway.workflows.engine.search_attributes.workflow", api)
     board, view = table(), OperatorsView(5.0)
     board.start("a")
     view.show("initializing", board)
     await asyncio.sleep(0)
-    assert temporal.told == [] and temporal.slept == []
+    assert api.told == [] and api.slept == []
 
 
-async def test_details_are_the_heading_and_the_table(temporal: Temporal) -> None:
+async def test_details_are_the_heading_and_the_table(told: Temporal) -> None:
     plan = Plan("a|b", {"en": "T"}, STEPS, 1.0)
     given = InitializationInput(
         project_id="p-1", name="<shop>", owner="alice", plan=plan, parameters={}, definition={},
@@ -264,7 +264,7 @@ async def test_details_are_the_heading_and_the_table(temporal: Temporal) -> None
     )  # fmt: skip
     view = OperatorsView(5.0, heading(given))
     view.show("initializing", table())
-    assert temporal.details == (
+    assert told.details == (
         "Project **&lt;shop>** of alice, blueprint a\\|b. Project id `p-1`.\n\n"
         + steps_table(table())
     )
@@ -280,10 +280,10 @@ def running(names: list[str]) -> Board:
     return board
 
 
-async def test_of_too_many_steps_the_failed_ones_are_shown_first(temporal: Temporal) -> None:
+async def test_of_too_many_steps_the_failed_ones_are_shown_first(told: Temporal) -> None:
     names = [f"{place:063}" for place in range(60)]
     OperatorsView(5.0).show("initializing", running(names))
-    shown = temporal.told[0][SHOWN_STEPS.name]
+    shown = told.told[0][SHOWN_STEPS.name]
     assert bytes_of(shown) <= MOST_BYTES
     assert shown[:3] == [names[-1], names[0], names[1]]
     assert shown[-1] == f"+{60 - len(shown) + 1} more"
@@ -301,9 +301,9 @@ async def test_of_too_many_steps_the_failed_ones_are_shown_first(temporal: Tempo
     ],
 )
 async def test_steps_are_whole_up_to_the_limit_which_was_higher_in_old_histories(
-    temporal: Temporal, size: int, has_patch: bool, whole: bool
+    told: Temporal, size: int, has_patch: bool, whole: bool
 ) -> None:
-    temporal.has_patch = has_patch
+    told.has_patch = has_patch
     names = names_of(size)
     OperatorsView(5.0).show("initializing", running(names))
-    assert (temporal.told[0][SHOWN_STEPS.name] == names) == whole
+    assert (told.told[0][SHOWN_STEPS.name] == names) == whole
