@@ -50,7 +50,7 @@ class TemplateRules:
     def source_problem(self, url: str, *, is_written: bool) -> str:
         """Why no template may come from a normalized URL; empty if it may.
 
-        `is_written`: the blueprint itself writes the URL, not whoever creates the project.
+        `is_written`: the URL is written in the blueprint and is not a parameter.
         """
         if self.sources:
             listed = any(_begins(url, source) for source in self.sources)

@@ -264,7 +264,7 @@ class Cluster:
             remedy=_remedy(status, said),
             later=_is_terminating(said) or (status in _LATER and not _is_conflict(said)),
             status=status,
-            retry_after=float(wait) if wait.isdigit() else None,
+            retry_after=float(wait) if wait.isdecimal() else None,
         )
 
 

@@ -260,7 +260,7 @@ class _Writer:
                 raise Failed(Failure.NAME, path=path)
             target = folder / os.fsdecode(name)
             if mode == _SUBMODULE:
-                target.mkdir()  # empty, as in a clone; whoever renders it refuses it
+                target.mkdir()  # empty, as in a clone; the renderer refuses it
             elif mode == _FOLDER:
                 target.mkdir()
                 self.write(entry_id, target, f"{path}/")

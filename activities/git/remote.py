@@ -453,7 +453,7 @@ def _of_status(remote: Remote, error: _Answered, push: Push | None) -> HostError
     if status == 404:
         return _not_found(remote, status)
     if status == 429:
-        wait = float(error.retry_after) if error.retry_after.isdigit() else 60.0
+        wait = float(error.retry_after) if error.retry_after.isdecimal() else 60.0
         return HostError(
             Reason.RATE_LIMITED,
             f"{remote.host} limits the rate of requests",

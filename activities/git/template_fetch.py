@@ -293,4 +293,4 @@ def _ref_missing(
 
 
 def _seconds(retry_after: str) -> float:
-    return min(float(retry_after), _LONGEST_WAIT) if retry_after.isdigit() else _WAIT
+    return min(float(retry_after), _LONGEST_WAIT) if retry_after.isdecimal() else _WAIT

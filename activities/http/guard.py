@@ -113,7 +113,7 @@ class _Entry:
 def _with_port(text: str) -> tuple[str, int | None]:
     host, colon, port = text.rpartition(":")
     is_ipv6 = host.count(":") > 0 and not host.endswith("]")
-    if colon and port.isdigit() and not is_ipv6:
+    if colon and port.isdecimal() and not is_ipv6:
         return host, int(port)
     return text, None
 

@@ -368,3 +368,8 @@ def test_the_secret_is_in_no_argument_and_no_variable_of_the_process(server, tmp
     with pytest.raises(InterruptedError):
         resolve(Repository(made.url, Access("c", USER, PASSWORD)), "", look)
     assert PASSWORD not in "".join(seen)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("7", 7.0), ("", 60.0), ("\u00b2", 60.0)])
+def test_a_wait_that_is_no_number_is_the_usual_one(given, seconds):
+    assert template_fetch._seconds(given) == seconds

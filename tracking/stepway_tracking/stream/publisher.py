@@ -43,7 +43,7 @@ LAST_PATIENCE = 1.0
 class Publisher:
     """Publishes each event's JSON in the background, in order; a failure is counted, not raised.
 
-    No write waits for Redis: whoever misses an event finds it by the position check.
+    No write waits for Redis: a reader that misses an event finds it by the position check.
     """
 
     def __init__(self, redis: Redis) -> None:
