@@ -169,7 +169,7 @@ async def test_answer_to_a_start_has_the_controls(
 ) -> None:
     blueprint = write_blueprint(folder, [{"step": "held", "uses": "gate"}])
     async with start_stepway() as stepway:
-        body = {"name": "shop", "blueprint": blueprint}
+        body = {"name": "offered-at-the-start", "blueprint": blueprint}
         answer = await stepway.http.post("/api/projects", json=body)
         assert answer.json()["controls"] == {"project": ["cancel"], "steps": {}}
         stepway.open_gate("held")

@@ -39,10 +39,9 @@ async def test_a_worker_of_queues_runs_no_other_steps_and_no_initializations(
     blueprint = write_blueprint(folder, [{"step": "plain"}])
     async with start_stepway(worker=False) as stepway:
         async with running_worker(of_queues(stepway, "east")):
-            answer = await stepway.http.post(
-                "/api/projects", json={"name": "shop", "blueprint": blueprint}
-            )
-            assert answer.status_code == 503
+            body = {"name": "of-queues", "blueprint": blueprint}
+            answer = await stepway.http.post("/api/projects", json=body)
+            assert answer.status_code == 503, answer.text
         async with running_worker(of_queues(stepway, "east", "default")):
             await stepway.until(await stepway.create(blueprint), "active")
 
