@@ -4,11 +4,12 @@ completely or not at all.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -21,7 +22,7 @@ from stepway.api.commands import offers
 from stepway.api.commands.previews import changeable, preview_cancel, preview_retry
 from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_state
 from stepway.api.commands.retry_parameters import RetryParameters, lost, plan_of
-from stepway.api.commands.updates import ParametersChanged, Updates, deadline, raise_typed
+from stepway.api.commands.updates import ParametersChanged, Updates, deadline, now, raise_typed
 from stepway.api.schemas import CancelPreview, Controls, RetryPreview
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.models import Blueprint
@@ -52,6 +53,12 @@ SLOW_AT_LEAST = 500
 
 MOST_MERGES = 10
 """Times that changed parameters are merged into what others have just changed."""
+
+KNOWN_WITHIN = timedelta(seconds=3)
+"""How long a workflow gets to know of a failure that is recorded; a worker may be slow."""
+
+SEND_AGAIN = 0.1
+"""Seconds between two controls in that time."""
 
 CLOSED = (
     "The workflow of this initialization was closed outside Stepway. The record is updated within "
@@ -176,7 +183,8 @@ class Commands:
         await inspect(project.owner, parameters)
         for _ in range(MOST_MERGES):
             try:
-                return await self._retry(project, messages.RETRY_STEP, retry)
+                sending = partial(self._retry, project, messages.RETRY_STEP, retry)
+                return await self._once_known(project, step, sending)
             except ParametersChanged as changed:
                 project = await self._records.project(project_id)
                 retry = self._parameters.with_changes(
@@ -190,13 +198,17 @@ class Commands:
         Raises ProjectUnknown, and Refused if there is nothing to retry.
         """
         project = await self._project(project_id)
-        await self._retry(project, messages.RETRY_INITIALIZATION, Retry(actor, deadline()))
+        retry = Retry(actor, deadline())
+        sending = partial(self._retry, project, messages.RETRY_INITIALIZATION, retry)
+        await self._once_known(project, None, sending)
 
     async def skip_step(self, project_id: UUID, step: str, reason: str, actor: str) -> None:
         """Skip a failed step. Raises ProjectUnknown, StepUnknown, Refused."""
         project = await self._project(project_id)
         await self._require_step(project_id, step)
-        await self._update(project, messages.SKIP_STEP, Skip(actor, deadline(), step, reason))
+        skip = Skip(actor, deadline(), step, reason)
+        sending = partial(self._update, project, messages.SKIP_STEP, skip)
+        await self._once_known(project, step, sending)
 
     async def cancel(self, project_id: UUID, undo: bool, actor: str) -> None:
         """Cancel an initialization; `undo` rolls completed steps back.
@@ -326,6 +338,28 @@ class Commands:
         names = [record.step for record in await self._records.steps(project_id)]
         if step not in names:
             raise StepUnknown(f"Unknown step {step}; available steps: {', '.join(names)}.")
+
+    async def _once_known(
+        self, project: ProjectRecord, step: str | None, send: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Send a control of a failed step, or of all.
+
+        The record has a failure before the workflow knows of it. Until it does, or for KNOWN_WITHIN
+        seconds, a control that it refuses for that is sent again.
+        """
+        end = now() + KNOWN_WITHIN
+        while True:
+            try:
+                return await send()
+            except Refused as refused:
+                behind = rules.is_for_running(str(refused), step)
+                if not behind or now() > end or not await self._has_failed(project.id, step):
+                    raise
+            await asyncio.sleep(SEND_AGAIN)
+
+    async def _has_failed(self, project_id: UUID, step: str | None) -> bool:
+        records = await self._records.steps(project_id)
+        return any(one.status == "failed" for one in records if step in (None, one.step))
 
     async def _update(self, project: ProjectRecord, name: str, argument: Any) -> None:
         """Send an update. Raises Refused if the initialization has ended."""

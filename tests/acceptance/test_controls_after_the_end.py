@@ -82,7 +82,7 @@ async def test_terminated_and_not_yet_recorded_can_be_retried_at_once(
 async def test_time_limit_ends_it_as_failed_and_a_retry_has_the_whole_time_again(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
-    blueprint = write_blueprint(folder, CHAIN, time_limit=2.0)
+    blueprint = write_blueprint(folder, CHAIN, time_limit=8.0)
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
         failed = await until_ended(stepway, project, "failed")
@@ -254,7 +254,7 @@ async def test_terminated_after_its_last_step_is_brought_to_its_end_by_a_retry(
 async def test_refused_retry_after_the_end_starts_no_run(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
-    blueprint = write_blueprint(folder, CHAIN, time_limit=1.5)
+    blueprint = write_blueprint(folder, CHAIN, time_limit=5.0)
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
         await until_ended(stepway, project, "failed")
@@ -274,7 +274,7 @@ async def test_run_that_no_retry_reaches_closes_by_itself_and_changes_nothing(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    blueprint = write_blueprint(folder, CHAIN, time_limit=1.5)
+    blueprint = write_blueprint(folder, CHAIN, time_limit=5.0)
     monkeypatch.setattr(initialize_project, "RESUME_PATIENCE", initialize_project.timedelta(0, 1))
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)

@@ -187,7 +187,7 @@ async def test_cancelled_project_accepts_only_a_retry(
 async def test_project_that_ended_as_failed_accepts_only_a_retry(
     start_stepway: StartStepway, temporal: Client, folder: Path
 ) -> None:
-    blueprint = write_blueprint(folder, STEPS, time_limit=2.0)
+    blueprint = write_blueprint(folder, STEPS, time_limit=6.0)
     async with start_stepway() as stepway:
         project = await stepway.create(blueprint)
         failed = await until_ended(stepway, project, "failed")

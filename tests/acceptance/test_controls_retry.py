@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from temporalio.client import Client
 
+from stepway_tracking.worker.attempt import TrackedAttempt
 from tests.acceptance.conftest import StartStepway
 from tests.support.controls import actions, activities_of, runs_of, statuses
 from tests.support.servers import Json, Stepway, write_blueprint
@@ -50,6 +53,32 @@ async def test_only_the_failed_step_and_what_follows_run_again(
         assert len(await stepway.attempts(project, "first")) == 1
         assert done["project"]["initialization_error"] is None
         assert done["progress"] == 100
+
+
+@pytest.mark.parametrize("control", ["steps/doomed/retry", "retry", "steps/doomed/skip"])
+async def test_a_control_right_after_the_failure_is_recorded_is_taken(
+    start_stepway: StartStepway, folder: Path, monkeypatch: pytest.MonkeyPatch, control: str
+) -> None:
+    record = TrackedAttempt._record_failure
+
+    async def recorded_early(*given: Any) -> bool:
+        is_last = await record(*given)
+        # Only then does the workflow know of the failure.
+        await asyncio.sleep(1)
+        return is_last
+
+    monkeypatch.setattr(TrackedAttempt, "_record_failure", recorded_early)
+    first, doomed, last = chain()
+    blueprint = write_blueprint(folder, [first, {**doomed, "optional": True}, last])
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "doomed", "failed")
+        await fix(stepway, "doomed")
+        answer = await stepway.control(
+            project, control, {"reason": "now"} if "skip" in control else {}
+        )
+        assert answer.status_code == 202, answer.text
+        await stepway.until(project, "active")
 
 
 async def test_history_says_who_retried_and_when(start_stepway: StartStepway, folder: Path) -> None:

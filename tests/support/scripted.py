@@ -333,6 +333,13 @@ class Initialization:
         async with asyncio.timeout(20):
             while (await self.statuses()).get(step) != status:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+            # The workflow knows of a failure after it is recorded, and refuses controls until then.
+            while status == "failed" and not await self._is_known(step):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def _is_known(self, step: str) -> bool:
+        seen = await self.as_the_workflow_sees_it()
+        return seen.get(step, "failed") == "failed"
 
     async def until_runs(self, step: str, times: int) -> None:
         """Wait until a step has run so many times and the initialization has failed since."""

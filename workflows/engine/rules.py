@@ -12,6 +12,7 @@ from stepway.workflows.model.messages import REFUSED, STEP_UNKNOWN
 BEING_CANCELLED = "The initialization is being cancelled. Retry it when it has been cancelled."
 CANCELLED_ALREADY = "The initialization is already being cancelled."
 
+_NOTHING_TO_RETRY = "There is nothing to retry"
 _POSSIBLE = {
     "pending": "It has not run yet; you can cancel the initialization.",
     "running": "Wait until it ends, or cancel the initialization.",
@@ -41,6 +42,11 @@ def must_be_failed(board: Board, step: str, verb: str, *, ended: bool = False) -
         refuse(f"Only failed steps can be {verb}, but {step} is {state}. {possible}")
 
 
+def is_for_running(reason: str, step: str | None) -> bool:
+    """Whether a control was refused because the step, or any step, runs and has not failed."""
+    return f"but {step} is running." in reason if step else reason.startswith(_NOTHING_TO_RETRY)
+
+
 def must_be_optional(board: Board, step: str) -> None:
     """Raise ApplicationError (Refused) if the blueprint does not allow a skip."""
     if not board.steps[step].optional:
@@ -54,7 +60,7 @@ def must_have_failures(failed: list[str], status: str) -> None:
     """Raise ApplicationError (Refused) unless a failed step awaits a decision."""
     if not failed:
         refuse(
-            f"There is nothing to retry: no step has failed, the initialization is {status}. "
+            f"{_NOTHING_TO_RETRY}: no step has failed, the initialization is {status}. "
             "You can cancel it."
         )
 
