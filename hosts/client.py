@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from stepway.hosts.access import HostAccess
@@ -31,3 +32,13 @@ class HostClient:
     def account(self) -> str:
         """The owner of new repositories where a step names none; empty if not stored."""
         return self.access.account
+
+
+def time_of(text: Any) -> datetime | None:
+    """Return a time in ISO 8601, as hosts write it; None for one that says nothing."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    # Gitea writes the year 1 for a time that it does not know.
+    return time.replace(tzinfo=time.tzinfo or UTC) if time.year > 1 else None

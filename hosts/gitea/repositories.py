@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from stepway.hosts.client import Json
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.gitea.api import quoted, repository_path
 from stepway.hosts.gitea.errors import left_over_files
@@ -183,6 +183,7 @@ class Repositories(Tokens):
             project_id=project_id or project_of_description(data.get("description")),
             archived=bool(data.get("archived")),
             empty=bool(data.get("empty")),
+            created_at=time_of(data.get("created_at")),
         )
 
     async def _topics(self, data: Json) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from stepway.hosts.client import time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.app import AppTokens
@@ -192,4 +193,5 @@ def _repository(data: Any, *, empty: bool = False) -> HostRepository:
         project_id=_project_of(data),
         archived=bool(data.get("archived")),
         empty=empty,
+        created_at=time_of(data.get("created_at")),
     )

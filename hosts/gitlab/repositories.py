@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from stepway.hosts.client import Json
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.gitlab.api import GitLabApi, project_path, quoted
 from stepway.hosts.gitlab.errors import MARKED
@@ -146,6 +146,7 @@ def _repository(data: Json) -> HostRepository:
         project_id=project_of_topics(data.get("topics") or ()),
         archived=bool(data.get("archived")),
         empty=bool(data.get("empty_repo")),
+        created_at=time_of(data.get("created_at")),
     )
 
 
