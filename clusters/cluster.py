@@ -24,6 +24,7 @@ from lightkube.types import CascadeType
 
 from stepway.clusters.errors import ClusterError
 from stepway.clusters.kubeconfig import configuration
+from stepway.net.answers import ENCODING, AnswerRefused, bounded
 
 FIELD_MANAGER = "stepway"
 OWNER_LABEL = "stepway/project"
@@ -87,6 +88,9 @@ async def open_cluster(kubeconfig: str | None) -> AsyncIterator[Cluster]:
         client = AsyncClient(config, field_manager=FIELD_MANAGER, timeout=TIMEOUT)
         parameters = client_adapter.ConnectionParams(timeout=TIMEOUT)
         discovery = client_adapter.AsyncClient(config, parameters)
+        for each in (client._client._client, discovery):
+            each.headers.update(ENCODING)
+            each.event_hooks = {"response": [bounded]}
     except (ssl.SSLError, ValueError, OSError) as error:
         raise ClusterError(
             "The certificate or key in the kubeconfig cannot be used",
@@ -235,7 +239,7 @@ class Cluster:
             ) from error
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, AnswerRefused) as error:
             raise ClusterError(
                 f"{self.server} does not answer as a Kubernetes API",
                 remedy="Check the server's address in the kubeconfig.",

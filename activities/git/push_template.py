@@ -222,8 +222,10 @@ class _Pushing:
         self._beats = beats
         self._can_propose = can_propose
         self._main = repository.default_branch or "main"
-        # The same in every attempt, so that the same files make the same commit.
-        created = repository.created_at or activity.info().scheduled_time
+        # The same in every attempt, so that the same files make the same commit. An imported
+        # repository may be years old.
+        made = repository.created_at if given.mode == "create" else None
+        created = made or activity.info().scheduled_time
         self._at = int(created.astimezone(UTC).timestamp())
 
     def run(self, folder: Path) -> _Pushed:

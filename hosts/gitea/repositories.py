@@ -7,8 +7,9 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
-from stepway.hosts.gitea.api import Json, is_taken, quoted, repository_path
+from stepway.hosts.gitea.api import quoted, repository_path
 from stepway.hosts.gitea.errors import left_over_files
 from stepway.hosts.gitea.identity import Tokens
 from stepway.hosts.host import (
@@ -131,7 +132,7 @@ class Repositories(Tokens):
 
     async def _after(self, error: HostError, spec: RepositorySpec) -> Json:
         """Return the repository that an earlier or unanswered request made. Raises HostError."""
-        if error.reason not in UNCERTAIN and not is_taken(error):
+        if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
         found = await self._soon_at(spec.owner, spec.name)
         if found is not None:
@@ -182,6 +183,7 @@ class Repositories(Tokens):
             project_id=project_id or project_of_description(data.get("description")),
             archived=bool(data.get("archived")),
             empty=bool(data.get("empty")),
+            created_at=time_of(data.get("created_at")),
         )
 
     async def _topics(self, data: Json) -> list[str]:

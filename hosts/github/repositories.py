@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from stepway.hosts.client import time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.app import AppTokens
@@ -61,7 +62,7 @@ class Repositories(GitHubCalls):
         """Return the ID of the branch's newest commit; None if there is no such branch."""
         ref = segments(branch)
         try:
-            found = await self._http.call(
+            found = await self.http.call(
                 "GET", self._path(repository, f"/git/ref/heads/{ref}"), missing=True
             )
         except HostError as error:
@@ -73,20 +74,20 @@ class Repositories(GitHubCalls):
     async def remote(self, repository: HostRepository) -> GitRemote:
         """Return how Git reaches the repository over HTTPS."""
         # Built here, not taken from the answer: the token goes only to the credential's host.
-        url = f"{self._access.url}/{segment(repository.owner)}/{segment(repository.name)}.git"
-        token = await self._access.tokens.token()
-        return GitRemote(url, "x-access-token", token, self._access.ca)
+        url = f"{self.access.url}/{segment(repository.owner)}/{segment(repository.name)}.git"
+        token = await self.access.tokens.token()
+        return GitRemote(url, "x-access-token", token, self.access.ca)
 
     async def _found(self, owner: str, name: str) -> Any:
         path = f"repos/{segment(owner)}/{segment(name)}"
-        data = await self._http.call("GET", path, missing=True)
+        data = await self.http.call("GET", path, missing=True)
         if data is None or data["full_name"].casefold() != f"{owner}/{name}".casefold():
             return None
         return data
 
     async def _created(self, spec: RepositorySpec) -> Any:
         try:
-            return await self._http.call("POST", await self._creations(spec), self._body(spec))
+            return await self.http.call("POST", await self._creations(spec), self._body(spec))
         except HostError as error:
             if error.reason is Reason.NOT_FOUND:
                 raise self._no_owner(spec) from error
@@ -101,14 +102,14 @@ class Repositories(GitHubCalls):
 
     async def _looked_up(self, spec: RepositorySpec) -> Any:
         """Return the repository that may have been created although the answer says nothing."""
-        for pause in self._patience:
+        for pause in self.patience:
             await asyncio.sleep(pause)
             if (found := await self._found(spec.owner, spec.name)) is not None:
                 return found
         return None
 
     async def _creations(self, spec: RepositorySpec) -> str:
-        is_app = isinstance(self._access.tokens, AppTokens)
+        is_app = isinstance(self.access.tokens, AppTokens)
         if is_app or spec.owner.casefold() != (await self._own_login()).casefold():
             return f"orgs/{segment(spec.owner)}/repos"
         if spec.visibility is Visibility.INTERNAL:
@@ -136,7 +137,7 @@ class Repositories(GitHubCalls):
         if data.get("size"):
             return full
         path = self._path(full, "/branches")
-        branches = await self._http.call("GET", path, params={"per_page": 1}, missing=True)
+        branches = await self.http.call("GET", path, params={"per_page": 1}, missing=True)
         return _repository(data, empty=not branches)
 
     def _taken(self, spec: RepositorySpec, project: str | None) -> HostError:
@@ -154,9 +155,9 @@ class Repositories(GitHubCalls):
         remedy = (
             "Check the name, and that the App is installed there; an App creates repositories in "
             "organizations only."
-            if isinstance(self._access.tokens, AppTokens)
+            if isinstance(self.access.tokens, AppTokens)
             else f"Check the name, and that the account of the credential "
-            f"{self._access.credential} is a member."
+            f"{self.access.credential} is a member."
         )
         return HostError(
             Reason.NOT_FOUND,
@@ -192,4 +193,5 @@ def _repository(data: Any, *, empty: bool = False) -> HostRepository:
         project_id=_project_of(data),
         archived=bool(data.get("archived")),
         empty=empty,
+        created_at=time_of(data.get("created_at")),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
-from stepway.hosts.gitlab.api import GitLabApi, Json, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import GitLabApi, project_path, quoted
 from stepway.hosts.gitlab.errors import MARKED
 from stepway.hosts.host import (
     GitRemote,
@@ -102,7 +103,7 @@ class Repositories(GitLabApi):
 
     async def _after(self, error: HostError, spec: RepositorySpec) -> HostRepository:
         """Return the project that an earlier or unanswered request made. Raises HostError."""
-        if error.reason not in UNCERTAIN and not is_taken(error):
+        if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
         path = f"{spec.owner}/{spec.name}"
         found = await self._soon_at(path)
@@ -110,7 +111,7 @@ class Repositories(GitLabApi):
             repository = _repository(found)
             if repository.project_id == spec.project_id:
                 return repository
-        elif not is_taken(error):
+        elif not error.is_taken:
             raise error
         raise _taken(path, found, error) from error
 
@@ -145,6 +146,7 @@ def _repository(data: Json) -> HostRepository:
         project_id=project_of_topics(data.get("topics") or ()),
         archived=bool(data.get("archived")),
         empty=bool(data.get("empty_repo")),
+        created_at=time_of(data.get("created_at")),
     )
 
 

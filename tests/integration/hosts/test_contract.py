@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,9 @@ async def test_a_created_repository_is_found_with_its_mark(place: Place) -> None
     )
     assert found.empty
     assert found.visibility is Visibility.PRIVATE
+    assert found.created_at is not None
+    assert found.created_at == made.created_at
+    assert abs(datetime.now(UTC) - found.created_at) < timedelta(hours=1)
     stored = place.stored(found)
     if stored is not None:
         assert "Stepway" not in stored.description
