@@ -70,8 +70,13 @@ class LocalHost:
         return Place(folder, platform.node(), WORKER)
 
     async def other_place(self) -> Place | None:
-        """Return the place of another machine that recently created repositories, or None."""
+        """Return the place of another machine that recently wrote to its data folder, or None."""
         return await self._places.other_than((await self.place()).folder)
+
+    async def is_elsewhere(self) -> tuple[Place, Place] | None:
+        """Return where the project's files are, and this place; None if that is the same folder."""
+        made, here = await self._places.of_project(self._project.id), await self.place()
+        return (made, here) if made is not None and made.folder != here.folder else None
 
     async def identity(self) -> Identity:
         """Return the project's owner."""
@@ -239,8 +244,8 @@ class LocalHost:
 
     async def _refuse_elsewhere(self, owner: str, name: str) -> None:
         """Raise HostError if the project's repository was created in another data folder."""
-        made, here = await self._places.of_project(self._project.id), await self.place()
-        if made is not None and made.folder != here.folder:
+        if (places := await self.is_elsewhere()) is not None:
+            made, here = places
             raise HostError(
                 Reason.CONFLICT,
                 f"The worker {made.worker} created the repository {owner}/{name} on the machine "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from stepway.activities.beats import Beats, beating
 from stepway.activities.cluster.apply_manifests import AppliedObject
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
 from stepway.activities.git.keys import OpenKey
+from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import (
     FILE_MODE,
@@ -46,7 +48,7 @@ from stepway.activities.gitops.manifests import (
     owner_of,
     secret_name,
 )
-from stepway.activities.hosts import OpenHost, host_errors
+from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.activities.project import ProjectRef, manifests_path
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.errors import HostError, Reason
@@ -56,6 +58,7 @@ from stepway_tracking.record.progress import Progress, Skipped
 
 _TRIES = 20
 _REPOSITORY_ID = "gitops"
+_ONE_MACHINE = "Without a GitOps repository or a cluster, `setup_gitops` works on one machine only"
 
 Plan = Callable[[Repo, Commit | None], list[Change]]
 
@@ -81,8 +84,8 @@ class SetupGitopsInput:
     Flux follows its `branch`. With a `visibility` other than `public`, the manifests refer to a
     Secret, which people create in the cluster. `gitops` is the repository of the manifests;
     `cluster` is a cluster in which they are applied instead. Without either, they go to the
-    repository `gitops.git` in the worker's data folder. Without `deploy` or `environments` the step
-    is skipped.
+    repository `gitops.git` in the worker's data folder, which is for one machine. Without `deploy`
+    or `environments` the step is skipped.
     """
 
     project: ProjectRef
@@ -103,7 +106,8 @@ class GitopsSetUp:
     `tree` is the folder's ID in Git, from which a rollback sees whether it was changed. The commit
     is on `branch`; a `pull_request` (`number`, `url`) may lead from there to the default branch.
     In a cluster, `url` is its address, and `objects` are those that were applied. `secret` is one
-    that people must create in the cluster: no secret is ever written to Git.
+    that people must create in the cluster: no secret is ever written to Git. `place` names the
+    machine of a repository in a data folder.
     """
 
     path: str
@@ -116,6 +120,7 @@ class GitopsSetUp:
     pull_request: dict[str, Any] | None = None
     objects: list[AppliedObject] = field(default_factory=list)
     secret: PullSecret | None = None
+    place: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -172,17 +177,19 @@ class GitopsSteps:
             def plan(repo: Repo, head: Commit | None) -> list[Change]:
                 return _put(repo, head, given.project, files)
 
-            made, place = await self._commit(given, "Deploy", plan, beats)
+            made, url = await self._commit(given, "Deploy", plan, beats)
+            place = await self._place(given, beats) if given.gitops is None else None
         return GitopsSetUp(
             path=manifests_path(given.project),
             commit=made.commit,
-            url=place,
+            url=url,
             namespace=namespace_name(given.project),
             manifests=list(files),
             tree=made.tree,
             branch=made.branch,
             pull_request=made.pull_request,
             secret=needed_secret(deployment),
+            place=place,
         )
 
     @activity.defn
@@ -234,6 +241,7 @@ class GitopsSteps:
         message = f"{verb} {given.project.owner}/{given.project.name}"
         target = given.gitops
         if target is None:
+            await self._refuse_elsewhere(given)
             with host_errors():
                 remote = Remote(GitRemote(str(self._path), "", ""), "gitops", "local")
                 writing = _Writing(remote, "main", given.project, message, plan, beats)
@@ -255,6 +263,38 @@ class GitopsSteps:
             )
             opened = {"number": request.number, "url": request.url}
             return _Committed(made.commit, branch, made.tree, opened), repository.clone_url
+
+    @asynccontextmanager
+    async def _local(self, given: SetupGitopsInput) -> AsyncIterator[LocalHost]:
+        with host_errors():
+            async with self._hosts(LOCAL, given.project) as host:
+                assert isinstance(host, LocalHost)
+                yield host
+
+    async def _refuse_elsewhere(self, given: SetupGitopsInput) -> None:
+        """Raise step_error if files of the project are in another data folder."""
+        async with self._local(given) as host:
+            if (places := await host.is_elsewhere()) is not None:
+                made, here = places
+                raise step_error(
+                    f"The worker {made.worker} wrote files of the project on the machine "
+                    f"{made.machine}; the worker {here.worker} on {here.machine} has no access to "
+                    f"them. {_ONE_MACHINE}",
+                    remedy="Name a GitOps repository or a cluster, share the data folder among the "
+                    f"workers, or stop the workers that are not on {made.machine}; then retry.",
+                )
+
+    async def _place(self, given: SetupGitopsInput, beats: Beats) -> dict[str, Any]:
+        """Return this place; warn of other machines."""
+        async with self._local(given) as host:
+            if (other := await host.other_place()) is not None:
+                text = (
+                    f"The worker {other.worker} wrote files of projects on the machine "
+                    f"{other.machine}. {_ONE_MACHINE}"
+                )
+                activity.logger.warning("%s: name a GitOps repository or a cluster", text)
+                beats.say(Progress(90, text))
+            return asdict(await host.place())
 
     async def _withdraw(self, given: RemoveManifestsInput, beats: Beats) -> list[str] | None:
         """Close the pull request of setup_gitops; None if there is none, or it was merged."""
