@@ -117,7 +117,7 @@ class _Deleting:
         except ClusterError as error:
             if _concerns_all(error):
                 raise
-            self._leave(ref, error.message, error.remedy)
+            self._leave(ref, error.message.replace(f" for {ref}", "", 1), error.remedy)
 
     async def delete_namespace(self, ref: Ref) -> None:
         """Kubernetes deletes a namespace with what is in it, some time later."""

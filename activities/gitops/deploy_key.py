@@ -25,7 +25,7 @@ from stepway.activities.git.target import (
     opened_repository,
     owner_on,
 )
-from stepway.activities.gitops.known_hosts import lines_for, names
+from stepway.activities.gitops.known_hosts import lines_for, names, place_of
 from stepway.activities.hosts import OpenHost
 from stepway.activities.project import ProjectRef
 from stepway.hosts.host import Feature, GitHost, HostRepository
@@ -123,9 +123,12 @@ class DeployKeys:
             return stored
         if not stored and (keys := await host.ssh_host_keys()):
             return lines_for(url, keys)
-        why = "which are stored have none of it" if stored else "are not known"
+        place = place_of(url)
         raise step_error(
-            f"Flux could not know the SSH server of {url}: the public keys of its host {why}",
+            f"The known hosts of the credential {target.credential!r} do not have {place}"
+            if stored
+            else f"The public keys of the SSH server {place} are not known, so Flux could not tell "
+            "it from others",
             remedy=f"Store the credential {target.credential!r} again with `--known-hosts FILE`, a "
             "file with the output of `ssh-keyscan`, compared with the fingerprints that the host's "
             "administrator names. Or use a `pull_credential` in place of `deploy_key`.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64decode
-from binascii import Error
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -39,9 +38,9 @@ def names(known_hosts: str, url: str) -> bool:
 def _matches(pattern: str, place: str) -> bool:
     if not pattern.startswith("|1|"):
         return pattern == place or fnmatchcase(place, pattern.replace("[", "[[]"))
-    _, _, salt, digest = pattern.split("|", 3)
     try:
+        _, _, salt, digest = pattern.split("|", 3)
         made = hmac.new(b64decode(salt), place.encode(), hashlib.sha1).digest()
         return hmac.compare_digest(made, b64decode(digest))
-    except Error:
+    except ValueError:
         return False

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,10 +19,11 @@ from stepway.activities.cluster.apply_manifests import (
     DeleteManifestsInput,
 )
 from stepway.activities.project import ProjectRef
-from tests.support.githost.certificates import private_authority
+from tests.support.kubernetes.policy import refusing_policy
 from tests.support.kubernetes.server import KubernetesServer
 from tests.support.servers import eventually
 
+DENIED = "Nobody deletes secrets here"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -149,11 +144,11 @@ async def test_a_policy_of_the_cluster_that_refuses_is_told(
     kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef, tmp_path: Path
 ) -> None:
     made = await applied(opened, project)
-    with policy(kubernetes, project, tmp_path):
+    with refusing_policy(kubernetes, project.id, tmp_path, "DELETE", "secrets", DENIED):
         await eventually(lambda: _is_refused(kubernetes, project))
         error = await refused(opened, project, made)
     assert not error.non_retryable
-    assert "Nobody deletes secrets here" in error.message
+    assert DENIED in error.message
     assert "policy" in error.details[0]["remedy"]
     assert left(kubernetes, project) == {"second", "namespace"}
 
@@ -180,75 +175,6 @@ async def test_a_copied_label_does_not_make_an_object_ours(
     assert error.non_retryable
     assert "was kept: it does not belong to this project: it is managed by" in error.message
     assert "third" in left(kubernetes, project)
-
-
-def _deny(request: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "response": {
-            "uid": request["request"]["uid"],
-            "allowed": False,
-            "status": {"message": "Nobody deletes secrets here"},
-        },
-    }
-
-
-class _Policy(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        body = json.dumps(_deny(request)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def policy(kubernetes: KubernetesServer, project: ProjectRef, folder: Path) -> Iterator[None]:
-    """Let an admission webhook refuse the deletion of secrets in the project's namespace."""
-    context, authority = private_authority(folder)
-    server = HTTPServer(("127.0.0.1", 0), _Policy)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    Thread(target=server.serve_forever, daemon=True).start()
-    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-    kubernetes.create(path, _webhook(project, server.server_port, authority))
-    try:
-        yield
-    finally:
-        kubernetes.http.delete(f"{path}/{project.name}")
-        server.shutdown()
-        server.server_close()
-
-
-def _webhook(project: ProjectRef, port: int, authority: str) -> dict[str, Any]:
-    return {
-        "metadata": {"name": project.name},
-        "webhooks": [
-            {
-                "name": "policy.acme.example",
-                "clientConfig": {
-                    "url": f"https://127.0.0.1:{port}/",
-                    "caBundle": b64encode(authority.encode()).decode(),
-                },
-                "rules": [
-                    {
-                        "operations": ["DELETE"],
-                        "apiGroups": [""],
-                        "apiVersions": ["v1"],
-                        "resources": ["secrets"],
-                    }
-                ],
-                "namespaceSelector": {"matchLabels": {"stepway/project": project.id}},
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-            }
-        ],
-    }
 
 
 async def _is_refused(kubernetes: KubernetesServer, project: ProjectRef) -> bool:
