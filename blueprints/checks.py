@@ -60,10 +60,20 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
 
 def _lacking(place: Place, step: Step) -> Iterator[Problem]:
     """Yield the feature that the step's host lacks. A credential by reference is not known yet."""
+    if step.uses == "setup_gitops" and _takes_local_key(step.arguments.get("cluster")):
+        yield (
+            (*place, "with", "cluster", "deploy_key", "credential"),
+            "setup_gitops: the local host has no deploy keys; name the credential of another host",
+        )
     feature = _FEATURES.get(step.uses)
     if feature and step.arguments.get("credential", HostKind.LOCAL.value) == HostKind.LOCAL.value:
         reason = f"the local host has no {feature.value.replace('_', ' ')}"
         yield (*place, "with"), f"{step.uses}: {reason}; name the credential of another host"
+
+
+def _takes_local_key(cluster: object) -> bool:
+    key = cluster.get("deploy_key") if isinstance(cluster, dict) else None
+    return isinstance(key, dict) and key.get("credential") == HostKind.LOCAL.value
 
 
 def _editable(blueprint: Blueprint) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
     DeployEnvironment,
+    DeployKey,
     Feature,
     GitRemote,
     HostRepository,
@@ -181,6 +182,14 @@ class LocalHost:
     ) -> bool:
         """Raise HostError."""
         _lacks(Feature.VARIABLES)
+
+    async def ssh_host_keys(self) -> list[str]:
+        """Return nothing: nobody reaches these folders over SSH."""
+        return []
+
+    async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
+        """Not on this host."""
+        _lacks(Feature.DEPLOY_KEYS)
 
     async def add_deploy_key(
         self, repository: HostRepository, title: str, key: str, *, read_only: bool = True

@@ -15,6 +15,7 @@ from stepway.activities.rollback import left_behind
 from stepway.hosts.access import HostKind
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import Feature, GitHost, GitRemote, HostRepository
+from stepway.hosts.paths import ssh_url
 from stepway_tracking.record.errors import step_error
 
 Mode = Literal["create", "import"]
@@ -115,17 +116,9 @@ async def remote_of(
     """Return how Git reaches the repository: with a key over SSH, else as the host says."""
     name = f"{repository.owner}/{repository.name}"
     if key is not None:
-        url = _ssh_url(repository.ssh_url)
+        url = ssh_url(repository.ssh_url)
         return Remote(GitRemote(url, "git", ""), name, given.credential, key)
     return Remote(await host.remote(repository), name, given.credential)
-
-
-def _ssh_url(url: str) -> str:
-    """Return `USER@HOST:PATH` as a URL."""
-    if "://" in url:
-        return url
-    host, _, path = url.partition(":")
-    return f"ssh://{host}/{path.lstrip('/')}"
 
 
 def need(host: GitHost, feature: Feature) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.calls import GitHubCalls
-from stepway.hosts.host import HostRepository, Permission, WebhookSpec
+from stepway.hosts.host import DeployKey, HostRepository, Permission, WebhookSpec
 
 _ROLES = {
     Permission.READ: "pull",
@@ -47,6 +47,24 @@ class People(GitHubCalls):
         if was.is_success:
             await self.http.call("DELETE", path, missing=True)
         return was.is_success
+
+    async def ssh_host_keys(self) -> list[str]:
+        """Return the keys that GitHub publishes; an Enterprise may publish none."""
+        published = (await self._http.call("GET", "meta")).get("ssh_keys") or ()
+        return [" ".join(str(key).split()[:2]) for key in published]
+
+    async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
+        """Return the deploy keys of a repository."""
+        path = self._path(repository, "/keys")
+        return [
+            DeployKey(
+                str(known["id"]),
+                known["title"],
+                " ".join(known["key"].split()[:2]),
+                known["read_only"],
+            )
+            async for known in self._http.pages(path, {"per_page": 100})
+        ]
 
     async def add_deploy_key(
         self, repository: HostRepository, title: str, key: str, *, read_only: bool = True

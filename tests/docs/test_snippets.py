@@ -40,6 +40,9 @@ NOT_RUN = {
     "docs/how-to/deploy-to-kubernetes.md: Set the deployment up in a cluster": (
         "keep-credentials.md stores one of the same kind"
     ),
+    "docs/how-to/deploy-to-kubernetes.md: Without a deploy key": (
+        "keep-credentials.md stores one of the same kind"
+    ),
     "docs/how-to/install.md: 1. Build the wheels": "tests/packaging builds the wheels",
     "docs/how-to/install.md: 2. Install the server": "tests/packaging installs them",
     "docs/how-to/install.md: 2. Install the server #2": "tests/packaging installs them",

@@ -14,6 +14,7 @@ from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
     DeployEnvironment,
+    DeployKey,
     Feature,
     Permission,
     PullRequestSpec,
@@ -238,7 +239,10 @@ async def test_deploy_keys_come_and_go(place: Place) -> None:
     key = new_key()
     first = await place.host.add_deploy_key(made, "flux", f"{key} a comment")
     assert await place.host.add_deploy_key(made, "flux", key) == first
+    kept = " ".join(key.split()[:2])
+    assert await place.host.deploy_keys(made) == [DeployKey(first, "flux", kept, True)]
     assert await place.host.remove_deploy_key(made, first)
+    assert await place.host.deploy_keys(made) == []
     assert not await place.host.remove_deploy_key(made, first)
 
 
