@@ -83,6 +83,15 @@ def test_an_existing_repository_is_imported_by_each_step_that_changes_it() -> No
     assert undone == {"withdraw_template", "delete_db_records"}
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_retry_after_a_rollback_makes_again_what_was_in_what_is_gone(name: str) -> None:
+    steps = Catalog.load().get(name).steps
+    undone = {step.step for step in steps if step.undo}
+    kept = {step.step for step in steps if not step.undo and undone & set(step.needs)}
+    assert kept <= {"finalize", "protect_branch"}
+    assert (kept == {"finalize"}) or name == "existing-repository"
+
+
 def test_the_template_of_a_library_knows_all_names_that_a_package_cannot_have() -> None:
     questions = yaml.safe_load((BUILT_IN / "python-library" / "copier.yml").read_text())
     taken = set(questions["taken"]["default"].split())
