@@ -305,12 +305,13 @@ def _create(path: Path, spec: RepositorySpec) -> None:
     with locked(path):
         if not path.exists():
             create_bare(path, spec.project_id)
-        elif project_of(path) != spec.project_id:
+        elif (project := project_of(path)) != spec.project_id:
+            whose = f"the Stepway project {project}" if project else "no Stepway project"
             raise HostError(
                 Reason.NAME_TAKEN,
-                f"The repository {spec.owner}/{spec.name} already exists "
-                "and belongs to another project",
-                remedy="Choose another name, or move that repository away, then retry.",
+                f"The repository {spec.owner}/{spec.name} exists already and belongs to {whose}",
+                remedy=f"Move the folder {path} away, then retry; or cancel this project and "
+                "create it under another name.",
             )
 
 

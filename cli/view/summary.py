@@ -167,7 +167,11 @@ def _made(state: Initialization) -> Iterator[Text]:
         return
     makers: dict[str, Step] = {}
     for step in in_order(state):
-        for key, value in metadata_of(step).items():
+        made = metadata_of(step)
+        request = made.get("pull_request")
+        if isinstance(request, Mapping):
+            made = {**made, "pull_request_url": request.get("url")}
+        for key, value in made.items():
             if value and isinstance(value, str) and (key == "url" or key.endswith("_url")):
                 makers.setdefault(value, step)
     for address, step in makers.items():

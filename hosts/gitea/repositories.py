@@ -23,6 +23,7 @@ from stepway.hosts.host import (
     topic_of,
 )
 from stepway.hosts.paths import segments
+from stepway.hosts.taken import hidden_name, name_taken
 
 _TOPIC = re.compile(r"[a-z0-9][-.a-z0-9]{0,34}")
 _MOST_TOPICS = 25
@@ -139,18 +140,11 @@ class Repositories(Tokens):
             project = (await self._repository(found)).project_id
             if project == spec.project_id:
                 return found
-            whose = (
-                f"belongs to the Stepway project {project}"
-                if project
-                else "was not created by Stepway"
-            )
-            raise HostError(
-                Reason.NAME_TAKEN,
-                f"The repository {spec.owner}/{spec.name} exists already, and it {whose}: "
-                f"{found['html_url']}",
-                remedy="Choose another name, or have that repository renamed or deleted.",
-                status=error.status,
-            ) from error
+            path = f"{spec.owner}/{spec.name}"
+            raise name_taken(path, project, found["html_url"], status=error.status) from error
+        if error.is_taken:
+            path = f"{spec.owner}/{spec.name}"
+            raise hidden_name(path, self.access.credential, status=error.status) from error
         if error.reason is Reason.SERVER_ERROR:
             # Left-over files are answered by 500 without a text, for ever.
             error.remedy += f" If it stays: {left_over_files(self._host).remedy}"

@@ -21,6 +21,7 @@ from stepway.hosts.host import (
     topic_of,
 )
 from stepway.hosts.paths import segments
+from stepway.hosts.taken import hidden_name, name_taken
 
 _LONGEST_DESCRIPTION = 350
 _MARK_LENGTH = len(marked_description("", "0" * 32)) + 1
@@ -38,7 +39,8 @@ class Repositories(GitHubCalls):
         """Create an empty repository with the mark, or return the one that has this mark."""
         data = await self._found(spec.owner, spec.name) or await self._created(spec)
         if _project_of(data) != spec.project_id:
-            raise self._taken(spec, _project_of(data))
+            path = f"{spec.owner}/{spec.name}"
+            raise name_taken(path, _project_of(data), data["html_url"], status=422)
         repository = await self._described(data)
         # The mark moves from the description to the topics; it is always in one of them.
         has, wanted = data.get("topics") or [], [topic_of(spec.project_id), *spec.topics]
@@ -97,7 +99,8 @@ class Repositories(GitHubCalls):
             if found is not None:
                 return found
             if error.reason is Reason.NAME_TAKEN:
-                raise self._taken(spec, None) from error
+                path, credential = f"{spec.owner}/{spec.name}", self._access.credential
+                raise hidden_name(path, credential, status=422) from error
             raise
 
     async def _looked_up(self, spec: RepositorySpec) -> Any:
@@ -139,17 +142,6 @@ class Repositories(GitHubCalls):
         path = self._path(full, "/branches")
         branches = await self.http.call("GET", path, params={"per_page": 1}, missing=True)
         return _repository(data, empty=not branches)
-
-    def _taken(self, spec: RepositorySpec, project: str | None) -> HostError:
-        whose = (
-            f"belongs to the Stepway project {project}" if project else "was not created by Stepway"
-        )
-        return HostError(
-            Reason.NAME_TAKEN,
-            f"{self._host} has a repository {spec.owner}/{spec.name} already, and it {whose}",
-            remedy="Choose another name, or rename or delete that repository, then retry.",
-            status=422,
-        )
 
     def _no_owner(self, spec: RepositorySpec) -> HostError:
         remedy = (

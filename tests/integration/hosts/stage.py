@@ -124,6 +124,12 @@ class Stage:
         steps = TemplateSteps(self.open, self.open_key, self.templates())
         return await self.run(steps.withdraw_template, given)
 
+    async def existing(self) -> HostRepository:
+        """A repository of the project's name that somebody has created without Stepway."""
+        assert self.place.server is not None
+        self.place.server.world.add_repository(self.place.owner, self.project.name)
+        return await self.found()
+
     async def found(self) -> HostRepository:
         """The project's repository, as the host's client sees it."""
         found = await self.place.host.find_repository(self.place.owner, self.project.name)

@@ -160,7 +160,7 @@ async def test_a_rollback_keeps_what_a_person_has_pushed(stage: Stage) -> None:
 
 
 async def test_an_import_is_a_pull_request_that_a_rollback_withdraws(stage: Stage) -> None:
-    existing = await stage.place.create(name=stage.project.name)
+    existing = await stage.existing()
     first = await stage.place.pushed(existing, {"theirs.txt": b"theirs", "empty": b"theirs"})
     made = await stage.create(mode="import")
     assert made.imported
@@ -183,7 +183,7 @@ async def test_an_import_is_a_pull_request_that_a_rollback_withdraws(stage: Stag
 
 
 async def test_a_pull_request_with_a_persons_commit_is_kept(stage: Stage) -> None:
-    existing = await stage.place.create(name=stage.project.name)
+    existing = await stage.existing()
     await stage.place.pushed(existing, {"theirs.txt": b"theirs"})
     pushed = await stage.push(mode="import")
     await stage.place.pushed(existing, {"fix.txt": b"fix"}, pushed.branch)

@@ -231,6 +231,8 @@ def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
             "repository", "completed", 1, duration=2340, attempt=3, metadata={"url": "/srv/x.git"}
         ),
         _step("template", "completed", 2, metadata={"repository_url": "/srv/x.git"}),
+        _step("files", "completed", 4, metadata={"pull_request": {"number": 3, "url": "/pull/3"}}),
+        _step("more", "completed", 5, metadata={"pull_request": None}),
         _step("gitops", "skipped", 3, started_at=None),
     ]
     done = {"status": "active", "initialization_completed_at": _at(12)}
@@ -238,6 +240,7 @@ def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
     assert re.search(r"Repository +completed +2\.3 s +3", drawn)
     assert "shop is active after 12 s" in drawn
     assert "Repository: /srv/x.git" in drawn
+    assert "Files: /pull/3" in drawn
     assert drawn.count("/srv/x.git") == 1
     assert max(map(len, drawn.splitlines())) <= 80
 
