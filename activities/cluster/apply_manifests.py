@@ -75,7 +75,7 @@ class ClusterSteps:
     async def delete_manifests(self, given: DeleteManifestsInput) -> Removed:
         """Delete the objects that the step created, the last one first.
 
-        Goes on after a refusal; raises step_error with what is left, and why.
+        Goes on after a refusal; fails with what is left, and why.
         """
         made = (given.result or {}).get("objects", [])
         async with self._open(given.cluster, given.project) as cluster:

@@ -50,7 +50,7 @@ class People(GitHubCalls):
 
     async def ssh_host_keys(self) -> list[str]:
         """Return the keys that GitHub publishes; an Enterprise may publish none."""
-        published = (await self._http.call("GET", "meta")).get("ssh_keys") or ()
+        published = (await self.http.call("GET", "meta")).get("ssh_keys") or ()
         return [" ".join(str(key).split()[:2]) for key in published]
 
     async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
@@ -63,7 +63,7 @@ class People(GitHubCalls):
                 " ".join(known["key"].split()[:2]),
                 known["read_only"],
             )
-            async for known in self._http.pages(path, {"per_page": 100})
+            async for known in self.http.pages(path, {"per_page": 100})
         ]
 
     async def add_deploy_key(

@@ -99,7 +99,7 @@ class Repositories(GitHubCalls):
             if found is not None:
                 return found
             if error.reason is Reason.NAME_TAKEN:
-                path, credential = f"{spec.owner}/{spec.name}", self._access.credential
+                path, credential = f"{spec.owner}/{spec.name}", self.access.credential
                 raise hidden_name(path, credential, status=422) from error
             raise
 
