@@ -48,6 +48,9 @@ NOT_RUN = {
     "docs/how-to/install.md: 2. Install the server #2": "tests/packaging installs them",
     "docs/how-to/install.md: 2. Install the server #3": "tests/packaging installs them",
     "docs/how-to/three-machines.md: With containers": "needs Docker",
+    "docs/how-to/three-machines.md: Create projects without a shared folder": (
+        "needs a host; tests/acceptance/test_two_machines.py has hosts"
+    ),
     "docs/how-to/change-a-workflow.md: Patch #2": "records histories again",
     "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packaging installs the library",
 }
