@@ -59,6 +59,7 @@ SANDBOXED = {
     "stepway_tracking.record.changes",
     "stepway_tracking.record.facts",
     "stepway_tracking.record.progress",
+    "stepway_tracking.record.sentences",
     "stepway_tracking.record.shortening",
     "stepway_tracking.workflow.marks",
     "stepway_tracking.workflow.recording",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +97,5 @@ async def test_a_rate_limit_is_waited_for_and_counts_as_no_failure(stage: Stage)
     with pytest.raises(ApplicationError) as caught:
         await stage.create()
     assert caught.value.type == "RateLimited"
-    assert re.search(r"waiting for its rate limit until \d\d:\d\d UTC$", caught.value.message)
     assert caught.value.next_retry_delay is not None
     assert caught.value.next_retry_delay.total_seconds() == 30
