@@ -68,7 +68,9 @@ class Removal:
             raise self._errors[0]
         remedies = dict.fromkeys(entry.remedy for entry in self.left if entry.remedy)
         raise step_error(
-            "Not everything was removed. " + "; ".join(f"{e.what}: {e.why}" for e in self.left),
+            "Not everything was removed. "
+            + "; ".join(f"{entry.what}: {entry.why}" for entry in self.left)
+            + ".",
             remedy=" ".join(remedies),
             retry=any(entry.again for entry in self.left),
             details={entry.what: entry.why for entry in self.left},
@@ -153,8 +155,7 @@ class _Deleting:
 
 
 _FINALIZERS = (
-    "See that the controller which has set the finalizers runs; then roll back again, or remove "
-    "them by hand."
+    "Check that the controller of these finalizers runs. Remove what is still left then by hand."
 )
 
 
