@@ -164,6 +164,14 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
+class PipelineRun:
+    """A run of a workflow, or a pipeline. Newer runs have greater IDs; 0 stands for none yet."""
+
+    id: int
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class CommitStatus:
     """`state` is `pending`, `success` or `failure`."""
 
@@ -324,14 +332,28 @@ class GitHost(Protocol):
         """Close a pull request without merging; False if it was not open."""
         ...
 
+    async def newest_run(
+        self, repository: HostRepository, workflow: str, ref: str
+    ) -> PipelineRun | None:
+        """Return the newest run that `dispatch` may have started, with ID 0 if there is none.
+
+        None if the host does not list runs.
+        """
+        ...
+
     async def dispatch(
         self,
         repository: HostRepository,
         workflow: str,
         ref: str,
         inputs: dict[str, Any],
+        after: PipelineRun | None = None,
     ) -> str:
-        """Start a workflow (GitHub, Gitea: a file name) or pipeline; return a URL to follow it."""
+        """Start a workflow (GitHub, Gitea: a file name) or pipeline; return a URL to follow it.
+
+        After an uncertain answer, a run newer than `after`, by default the newest one before,
+        counts as the one asked for. Raises HostError UNKNOWN if the host does not list runs.
+        """
         ...
 
     async def set_commit_status(
