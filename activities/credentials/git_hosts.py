@@ -23,7 +23,7 @@ from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import http_client
-from stepway.hosts.kinds import open_git_host, spacing
+from stepway.hosts.kinds import budget, open_git_host
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
@@ -82,13 +82,13 @@ class GitHosts:
 
     def _pace(self, access: HostAccess, secret: Secret) -> SharedPace | None:
         """The turns of a secret at its host; everybody who uses the secret shares them."""
-        seconds = spacing(access)
-        if self._redis is None or not seconds:
+        allowed = budget(access)
+        if self._redis is None or allowed is None:
             return None
         digest = hashlib.sha256(f"{secret.account}\n{secret.value}".encode()).hexdigest()
         key = access.url, digest
         if key not in self._paces:
-            self._paces[key] = SharedPace(self._redis, access.url, digest, seconds)
+            self._paces[key] = SharedPace(self._redis, access.url, digest, allowed)
         return self._paces[key]
 
     async def _access(self, name: SecretName, secret: Secret) -> HostAccess:
