@@ -33,6 +33,7 @@ class Feature(StrEnum):
     """Features that not all hosts have; a blueprint that uses a missing one is refused at load."""
 
     TOPICS = "topics"
+    INTERNAL_VISIBILITY = "internal_visibility"
     TEAMS = "teams"
     COLLABORATORS = "collaborators"
     ENVIRONMENTS = "environments"
@@ -44,6 +45,7 @@ class Feature(StrEnum):
     DEPLOY_KEYS = "deploy_keys"
     WEBHOOKS = "webhooks"
     BRANCH_PROTECTION = "branch_protection"
+    FORCE_PUSH = "force_push"
     PULL_REQUESTS = "pull_requests"
     DISPATCH = "dispatch"
     COMMIT_STATUS = "commit_status"

@@ -18,7 +18,7 @@ from stepway.activities.credentials.refreshing import (
 from stepway.activities.hosts import host_errors
 from stepway.activities.pace import SharedPace
 from stepway.activities.project import ProjectRef
-from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource
+from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource, host_of_credential
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import GitHost
@@ -28,13 +28,6 @@ from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
 from stepway.vault.vault import Secret
-
-_HOST_KINDS: dict[str, HostKind] = {
-    CredentialKind.GITHUB: HostKind.GITHUB,
-    CredentialKind.GITHUB_APP: HostKind.GITHUB,
-    CredentialKind.GITLAB: HostKind.GITLAB,
-    CredentialKind.GITEA: HostKind.GITEA,
-}
 
 
 class GitHosts:
@@ -140,7 +133,7 @@ class GitHosts:
 
 def host_kind(secret: Secret) -> HostKind | None:
     """Return the kind of Git host that a secret signs in to; None if it is another secret."""
-    return _HOST_KINDS.get(secret.target.kind or "")
+    return host_of_credential(secret.target.kind)
 
 
 def not_a_git_host(credential: str, secret: Secret) -> HostError:

@@ -11,6 +11,7 @@ import httpx
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.client import PATIENCE
+from stepway.hosts.features import features_of
 from stepway.hosts.github.api import HEADERS, api_of
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.github.changes import Changes
@@ -30,6 +31,8 @@ _EXPIRES = "github-authentication-token-expiration"
 
 _PERMISSIONS = {
     Feature.TOPICS: "administration",
+    Feature.INTERNAL_VISIBILITY: "administration",
+    Feature.FORCE_PUSH: "administration",
     Feature.TEAMS: "administration",
     Feature.COLLABORATORS: "administration",
     Feature.BRANCH_PROTECTION: "administration",
@@ -52,7 +55,7 @@ class GitHubHost(Repositories, People, Pipelines, Changes):
     """GitHub as one account; implements GitHost."""
 
     kind = HostKind.GITHUB
-    features = frozenset(Feature)
+    features = features_of(HostKind.GITHUB)
 
     async def identity(self) -> Identity:
         """Return the account behind the token; for an App, the account that has installed it."""
