@@ -113,6 +113,12 @@ class GitHubRights(Surface):
                 "'Expiration time' claim ('exp') must be a numeric value representing the future "
                 "time at which the assertion expires",
             ) from None
+        except jwt.ImmatureSignatureError:
+            raise self.refuse(
+                401,
+                "'Issued at' claim ('iat') must be an Integer representing the time that the "
+                "assertion was issued",
+            ) from None
         except (jwt.PyJWTError, KeyError):
             raise self.refuse(401, "A JSON web token could not be decoded") from None
         if claims["exp"] - time.time() > 600:
