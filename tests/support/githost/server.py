@@ -101,6 +101,7 @@ class Host:
                 answer = self.surface.answer(request)
             if self.surface.shapes is not None:
                 self.surface.shapes.check(request, answer)
+            answer = self.surface.conditional(request, answer)
         return fault.answer if fault and fault.answer else answer
 
     def _git(
