@@ -192,7 +192,7 @@ def _refuse_pushed(
     """Raise step_error if a branch or tag has a commit that Stepway did not make."""
     pushed = [
         name.decode(errors="replace")
-        for name, head in sorted(remote.refs().items())
+        for name, head in sorted(remote.refs(beats.check).items())
         if not _is_ours(remote, name, head, project, beats)
     ]
     if pushed:
