@@ -96,7 +96,7 @@ class RepositorySteps:
             return Removed()
         async with beating() as beats, opened_host(self._hosts, given) as host:
             owner = (given.result or {}).get("owner") or await owner_on(host, given)
-            if given.result is None and not await _is_ours_soon(host, owner, given):
+            if given.result is None and await _is_of_others(host, owner, given):
                 return Removed()
             if isinstance(host, LocalHost):
                 return Removed(await host.take_back(owner, given.repository_name))
@@ -111,13 +111,16 @@ class RepositorySteps:
             return Removed([found.web_url or found.clone_url] if removed else [])
 
 
-async def _is_ours_soon(host: GitHost, owner: str, given: OnRepository) -> bool:
-    """Whether a stopped step has made the repository; its request may still take effect."""
-    for pause in LATE_EFFECTS:
+async def _is_of_others(host: GitHost, owner: str, given: OnRepository) -> bool:
+    """Whether a step that failed or was stopped has found the repository of somebody else.
+
+    Waits for a while if there is none, because a request that was sent may still take effect.
+    """
+    for pause in (0.0,) if isinstance(host, LocalHost) else LATE_EFFECTS:
         await asyncio.sleep(pause)
         found = await host.find_repository(owner, given.repository_name)
         if found is not None:
-            return is_own(found, given.project)
+            return not is_own(found, given.project)
     return False
 
 

@@ -35,7 +35,7 @@ def with_new_columns(state: Json) -> Json:
     """Return a state whose oldest events are from version 0.2, with the columns that came later."""
     new = {"waited": 0, "waiting_since": None, "rollback": None, "cancel_requested_at": None}
     project = {**new, **state["project"]}
-    steps = [{"waited": 0, **step} for step in state["steps"]]
+    steps = [{"waited": 0, "queue": None, **step} for step in state["steps"]]
     return {**state, "project": project, "steps": steps}
 
 

@@ -99,7 +99,7 @@ async def test_repository_of_somebody_else_is_refused_and_not_retried(
     whose = "the Stepway project" if kind == "other project" else "no Stepway project"
     assert f"exists already and belongs to {whose}" in refusal(caught.value)
     with pytest.raises(ApplicationError) as caught:
-        await worker.run("delete_repository", DeleteRepositoryInput(project))
+        await worker.run("delete_repository", DeleteRepositoryInput(project, result={}))
     assert "was kept" in refusal(caught.value)
     assert path.exists()
 
