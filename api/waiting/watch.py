@@ -76,7 +76,8 @@ class WorkerWatch:
             try:
                 async with asyncio.timeout(LIMIT):
                     await self.sweep()
-            except (*UNREACHABLE, RPCError) as error:
+            # The client raises RuntimeError as long as it has not connected.
+            except (*UNREACHABLE, RPCError, RuntimeError) as error:
                 logger.debug("Cannot look for workers now: %r", error)
             except Exception:
                 logger.exception("Cannot look for workers")
