@@ -15,15 +15,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import beating
-from stepway.activities.git.target import (
+from stepway.activities.hosts import LOCAL, OpenHost
+from stepway.activities.models import Environment
+from stepway.activities.project import ProjectRef, object_id
+from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     opened_repository,
     owner_on,
 )
-from stepway.activities.hosts import LOCAL, OpenHost
-from stepway.activities.models import Environment
-from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import DeployEnvironment, Feature
 from stepway_tracking.record.errors import step_error

@@ -13,15 +13,15 @@ from temporalio import activity
 from stepway.activities.beats import Beats, beating
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
 from stepway.activities.git.remote import Remote
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.models import Environment, Repository
+from stepway.activities.repository.target import (
     OnRepository,
     is_own,
     opened_host,
     owner_on,
     remote_of,
 )
-from stepway.activities.hosts import OpenHost
-from stepway.activities.models import Environment, Repository
 from stepway.hosts.host import GitHost, HostRepository
 from stepway_tracking.record.errors import step_error
 

@@ -14,7 +14,6 @@ from dulwich.repo import Repo
 from temporalio import activity
 
 from stepway.activities.beats import Beats, beating
-from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import (
@@ -27,12 +26,6 @@ from stepway.activities.git.repositories import (
     locked,
     pack_when_many,
 )
-from stepway.activities.git.target import (
-    OnRepository,
-    opened_host,
-    own_repository,
-    remote_to_push_to,
-)
 from stepway.activities.gitops.commits import Committed, Plan, Writing
 from stepway.activities.gitops.manifests import (
     ENVIRONMENT_PREFIX,
@@ -43,6 +36,13 @@ from stepway.activities.gitops.manifests import (
 )
 from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.activities.project import ProjectRef, manifests_path
+from stepway.activities.repository.keys import OpenKey
+from stepway.activities.repository.target import (
+    OnRepository,
+    opened_host,
+    own_repository,
+    remote_to_push_to,
+)
 from stepway.activities.rollback import left_behind
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import Feature, GitHost, GitRemote, HostRepository, PullRequestSpec

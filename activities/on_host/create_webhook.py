@@ -10,15 +10,15 @@ from temporalio import activity
 
 from stepway.activities.beats import beating
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.on_host.create_secrets import FromCredential
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     to_take_back,
 )
-from stepway.activities.hosts import OpenHost
-from stepway.activities.on_host.create_secrets import FromCredential
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import Feature, WebhookSpec
 from stepway_tracking.record.errors import step_error

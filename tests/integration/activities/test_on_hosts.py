@@ -20,10 +20,10 @@ from stepway.activities.database.create_environments import (
     EnvironmentSpec,
 )
 from stepway.activities.database.finalize import FinalizeInput
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushedTemplate, PushTemplateInput
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushedTemplate, PushTemplateInput
 from stepway.hosts.host import GitRemote
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import Keyring

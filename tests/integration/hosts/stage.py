@@ -15,25 +15,25 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.testing import ActivityEnvironment
 
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.create_repository import (
-    CreateRepositoryInput,
-    DeleteRepositoryInput,
-    RepositorySteps,
-)
-from stepway.activities.git.push_template import (
-    PushTemplateInput,
-    TemplateSteps,
-    WithdrawTemplateInput,
-)
 from stepway.activities.git.remote import SshKey
-from stepway.activities.git.template_cache import TemplateCache
-from stepway.activities.git.template_pins import TemplatePins
-from stepway.activities.git.template_source import TemplateSource
 from stepway.activities.gitops.deploy_key import DeployKeys
 from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.gitops.in_repository import RepositoryGitops
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository.create_repository import (
+    CreateRepositoryInput,
+    DeleteRepositoryInput,
+    RepositorySteps,
+)
+from stepway.activities.repository.push_template import (
+    PushTemplateInput,
+    TemplateSteps,
+    WithdrawTemplateInput,
+)
+from stepway.activities.templates.cache import TemplateCache
+from stepway.activities.templates.pins import TemplatePins
+from stepway.activities.templates.source import TemplateSource
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.clusters.cluster import Cluster
 from stepway.hosts.host import GitHost, HostRepository

@@ -11,10 +11,11 @@ import asyncssh
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import remote
 from stepway.activities.git.remote import SshKey
-from stepway.activities.git.template_fetch import Access, Repository, resolve
-from stepway.activities.git.template_fetch import fetch as fetch_template
+from stepway.activities.repository import target
+from stepway.activities.templates.fetch import Access, Repository, resolve
+from stepway.activities.templates.fetch import fetch as fetch_template
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import Stage, new_stage
 from tests.support.githost.ssh import SshDoor, ssh_door

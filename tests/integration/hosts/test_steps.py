@@ -12,10 +12,11 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import remote
 from stepway.activities.gitops.in_repository import GitopsRepository
 from stepway.activities.gitops.manifests import PullSecret
 from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
+from stepway.activities.repository import target
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer

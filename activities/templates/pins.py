@@ -8,9 +8,9 @@ from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stepway.activities.git.template_fetch import Version
 from stepway.activities.models import TemplateVersion
 from stepway.activities.project import ProjectRef
+from stepway.activities.templates.fetch import Version
 from stepway_tracking.record.models import Project
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stepway.activities.git.locks import try_lock, unlock
-from stepway.activities.git.template_fetch import Repository, fetch
+from stepway.activities.templates.fetch import Repository, fetch
 from stepway_tracking.record.errors import step_error
 
 ENTRIES = 100

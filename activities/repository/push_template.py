@@ -19,7 +19,6 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import Beats, beating
 from stepway.activities.git.checkout import LINK, check_out_clean, normalized, refuse_unusable
-from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.refusals import PushRefused
 from stepway.activities.git.remote import Refs, Remote
 from stepway.activities.git.repositories import (
@@ -29,16 +28,17 @@ from stepway.activities.git.repositories import (
     changed_tree,
     is_made_for,
 )
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.keys import OpenKey
+from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     opened_repository,
     owner_on,
     remote_to_push_to,
 )
-from stepway.activities.git.template_source import FoundTemplate, TemplateSource
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed, left_behind
+from stepway.activities.templates.source import FoundTemplate, TemplateSource
 from stepway.blueprints.git_template import GitTemplate
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import Feature, GitHost, HostRepository, PullRequestSpec

@@ -37,9 +37,9 @@ from packaging.version import InvalidVersion, Version
 from urllib3.exceptions import HTTPError, ProxyError
 
 from stepway.activities.git.connection import SignIn, connected
-from stepway.activities.git.fetch_failure import Failed, Failure
 from stepway.activities.git.http_client import Answered, Moved, NotGit
 from stepway.activities.git.watch import Limits, TransferTimedOut
+from stepway.activities.templates.fetch_failure import Failed, Failure
 
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
