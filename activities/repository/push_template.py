@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from dulwich.objects import Commit, ObjectID
@@ -38,6 +37,7 @@ from stepway.activities.repository.target import (
     remote_to_push_to,
 )
 from stepway.activities.rollback import Removed, left_behind
+from stepway.activities.scratch import scratch
 from stepway.activities.templates.source import FoundTemplate, TemplateSource
 from stepway.blueprints.git_template import GitTemplate
 from stepway.hosts.errors import HostError, Reason
@@ -118,8 +118,8 @@ class TemplateSteps:
             template = await self._templates.find(
                 given.template, given.template_written, given.project, beats.in_thread, beats.check
             )
-            with TemporaryDirectory(prefix="stepway-") as name:
-                folder = Path(name) / "rendered"
+            with scratch() as outer:
+                folder = outer / "rendered"
                 folder.mkdir()
                 beats.say(_progress(20, "render_template", "Render template"))
                 await beats.in_thread(

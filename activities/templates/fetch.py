@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stepway.activities.git.child import waited
+from stepway.activities.scratch import scratch
 from stepway.activities.templates.errors import Subject, template_failure
 from stepway_tracking.record.errors import step_error
 
@@ -75,8 +75,8 @@ def resolve(repository: Repository, ref: str, beat: Beat) -> Version:
     Raises step_error, which is retried where the host may answer later.
     """
     request = {"action": "resolve", "ref": ref}
-    with tempfile.TemporaryDirectory(prefix="stepway-") as folder:
-        done = _run(repository, request, Path(folder), beat, ref)
+    with scratch() as folder:
+        done = _run(repository, request, folder, beat, ref)
     return Version(done["commit"], done["version"])
 
 

@@ -36,6 +36,7 @@ from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
 from urllib3.exceptions import HTTPError, ProxyError
 
+from stepway.activities.git.child import end_with_parent
 from stepway.activities.git.connection import SignIn, connected
 from stepway.activities.git.http_client import Answered, Moved, NotGit
 from stepway.activities.git.watch import Limits, TransferTimedOut
@@ -49,6 +50,7 @@ _COMMIT_DIGITS = 40
 
 def main(answer: Path) -> int:
     """Do what is requested; 0 if that went well, 1 with the failure in `answer`."""
+    end_with_parent()
     request = json.loads(sys.stdin.read())
     # Of a worker that died; while it lives, its own limit comes first.
     signal.alarm(request["seconds"])

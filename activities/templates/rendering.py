@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.child import waited
+from stepway.activities.scratch import scratch
 from stepway.activities.templates.fetch import Version
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.blueprints.templates import TemplateInvalid, template_folder
@@ -80,8 +80,7 @@ def render(
     """
     origin = origin or Origin(template.name, template.name)
     trusted = origin.rules.trusts(origin.blueprint)
-    with tempfile.TemporaryDirectory(prefix="stepway-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         request = {
             "source": origin.source,
             "blueprint": origin.blueprint,

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.locks import try_lock, unlock
+from stepway.activities.locks import try_lock, unlock
 from stepway.activities.templates import fetch as template_fetch
 from stepway.activities.templates.cache import TemplateCache, _key
 from stepway.activities.templates.fetch import Repository
