@@ -75,7 +75,7 @@ class PipelineSteps:
             if newest.id > asked:
                 return newest.url
         after = newest if asked is None else PipelineRun(asked)
-        beats.keep({_ASKED: after.id if after else 0})
+        await beats.kept({_ASKED: after.id if after else 0})
         try:
             return await host.dispatch(repository, given.workflow, ref, given.inputs, after)
         except HostError as error:

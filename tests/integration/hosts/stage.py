@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from dulwich.objects import Commit, Tree
 from dulwich.repo import Repo
 from sqlalchemy.ext.asyncio import create_async_engine
+from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from stepway.activities.credentials.credentials import Credentials
@@ -45,6 +46,16 @@ from tests.integration.hosts.places import Place
 BINARY = bytes(range(256)) * 40
 CREDENTIAL = "work"
 _NO_DATABASE = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+
+class _Temporal:
+    """Takes the heartbeats that a step sends by the client; on_heartbeat gets them as well."""
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> _Temporal:
+        return self
+
+    async def heartbeat(self, *details: Any) -> None:
+        pass
 
 
 @dataclass
@@ -101,7 +112,7 @@ class Stage:
 
     async def run(self, step: Callable[..., Any], given: Any, kept: Sequence[Any] = ()) -> Any:
         """Run a step; `kept` are the heartbeat's details of an attempt before."""
-        environment = ActivityEnvironment()
+        environment = ActivityEnvironment(client=cast("Client", _Temporal()))
         environment.info = replace(environment.info, heartbeat_details=list(kept))
         environment.on_heartbeat = lambda *details: self.heartbeats.extend(details[:1])
         return await environment.run(step, given)
