@@ -34,6 +34,7 @@ BENCHES = (
     "storm",
     "recovery",
     "page",
+    "waiting",
     "scale",
 )
 DOCS = Path(__file__).parent.parent / "docs"
