@@ -9,13 +9,13 @@ from uuid import UUID
 
 from temporalio.exceptions import ApplicationError
 
-from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_state
+from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_states
 from stepway.api.commands.retry_parameters import plan_of
 from stepway.api.commands.updates import raise_typed
 from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.messages import Resumed
-from stepway.workflows.model.plan import Plan
+from stepway.workflows.model.plan import Graph, Plan
 from stepway_tracking.record.errors import Refused, StepUnknown
 
 ONLY_RECORDED = (
@@ -56,9 +56,10 @@ class Boards:
         if await self._records.is_being_cancelled(project):
             raise Refused(cancelling)
         records = await self._records.steps(project.id)
-        ended = project.ended
-        states = {one.step: resumed_state(one) if ended else one.status for one in records}
         plan = plan_of(project, project.parameters)
+        states = {one.step: one.status for one in records}
+        if project.ended:
+            states = resumed_states(records, Graph(plan.steps))
         return board_of(plan, Resumed(states, {}, {})), records
 
 

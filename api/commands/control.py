@@ -24,6 +24,7 @@ from stepway.vault.sealing import SealedParameters
 from stepway.workflows.engine import rules
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
+from stepway.workflows.model.plan import Graph
 from stepway_tracking.queries.statistics import Durations
 from stepway_tracking.record.errors import Refused, WorkflowClosed
 
@@ -194,17 +195,18 @@ class Commands:
         parameters = retry.parameters
         if parameters is None:
             parameters = self._parameters.present(project)
+        plan = retry.plan or plan_of(project, parameters)
         return InitializationInput(
             project_id=str(project.id),
             name=project.name,
             owner=project.owner,
-            plan=retry.plan or plan_of(project, parameters),
+            plan=plan,
             parameters=parameters,
             definition=project.definition,
             request_hash=project.request_hash,
             deadline=retry.deadline,
             actor=retry.actor,
             usual=await slow_after(self._durations, project.blueprint),
-            resumed=await self._records.resumed(project.id),
+            resumed=await self._records.resumed(project.id, Graph(plan.steps)),
             index_pause=messages.INDEX_PAUSE,
         )
