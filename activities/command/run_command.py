@@ -93,10 +93,10 @@ class CommandSteps:
         """
         _refuse_absent(given.absent_references)
         command = _words(given.command)
-        environment = _environment(await self._with_secrets(given))
         output, waiting = OutputTail(), asyncio.Event()
         beating = asyncio.create_task(_beat(output, waiting))
         try:
+            environment = _environment(await self._with_secrets(given))
             async with self._working_tree(given, waiting) as tree:
                 directory = _inside(tree, given.directory)
                 status = await _run(command, directory, environment, output)

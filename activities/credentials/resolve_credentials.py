@@ -10,6 +10,7 @@ from typing import Any
 
 from temporalio import activity
 
+from stepway.activities.beats import beating
 from stepway.activities.credentials.checking import (
     Checked,
     check_credential,
@@ -78,9 +79,10 @@ class CredentialSteps:
         """
         if given.credential == LOCAL:
             return await self._resolve_local(given)
-        secret = await self._credentials.open(given.credential, given.project)
-        with host_errors():
-            checked = await self._checked(given, secret)
+        async with beating():
+            secret = await self._credentials.open(given.credential, given.project)
+            with host_errors():
+                checked = await self._checked(given, secret)
         return ResolvedCredential(
             account=secret.account or checked.account,
             credential=given.credential,

@@ -78,16 +78,17 @@ class SecretSteps:
             return Skipped("There are no secrets and no variables")
         variables = _texts(given.variables)
         _check_names([*given.secrets, *variables])
-        secrets = {
-            name: (await self._credentials.open(one.credential, given.project)).value
-            for name, one in given.secrets.items()
-        }
-        async with beating(), opened_repository(self._hosts, given) as (host, repository):
-            _need(host, given)
-            for name, value in secrets.items():
-                await host.put_secret(repository, name, value, given.environment)
-            for name, value in variables.items():
-                await host.put_variable(repository, name, value, given.environment)
+        async with beating():
+            secrets = {
+                name: (await self._credentials.open(one.credential, given.project)).value
+                for name, one in given.secrets.items()
+            }
+            async with opened_repository(self._hosts, given) as (host, repository):
+                _need(host, given)
+                for name, value in secrets.items():
+                    await host.put_secret(repository, name, value, given.environment)
+                for name, value in variables.items():
+                    await host.put_variable(repository, name, value, given.environment)
         return CreatedSecrets(list(secrets), list(variables))
 
     @activity.defn
