@@ -106,6 +106,7 @@ def _not_ready(states: dict[Ref, Readiness], why: str) -> Exception:
     return step_error(
         _told(states, f" {why}"),
         remedy="Correct the cause in the cluster or the repository, then retry.",
+        retry=False,
         details={str(ref): state.message for ref, state in states.items()},
     )
 

@@ -41,6 +41,7 @@ from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     own_repository,
+    owner_on,
     remote_to_push_to,
 )
 from stepway.activities.rollback import left_behind
@@ -107,10 +108,13 @@ class RepositoryGitops:
     ) -> list[str]:
         """Remove the project's manifests, or withdraw the pull request that has them.
 
-        `made` is the result of the step, or empty. Raises step_error if the manifests were changed.
+        `made` is the result of the step, or empty: then a repository that does not exist has none
+        of them. Raises step_error if the manifests were changed.
         """
         path = manifests_path(project)
         async with beating() as beats:
+            if target is not None and not made and not await self._exists(project, target):
+                return []
             if (withdrawn := await self._withdraw(project, target, made, beats)) is not None:
                 return withdrawn
             found: list[str] = []
@@ -212,6 +216,12 @@ class RepositoryGitops:
             if await beats.in_thread(lambda: remote.delete_branch(branch, commit, beats.check)):
                 removed.append(branch)
             return removed
+
+    async def _exists(self, project: ProjectRef, target: GitopsRepository) -> bool:
+        given = _on(project, target)
+        async with opened_host(self._hosts, given) as host:
+            owner = await owner_on(host, given)
+            return await host.find_repository(owner, given.repository_name) is not None
 
     async def _opened(
         self, host: GitHost, project: ProjectRef, target: GitopsRepository

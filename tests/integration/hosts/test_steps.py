@@ -209,6 +209,19 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     assert not (stage.folder / "gitops.git").exists()
 
 
+async def test_rolling_back_what_never_found_its_gitops_repository_finds_nothing(
+    stage: Stage,
+) -> None:
+    goal = GitopsRepository(CREDENTIAL, stage.place.owner, "mistyped")
+    url = "https://example.org/x.git"
+    steps = stage.gitops()
+    with pytest.raises(ApplicationError, match="mistyped was not found"):
+        given = SetupGitopsInput(stage.project, url, ["test"], gitops=goal)
+        await stage.run(steps.setup_gitops, given)
+    back = RemoveManifestsInput(stage.project, url, ["test"], gitops=goal, result=None)
+    assert (await stage.run(steps.remove_manifests, back)).removed == []
+
+
 @pytest.mark.parametrize("visibility", ["private", "internal", "public", None])
 async def test_manifests_of_a_private_repository_refer_to_a_secret_to_create(
     on_github: Place, tmp_path: Path, visibility: str | None
