@@ -20,6 +20,7 @@ from stepway.activities.repository import target
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer
+from tests.support.leftovers import left_by_steps
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +121,7 @@ async def test_nothing_stays_on_the_workers_disk(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     await stage.create()
     await stage.push()
-    assert list(temporary.iterdir()) == []
+    assert left_by_steps(temporary) == []
 
 
 async def test_a_person_who_pushed_first_is_refused(stage: Stage) -> None:

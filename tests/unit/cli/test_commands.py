@@ -396,7 +396,7 @@ def test_watch_names_the_parameter_that_the_error_speaks_of(server: Server) -> N
     preview = {"runs": ["push"], "keeps": [], "parameters": ["credential", "size"]}
     server.answers[f"GET {INITIALIZATION}/steps/push/retry"] = (200, preview)
     said = run("watch", ID).stdout
-    assert "Then run: stepway retry shop push" in said
+    assert "stepway retry shop push\n" in said
     assert "To change a parameter, add: --param credential=CREDENTIAL" in said
 
 
