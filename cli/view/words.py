@@ -223,6 +223,13 @@ def wait_of(step: Step, now: datetime) -> str:
     return next_try(metadata, now, f"attempt {(step.get('attempt') or 1) + 1}")
 
 
+def is_held_up(step: Step, now: datetime) -> bool:
+    """Whether the step waits for another system's limit or for a worker: nobody knows how long."""
+    metadata = metadata_of(step)
+    at = moment(metadata.get("next_attempt_at")) if metadata.get("asked_to_wait") else None
+    return bool(awaited_worker(step)) or (at is not None and at > now)
+
+
 def attempt_of(step: Step) -> str:
     """`attempt 3`; "" for the first."""
     attempt = step.get("attempt") or 1
