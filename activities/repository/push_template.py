@@ -162,7 +162,8 @@ class TemplateSteps:
         async with opened_repository(self._hosts, given) as (host, repository):
             remote = await self._remote(host, repository, given)
             can_propose = Feature.PULL_REQUESTS in host.features
-            message = f"Start from the template {template.label}"
+            verb = "Add files of" if given.mode == "import" else "Start from"
+            message = f"{verb} the template {template.label}"
             pushing = _Pushing(remote, repository, given, message, beats, can_propose)
             pushed = await beats.in_thread(partial(pushing.run, folder))
             request = None
