@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from stepway.activities.beats import beating
 from stepway.activities.hosts import LOCAL, OpenHost
 from stepway.activities.models import Environment
+from stepway.activities.postgres import opened
 from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.repository.target import (
     OnRepository,
@@ -126,7 +127,7 @@ class EnvironmentSteps:
         async with beating():
             on_host = given.credential != LOCAL and await self._put_on_host(given, specs)
             statement = insert(Environment).values([_row(given.project, spec) for spec in specs])
-            async with self._engine.begin() as connection:
+            async with opened(self._engine) as connection:
                 await connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=["project_id", "name"],
@@ -168,7 +169,7 @@ class EnvironmentSteps:
         ours = (Environment.project_id == UUID(given.project.id)) & Environment.name.in_(list(made))
         found = select(Environment.name, Environment.approvals).where(ours).with_for_update()
         async with beating():
-            async with self._engine.begin() as connection:
+            async with opened(self._engine) as connection:
                 rows = (await connection.execute(found)).all()
                 for row in rows:
                     if row.approvals != made[row.name]:

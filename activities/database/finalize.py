@@ -15,6 +15,7 @@ from stepway.activities.database.create_environments import EnvironmentSpec, env
 from stepway.activities.git.remote import Remote
 from stepway.activities.hosts import OpenHost
 from stepway.activities.models import Environment, Repository
+from stepway.activities.postgres import opened
 from stepway.activities.repository.target import (
     OnRepository,
     is_own,
@@ -60,7 +61,7 @@ class FinalizeSteps:
         async with beating() as beats:
             if given.repository is not None:
                 wrong += await self._wrong_in_git(given, beats)
-            async with self._engine.connect() as connection:
+            async with opened(self._engine) as connection:
                 wrong += await _wrong_record(connection, given)
                 wrong += await _wrong_environments(connection, given)
         if wrong:

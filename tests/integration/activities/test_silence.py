@@ -1,13 +1,17 @@
-"""Every built-in step sends heartbeats while Postgres does not answer, so no attempt is lost."""
+"""No built-in step loses an attempt while Postgres does not answer, or cannot be reached."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from stepway.activities import beats
 from stepway.activities.cluster.apply_manifests import ApplyManifestsInput, DeleteManifestsInput
@@ -43,12 +47,16 @@ from stepway.activities.on_host.open_pull_request import (
     OpenPullRequestInput,
 )
 from stepway.activities.on_host.protect_branch import ProtectBranchInput, UnprotectBranchInput
+from stepway.activities.postgres import WAIT
 from stepway.activities.project import ProjectRef
+from stepway.activities.registry import Resources, load_steps
 from stepway.activities.repository.create_repository import (
     CreateRepositoryInput,
     DeleteRepositoryInput,
 )
 from stepway.activities.repository.push_template import PushTemplateInput, WithdrawTemplateInput
+from stepway.runtime.settings import Settings
+from stepway_tracking.record.errors import RATE_LIMITED
 from tests.support.servers import eventually
 
 ENOUGH = 6
@@ -173,6 +181,9 @@ WAITING: dict[str, tuple[str, Given]] = {
 
 WITHOUT_POSTGRES = {"simulate"}
 
+COMBINED = {"remove_manifests with a deploy key"}
+"""Rollbacks that go on after an error, and raise one for all that is left."""
+
 
 def test_every_step_is_here(worker):
     assert {case.split()[0] for case in WAITING} | WITHOUT_POSTGRES == set(worker.steps)
@@ -198,3 +209,15 @@ async def test_a_step_sends_heartbeats_while_postgres_does_not_answer(
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+
+@pytest.mark.parametrize("case", [case for case in WAITING if case not in COMBINED])
+async def test_attempt_that_cannot_reach_postgres_does_not_count(project, tmp_path, case):
+    away = create_async_engine("postgresql+asyncpg://127.0.0.1:1/stepway")
+    steps = load_steps(Resources(Settings(data_dir=tmp_path), away))
+    _, given = WAITING[case]
+    with pytest.raises(ApplicationError, match="The database cannot be reached") as caught:
+        await ActivityEnvironment().run(steps[case.split()[0]], given(project))
+    assert caught.value.type == RATE_LIMITED
+    assert caught.value.next_retry_delay == timedelta(seconds=WAIT)
+    assert not caught.value.non_retryable
