@@ -26,7 +26,7 @@ from stepway.vault.keys import new_key, parse_keys
 from stepway.vault.redaction import REDACTED, learn
 from stepway.vault.vault import Vault
 from tests.security.conftest import Secured
-from tests.security.test_secrets import everything_in
+from tests.support.canaries import everything_in
 from tests.support.servers import Stepway, running_stepway, write_blueprint
 
 ANYTHING: dict[str, Any] = {"a": {}, "b": {}}
