@@ -23,6 +23,7 @@ from stepway.blueprints.errors import BlueprintUnknown, ParameterError, Paramete
 from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
 from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.errors import (
+    AttemptUnknown,
     KeyReused,
     NameTaken,
     NotConfirmed,
@@ -44,6 +45,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 STATUSES: dict[type[Exception], HTTPStatus] = {
     ProjectUnknown: HTTPStatus.NOT_FOUND,
     StepUnknown: HTTPStatus.NOT_FOUND,
+    AttemptUnknown: HTTPStatus.NOT_FOUND,
     NameTaken: HTTPStatus.CONFLICT,
     Refused: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from stepway.vault.redaction import redact
+from stepway_tracking.logs.capture import current_log
 from stepway_tracking.record.shortening import shortened
 
 OUTPUT_BYTES = 8_000
@@ -32,10 +33,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 class OutputTail:
     """Keeps the last OUTPUT_BYTES of an output; returns at most OUTPUT_LINES lines of it.
 
-    Standard output and standard error are fed as they arrive, and kept in this order.
+    Standard output and standard error are fed as they arrive, and kept in this order. All of it
+    goes to the log of the attempt too.
     """
 
     def __init__(self) -> None:
+        self._log = current_log()
         self._kept = b""
         self._total = 0
         self._errors = b""
@@ -43,6 +46,8 @@ class OutputTail:
 
     def feed(self, chunk: bytes, *, error: bool = False) -> None:
         """Take the next part of standard output, or of standard error."""
+        if self._log is not None:
+            self._log.output("stderr" if error else "stdout", chunk)
         if error:
             self._errors = (self._errors + chunk)[-OUTPUT_BYTES:]
         if error is not self._was_error and self._kept and not self._kept.endswith((b"\n", b"\r")):

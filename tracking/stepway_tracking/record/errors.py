@@ -53,6 +53,10 @@ class StepUnknown(StepwayError):
     """The project has no step of that name."""
 
 
+class AttemptUnknown(StepwayError):
+    """The step has no attempt of that number."""
+
+
 class Refused(StepwayError):
     """The request is not possible in the present state; the text says why, and what is."""
 

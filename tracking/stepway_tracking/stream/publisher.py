@@ -25,6 +25,11 @@ def channel(project_id: UUID | str) -> str:
     return f"stepway:project:{project_id}"
 
 
+def logs_channel(project_id: UUID | str) -> str:
+    """The channel that tells when a project's logs have new lines."""
+    return f"stepway:logs:{project_id}"
+
+
 def open_redis(url: str) -> Redis:
     """A client with timeouts: 1 s to connect, 2 s for a response."""
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
@@ -53,10 +58,14 @@ class Publisher:
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:
         """Take the messages to be sent in order; returns at once."""
+        self.publish_on(channel(project_id), messages)
+
+    def publish_on(self, name: str, messages: Sequence[str]) -> None:
+        """Take the messages of another channel, whose name ends with the project's ID."""
         if len(self._waiting) + len(messages) > MOST_WAITING:
-            _count_lost(len(messages), project_id, "it is too far behind")
+            _count_lost(len(messages), name.rpartition(":")[2], "it is too far behind")
             return
-        self._waiting.extend((channel(project_id), message) for message in messages)
+        self._waiting.extend((name, message) for message in messages)
         if self._waiting and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all())
 

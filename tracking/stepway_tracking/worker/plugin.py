@@ -22,6 +22,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from stepway_tracking.logs.writer import LogWriter, open_logs
 from stepway_tracking.migrations.fit import schema_problem
 from stepway_tracking.postgres import UNREACHABLE, open_pool
 from stepway_tracking.record.errors import SchemaError
@@ -39,20 +40,27 @@ class TrackingPlugin(SimplePlugin):
     Pass it to a worker or to its client, but not to both. Its interceptor is the outermost, so the
     worker's other interceptors see an activity's result first.
 
-    `converter` encodes the results that the record keeps; it is the client's by default.
+    `converter` encodes the results that the record keeps; it is the client's by default. `logs`
+    keeps what steps log.
     """
 
-    def __init__(self, store: Store, converter: DataConverter | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        converter: DataConverter | None = None,
+        logs: LogWriter | None = None,
+    ) -> None:
         super().__init__("stepway.tracking", workflow_runner=_passed_through)
         self._store = store
         self._converter = converter
+        self._logs = logs
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add the interceptor and the activities."""
         config = super().configure_worker(config)
         client = config["client"]
         converter = self._converter or client.data_converter
-        interceptor = TrackingInterceptor(self._store, converter, client)
+        interceptor = TrackingInterceptor(self._store, converter, client, self._logs)
         recorder = Recorder(self._store, client, converter)
         own = config.get("interceptors", [])
         config["interceptors"] = [interceptor, *own]
@@ -81,7 +89,8 @@ async def open_tracking(
         stack.push_async_callback(redis.aclose)
         publisher = Publisher(redis)
         stack.push_async_callback(publisher.close)
-        yield TrackingPlugin(Store(pool, publisher, redact))
+        logs = await stack.enter_async_context(open_logs(pool, publisher, redact))
+        yield TrackingPlugin(Store(pool, publisher, redact), logs=logs)
 
 
 async def _require_schema(pool: asyncpg.Pool) -> None:

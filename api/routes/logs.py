@@ -1,0 +1,187 @@
+"""The log of an attempt: read, followed or downloaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response, StreamingResponse
+
+from stepway.api.auth.guard import Admission, Guarded
+from stepway.api.auth.refusals import Forbidden
+from stepway.api.dependencies import Admitted, ProjectId, Resources, StepName
+from stepway.api.log_formats import LogReader, encoded, keep_alive, media_type
+from stepway.api.openapi import problems
+from stepway.api.resources import AppResources
+from stepway.api.routes.initialization import MAX_ATTEMPTS, require_step
+from stepway.vault.sealing import hide_seals
+from stepway_tracking.logs.attempts import LoggedAttempt
+from stepway_tracking.logs.store import Chunk
+from stepway_tracking.record.errors import AttemptUnknown
+from stepway_tracking.record.facts import MAX_VERSION
+
+router = APIRouter(
+    route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
+)
+
+KEEP_ALIVE = 15.0
+"""Seconds without a line after which a followed log sends something."""
+
+ROWS = 16
+"""Rows in one read."""
+
+LAST_ROWS = 2_000
+"""Maximum rows that are looked through for the last lines."""
+
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": (
+            "A line each: `{seq, at, level, stream, text}`; `{gap: {after, before, lines, "
+            "characters}}` where lines are left out; with `follow`, `{end: {seq, outcome}}` last."
+        ),
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+@router.get(
+    "/steps/{step}/logs",
+    response_class=Response,
+    responses={**_CONTENT, **problems(403, 404, 422, 503)},
+)
+async def get_logs(
+    project_id: ProjectId,
+    step: StepName,
+    given: Resources,
+    admission: Admitted,
+    accept: Annotated[str, Header()] = "",
+    round: Annotated[int | None, Query(ge=0, le=MAX_ATTEMPTS)] = None,
+    attempt: Annotated[
+        int | None, Query(ge=0, le=MAX_ATTEMPTS, description="By default the newest.")
+    ] = None,
+    rollback: Annotated[bool, Query(description="The log of the step's rollback.")] = False,
+    after: Annotated[
+        int, Query(ge=0, le=MAX_VERSION, description="The number of the last line to leave out.")
+    ] = 0,
+    tail: Annotated[
+        int | None, Query(ge=1, le=100_000, description="Only so many lines, the last ones.")
+    ] = None,
+    follow: Annotated[bool, Query(description="Go on while the attempt runs.")] = False,
+    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0)] = None,
+) -> Response:
+    """The lines that an attempt has logged: as JSON lines, server-sent events or plain text."""
+    if admission.hides_stacks and given.settings.log_access != "read":
+        raise Forbidden("You can view this project but not its logs.")
+    found = await _attempt(given, project_id, step, round, attempt, rollback)
+    after = max(after, last_event_id or 0)
+    rows = await _last_rows(given, found, after, tail)
+    if rows:
+        after = max(after, rows[0].lines[0].seq - 1)
+        if tail is not None:
+            after = max(after, rows[-1].lines[-1].seq - tail)
+    media = media_type(accept)
+    body = _Body(given, found, LogReader(after, 0 if not after else None), media)
+    content = body.followed(admission) if follow else body.kept()
+    headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+    return StreamingResponse(content, media_type=f"{media}; charset=utf-8", headers=headers)
+
+
+async def _attempt(
+    given: AppResources,
+    project_id: UUID,
+    step: str,
+    round_: int | None,
+    attempt: int | None,
+    rollback: bool,
+) -> LoggedAttempt:
+    if rollback:
+        found = await given.logged_attempts.find_rollback(project_id, step)
+    else:
+        found = await given.logged_attempts.find(project_id, step, round_, attempt)
+    if found is None:
+        await require_step(project_id, step, given)
+        raise AttemptUnknown(f"The step {step} has no such attempt.")
+    return found
+
+
+async def _last_rows(
+    given: AppResources, found: LoggedAttempt, after: int, tail: int | None
+) -> list[Chunk]:
+    """The last rows, which have the first line to send; none if all are asked for."""
+    if tail is None:
+        return []
+    rows = await given.log_store.read_last(found.key, min(tail, LAST_ROWS))
+    return [row for row in rows if row.lines[-1].seq > after]
+
+
+class _Body:
+    def __init__(
+        self, given: AppResources, found: LoggedAttempt, reader: LogReader, media: str
+    ) -> None:
+        self._given = given
+        self._found = found
+        self._reader = reader
+        self._media = media
+
+    async def kept(self) -> AsyncIterator[bytes]:
+        """What is kept now."""
+        while rows := await self._given.log_store.read(self._found.key, self._reader.seq, ROWS):
+            for row in rows:
+                yield self._encoded(row)
+
+    async def followed(self, admission: Admission) -> AsyncIterator[bytes]:
+        """What is kept and what comes, until the log is complete."""
+        limits, person = self._given.limits, admission.person
+        limits.open_stream(person)
+        revoked = asyncio.create_task(admission.until_revoked())
+        try:
+            async with AsyncExitStack() as stack:
+                following = self._given.log_hub.follow(self._found.key, self._reader.seq)
+                rows = aiter(await stack.enter_async_context(following))
+                async for part in self._followed(rows, revoked):
+                    yield part
+        finally:
+            revoked.cancel()
+            limits.close_stream(person)
+
+    async def _followed(
+        self, rows: AsyncIterator[Chunk], revoked: asyncio.Task[None]
+    ) -> AsyncIterator[bytes]:
+        coming: asyncio.Task[Chunk] | None = None
+        try:
+            while True:
+                coming = coming or asyncio.ensure_future(anext(rows))
+                await asyncio.wait(
+                    (coming, revoked), timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
+                )
+                if revoked.done():
+                    return
+                if not coming.done():
+                    yield keep_alive(self._media).encode()
+                    continue
+                try:
+                    row = coming.result()
+                except StopAsyncIteration:
+                    break
+                coming = None
+                yield self._encoded(row)
+        finally:
+            if coming is not None:
+                coming.cancel()
+                with suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await coming
+        outcome = await self._given.log_hub.outcome(self._found.key)
+        end = {"seq": self._reader.seq, "outcome": outcome}
+        yield encoded(self._media, "end", self._reader.seq, end).encode()
+
+    def _encoded(self, row: Chunk) -> bytes:
+        items = (encoded(self._media, *item) for item in self._reader.items(row))
+        return hide_seals("".join(items).encode())

@@ -1,0 +1,123 @@
+"""Logs of steps: captured, kept, read and followed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.conftest import StartStepway
+from tests.support.servers import Json, Stepway, eventually, write_blueprint
+
+MODULES = ("tests.support.steps", "tests.support.logging_steps")
+
+
+def path_of(project: str, step: str) -> str:
+    return f"/api/projects/{project}/initialization/steps/{step}/logs"
+
+
+async def read(stepway: Stepway, project: str, step: str, **query: Any) -> list[Json]:
+    """The lines of the newest attempt, or of the one in `query`."""
+    answer = await stepway.http.get(path_of(project, step), params=query)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines() if line]
+
+
+async def complete(stepway: Stepway, project: str, step: str, **query: Any) -> list[Json]:
+    """The lines, once the log is complete."""
+    async with asyncio.timeout(60):
+        found = await read(stepway, project, step, follow="true", **query)
+    assert "end" in found[-1]
+    return found
+
+
+async def test_what_a_step_logs_is_kept_with_level_and_number(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    lines = {"lines": ["first", "second\nthird"]}
+    blueprint = write_blueprint(
+        folder,
+        [
+            {"step": "logs", "uses": "log_lines", "with": lines},
+            {"step": "thread", "uses": "log_in_thread", "with": lines},
+        ],
+    )
+    async with start_stepway(modules=MODULES) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "active")
+        *found, end = await complete(stepway, project, "logs")
+        assert end == {"end": {"seq": 5, "outcome": "completed"}}
+        assert [line["seq"] for line in found] == [1, 2, 3, 4, 5]
+        assert [(line["level"], line["text"]) for line in found] == [
+            ("info", "first"),
+            ("info", "second"),
+            ("info", "third"),
+            ("error", "from a task"),
+            ("warning", "from a thread"),
+        ]
+        assert [line["text"] for line in await read(stepway, project, "thread")] == [
+            "first",
+            "second",
+            "third",
+        ]
+
+
+async def test_a_running_step_is_followed_and_resumed_without_gap_or_duplicate(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    given = {"lines": ["line"], "times": 500, "gate": "end"}
+    step = {"step": "logs", "uses": "log_lines", "with": given}
+    blueprint = write_blueprint(folder, [step])
+    async with start_stepway(modules=MODULES) as stepway:
+        project = await stepway.create(blueprint)
+
+        async def has_lines() -> bool:
+            if (await stepway.steps(project))["logs"]["status"] != "running":
+                return False
+            return len(await read(stepway, project, "logs")) == 502
+
+        await eventually(has_lines)
+        followers = [
+            asyncio.create_task(complete(stepway, project, "logs", after=after))
+            for after in (0, 0, 250, 501)
+        ]
+        await asyncio.sleep(0)
+        stepway.open_gate("end")
+        for after, follower in zip((0, 0, 250, 501), followers, strict=True):
+            *lines, end = await follower
+            assert [line["seq"] for line in lines] == list(range(after + 1, 503))
+            assert end["end"]["outcome"] == "completed"
+        assert [line["seq"] for line in await read(stepway, project, "logs", tail=3)] == [
+            500,
+            501,
+            502,
+        ]
+
+
+async def test_output_of_a_command_is_kept_by_stream(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    script = (
+        "printf 'one\\ntwo\\r2\\n'; printf 'bad\\n' >&2; printf 'caf\\303'; printf '\\251'; exit 3"
+    )
+    steps = [
+        {
+            "step": "command",
+            "uses": "run_command",
+            "with": {"command": ["sh", "-c", script]},
+            "retry": {"maximum_attempts": 1},
+        }
+    ]
+    blueprint = folder / "commands.yaml"
+    blueprint.write_text(json.dumps({"name": "commands", "steps": steps}))
+    async with start_stepway(modules=MODULES) as stepway:
+        project = await stepway.create("commands")
+        await stepway.until(project, "failed")
+        *found, end = await complete(stepway, project, "command")
+        assert end["end"]["outcome"] == "failed"
+        by_stream = {
+            stream: [line["text"] for line in found if line["stream"] == stream]
+            for stream in ("stdout", "stderr")
+        }
+        assert by_stream == {"stdout": ["one", "2", "café"], "stderr": ["bad"]}

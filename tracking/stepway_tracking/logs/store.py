@@ -1,0 +1,119 @@
+"""Reads and writes logs in Postgres: a row holds some lines of an attempt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from stepway_tracking.logs.attempt_log import AttemptKey, Batch
+from stepway_tracking.logs.line import LogLine
+
+INSERT = """
+INSERT INTO project_initialization_logs
+       (project_id, step, run_id, activity_id, attempt, rollback, first_seq,
+        last_seq, start, size, at, lines)
+SELECT given.*
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bool[],
+              $7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::timestamptz[],
+              $12::text[])
+       AS given (project_id, step, run_id, activity_id, attempt, rollback, first_seq, last_seq,
+                 start, size, at, lines)
+  JOIN projects ON projects.id = given.project_id
+"""
+
+TRIM = """
+DELETE FROM project_initialization_logs
+ WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
+   AND start >= $6 AND start + size <= $7
+"""
+
+READ = """
+SELECT first_seq, last_seq, start, size, lines
+  FROM project_initialization_logs
+ WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
+   AND last_seq > $6
+ ORDER BY first_seq
+ LIMIT $7
+"""
+
+READ_LAST = """
+SELECT first_seq, last_seq, start, size, lines
+  FROM project_initialization_logs
+ WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
+ ORDER BY first_seq DESC
+ LIMIT $6
+"""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some lines of an attempt, in order. `start` counts the characters of all lines before."""
+
+    lines: tuple[LogLine, ...]
+    start: int
+    size: int
+
+
+class LogStore:
+    """The table of logs. Methods raise asyncpg's and the connection's errors."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def write(self, batches: Sequence[Batch]) -> None:
+        """Write the lines in one statement. Those of a deleted project are left out."""
+        rows = [_row(batch) for batch in batches]
+        await self._pool.execute(INSERT, *(list(column) for column in zip(*rows, strict=True)))
+
+    async def trim(self, key: AttemptKey, start: int, stop: int) -> None:
+        """Delete the rows between two places, which count characters."""
+        await self._pool.execute(TRIM, *_values(key), start, stop)
+
+    async def read(self, key: AttemptKey, after: int, rows: int) -> list[Chunk]:
+        """The next rows with lines after number `after`."""
+        return [_chunk(row) for row in await self._pool.fetch(READ, *_values(key), after, rows)]
+
+    async def read_last(self, key: AttemptKey, rows: int) -> list[Chunk]:
+        """The last rows, in order."""
+        found = await self._pool.fetch(READ_LAST, *_values(key), rows)
+        return [_chunk(row) for row in reversed(found)]
+
+
+def _values(key: AttemptKey) -> tuple[Any, ...]:
+    return (UUID(key.project_id), key.step, key.run_id, key.activity_id, key.attempt)
+
+
+def _row(batch: Batch) -> tuple[Any, ...]:
+    first, last = batch.lines[0], batch.lines[-1]
+    lines = [
+        [_milliseconds(line.at), line.seq, line.level, line.stream, line.text]
+        for line in batch.lines
+    ]
+    return (
+        *_values(batch.key),
+        batch.key.rollback,
+        first.seq,
+        last.seq,
+        batch.offset,
+        batch.size,
+        first.at,
+        json.dumps(lines, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _chunk(row: asyncpg.Record) -> Chunk:
+    lines = (
+        LogLine(seq, datetime.fromtimestamp(at / 1000, UTC), level, stream, text)
+        for at, seq, level, stream, text in json.loads(row["lines"])
+    )
+    return Chunk(tuple(lines), row["start"], row["size"])
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
