@@ -43,7 +43,8 @@ async def log_lines(given: LogInput) -> None:
             activity.logger.info(line)
     await asyncio.create_task(_log_in_task())
     await asyncio.to_thread(LOGGER.warning, "from a thread")
-    while given.gate and not (Path(given.folder) / f"{given.gate}.open").exists():
+    gate = Path(given.folder) / f"{given.gate}.open"
+    while given.gate and not gate.exists():  # noqa: ASYNC110 - another process makes the file
         await asyncio.sleep(0.05)
     if given.error:
         try:
