@@ -16,6 +16,8 @@ Kind = Literal["log", "gap", "end"]
 
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+
 MEDIA_TYPES = ("application/x-ndjson", "text/event-stream", "text/plain")
 
 
@@ -91,4 +93,6 @@ def _json(line: LogLine) -> dict[str, Any]:
 
 
 def _text(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # Readers may take these for the end of a line.
+    return _LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", text)

@@ -195,6 +195,12 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     assert retried.returncode == 0, retried.stderr
     assert "Will run: passage, rest" in retried.stdout
     assert stepway(environment, "watch", "mended", "--follow").returncode == 0
+    logs = stepway(environment, "logs", "mended", "passage", "--round", "1", "--follow", "--json")
+    lines = [json.loads(line) for line in logs.stdout.splitlines()]
+    assert [line.get("stream") for line in lines] == ["stderr", None], logs.stderr
+    assert lines[-1]["end"] == {"seq": 1, "outcome": "failed"}
+    whole = stepway(environment, "logs", "mended")
+    assert "passage | " + str(flag) in whole.stdout, whole.stderr
     attempts = listed(environment, "attempts", "mended", "passage")
     assert [attempt["outcome"] for attempt in attempts] == ["failed", "completed"]
     assert [attempt["round"] for attempt in attempts] == [1, 2]
