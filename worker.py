@@ -80,7 +80,9 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Wor
         references = References(keyring, Vault(engine, keyring).find)
         # Results in the record are not signed: nobody else can write to Postgres, and they outlive
         # the key.
-        logs = await stack.enter_async_context(open_logs(pool, publisher, redact_value))
+        logs = await stack.enter_async_context(
+            open_logs(pool, publisher, redact_value, days=settings.log_days)
+        )
         plugin = TrackingPlugin(store, data_converter(keyring), logs)
         shared = partial(
             Worker,

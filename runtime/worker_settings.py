@@ -53,6 +53,9 @@ class WorkerSettings(ServerSettings):
             "other systems take little: 500 are possible where few run commands."
         ),
     )
+    log_days: int = Field(
+        default=30, ge=1, description="Days for which the lines that steps log are kept."
+    )
     step_queues: Words = Field(
         default_factory=list,
         description=(

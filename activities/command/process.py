@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
+import termios
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -25,6 +29,9 @@ TERM_GRACE = 5.0
 
 DRAIN = 1.0
 """Seconds to read the rest of the output after the process has ended."""
+
+TERMINAL_SIZE = (50, 120)
+"""Lines and columns of a pseudo-terminal."""
 
 STANDARD_ERROR = 2
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -89,14 +96,22 @@ def _lines(written: bytes) -> list[str]:
 
 
 async def run_in_group(
-    command: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: OutputTail
+    command: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    output: OutputTail,
+    terminal: bool = False,
 ) -> int:
     """Run the command and return its exit status: negative if a signal ended it.
+
+    With `terminal`, both outputs are one pseudo-terminal, so that programs print as for a person.
 
     Ends the whole process group in any case, also when cancelled. Raises OSError if the program
     cannot be started.
     """
-    async with _output_pipe() as (reader, write_end), _output_pipe() as (errors, errors_end):
+    open_pipe = _terminal if terminal else _output_pipe
+    async with open_pipe() as (reader, write_end), _output_pipe() as (errors, errors_end):
         keep_descriptors()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -105,7 +120,7 @@ async def run_in_group(
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
-                stderr=errors_end,
+                stderr=write_end if terminal else errors_end,
                 start_new_session=True,
             )
         finally:
@@ -145,22 +160,38 @@ async def _wait_and_end_group(process: asyncio.subprocess.Process) -> int:
 
 
 @asynccontextmanager
+async def _terminal() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *TERMINAL_SIZE, 0, 0))
+    async with _reading(ours) as reader:
+        yield reader, theirs
+
+
+@asynccontextmanager
 async def _output_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
     # With asyncio's own pipe, process.wait() waits for the end of the output in some versions.
     read_end, write_end = os.pipe()
+    async with _reading(read_end) as reader:
+        yield reader, write_end
+
+
+@asynccontextmanager
+async def _reading(read_end: int) -> AsyncIterator[asyncio.StreamReader]:
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
     )
     try:
-        yield reader, write_end
+        yield reader
     finally:
         transport.close()
 
 
 async def _read(reader: asyncio.StreamReader, feed: Callable[[bytes], None]) -> None:
-    while chunk := await reader.read(65_536):
-        feed(chunk)
+    # Linux answers EIO once nobody has the other end of a terminal open.
+    with suppress(OSError):
+        while chunk := await reader.read(65_536):
+            feed(chunk)
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:

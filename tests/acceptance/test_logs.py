@@ -41,6 +41,7 @@ async def test_what_a_step_logs_is_kept_with_level_and_number(
         [
             {"step": "logs", "uses": "log_lines", "with": lines},
             {"step": "thread", "uses": "log_in_thread", "with": lines},
+            {"step": "prints", "uses": "print_lines", "with": lines},
         ],
     )
     async with start_stepway(modules=MODULES) as stepway:
@@ -60,6 +61,12 @@ async def test_what_a_step_logs_is_kept_with_level_and_number(
             "first",
             "second",
             "third",
+        ]
+        printed = await read(stepway, project, "prints")
+        assert [(line["stream"], line["text"]) for line in printed] == [
+            ("stdout", "second"),
+            ("stdout", "third"),
+            ("stderr", "bad"),
         ]
 
 
@@ -121,3 +128,31 @@ async def test_output_of_a_command_is_kept_by_stream(
             for stream in ("stdout", "stderr")
         }
         assert by_stream == {"stdout": ["one", "2", "café"], "stderr": ["bad"]}
+
+
+async def test_a_command_in_a_terminal_shows_its_colours(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    script = (
+        "test -t 1 && test -t 2 && printf '\\033[32mgreen\\033[0m\\n10%%\\r99%%\\n' && echo bad >&2"
+    )
+    command = {"command": ["sh", "-c", script], "terminal": True}
+    steps = [{"step": "command", "uses": "run_command", "with": command}]
+    (folder / "terminals.yaml").write_text(json.dumps({"name": "terminals", "steps": steps}))
+    async with start_stepway(modules=MODULES) as stepway:
+        project = await stepway.create("terminals")
+        await stepway.until(project, "active")
+        *found, _ = await complete(stepway, project, "command")
+        lines = [(line["stream"], line["text"]) for line in found]
+        assert lines == [
+            ("stdout", "\x1b[32mgreen\x1b[0m"),
+            ("stdout", "99%"),
+            ("stdout", "bad"),
+        ]
+        plain = await stepway.http.get(
+            path_of(project, "command"), headers={"Accept": "text/plain"}
+        )
+        assert plain.text == "green\n99%\nbad\n"
+        # As before, without colours, where there is no log.
+        (step,) = (await stepway.steps(project)).values()
+        assert step["metadata"]["output"] == "green\n10%\n99%\nbad"

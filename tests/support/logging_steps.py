@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from temporalio import activity
 
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources
+from stepway.steps import captured_output
 
 LOGGER = logging.getLogger("acme.deploy")
 
@@ -32,7 +34,7 @@ class LogInput:
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all activities of this module."""
-    return (log_lines, log_in_thread)
+    return (log_lines, log_in_thread, print_lines)
 
 
 @activity.defn
@@ -63,3 +65,14 @@ def log_in_thread(given: LogInput) -> None:
     """Log in a step that is a plain function."""
     for line in given.lines:
         activity.logger.info(line)
+
+
+@activity.defn
+def print_lines(given: LogInput) -> None:
+    """Print the lines; the first outside of what is captured."""
+    first, *others = given.lines
+    print(first)
+    with captured_output():
+        for line in others:
+            print(line)
+        print("bad", file=sys.stderr)

@@ -59,7 +59,8 @@ class LineAssembler:
     def close(self) -> Iterator[str]:
         """Yield what is left at the end of the output."""
         self._add(self._decode(b"", True))
-        yield from self.flush()
+        if self._line:
+            yield self._take()
 
     def _add(self, text: str) -> None:
         if not text:

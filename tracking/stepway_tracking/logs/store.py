@@ -33,6 +33,10 @@ DELETE FROM project_initialization_logs
    AND start >= $6 AND start + size <= $7
 """
 
+SIZE = """
+SELECT coalesce(sum(size), 0)::bigint FROM project_initialization_logs WHERE project_id = $1
+"""
+
 READ = """
 SELECT first_seq, last_seq, start, size, lines
   FROM project_initialization_logs
@@ -74,6 +78,19 @@ class LogStore:
     async def trim(self, key: AttemptKey, start: int, stop: int) -> None:
         """Delete the rows between two places, which count characters."""
         await self._pool.execute(TRIM, *_values(key), start, stop)
+
+    async def size(self, project_id: str) -> int:
+        """Characters of all logs of a project."""
+        size: int = await self._pool.fetchval(SIZE, UUID(project_id))
+        return size
+
+    async def keep(self, days: int | None) -> int:
+        """Add partitions for the next days, and remove lines that are older than `days` days.
+
+        Returns the number of partitions that were removed. None keeps all lines.
+        """
+        dropped: int = await self._pool.fetchval("SELECT stepway_keep_logs_v1($1)", days)
+        return dropped
 
     async def read(self, key: AttemptKey, after: int, rows: int) -> list[Chunk]:
         """The next rows with lines after number `after`."""

@@ -16,8 +16,9 @@ from temporalio import activity
 
 from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch
 from stepway_tracking.logs.capture import CapturingHandler
-from stepway_tracking.logs.kept import LogLimits
+from stepway_tracking.logs.kept import LogLimits, ProjectSizes
 from stepway_tracking.logs.redacting import redacted
+from stepway_tracking.logs.retention import DAYS, keep_forever
 from stepway_tracking.logs.store import LogStore
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.store import Redact
@@ -69,7 +70,7 @@ class LogWriter:
         self._store = store
         self._redact = redact
         self._notify = notify
-        self._limits = limits or LogLimits()
+        self._sizes = ProjectSizes(store, limits or LogLimits())
         self._logs: dict[AttemptKey, _OpenLog] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -143,17 +144,28 @@ class LogWriter:
         ]
 
     async def _trim(self, opened: _OpenLog) -> None:
-        end = opened.size - self._limits.tail
-        if end - opened.trimmed >= TRIM_EVERY and end > self._limits.head:
-            await self._store.trim(opened.log.key, self._limits.head, end)
+        key = opened.log.key
+        opened.kept = opened.kept or await self._sizes.kept(key.project_id)
+        head, tail = opened.kept
+        end = opened.size - tail
+        if end > head and end - opened.trimmed >= min(TRIM_EVERY, tail):
+            await self._store.trim(key, head, end)
             opened.trimmed = end
 
 
 @asynccontextmanager
 async def open_logs(
-    pool: asyncpg.Pool, publisher: Publisher, redact: Redact, limits: LogLimits | None = None
+    pool: asyncpg.Pool,
+    publisher: Publisher,
+    redact: Redact,
+    *,
+    days: int | None = DAYS,
+    limits: LogLimits | None = None,
 ) -> AsyncIterator[LogWriter]:
-    """A writer that captures what this process logs in its attempts while the context is open."""
+    """A writer that captures what this process logs in its attempts while the context is open.
+
+    Meanwhile, lines that are older than `days` days are removed; None keeps all.
+    """
 
     def notify(key: AttemptKey, seq: int) -> None:
         message = json.dumps({"step": key.step, "rollback": key.rollback, "seq": seq})
@@ -164,10 +176,13 @@ async def open_logs(
     # Without a level of its own, the root's applies, which is `warning` by default.
     if activity.logger.logger.level == logging.NOTSET:
         activity.logger.logger.setLevel(logging.INFO)
-    writer = LogWriter(LogStore(pool), redact, notify, limits)
+    store = LogStore(pool)
+    writer = LogWriter(store, redact, notify, limits)
+    keeping = asyncio.create_task(keep_forever(store, days))
     try:
         yield writer
     finally:
+        keeping.cancel()
         logging.getLogger().removeHandler(handler)
         await writer.close()
 
@@ -180,6 +195,8 @@ class _OpenLog:
         self.size = 0
         """Characters that are written or were dropped."""
         self.trimmed = 0
+        self.kept: tuple[int, int] | None = None
+        """Characters that are kept of its beginning and its end."""
         self._batch: Batch | None = None
         self._quiet_since = time.monotonic()
 

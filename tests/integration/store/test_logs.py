@@ -1,0 +1,203 @@
+"""Logs in Postgres: written in batches, trimmed, removed by age and with their project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from stepway.runtime.settings import Settings
+from stepway_tracking.logs.attempt_log import AttemptKey
+from stepway_tracking.logs.hub import LogHub
+from stepway_tracking.logs.kept import LogLimits
+from stepway_tracking.logs.store import Chunk, LogStore
+from stepway_tracking.logs.writer import ROW, LogWriter
+from tests.support.servers import eventually
+
+LINE = "x" * 1000
+
+
+@pytest.fixture
+async def key(pool: asyncpg.Pool) -> AsyncIterator[AttemptKey]:
+    """A key of a project that exists."""
+    project = uuid4()
+    await pool.execute(
+        "INSERT INTO projects (id, name, owner, blueprint, workflow_id)"
+        " VALUES ($1, $2, 'o', 'b', 'w')",
+        project,
+        f"log-{project.hex[:12]}",
+    )
+    yield AttemptKey(str(project), "step", "run", "1", 1)
+    await pool.execute("DELETE FROM projects WHERE id = $1", project)
+
+
+def writer_of(store: LogStore, limits: LogLimits | None = None) -> LogWriter:
+    return LogWriter(store, lambda value: value, lambda key, seq: None, limits)
+
+
+async def write(writer: LogWriter, key: AttemptKey, lines: int, text: str = LINE) -> None:
+    """Log the lines in pieces that the writer can take, and wait until all are written."""
+    log = writer.open(key)
+    for number in range(lines):
+        log.log("info", text)
+        if number % 2000 == 1999:
+            await eventually(lambda: _is_empty(log))
+    log.close()
+    await eventually(lambda: _is_done(writer))
+
+
+async def _is_empty(log: object) -> bool:
+    return bool(log.is_empty)  # type: ignore[attr-defined]
+
+
+async def _is_done(writer: LogWriter) -> bool:
+    return not writer._logs
+
+
+async def seqs(store: LogStore, key: AttemptKey) -> list[int]:
+    found: list[int] = []
+    while rows := await store.read(key, found[-1] if found else 0, 100):
+        found += [line.seq for row in rows for line in row.lines if line.seq > (found or [0])[-1]]
+    return found
+
+
+async def test_lines_of_many_attempts_are_kept_in_order(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    writer = writer_of(store)
+    keys = [AttemptKey(key.project_id, f"step-{n}", "run", "1", 1) for n in range(20)]
+    await asyncio.gather(*(write(writer, each, 300, "short") for each in keys))
+    for each in keys:
+        assert await seqs(store, each) == list(range(1, 301))
+    await writer.close()
+
+
+async def test_the_middle_of_a_long_log_is_left_out(pool: asyncpg.Pool, key: AttemptKey) -> None:
+    store = LogStore(pool)
+    limits = LogLimits(head=2_000_000, tail=1_000_000)
+    writer = writer_of(store, limits)
+    await write(writer, key, 10_000)
+    kept = await seqs(store, key)
+    size = await store.size(key.project_id)
+    assert limits.head + limits.tail - ROW <= size <= limits.head + 3 * limits.tail
+    assert kept[:1000] == list(range(1, 1001))
+    assert kept[-500:] == list(range(9_501, 10_001))
+    rows = await store.read(key, 0, 1000)
+    gaps = [(a, b) for a, b in pairwise(rows) if b.start > a.start + a.size]
+    assert len(gaps) == 1
+    before, after = gaps[0]
+    left_out = after.lines[0].seq - before.lines[-1].seq - 1
+    assert after.start - before.start - before.size == left_out * len(LINE)
+    await writer.close()
+
+
+async def test_a_project_with_too_much_keeps_the_ends_only(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    limits = LogLimits(head=2_000_000, tail=1_000_000, project=1_000_000, small=100_000)
+    await write(first := writer_of(store, limits), key, 2_000)
+    other = AttemptKey(key.project_id, "other", "run", "1", 1)
+    await write(second := writer_of(store, limits), other, 2_000)
+    assert (await seqs(store, key))[0] == 1
+    kept = await seqs(store, other)
+    assert kept[-1] == 2_000
+    assert len(kept) <= 2 * (limits.small + ROW) / len(LINE)
+    await first.close()
+    await second.close()
+
+
+async def test_lines_are_gone_with_their_project(pool: asyncpg.Pool, key: AttemptKey) -> None:
+    store = LogStore(pool)
+    await write(writer := writer_of(store), key, 10)
+    await pool.execute("DELETE FROM projects WHERE id = $1", UUID(key.project_id))
+    assert await seqs(store, key) == []
+    # An attempt that still runs fails nobody.
+    other = AttemptKey(key.project_id, "step", "run", "1", 2)
+    await write(writer, other, 10)
+    assert await seqs(store, other) == []
+    await writer.close()
+
+
+async def test_old_days_are_removed_and_new_ones_prepared(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    today = datetime.now(UTC).replace(hour=12)
+    days = [today - timedelta(days=days) for days in (40, 31, 30, 0)]
+    for day in days[:2]:
+        await pool.execute("SELECT stepway_add_logs_partition_v1($1::date)", day.date())
+    for number, day in enumerate(days):
+        await pool.execute(
+            "INSERT INTO project_initialization_logs"
+            " VALUES ($1, 'step', 'run', '1', $2, false, 1, 1, 0, 1, $3, $4)",
+            UUID(key.project_id),
+            number,
+            day,
+            '[[0,1,"info","log","a"]]',
+        )
+    assert await store.keep(None) == 0
+    assert await store.keep(30) == 2
+    kept = [
+        n for n in range(4) if await seqs(store, AttemptKey(key.project_id, "step", "run", "1", n))
+    ]
+    assert kept == [2, 3]
+    tomorrow = (today + timedelta(days=1)).strftime("%Y%m%d")
+    partition = f"project_initialization_logs_{tomorrow}"
+    assert await pool.fetchval("SELECT to_regclass($1) IS NOT NULL", partition)
+
+
+async def test_many_readers_of_one_log_share_the_reads(
+    pool: asyncpg.Pool, key: AttemptKey, servers: Settings
+) -> None:
+    counted = CountedStore(pool)
+    ended: list[str] = []
+
+    async def outcome(key: AttemptKey) -> str | None:
+        return ended[0] if ended else None
+
+    hub = LogHub(counted, outcome)
+    writer = writer_of(LogStore(pool))
+    log = writer.open(key)
+    log.log("info", "first")
+    await eventually(lambda: _is_empty(log))
+
+    async def follow() -> list[int]:
+        async with hub.follow(key, 0) as rows:
+            return [line.seq async for row in rows for line in row.lines]
+
+    readers = [asyncio.create_task(follow()) for _ in range(50)]
+    await eventually(lambda: _has(counted, 51))
+    reads = counted.reads
+    for _ in range(100):
+        log.log("info", "more")
+        await asyncio.sleep(0.01)
+    log.close()
+    await eventually(lambda: _is_done(writer))
+    ended.append("completed")
+    for reader in readers:
+        assert await reader == list(range(1, 102))
+    # One read for each look, whatever the number of readers.
+    assert counted.reads - reads < 50
+    await hub.close()
+    await writer.close()
+
+
+class CountedStore(LogStore):
+    """Counts its reads."""
+
+    reads = 0
+
+    async def read(self, key: AttemptKey, after: int, rows: int) -> list[Chunk]:
+        self.reads += 1
+        return await super().read(key, after, rows)
+
+
+async def _has(store: CountedStore, reads: int) -> bool:
+    return store.reads >= reads
