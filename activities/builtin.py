@@ -19,7 +19,9 @@ from stepway.activities.git.template_access import TemplateAccess
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.git.template_source import TemplateSource
+from stepway.activities.gitops.deploy_key import DeployKeys
 from stepway.activities.gitops.in_cluster import ClusterGitops
+from stepway.activities.gitops.in_repository import RepositoryGitops
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.http.guard import Guard
 from stepway.activities.http.http_request import HttpSteps
@@ -46,8 +48,10 @@ def step_activities(resources: Resources) -> Sequence[StepActivity]:
     database = DatabaseSteps(resources.engine)
     clusters = ClusterAccess(resources.credentials)
     cluster = ClusterSteps(clusters)
+    keys = DeployKeys(hosts, resources.credentials)
     gitops = GitopsSteps(
-        data_dir, hosts, resources.open_key, ClusterGitops(clusters, resources.credentials)
+        RepositoryGitops(data_dir, hosts, resources.open_key),
+        ClusterGitops(clusters, resources.credentials, keys),
     )
     collaborators = CollaboratorSteps(hosts)
     protection = ProtectionSteps(hosts)

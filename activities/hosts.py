@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from stepway.activities.project import ProjectRef
@@ -34,13 +33,11 @@ def host_errors() -> Iterator[None]:
     try:
         yield
     except HostError as error:
-        wait, message = error.retry_after, error.message
+        wait = error.retry_after
         if error.reason is Reason.RATE_LIMITED:
             wait = wait or _USUAL_WAIT
-            until = datetime.now(UTC) + timedelta(seconds=wait)
-            message = f"{message}; waiting for its rate limit until {until:%H:%M} UTC"
         raise step_error(
-            message,
+            error.message,
             remedy=error.remedy,
             retry=error.may_succeed_later,
             retry_after=wait,

@@ -17,6 +17,7 @@ from stepway.api.auth.signin import SignIn
 from stepway.api.commands.control import Commands
 from stepway.api.commands.records import Records
 from stepway.api.readiness import Readiness
+from stepway.api.waiting.watch import WorkerWatch
 from stepway.blueprints.arguments import KnownSteps
 from stepway.blueprints.catalog import Catalog
 from stepway.blueprints.template_rules import TemplateRules
@@ -101,6 +102,9 @@ async def open_resources(
         stack.push_async_callback(log_hub.close)
         readiness = Readiness(pool, temporal, settings.temporal_task_queue)
         stack.push_async_callback(readiness.close)
+        watch = WorkerWatch(pool, temporal, settings.temporal_task_queue)
+        watch.start()
+        stack.push_async_callback(watch.close)
         yield AppResources(
             settings=settings,
             catalog=catalog,

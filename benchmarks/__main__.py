@@ -34,6 +34,7 @@ BENCHES = (
     "storm",
     "recovery",
     "page",
+    "logs-page",
     "scale",
 )
 DOCS = Path(__file__).parent.parent / "docs"

@@ -12,7 +12,7 @@ from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
 from stepway.blueprints.suggestions import suggestion
-from stepway.blueprints.templates import WRITTEN
+from stepway.blueprints.templates import PUSH_TEMPLATE, WRITTEN
 from stepway.hosts.access import HostKind
 from stepway.hosts.host import Feature
 from stepway.workflows.model.plan import LEFT_OUT, Graph
@@ -60,10 +60,30 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
 
 def _lacking(place: Place, step: Step) -> Iterator[Problem]:
     """Yield the feature that the step's host lacks. A credential by reference is not known yet."""
+    if step.uses == "setup_gitops" and _takes_local_key(step.arguments.get("cluster")):
+        yield (
+            (*place, "with", "cluster", "deploy_key", "credential"),
+            "setup_gitops: the local host has no deploy keys; name the credential of another host",
+        )
     feature = _FEATURES.get(step.uses)
+    if step.uses == PUSH_TEMPLATE and _proposes(step):
+        feature = Feature.PULL_REQUESTS
+    if step.arguments.get("unsupported") == "skip":
+        return
     if feature and step.arguments.get("credential", HostKind.LOCAL.value) == HostKind.LOCAL.value:
         reason = f"the local host has no {feature.value.replace('_', ' ')}"
         yield (*place, "with"), f"{step.uses}: {reason}; name the credential of another host"
+
+
+def _takes_local_key(cluster: object) -> bool:
+    key = cluster.get("deploy_key") if isinstance(cluster, dict) else None
+    return isinstance(key, dict) and key.get("credential") == HostKind.LOCAL.value
+
+
+def _proposes(step: Step) -> bool:
+    """Whether the step may open a pull request."""
+    given = step.arguments
+    return given.get("mode") == "import" or given.get("protected") == "pull_request"
 
 
 def _editable(blueprint: Blueprint) -> Iterator[Problem]:

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from stepway.workflows.model.references import OPENING
 
-FIELDS = ("url", "ref", "subfolder", "credential")
-CODE = ("url", "ref", "subfolder")
+FIELDS = ("git", "ref", "subfolder", "credential")
+CODE = ("git", "ref", "subfolder")
 """The fields that decide which files a template has."""
 FOLDER = "folder"
 """Stands among the written fields for the name of a folder beside the blueprints."""
@@ -32,12 +32,12 @@ class AddressInvalid(ValueError):
 class GitTemplate:
     """A template in a Git repository.
 
-    `ref` is a tag, a branch or a commit's 40 digits; empty for the newest release, as Copier takes
-    it. `subfolder` is the template's folder in the repository. `credential` is the name of the
-    credential to read the repository with.
+    `git` is its URL. `ref` is a tag, a branch or a commit's 40 digits; empty for the newest
+    release, as Copier takes it. `subfolder` is the template's folder in the repository.
+    `credential` is the name of the credential to read the repository with.
     """
 
-    url: str
+    git: str
     ref: str = ""
     subfolder: str = ""
     credential: str = ""
@@ -54,7 +54,7 @@ def git_template(value: Any) -> GitTemplate | None:
         return value
     if isinstance(value, Mapping):
         given = {name: str(value[name]) for name in FIELDS if value.get(name) is not None}
-        return GitTemplate(**{"url": "", **given})
+        return GitTemplate(**{"git": "", **given})
     return GitTemplate(str(value)) if isinstance(value, str) and is_address(value) else None
 
 
@@ -114,6 +114,6 @@ def written_fields(template: Any) -> list[str]:
         if OPENING in template:
             return []
         return list(FIELDS) if is_address(template) else [FOLDER]
-    if not isinstance(template, Mapping) or "url" not in template:
+    if not isinstance(template, Mapping) or "git" not in template:
         return []
     return [name for name in FIELDS if OPENING not in str(template.get(name, ""))]

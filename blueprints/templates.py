@@ -81,12 +81,12 @@ def _problems(
             hint = suggestion(unknown[0], FIELDS)
             yield ("template", unknown[0]), f"unknown field {unknown[0]}{hint}"
             return
-        if not given.get("url"):
-            yield ("template",), "a template in Git needs a `url`"
+        if not given.get("git"):
+            yield ("template",), "a template in Git needs `git`, its URL"
             return
-    git = git_template(given)
-    if git is not None:
-        for name, reason in _git_problems(blueprint, git, given, rules):
+    template = git_template(given)
+    if template is not None:
+        for name, reason in _git_problems(blueprint, template, given, rules):
             inner = (name,) if isinstance(given, Mapping) and name in given else ()
             yield ("template", *inner), reason
     elif isinstance(given, str) and OPENING in given:
@@ -97,23 +97,23 @@ def _problems(
 
 
 def _git_problems(
-    blueprint: str, git: GitTemplate, given: Any, rules: TemplateRules
+    blueprint: str, template: GitTemplate, given: Any, rules: TemplateRules
 ) -> Iterator[tuple[str, str]]:
     """Yield the field of each problem, and the reason."""
     written = written_fields(given)
-    if "url" in written:
+    if "git" in written:
         try:
-            address = normalized_address(git.url)
+            address = normalized_address(template.git)
         except AddressInvalid as error:
-            yield "url", str(error)
+            yield "git", str(error)
             return
         if problem := rules.source_problem(address, is_written=True):
-            yield "url", problem
+            yield "git", problem
     elif not rules.sources:
-        yield "url", f"holds a reference, so {SOURCES} must list where templates may be"
-    if "ref" in written and (problem := ref_problem(git.ref)):
+        yield "git", f"holds a reference, so {SOURCES} must list where templates may be"
+    if "ref" in written and (problem := ref_problem(template.ref)):
         yield "ref", problem
-    if "subfolder" in written and (problem := subfolder_problem(git.subfolder)):
+    if "subfolder" in written and (problem := subfolder_problem(template.subfolder)):
         yield "subfolder", problem
     if rules.trusts(blueprint):
         for name in CODE:

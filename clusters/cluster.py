@@ -22,12 +22,16 @@ from lightkube.generic_resource import (
 from lightkube.resources.authentication_v1 import SelfSubjectReview
 from lightkube.types import CascadeType
 
-from stepway.clusters.errors import ClusterError
+from stepway.clusters.errors import ClusterError, KindMissing, NotOurs
 from stepway.clusters.kubeconfig import configuration
+from stepway.net.answers import ENCODING, AnswerRefused, bounded
 
 FIELD_MANAGER = "stepway"
 OWNER_LABEL = "stepway/project"
 """The label with the ID of the project that an object belongs to."""
+
+TERMINATING = 10.0
+"""Seconds until the next look at an object that is being deleted."""
 
 TIMEOUT = httpx2.Timeout(20.0, connect=10.0)
 _LATER = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -87,6 +91,9 @@ async def open_cluster(kubeconfig: str | None) -> AsyncIterator[Cluster]:
         client = AsyncClient(config, field_manager=FIELD_MANAGER, timeout=TIMEOUT)
         parameters = client_adapter.ConnectionParams(timeout=TIMEOUT)
         discovery = client_adapter.AsyncClient(config, parameters)
+        for each in (client._client._client, discovery):
+            each.headers.update(ENCODING)
+            each.event_hooks = {"response": [bounded]}
     except (ssl.SSLError, ValueError, OSError) as error:
         raise ClusterError(
             "The certificate or key in the kubeconfig cannot be used",
@@ -130,18 +137,20 @@ class Cluster:
     ) -> Applied:
         """Apply a manifest with the project's label; by default, to this namespace.
 
-        Refuses an object that exists and does not carry the project's label, and a field that
-        another manager owns.
+        Refuses an object that exists and is not the project's, or is being deleted, and a field
+        that another manager owns.
         """
         kind = await self._kind(ref_of(manifest))
         manifest = _placed(manifest, kind, namespace)
         ref = ref_of(manifest)
         before = await self.read(ref)
-        if before is not None and owner_of(before) != project_id:
-            raise ClusterError(
-                f"{ref} exists in the cluster and was not created by this project",
-                remedy="Choose another name, or delete the object if it is no longer needed.",
-            )
+        if before is not None:
+            _refuse_terminating(ref, before)
+            if (owner := foreign_owner(before, project_id)) is not None:
+                raise ClusterError(
+                    f"{ref} exists in the cluster and was not created by this project: {owner}",
+                    remedy="Choose another name, or delete the object if it is no longer needed.",
+                )
         body = _labelled(manifest, project_id)
         with_namespace = {"namespace": ref.namespace} if ref.namespace else {}
         async with self._errors(ref):
@@ -167,16 +176,23 @@ class Cluster:
         return dict(found)
 
     async def delete(self, ref: Ref, project_id: str) -> bool:
-        """Delete an object, and what it owns; False if it is gone.
+        """Start the deletion of an object, and of what it owns; False if it is gone.
 
-        Refuses an object that does not carry the project's label, or was created again since.
+        Raises NotOurs for an object that is not the project's, or was created again
+        since.
         """
-        found = await self.read(ref)
+        try:
+            found = await self.read(ref)
+        except KindMissing:  # its objects went with it
+            found = None
         if found is None:
             return False
-        if owner_of(found) != project_id or (ref.uid and found["metadata"]["uid"] != ref.uid):
-            raise ClusterError(
-                f"{ref} was kept: it does not belong to this project",
+        owner = foreign_owner(found, project_id)
+        if owner is None and ref.uid and found["metadata"]["uid"] != ref.uid:
+            owner = "it was deleted and created again in the meantime"
+        if owner is not None:
+            raise NotOurs(
+                f"{ref} was kept: it does not belong to this project: {owner}",
                 remedy="Check it, and remove it manually if it is no longer needed.",
             )
         if found["metadata"].get("deletionTimestamp"):
@@ -204,7 +220,7 @@ class Cluster:
             listed = []
         entry = next((e for e in listed if e["kind"] == ref.kind and "/" not in e["name"]), None)
         if entry is None:
-            raise ClusterError(
+            raise KindMissing(
                 f"The cluster has no {ref.kind} ({ref.api_version})",
                 remedy=_MISSING.get(group, f"Install what defines {ref.kind} in the cluster."),
                 later=group in _MISSING,
@@ -235,7 +251,7 @@ class Cluster:
             ) from error
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, AnswerRefused) as error:
             raise ClusterError(
                 f"{self.server} does not answer as a Kubernetes API",
                 remedy="Check the server's address in the kubeconfig.",
@@ -258,13 +274,14 @@ class Cluster:
         status = error.response.status_code
         said = _said(error)
         wait = error.response.headers.get("retry-after", "")
+        asked = float(wait) if wait.isdecimal() else None
         what = f" for {ref}" if ref else ""
         return ClusterError(
             f"The cluster answered {status}{what}{': ' + said if said else ''}",
             remedy=_remedy(status, said),
             later=_is_terminating(said) or (status in _LATER and not _is_conflict(said)),
             status=status,
-            retry_after=float(wait) if wait.isdecimal() else None,
+            retry_after=TERMINATING if _is_terminating(said) else asked,
         )
 
 
@@ -274,10 +291,45 @@ _MISSING = {
 }
 
 
-def owner_of(found: Mapping[str, Any]) -> str | None:
-    """Return the ID of the project that an object belongs to, or None."""
-    labels = found["metadata"].get("labels") or {}
-    return labels.get(OWNER_LABEL)
+def foreign_owner(found: Mapping[str, Any], project_id: str) -> str | None:
+    """Return who has an object, for people; None if it is the project's.
+
+    A copy of the project's label is not enough: Stepway must be a manager of the object.
+    """
+    metadata = found["metadata"]
+    owner = (metadata.get("labels") or {}).get(OWNER_LABEL)
+    entries = metadata.get("managedFields") or ()
+    managers = list(dict.fromkeys(entry.get("manager", "") for entry in entries))
+    if owner == project_id and FIELD_MANAGER in managers:
+        return None
+    if owner and owner != project_id:
+        return f"it belongs to the project {owner}"
+    others = ", ".join(filter(None, managers))
+    return f"it is managed by {others}" if others else f"it has no label {OWNER_LABEL}"
+
+
+def waiting_deletion(found: Mapping[str, Any]) -> str:
+    """Return what the deletion of an object waits for, in Kubernetes' own words."""
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    said = [
+        entry.get("message", "")
+        for entry in conditions
+        if found.get("kind") == "Namespace" and entry.get("status") == "True"
+    ]
+    finalizers = found["metadata"].get("finalizers") or ()
+    if finalizers:
+        said.append(f"its finalizers {', '.join(finalizers)} have not finished")
+    return "; ".join(filter(None, said)) or "it is still being deleted"
+
+
+def _refuse_terminating(ref: Ref, found: Manifest) -> None:
+    if found["metadata"].get("deletionTimestamp"):
+        raise ClusterError(
+            f"{ref} is being deleted ({waiting_deletion(found)})",
+            remedy=f"Wait until the {ref.kind} is gone: the step is tried again.",
+            later=True,
+            retry_after=TERMINATING,
+        )
 
 
 def _placed(manifest: Manifest, kind: Any, namespace: str | None) -> Manifest:
@@ -310,9 +362,14 @@ def _said(error: httpx2.HTTPStatusError) -> str:
 
 def _remedy(status: int, said: str) -> str:
     if status == 401:
-        return "Store a kubeconfig with a valid token as the credential, then retry."
+        return (
+            "The token or client certificate is wrong or has expired. Store a kubeconfig with a "
+            "valid one as the credential, then retry."
+        )
     if _is_terminating(said):
-        return "Wait until the namespace is gone, then retry."
+        return "Wait until the namespace is gone: the step is tried again."
+    if "admission webhook" in said:
+        return "Change what the cluster's policy refuses, or the policy, then retry."
     if status == 403:
         return "Give the account of the kubeconfig this right in the cluster, then retry."
     if _is_conflict(said):

@@ -1,4 +1,4 @@
-"""The one error of Kubernetes clusters: it names the cause, and the remedy."""
+"""The errors of Kubernetes clusters: they name the cause, and the remedy."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ class ClusterError(StepwayError):
         self.later = later
         self.status = status
         self.retry_after = retry_after
+
+
+class NotOurs(ClusterError):
+    """An object that another project, program or person has."""
+
+
+class KindMissing(ClusterError):
+    """The cluster does not know the kind of an object."""

@@ -89,3 +89,8 @@ class HostError(StepwayError):
     def may_succeed_later(self) -> bool:
         """Whether the same request may succeed without a change by a person."""
         return self.reason in _LATER
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the object, or another of its name, exists already."""
+        return self.reason is Reason.NAME_TAKEN

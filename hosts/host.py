@@ -115,6 +115,16 @@ class DeployEnvironment:
 
 
 @dataclass(frozen=True)
+class DeployKey:
+    """A public SSH key that may use one repository; `key` is `TYPE BASE64`, without a comment."""
+
+    id: str
+    title: str
+    key: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class WebhookSpec:
     """`events` are the host's own names."""
 
@@ -261,6 +271,17 @@ class GitHost(Protocol):
         self, repository: HostRepository, name: str, environment: str | None = None
     ) -> bool:
         """Delete a variable."""
+        ...
+
+    async def ssh_host_keys(self) -> list[str]:
+        """Return the public keys of the host's SSH server, each as `TYPE BASE64`.
+
+        Empty if the host does not publish them over its API.
+        """
+        ...
+
+    async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
+        """Return the deploy keys of a repository."""
         ...
 
     async def add_deploy_key(

@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
-from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.pace import Pace
+from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class HostHttp:
                 f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
             ) from error
-        except httpx.DecodingError as error:
+        except AnswerRefused as error:
             raise HostError(
                 Reason.NOT_JSON,
                 f"{self._name} did not answer as an API: {error}",

@@ -1,4 +1,4 @@
-"""How names become parts of the path of a URL."""
+"""How names become parts of the path of a URL, and how SSH addresses become URLs."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def one_segment(name: str) -> str:
 def segments(name: str) -> str:
     """Return a name whose slashes separate segments. Raises HostError INVALID, as one_segment."""
     return "/".join(one_segment(part) for part in name.split("/"))
+
+
+def ssh_url(address: str) -> str:
+    """Return `USER@HOST:PATH`, as hosts show it, as `ssh://USER@HOST/PATH`; leave URLs as is."""
+    if "://" in address:
+        return address
+    start = address.find("]") + 1  # of an IPv6 address
+    host, colon, path = address[start:].partition(":")
+    return f"ssh://{address[:start]}{host}/{path.lstrip('/')}" if colon else address

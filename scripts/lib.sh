@@ -87,13 +87,24 @@ ensure_web_packages() {
 
 # Installs Debian's Chromium for the browser tests; they fail without it.
 ensure_chromium() {
-  command -v chromium >/dev/null && return
+  ensure_debian chromium chromium "the browser tests will fail"
+}
+
+# Installs iproute2 for the tests with two machines; they are skipped without it, and without root.
+ensure_ip() {
+  [ "$(id -u)" = 0 ] || return 0
+  ensure_debian ip iproute2 "the tests with two machines are skipped"
+}
+
+# Installs the Debian package of a program unless it is there: PROGRAM PACKAGE WITHOUT.
+ensure_debian() {
+  command -v "$1" >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    say "no chromium: the browser tests will fail; install it (Debian: apt-get install chromium)"
+    say "no $1: $3; install it (Debian: apt-get install $2)"
     return
   fi
-  say "installing chromium"
+  say "installing $2"
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null ||
-    say "chromium cannot be installed: the browser tests will fail"
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$2"; } >/dev/null ||
+    say "$2 cannot be installed: $3"
 }

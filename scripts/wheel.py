@@ -16,6 +16,7 @@ FOLDERS = (
     "embedded",
     "hosts",
     "migrations",
+    "net",
     "runtime",
     "vault",
     "workflows",

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from stepway.vault.addresses import ssh_address, web_address
 from stepway.vault.errors import CredentialRefused
-from stepway.vault.kinds import IN_CLUSTER, CredentialKind, Target
+from stepway.vault.kinds import GIT_HOSTS, IN_CLUSTER, CredentialKind, Target
 from stepway.vault.kubeconfig import server_of
 
 OAUTH_FIELDS = ("access_token", "refresh_token", "client_id")
@@ -58,8 +58,14 @@ def checked_form(name: str, value: str, account: str, target: Target) -> Form:
     except ValueError:
         kinds = ", ".join(CredentialKind)
         raise CredentialRefused(f"{target.kind!r} is no kind of credentials: use {kinds}") from None
-    if target.options and kind is not CredentialKind.GITHUB_APP:
+    if "app_id" in target.options and kind is not CredentialKind.GITHUB_APP:
         raise CredentialRefused("--app-id belongs to --kind github-app")
+    if known_hosts := target.options.get("known_hosts"):
+        if kind not in GIT_HOSTS:
+            raise CredentialRefused("--known-hosts belongs to --kind ssh, or that of a Git host")
+        target = replace(
+            target, options={**target.options, "known_hosts": _known_hosts(known_hosts)}
+        )
     value, target = _FORMS[kind](value, target)
     if kind is CredentialKind.GITHUB_APP and not account:
         raise CredentialRefused(
@@ -214,7 +220,7 @@ def _known_hosts(text: str | None) -> str:
     entries = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not entries or any(len(line.split()) < 3 for line in entries):
         raise CredentialRefused(
-            "An SSH key needs the host's public keys, by which workers know that it is the host: "
+            "The host's public keys are needed, by which its SSH server is known: "
             "--known-hosts FILE, a file with the output of `ssh-keyscan HOST`"
         )
     return text

@@ -26,6 +26,16 @@ class CredentialKind(StrEnum):
     """A password; the account is the user name."""
 
 
+GIT_HOSTS = frozenset(
+    {
+        CredentialKind.GITHUB,
+        CredentialKind.GITHUB_APP,
+        CredentialKind.GITLAB,
+        CredentialKind.GITEA,
+    }
+)
+"""The kinds that sign in to a Git host's API."""
+
 IN_CLUSTER = "in-cluster"
 """The value of a Kubernetes credential that stands for the pod's service account."""
 
@@ -36,8 +46,8 @@ class Target:
 
     `kind` is a CredentialKind, or another text that a newer version has stored. `url` is the
     host's address as people open it. `ca` is PEM with the authorities to trust in place of the
-    public ones; for `ssh`, the host's public keys as in known_hosts. `options` has the
-    `app_id` of a GitHub App.
+    public ones; for `ssh`, the host's public keys as in known_hosts. `options` has the `app_id` of
+    a GitHub App, and the `known_hosts` of a Git host's SSH server.
     """
 
     kind: str | None = None

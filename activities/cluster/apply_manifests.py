@@ -10,11 +10,13 @@ import yaml
 from temporalio import activity
 
 from stepway.activities.cluster.access import OpenCluster, cluster_errors
+from stepway.activities.cluster.applied import AppliedObject, apply_all
+from stepway.activities.cluster.delete_all import delete_all
 from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed
-from stepway.clusters.cluster import Cluster, Manifest, Ref, ref_of
+from stepway.clusters.cluster import Manifest, ref_of
 from stepway_tracking.record.errors import step_error
-from stepway_tracking.record.progress import Progress, Skipped
+from stepway_tracking.record.progress import Skipped
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,6 @@ class ApplyManifestsInput:
     cluster: str
     manifests: list[dict[str, Any] | str]
     namespace: str | None = None
-
-
-@dataclass(frozen=True)
-class AppliedObject:
-    """An object in the cluster; `generation` is the one that the step applied."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str
-    uid: str
-    generation: int
 
 
 @dataclass(frozen=True)
@@ -83,47 +73,14 @@ class ClusterSteps:
 
     @activity.defn
     async def delete_manifests(self, given: DeleteManifestsInput) -> Removed:
-        """Delete the objects that the step created, the last one first."""
+        """Delete the objects that the step created, the last one first.
+
+        Goes on after a refusal; fails with what is left, and why.
+        """
         made = (given.result or {}).get("objects", [])
         async with self._open(given.cluster, given.project) as cluster:
-            return Removed(await delete_all(cluster, made, given.project.id))
-
-
-async def apply_all(
-    cluster: Cluster, bodies: Sequence[Manifest], project_id: str, namespace: str | None = None
-) -> list[AppliedObject]:
-    """Apply the objects in order, with progress. Raises ClusterError."""
-    applied = []
-    for number, body in enumerate(bodies):
-        activity.heartbeat(Progress(100 * number // len(bodies), f"Applying {ref_of(body)}"))
-        done = await cluster.apply(body, project_id, namespace)
-        ref = done.ref
-        applied.append(
-            AppliedObject(
-                ref.api_version,
-                ref.kind,
-                ref.name,
-                ref.namespace,
-                ref.uid,
-                done.generation,
-            )
-        )
-    return applied
-
-
-async def delete_all(
-    cluster: Cluster, objects: Sequence[dict[str, Any]], project_id: str
-) -> list[str]:
-    """Delete objects from results of `apply_all`, the last one first; return their names."""
-    removed = []
-    for number, entry in enumerate(reversed(objects)):
-        ref = Ref(
-            entry["api_version"], entry["kind"], entry["name"], entry["namespace"], entry["uid"]
-        )
-        activity.heartbeat(Progress(100 * number // len(objects), f"Deleting {ref}"))
-        if await cluster.delete(ref, project_id):
-            removed.append(str(ref))
-    return removed
+            done = await delete_all(cluster, made, given.project.id)
+        return Removed(done.or_raise())
 
 
 def _objects(given: Sequence[dict[str, Any] | str]) -> list[Manifest]:

@@ -11,6 +11,7 @@ from typing import Any
 from temporalio import activity
 
 from stepway.activities.cluster.access import OpenCluster
+from stepway.activities.cluster.applied import ref_of_applied
 from stepway.activities.project import ProjectRef
 from stepway.clusters.cluster import Cluster, Ref
 from stepway.clusters.errors import ClusterError
@@ -57,7 +58,7 @@ class WaitingSteps:
         Raises step_error with the object's own message if one cannot become ready, or is not ready
         in time.
         """
-        refs = [_ref(entry) for entry in given.objects]
+        refs = [ref_of_applied(entry) for entry in given.objects]
         if not refs:
             return Skipped("There are no objects to wait for")
         async with self._open(given.cluster, given.project) as cluster:
@@ -110,7 +111,3 @@ def _told(states: dict[Ref, Readiness], what: str = "") -> str:
     told = [f"{ref}{what}: {state.message}" for ref, state in list(states.items())[:_SHOWN]]
     more = len(states) - len(told)
     return "; ".join(told) + (f"; {more} more" if more else "")
-
-
-def _ref(entry: dict[str, Any]) -> Ref:
-    return Ref(entry["api_version"], entry["kind"], entry["name"], entry["namespace"], entry["uid"])

@@ -76,7 +76,7 @@ def check_features(
             Reason.UNSUPPORTED,
             f"The blueprint uses {', '.join(absent)}, which the host of the credential "
             f"{credential!r} ({kind}) does not have",
-            remedy="Use a credential of another host, or a blueprint without them.",
+            remedy="Use a credential of another host, or leave them out.",
         )
 
 

@@ -43,8 +43,7 @@ class StoredPair:
         fields = json.loads(secret.value)
         self._hide(fields)
         self._refresh = fields["refresh_token"]
-        expires_at = datetime.fromtimestamp(fields.get("expires_at") or 0.0, UTC)
-        return OAuthTokens(fields["access_token"], self._refresh, expires_at)
+        return OAuthTokens(fields["access_token"], self._refresh, _end(fields.get("expires_at")))
 
     async def store(self, pair: OAuthTokens) -> None:
         """Keep a new pair, unless somebody has stored another credential meanwhile."""
@@ -68,6 +67,14 @@ class StoredPair:
         made = SecretName(self._name.owner, self._name.name, made=True)
         for field in ("access_token", "refresh_token"):
             learn(fields[field], made)
+
+
+def _end(seconds: Any) -> datetime:
+    """Return the end of a token; a time in the past for one that cannot be read."""
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0.0, UTC)
 
 
 def is_oauth(value: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from temporalio import activity
 
@@ -29,14 +30,21 @@ from stepway_tracking.record.errors import step_error
 class ResolveCredentialsInput:
     """`credential` is a name; inputs never contain secrets.
 
-    `needs` are the features of the Git host that the blueprint uses. `workflows`: whether files
-    below `.github/workflows` are pushed.
+    `needs` are the features of the Git host that the blueprint uses. `needs_if` maps more of them
+    to a parameter each: those are used whose parameter is true, or not empty. `workflows`: whether
+    files below `.github/workflows` are pushed.
     """
 
     project: ProjectRef
     credential: str = LOCAL
     needs: list[Feature] = field(default_factory=list)
     workflows: bool = False
+    needs_if: dict[Feature, Any] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> list[Feature]:
+        """The features that the blueprint uses with these parameters."""
+        return [*self.needs, *(feature for feature, used in self.needs_if.items() if used)]
 
 
 @dataclass(frozen=True)
@@ -84,19 +92,19 @@ class CredentialSteps:
 
     async def _checked(self, given: ResolveCredentialsInput, secret: Secret) -> Checked:
         name = SecretName(given.project.owner, given.credential)
-        needs_host = bool(given.needs) or given.workflows
+        needs_host = bool(given.needed) or given.workflows
         if host_kind(secret) is None:
             if needs_host:
                 raise not_a_git_host(given.credential, secret)
             return await check_credential(self._hosts, name, secret)
         async with self._hosts.of_secret(name, secret) as host:
             identity = await host.identity()
-            await check_needs(host, given.credential, given.needs, workflows=given.workflows)
+            await check_needs(host, given.credential, given.needed, workflows=given.workflows)
         return Checked(identity.account, identity.kind, identity.scopes, identity.expires_at)
 
     async def _resolve_local(self, given: ResolveCredentialsInput) -> ResolvedCredential:
         with host_errors():
-            check_features(LOCAL, LOCAL, frozenset(), given.needs)
+            check_features(LOCAL, LOCAL, frozenset(), given.needed)
         await asyncio.to_thread(self._check_that_repositories_can_be_written)
         return ResolvedCredential(account=given.project.owner, credential=LOCAL)
 

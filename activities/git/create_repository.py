@@ -23,7 +23,7 @@ from stepway.activities.git.target import (
 from stepway.activities.hosts import OpenHost
 from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed, left_behind
-from stepway.hosts.host import GitHost, HostRepository, RepositorySpec, Visibility
+from stepway.hosts.host import GitHost, HostRepository, RepositorySpec, Visibility, topic_of
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
 
@@ -76,7 +76,7 @@ class RepositorySteps:
         """Create the repository, or reuse the one of an earlier attempt."""
         async with beating() as beats, opened_host(self._hosts, given) as host:
             if given.mode == "import":
-                return _imported(host, await own_repository(host, given))
+                return _imported(host, await own_repository(host, given), given.project)
             await _warn_of_other_machines(host, beats)
             made = await host.create_repository(_spec(await owner_on(host, given), given))
             place = asdict(await host.place()) if isinstance(host, LocalHost) else None
@@ -135,7 +135,15 @@ async def _warn_of_other_machines(host: GitHost, beats: Beats) -> None:
     beats.say(Progress(0, text))
 
 
-def _imported(host: GitHost, found: HostRepository) -> CreatedRepository:
+def _imported(host: GitHost, found: HostRepository, project: ProjectRef) -> CreatedRepository:
+    if found.project_id not in (None, project.id):
+        raise step_error(
+            f"The repository {found.owner}/{found.name} belongs to the Stepway project "
+            f"{found.project_id}",
+            remedy="Cancel this project and work with that one. If that project is gone, remove "
+            f"the topic {topic_of(found.project_id)} from the repository on the host, then retry.",
+            retry=False,
+        )
     if found.archived:
         raise step_error(
             f"{found.owner}/{found.name} is archived",

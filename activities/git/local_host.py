@@ -33,6 +33,7 @@ from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
     DeployEnvironment,
+    DeployKey,
     Feature,
     GitRemote,
     HostRepository,
@@ -70,8 +71,13 @@ class LocalHost:
         return Place(folder, platform.node(), WORKER)
 
     async def other_place(self) -> Place | None:
-        """Return the place of another machine that recently created repositories, or None."""
+        """Return the place of another machine that recently wrote to its data folder, or None."""
         return await self._places.other_than((await self.place()).folder)
+
+    async def is_elsewhere(self) -> tuple[Place, Place] | None:
+        """Return where the project's files are, and this place; None if that is the same folder."""
+        made, here = await self._places.of_project(self._project.id), await self.place()
+        return (made, here) if made is not None and made.folder != here.folder else None
 
     async def identity(self) -> Identity:
         """Return the project's owner."""
@@ -177,6 +183,14 @@ class LocalHost:
         """Raise HostError."""
         _lacks(Feature.VARIABLES)
 
+    async def ssh_host_keys(self) -> list[str]:
+        """Return nothing: nobody reaches these folders over SSH."""
+        return []
+
+    async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
+        """Not on this host."""
+        _lacks(Feature.DEPLOY_KEYS)
+
     async def add_deploy_key(
         self, repository: HostRepository, title: str, key: str, *, read_only: bool = True
     ) -> str:
@@ -239,8 +253,8 @@ class LocalHost:
 
     async def _refuse_elsewhere(self, owner: str, name: str) -> None:
         """Raise HostError if the project's repository was created in another data folder."""
-        made, here = await self._places.of_project(self._project.id), await self.place()
-        if made is not None and made.folder != here.folder:
+        if (places := await self.is_elsewhere()) is not None:
+            made, here = places
             raise HostError(
                 Reason.CONFLICT,
                 f"The worker {made.worker} created the repository {owner}/{name} on the machine "
@@ -291,12 +305,13 @@ def _create(path: Path, spec: RepositorySpec) -> None:
     with locked(path):
         if not path.exists():
             create_bare(path, spec.project_id)
-        elif project_of(path) != spec.project_id:
+        elif (project := project_of(path)) != spec.project_id:
+            whose = f"the Stepway project {project}" if project else "no Stepway project"
             raise HostError(
                 Reason.NAME_TAKEN,
-                f"The repository {spec.owner}/{spec.name} already exists "
-                "and belongs to another project",
-                remedy="Choose another name, or move that repository away, then retry.",
+                f"The repository {spec.owner}/{spec.name} exists already and belongs to {whose}",
+                remedy=f"Move the folder {path} away, then retry; or cancel this project and "
+                "create it under another name.",
             )
 
 

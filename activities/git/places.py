@@ -1,4 +1,4 @@
-"""On which machine the local host's repositories are: recorded with the steps that made them."""
+"""On which machine the files in data folders are: recorded with the steps that wrote them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from stepway_tracking.record.models import Project, Step
 
 FIELD = "place"
-"""The field of create_repository's result that holds the place."""
+"""The field of a step's result that holds the place."""
 
 _RECENT = 50
 """Projects, newest first, among which other machines are looked for."""
@@ -35,7 +35,7 @@ class Places:
         self._engine = engine
 
     async def of_project(self, project_id: str) -> Place | None:
-        """Return where the project's repository was created; None if nothing is recorded."""
+        """Return where the project's files were written; None if nothing is recorded."""
         return await self._first(
             select(Step.details[FIELD]).where(
                 Step.project_id == UUID(project_id),
@@ -45,7 +45,7 @@ class Places:
         )
 
     async def other_than(self, folder: str) -> Place | None:
-        """Return another data folder in which a recent project's repository was created."""
+        """Return another data folder, in which files of a recent project were written."""
         recent = select(Project.id).order_by(Project.created_at.desc()).limit(_RECENT)
         return await self._first(
             select(Step.details[FIELD]).where(

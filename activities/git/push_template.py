@@ -56,8 +56,9 @@ class PushTemplateInput(OnRepository):
     `template_written` names the fields of a Git template that the blueprint itself writes, or is
     `["folder"]` for the name of a folder that it writes.
     `protected`: whether the step fails or opens a pull request if the default branch refuses the
-    push. With `ssh_credential`, Git pushes over SSH with that key. With the mode `import`, the
-    template comes as a pull request, unless the repository is empty.
+    push, or has commits of other people only. A repository without a commit takes no pull request:
+    somebody has to make the first one. With `ssh_credential`, Git pushes over SSH with that key.
+    With the mode `import`, the template comes as a pull request, unless the repository is empty.
     """
 
     template: str | GitTemplate
@@ -222,8 +223,10 @@ class _Pushing:
         self._beats = beats
         self._can_propose = can_propose
         self._main = repository.default_branch or "main"
-        # The same in every attempt, so that the same files make the same commit.
-        created = repository.created_at or activity.info().scheduled_time
+        # The same in every attempt, so that the same files make the same commit. An imported
+        # repository may be years old.
+        made = repository.created_at if given.mode == "create" else None
+        created = made or activity.info().scheduled_time
         self._at = int(created.astimezone(UTC).timestamp())
 
     def run(self, folder: Path) -> _Pushed:
@@ -232,25 +235,31 @@ class _Pushing:
             changes = add_files(repo, self._reported(_files(folder)))
             refs = self._remote.visible_refs(self._beats.check)
             head = self._newest(repo, refs, self._main)
-            if self._given.mode == "import" and head is not None:
+            if head is not None and self._is_only_to_propose(head):
                 return self._propose(repo, changes, refs, head)
             try:
                 commit = self._commit_to_main(repo, changes, head)
             except PushRefused as refused:
-                if not refused.is_protected or self._given.protected != "pull_request":
+                if not refused.is_protected:
                     raise
                 if head is None:
                     raise self._nothing_to_merge_into(refused) from refused
+                if self._given.protected != "pull_request":
+                    raise
                 return self._propose(repo, changes, refs, head)
             return _Pushed(len(changes), commit.decode(), self._main)
+
+    def _is_only_to_propose(self, head: Commit) -> bool:
+        if self._given.mode == "import":
+            return True
+        # Somebody has made the first commit, because a rule refuses it from Stepway.
+        return self._given.protected == "pull_request" and self._made(head) is None
 
     def _commit_to_main(self, repo: Repo, changes: list[Change], head: Commit | None) -> ObjectID:
         """Return the ID of the template's commit: an earlier attempt's or a new one."""
         tree = changed_tree(repo, None, changes)
         if head is not None:
             made = self._made(head)
-            if made is None and self._given.protected == "pull_request":
-                raise _pushed_by_somebody(self._main, propose=True)
             if made is None:
                 raise _pushed_by_somebody(self._main)
             if made.tree == tree or made.id != head.id:
@@ -313,11 +322,18 @@ class _Pushing:
         return next((commit for commit in history if is_made_for(commit, project_id)), None)
 
     def _nothing_to_merge_into(self, refused: PushRefused) -> HostError:
+        remedy = f"Let the account of the credential {self._given.credential} bypass the rule"
+        if self._given.protected == "pull_request":
+            remedy += (
+                f", or create a first file in {self._main} on the host, such as a README. Then "
+                "retry: after a first commit, the template comes as a pull request."
+            )
+        else:
+            remedy += ", or turn the rule off until the template is pushed; then retry."
         return PushRefused(
             Reason.FORBIDDEN,
             f"{refused.message}, and an empty repository takes no pull request",
-            remedy=f"Let the account of the credential {self._given.credential} bypass the rule, "
-            "or create the repository with a first commit and use `mode: import`; then retry.",
+            remedy=remedy,
             lines=refused.lines,
             protected=True,
         )
@@ -367,12 +383,9 @@ def _contents(files: list[tuple[Path, str, int]]) -> Iterator[tuple[str, bytes, 
         yield name, os.fsencode(path.readlink()) if mode == LINK else path.read_bytes(), mode
 
 
-def _pushed_by_somebody(branch: str, *, propose: bool = False) -> ApplicationError:
-    remedy = f"Move these commits to another branch and delete {branch}, or skip this step."
-    if propose:
-        remedy = "Use `mode: import` for a repository that has commits, or skip this step."
+def _pushed_by_somebody(branch: str) -> ApplicationError:
     return step_error(
         f"The branch {branch} has commits that were not made by Stepway",
-        remedy=remedy,
+        remedy=f"Move these commits to another branch and delete {branch}, then retry.",
         retry=False,
     )

@@ -98,8 +98,9 @@ _KNOWN = (
         r"is protected from|rule violations",
         Reason.FORBIDDEN,
         "The branch {branch} of {repository} is protected: {host} refuses the push",
-        "Let the account of the credential {credential} bypass the rule, or set `protected: "
-        "pull_request` for this step in the blueprint; then retry.",
+        "Let the account of the credential {credential} bypass the rule, then retry. For new "
+        "projects, the blueprint can ask for a pull request with `protected: pull_request`, in "
+        "`setup_gitops` with `change: pull_request`.",
         protected=True,
     ),
     _Known(

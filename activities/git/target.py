@@ -14,7 +14,8 @@ from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import left_behind
 from stepway.hosts.access import HostKind
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.host import Feature, GitHost, GitRemote, HostRepository
+from stepway.hosts.host import Feature, GitHost, GitRemote, HostRepository, topic_of
+from stepway.hosts.paths import ssh_url
 from stepway_tracking.record.errors import step_error
 
 Mode = Literal["create", "import"]
@@ -93,8 +94,11 @@ async def own_repository(host: GitHost, given: OnRepository) -> HostRepository:
         )
     if found is not None:
         raise step_error(
-            f"The repository {owner}/{name} was not created by this project",
-            remedy="Choose another name, or use `mode: import` in the blueprint; then retry.",
+            f"The repository {owner}/{name} was not created by this project"
+            + (f", but by {found.project_id}" if found.project_id else ""),
+            remedy=f"If somebody has removed its topic {topic_of(given.project.id)}, add it again "
+            "on the host, then retry. Otherwise rename or delete the repository, then retry "
+            "create_repository.",
             retry=False,
         )
     raise step_error(
@@ -115,17 +119,9 @@ async def remote_of(
     """Return how Git reaches the repository: with a key over SSH, else as the host says."""
     name = f"{repository.owner}/{repository.name}"
     if key is not None:
-        url = _ssh_url(repository.ssh_url)
+        url = ssh_url(repository.ssh_url)
         return Remote(GitRemote(url, "git", ""), name, given.credential, key)
     return Remote(await host.remote(repository), name, given.credential)
-
-
-def _ssh_url(url: str) -> str:
-    """Return `USER@HOST:PATH` as a URL."""
-    if "://" in url:
-        return url
-    host, _, path = url.partition(":")
-    return f"ssh://{host}/{path.lstrip('/')}"
 
 
 def need(host: GitHost, feature: Feature) -> None:

@@ -122,10 +122,10 @@ class TemplateSource:
         `written` names the fields of a Git template that the blueprint itself writes; FOLDER stands
         for the name of a folder. Raises step_error.
         """
-        git = git_template(template)
-        if git is None:
+        in_git = git_template(template)
+        if in_git is None:
             return self._in_folder(str(template), written, project)
-        return await self._in_git(git, written, project, in_thread, beat)
+        return await self._in_git(in_git, written, project, in_thread, beat)
 
     def _rules_for(self, written: Sequence[str], *fields: str) -> TemplateRules:
         """The rules, without trust unless the blueprint itself writes these fields.
@@ -141,39 +141,41 @@ class TemplateSource:
 
     async def _in_git(
         self,
-        git: GitTemplate,
+        template: GitTemplate,
         written: Sequence[str],
         project: ProjectRef,
         in_thread: InThread,
         beat: Beat,
     ) -> FoundTemplate:
-        url = self._address(git, "url" in written)
-        version = await self._pins.kept(project, url, git.ref)
+        url = self._address(template, "git" in written)
+        version = await self._pins.kept(project, url, template.ref)
         access = Access()
-        if git.credential and git.credential != LOCAL:
-            access = await self._access(git.credential, project, url)
+        if template.credential and template.credential != LOCAL:
+            access = await self._access(template.credential, project, url)
         repository = Repository(url, access)
         if version is None:
             # Also for a commit: only the host knows whether this project may read it.
-            found = await in_thread(lambda: resolve(repository, git.ref, beat))
-            version = await self._pins.keep(project, url, git.ref, found)
+            found = await in_thread(lambda: resolve(repository, template.ref, beat))
+            version = await self._pins.keep(project, url, template.ref, found)
         rules = self._rules_for(written, *CODE)
         label = f"{url}@{version.version}"
-        origin = Origin(label, source_path(git.url), rules, project.blueprint, version, git.ref)
+        origin = Origin(
+            label, source_path(template.git), rules, project.blueprint, version, template.ref
+        )
         return FoundTemplate(
-            label, version, origin, project, None, repository, git.subfolder, self._cache
+            label, version, origin, project, None, repository, template.subfolder, self._cache
         )
 
-    def _address(self, git: GitTemplate, is_written: bool) -> str:
+    def _address(self, template: GitTemplate, is_written: bool) -> str:
         """The normalized URL of a template that the rules allow. Raises step_error."""
         try:
-            url = normalized_address(git.url)
+            url = normalized_address(template.git)
         except AddressInvalid as error:
             raise _refused(f"Cannot use the template: {error}", _CORRECT) from None
         problem = (
             self._rules.source_problem(url, is_written=is_written)
-            or ref_problem(git.ref)
-            or subfolder_problem(git.subfolder)
+            or ref_problem(template.ref)
+            or subfolder_problem(template.subfolder)
         )
         if problem:
             raise _refused(f"Cannot use the template {url}: {problem}", _CORRECT)

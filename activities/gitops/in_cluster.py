@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from stepway.activities.cluster.access import OpenCluster
-from stepway.activities.cluster.apply_manifests import AppliedObject, apply_all, delete_all
+from stepway.activities.cluster.applied import AppliedObject, apply_all
+from stepway.activities.cluster.delete_all import Removal, delete_all
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.refreshing import is_oauth
-from stepway.activities.gitops.manifests import Deployment, objects, pull_secret, secret_name
+from stepway.activities.gitops.deploy_key import (
+    AddedKey,
+    DeployKeyFor,
+    DeployKeys,
+    ReadableRepository,
+    new_private_key,
+    public_key_of,
+    title_of,
+)
+from stepway.activities.gitops.manifests import (
+    Deployment,
+    namespace_name,
+    objects,
+    pull_secret,
+    secret_name,
+)
 from stepway.activities.project import ProjectRef
+from stepway.clusters.cluster import Cluster, Ref, foreign_owner
 from stepway.hosts.access import HostKind
 from stepway.vault.addresses import is_at, is_loopback
 from stepway.vault.kinds import CredentialKind
+from stepway.vault.known import SecretName
+from stepway.vault.redaction import learn
 from stepway.vault.vault import Secret
 from stepway_tracking.record.errors import step_error
 
@@ -29,26 +49,46 @@ _SHORT_LIVED = frozenset({CredentialKind.GITHUB_APP, CredentialKind.KUBERNETES})
 class GitopsCluster:
     """A cluster with Flux, in which the deployment is set up.
 
-    `credential` is one of kind `kubernetes`. `pull_credential` is the one with which Flux reads
-    the repository; it is stored in the cluster, so it should be able to do no more than that. A
-    public repository needs none.
+    `credential` is one of kind `kubernetes`. Flux reads the repository with a deploy key that is
+    made for it (`deploy_key`), or with a `pull_credential`. That one is stored in the cluster, so
+    it should be able to do no more than read. A public repository needs none of them.
     """
 
     credential: str
     pull_credential: str | None = None
+    deploy_key: DeployKeyFor | None = None
+
+
+@dataclass(frozen=True)
+class InCluster:
+    """What was applied in the cluster with the address `server`."""
+
+    server: str
+    objects: list[AppliedObject]
+    deploy_key: AddedKey | None = None
 
 
 class ClusterGitops:
     """Applies namespace, Secret, GitRepository and Kustomizations as the project's."""
 
-    def __init__(self, open_cluster: OpenCluster, credentials: Credentials) -> None:
+    def __init__(
+        self, open_cluster: OpenCluster, credentials: Credentials, keys: DeployKeys
+    ) -> None:
         self._open = open_cluster
         self._credentials = credentials
+        self._keys = keys
 
-    async def set_up(
-        self, deployment: Deployment, target: GitopsCluster
-    ) -> tuple[str, list[AppliedObject]]:
-        """Apply the objects; return the cluster's address and the objects. Raises step_error."""
+    async def set_up(self, deployment: Deployment, target: GitopsCluster) -> InCluster:
+        """Apply the objects. Raises step_error."""
+        if target.deploy_key is not None:
+            if target.pull_credential is not None:
+                raise step_error(
+                    "`pull_credential` and `deploy_key` were both given",
+                    remedy="Remove one of them from the blueprint.",
+                    retry=False,
+                )
+            async with self._keys.opened(deployment.project, target.deploy_key) as repository:
+                return await self._with_key(deployment, target, repository)
         project, pull = deployment.project, {}
         if target.pull_credential is not None:
             secret = await self._credentials.open(target.pull_credential, project)
@@ -59,16 +99,68 @@ class ClusterGitops:
         namespace, *others = objects(deployment).values()
         secrets = [pull_secret(project, pull)] if pull else []
         async with self._open(target.credential, project) as cluster:
-            return cluster.server, await apply_all(
-                cluster, [namespace, *secrets, *others], project.id
-            )
+            applied = await apply_all(cluster, [namespace, *secrets, *others], project.id)
+            return InCluster(cluster.server, applied)
 
     async def remove(
-        self, project: ProjectRef, target: GitopsCluster, made: list[dict[str, Any]]
+        self, project: ProjectRef, target: GitopsCluster, made: dict[str, Any]
     ) -> list[str]:
-        """Delete the objects of `set_up`; return their names. Raises step_error."""
+        """Delete the objects in the result of the step, and the deploy key; return their names.
+
+        Goes on after a refusal. Raises step_error with what is left, and why.
+        """
+        found = made.get("objects", [])
+        if target.deploy_key is None:
+            async with self._open(target.credential, project) as cluster:
+                return (await delete_all(cluster, found, project.id)).or_raise()
+        removal = Removal()
+        with removal.going_on("The objects in the cluster"):
+            async with self._open(target.credential, project) as cluster:
+                removal.add(await delete_all(cluster, found, project.id))
+        with removal.going_on("The deploy key of the repository"):
+            title = title_of(project, target.credential)
+            removal.removed += await self._keys.remove(project, target.deploy_key, title)
+        return removal.or_raise()
+
+    async def _with_key(
+        self, deployment: Deployment, target: GitopsCluster, repository: ReadableRepository
+    ) -> InCluster:
+        """Apply the objects with a deploy key; the one that is in the cluster is used again.
+
+        The Secret comes first: a later attempt then finds the key, and makes no second one.
+        """
+        project = deployment.project
+        deployment = replace(deployment, repository=repository.url, secret=secret_name(project))
+        namespace, *others = objects(deployment).values()
         async with self._open(target.credential, project) as cluster:
-            return await delete_all(cluster, made, project.id)
+            private = await _kept_key(cluster, project) or new_private_key()
+            learn(private, SecretName(project.owner, target.credential, made=True))
+            public = public_key_of(private)
+            assert public is not None
+            secret = pull_secret(
+                project,
+                {
+                    "identity": private,
+                    "identity.pub": f"{public}\n",
+                    "known_hosts": repository.known_hosts,
+                },
+            )
+            first = await apply_all(cluster, [namespace, secret], project.id)
+            key = await repository.add(title_of(project, target.credential), public)
+            rest = await apply_all(cluster, others, project.id)
+            return InCluster(cluster.server, [*first, *rest], key)
+
+
+async def _kept_key(cluster: Cluster, project: ProjectRef) -> str | None:
+    """Return the private key in the project's Secret; None if there is none."""
+    found = await cluster.read(Ref("v1", "Secret", secret_name(project), namespace_name(project)))
+    if found is None or foreign_owner(found, project.id) is not None:
+        return None
+    try:
+        private = b64decode((found.get("data") or {}).get("identity", "")).decode()
+    except ValueError:
+        return None
+    return private if public_key_of(private) is not None else None
 
 
 def _pull_data(name: str, secret: Secret) -> dict[str, str]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import yaml
 
 from stepway.activities.database.create_environments import EnvironmentSpec
 from stepway.activities.project import ProjectRef
+from stepway.hosts.paths import ssh_url
+from stepway_tracking.record.errors import step_error
 
 OWNER_LABEL = "stepway/project"
 NAMESPACE_FILE = "namespace.yaml"
 ENVIRONMENT_PREFIX = "environment-"
 _INTERVAL = "5m"
 _LABEL_LIMIT = 63
+_SCHEMES = ("https://", "http://", "ssh://")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def pull_secret(project: ProjectRef, data: Mapping[str, str]) -> dict[str, Any]:
         "kind": "Secret",
         "metadata": _metadata(project, secret_name(project)),
         "type": "Opaque",
-        "stringData": dict(data),
+        # Not as `stringData`: server-side apply would never remove its keys again.
+        "data": {name: b64encode(text.encode()).decode() for name, text in data.items()},
     }
 
 
@@ -105,8 +110,21 @@ def namespace_name(project: ProjectRef) -> str:
 
 
 def cluster_url(url: str, git_host: str) -> str:
-    """Return the repository's URL for a cluster: a path becomes an SSH URL on `git_host`."""
-    return url if urlsplit(url).scheme else f"ssh://git@{git_host}{quote(url)}"
+    """Return the repository's URL for Flux, which takes https://, http:// and ssh:// only.
+
+    `USER@HOST:PATH` becomes an SSH URL, and so does a path: on `git_host`. Raises step_error.
+    """
+    if url.startswith("/"):
+        return f"ssh://git@{git_host}{quote(url)}"
+    found = ssh_url(url)
+    if not found.startswith(_SCHEMES):
+        raise step_error(
+            f"Flux cannot read the repository {url!r}",
+            remedy="`url` begins with https://, http:// or ssh://, or has the form "
+            "USER@HOST:PATH. Correct it in the blueprint.",
+            retry=False,
+        )
+    return found
 
 
 def owner_of(namespace: bytes) -> str | None:

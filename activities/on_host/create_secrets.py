@@ -75,7 +75,7 @@ class SecretSteps:
     async def create_secrets(self, given: CreateSecretsInput) -> CreatedSecrets | Skipped:
         """Store the secrets and variables, or replace those of the same names."""
         if not given.secrets and not given.variables:
-            return Skipped("There are no secrets")
+            return Skipped("There are no secrets and no variables")
         variables = _texts(given.variables)
         _check_names([*given.secrets, *variables])
         secrets = {

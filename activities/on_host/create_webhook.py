@@ -22,11 +22,15 @@ from stepway.activities.on_host.create_secrets import FromCredential
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import Feature, WebhookSpec
 from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Skipped
 
 
 @dataclass(frozen=True)
 class CreateWebhookInput(OnRepository):
-    """`events` are the host's own names; `secret` signs the calls."""
+    """`events` are the host's own names; `secret` signs the calls.
+
+    With an empty `url` the step is skipped.
+    """
 
     url: str
     events: list[str] = field(default_factory=lambda: ["push"], kw_only=True)
@@ -56,8 +60,10 @@ class WebhookSteps:
         self._credentials = credentials
 
     @activity.defn
-    async def create_webhook(self, given: CreateWebhookInput) -> CreatedWebhook:
+    async def create_webhook(self, given: CreateWebhookInput) -> CreatedWebhook | Skipped:
         """Create the webhook, or update the one with the same URL."""
+        if not given.url:
+            return Skipped("There is no webhook")
         url = urlsplit(given.url)
         if url.scheme not in ("http", "https") or not url.hostname or url.password:
             raise step_error(

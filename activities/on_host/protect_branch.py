@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import activity
 
@@ -19,6 +19,7 @@ from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import BranchRules, Feature
 from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Skipped
 
 _MOST_APPROVALS = 6
 """GitHub's limit."""
@@ -29,6 +30,8 @@ class ProtectBranchInput(OnRepository):
     """The rules of `branch`, by default the default branch; rules that it has are replaced.
 
     `checks` are names of status checks that must pass, `approvals` reviews that are needed.
+    Without `protect` the step is skipped. `unsupported`: whether it fails or is skipped on a host
+    that cannot protect branches.
     """
 
     branch: str | None = field(default=None, kw_only=True)
@@ -36,6 +39,8 @@ class ProtectBranchInput(OnRepository):
     checks: list[str] = field(default_factory=list, kw_only=True)
     pull_request: bool = field(default=True, kw_only=True)
     allow_force_push: bool = field(default=False, kw_only=True)
+    protect: bool = field(default=True, kw_only=True)
+    unsupported: Literal["fail", "skip"] = field(default="fail", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,10 @@ class ProtectionSteps:
         self._hosts = hosts
 
     @activity.defn
-    async def protect_branch(self, given: ProtectBranchInput) -> ProtectedBranch:
+    async def protect_branch(self, given: ProtectBranchInput) -> ProtectedBranch | Skipped:
         """Protect the branch."""
+        if not given.protect:
+            return Skipped("The branch is not to be protected")
         if not 0 <= given.approvals <= _MOST_APPROVALS:
             raise step_error(
                 f"{given.approvals} approvals are not possible",
@@ -68,6 +75,8 @@ class ProtectionSteps:
                 retry=False,
             )
         async with beating(), opened_repository(self._hosts, given) as (host, repository):
+            if given.unsupported == "skip" and Feature.BRANCH_PROTECTION not in host.features:
+                return Skipped(f"The {host.kind.value} host cannot protect branches")
             need(host, Feature.BRANCH_PROTECTION)
             branch = given.branch or repository.default_branch or "main"
             rules = BranchRules(

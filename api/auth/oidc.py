@@ -14,6 +14,7 @@ import jwt
 
 from stepway.api.auth.policy import NAME, Person
 from stepway.api.auth.refusals import NotSignedIn, SignInUnavailable
+from stepway.net.answers import ENCODING, parsed_json, read_answer
 from stepway.runtime.api_settings import ApiSettings
 from stepway.runtime.scopes import Scope
 
@@ -91,6 +92,7 @@ PAUSE = 10.0
 """Minimum seconds between two fetches: tokens with unknown key IDs must not cause more."""
 
 LARGEST = 512 * 1024
+"""Bytes of an answer, also after decompression."""
 
 UNAVAILABLE = "The identity provider is unavailable; try again."
 
@@ -154,9 +156,8 @@ class KeySet:
 
 
 async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    answer = await http.get(url)
-    answer.raise_for_status()
-    if len(answer.content) > LARGEST:
-        raise ValueError(f"{url} is larger than {LARGEST} bytes")
-    found: dict[str, Any] = answer.json()
+    async with http.stream("GET", url, headers=ENCODING) as answer:
+        answer.raise_for_status()
+        await read_answer(answer, LARGEST)
+    found: dict[str, Any] = parsed_json(answer.content)
     return found

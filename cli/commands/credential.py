@@ -22,7 +22,7 @@ from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import open_keyring
 from stepway.vault.keys import new_key
-from stepway.vault.kinds import IN_CLUSTER, CredentialKind, Target
+from stepway.vault.kinds import GIT_HOSTS, IN_CLUSTER, CredentialKind, Target
 from stepway.vault.known import SecretName
 from stepway.vault.references import learn_credential
 from stepway.vault.vault import EVERYONE, Vault
@@ -63,7 +63,10 @@ def set_credential(
     ] = None,
     known_hosts: Annotated[
         Path | None,
-        typer.Option(help="With --kind ssh: file with the output of `ssh-keyscan HOST`."),
+        typer.Option(
+            help="Public keys of the host's SSH server: file with the output of "
+            "`ssh-keyscan HOST`. With --kind ssh, or a Git host whose repositories Flux reads."
+        ),
     ] = None,
     app_id: Annotated[
         str, typer.Option(help="With --kind github-app: the App's ID or client ID.")
@@ -77,8 +80,7 @@ def set_credential(
     ] = False,
 ) -> None:
     """Store a secret, read from standard input or entered at a prompt."""
-    options = {"app_id": app_id} if app_id else {}
-    target = Target(kind, url, _authority(kind, ca, known_hosts), options)
+    target = Target(kind, url, *_files(kind, ca, known_hosts, app_id))
     if in_cluster and kind is not CredentialKind.KUBERNETES:
         raise ClientError("--in-cluster belongs to --kind kubernetes")
     value = IN_CLUSTER if in_cluster else _secret()
@@ -191,24 +193,30 @@ def _secret() -> str:
     return sys.stdin.read().removesuffix("\n")
 
 
-def _authority(
-    kind: CredentialKind | None, ca: Path | None, known_hosts: Path | None
-) -> str | None:
-    """The text of the file that belongs to the kind. Raises ClientError."""
+def _files(
+    kind: CredentialKind | None, ca: Path | None, known_hosts: Path | None, app_id: str
+) -> tuple[str | None, dict[str, str]]:
+    """The authority and the options of a target. Raises ClientError."""
     is_ssh = kind is CredentialKind.SSH
     if ca and is_ssh:
         raise ClientError("--ca is for https; for --kind ssh use --known-hosts")
-    if known_hosts and not is_ssh:
-        raise ClientError("--known-hosts belongs to --kind ssh")
-    file = ca or known_hosts
-    if file is None:
-        return None
+    if known_hosts and not is_ssh and kind not in GIT_HOSTS:
+        raise ClientError("--known-hosts belongs to --kind ssh, or that of a Git host")
+    known = _text(known_hosts, "the output of `ssh-keyscan`") if known_hosts else None
+    options = {"app_id": app_id} if app_id else {}
+    if is_ssh:
+        return known, options
+    authority = _text(ca, "the PEM form") if ca else None
+    return authority, options | ({"known_hosts": known} if known else {})
+
+
+def _text(file: Path, form: str) -> str:
     try:
         return file.read_text()
     except OSError as error:
         raise ClientError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ClientError(f"{file} is not a text file: give the PEM form") from error
+        raise ClientError(f"{file} is not a text file: give {form}") from error
 
 
 def _owner_option(owner: str) -> str:

@@ -71,7 +71,7 @@ def print_result(result: CheckResult) -> None:
 
 def _lines(checked: Checked) -> list[tuple[str, str]]:
     kind = f" ({checked.account_kind})" if checked.account_kind else ""
-    lines = [("Account", f"{checked.account}{kind}")]
+    lines = [("Account", f"{checked.account or 'not told'}{kind}")]
     if checked.scopes is not None:
         lines.append(("Scopes", ", ".join(sorted(checked.scopes)) or "none"))
     if checked.expires_at is not None:

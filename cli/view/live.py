@@ -21,10 +21,12 @@ from stepway.cli.view.words import (
     TimeLeft,
     elapsed,
     error_of,
+    error_style,
     is_being_cancelled,
     name_of,
     remark,
     remedy_of,
+    shown_status,
     status_of,
     taken,
     time_left,
@@ -102,7 +104,7 @@ def _block(step: Step, now: datetime, width: int, names: int) -> list[Renderable
     lines: list[RenderableType] = [_row(step, now, width, names)]
     indent = 4 if step.get("parent_step") else 2
     for line in excerpt(error_of(step), _ERROR_LINES):
-        lines.append(_below(line, "red", indent))
+        lines.append(_below(line, error_style(step), indent))
     if remedy_of(step):
         lines.append(_below(f"→ {remedy_of(step)}", "yellow", indent))
     return lines
@@ -131,10 +133,11 @@ def _row(step: Step, now: datetime, width: int, names: int) -> Table:
 
 
 def _label(step: Step) -> Text:
-    style = STYLES[step["status"]]
+    status = shown_status(step)
+    style = STYLES[status]
     indent = "  " if step.get("parent_step") else ""
     name_style = "bold" if step["status"] == "running" else style if style == "dim" else ""
-    return Text.assemble(indent, (ICONS[step["status"]], style), " ", (name_of(step), name_style))
+    return Text.assemble(indent, (ICONS[status], style), " ", (name_of(step), name_style))
 
 
 def _name_width(step: Step) -> int:

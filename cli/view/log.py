@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from stepway.cli.client.fold import Initialization, Step, in_order
 from stepway.cli.view.text import clock, excerpt, one_line
-from stepway.cli.view.words import details_of, error_of, metadata_of, remedy_of, status_of, taken
+from stepway.cli.view.words import (
+    awaited_worker,
+    details_of,
+    error_of,
+    metadata_of,
+    remedy_of,
+    shown_status,
+    status_of,
+    taken,
+)
 
 _ERROR_LINES = 20
 _NAME = 28
@@ -27,13 +37,14 @@ def changes(before: Initialization | None, after: Initialization, now: datetime)
 
 
 def _logged(step: Step | None) -> tuple[object, ...]:
-    """Return the values whose change is logged. A pending step is not logged."""
+    """Return the values whose change is logged. A pending step is logged if it waits."""
+    waits = awaited_worker(step) if step else ""
     if step is None or step["status"] == "pending":
-        return ("pending",)
+        return ("pending", waits)
     metadata = metadata_of(step)
-    undo = (metadata.get("undo") or {}).get("status")
-    waiting = metadata.get("next_attempt_at")
-    return step["status"], step.get("attempt"), waiting, undo, step.get("undone_at")
+    undo = metadata.get("undo") or {}
+    waiting = (metadata.get("next_attempt_at"), undo.get("next_attempt_at"), waits)
+    return step["status"], step.get("attempt"), waiting, undo.get("status"), step.get("undone_at")
 
 
 def _lines(step: Step, now: datetime) -> Iterator[str]:
@@ -62,15 +73,24 @@ def _what(step: Step) -> str:
     attempt = step.get("attempt") or 1
     if step.get("undone_at"):
         return f"{step['status']}, rolled back"
+    if waits := awaited_worker(step):
+        return waits
     if undo := metadata.get("undo"):
-        return f"{step['status']}, {ROLLBACKS.get(undo.get('status'), 'rolled back')}"
+        said = f"{step['status']}, {ROLLBACKS.get(undo.get('status'), 'rolled back')}"
+        return f"{said}, waits until {clock(at)}" if (at := _asked_until(undo)) else said
     if step["status"] == "skipped":
         return f"skipped: {one_line(metadata.get('reason') or 'no reason given')}"
     if step["status"] == "pending":
         return "will run again"
     if metadata.get("next_attempt_at") and step["status"] == "running":
         at = clock(metadata["next_attempt_at"])
-        if metadata.get("asked_to_wait"):
+        if _asked_until(metadata):
             return f"waits until {at}"
         return f"attempt {attempt} failed, next attempt at {at}"
-    return f"{step['status']}, attempt {attempt}" if attempt > 1 else str(step["status"])
+    status = shown_status(step)
+    return f"{status}, attempt {attempt}" if attempt > 1 else status
+
+
+def _asked_until(metadata: Mapping[str, Any]) -> str | None:
+    """Return until when another system asked a step, or its rollback, to wait."""
+    return metadata.get("next_attempt_at") if metadata.get("asked_to_wait") else None

@@ -20,11 +20,14 @@ from stepway.cli.view.words import (
     details_of,
     elapsed,
     error_of,
+    error_style,
     metadata_of,
     name_of,
     remedy_of,
+    shown_status,
     step_waited,
     taken,
+    wait_of,
     waited,
 )
 
@@ -57,7 +60,8 @@ def summary(
 def step_table(
     steps: Sequence[Step], now: datetime, attempts: Mapping[str, int] | None = None
 ) -> Table:
-    """Return a table with a row per step: name, status, duration, attempts, idle time.
+    """Return a table with a row per step: name, status, duration, attempts, idle time, and what
+    steps wait for.
 
     `attempts` has the number of attempts of the steps that ran in several rounds: a step has that
     of its last round only.
@@ -70,16 +74,22 @@ def step_table(
     waits = [step_waited(step) for step in steps]
     if any(waits):
         table.add_column("Idle", justify="right", no_wrap=True)
-    for step, wait in zip(steps, waits, strict=True):
-        table.add_row(*_cells(step, now, attempts or {}), *([Text(wait)] if any(waits) else []))
+    remarks = [wait_of(step, now) for step in steps]
+    if any(remarks):
+        table.add_column("Waiting", overflow="fold")
+    for step, wait, text in zip(steps, waits, remarks, strict=True):
+        more = [Text(wait)] if any(waits) else []
+        more += [Text(text, "yellow")] if any(remarks) else []
+        table.add_row(*_cells(step, now, attempts or {}), *more)
     return table
 
 
 def _cells(step: Step, now: datetime, attempts: Mapping[str, int]) -> tuple[Text, Text, Text, Text]:
-    style = STYLES[step["status"]]
+    shown = shown_status(step)
+    style = STYLES[shown]
     nested = bool(step.get("parent_step"))
-    label = Text.assemble("  " * nested, (ICONS[step["status"]], style), " ", name_of(step))
-    status = f"{step['status']}, rolled back" if step.get("undone_at") else step["status"]
+    label = Text.assemble("  " * nested, (ICONS[shown], style), " ", name_of(step))
+    status = f"{shown}, rolled back" if step.get("undone_at") else shown
     number = attempts.get(step["step"], step.get("attempt") or 0)
     tries = str(number) if number and not nested else ""
     return label, Text(status, style), Text(taken(step, now)), Text(tries)
@@ -126,7 +136,7 @@ def _skips(state: Initialization) -> Iterator[Text]:
 def _errors(state: Initialization, changeable: Mapping[str, Sequence[str]]) -> Iterator[Text]:
     failed = [step for step in in_order(state) if error_of(step) and not step.get("parent_step")]
     for step in failed:
-        yield Text(f"{name_of(step)}:", style="red")
+        yield Text(f"{name_of(step)}:", style=error_style(step))
         yield from (Text(f"  {line}") for line in excerpt(error_of(step), _ERROR_LINES))
         yield from (Text(f"  {line}", style="dim") for line in details_of(step, _ERROR_LINES))
         if remedy_of(step):
@@ -167,7 +177,11 @@ def _made(state: Initialization) -> Iterator[Text]:
         return
     makers: dict[str, Step] = {}
     for step in in_order(state):
-        for key, value in metadata_of(step).items():
+        made = metadata_of(step)
+        request = made.get("pull_request")
+        if isinstance(request, Mapping):
+            made = {**made, "pull_request_url": request.get("url")}
+        for key, value in made.items():
             if value and isinstance(value, str) and (key == "url" or key.endswith("_url")):
                 makers.setdefault(value, step)
     for address, step in makers.items():

@@ -10,7 +10,14 @@ from typing import Any
 from stepway.cli.client.fold import Step
 from stepway.cli.view.text import duration, excerpt, moment, one_line, rough, whole
 
-ICONS = {"pending": "○", "running": "●", "completed": "✓", "failed": "✗", "skipped": "–"}
+ICONS = {
+    "pending": "○",
+    "running": "●",
+    "completed": "✓",
+    "failed": "✗",
+    "skipped": "–",
+    "cancelled": "■",
+}
 CANCELLING = "cancelling"
 """Shown instead of the status of a project while a cancel is under way."""
 
@@ -52,6 +59,12 @@ def name_of(step: Step) -> str:
 def metadata_of(step: Step) -> Mapping[str, Any]:
     """Return the step's metadata, {} if it has none."""
     return step.get("metadata") or {}
+
+
+def shown_status(step: Step) -> str:
+    """Return the step's status; `cancelled` if it was stopped from outside and did not fail."""
+    is_stopped = step["status"] == "failed" and metadata_of(step).get("reason")
+    return "cancelled" if is_stopped else str(step["status"])
 
 
 def status_of(project: Mapping[str, Any]) -> str:
@@ -126,7 +139,8 @@ def time_left(left: TimeLeft | None, now: datetime) -> str:
 
 
 def error_of(step: Step) -> str:
-    """Return the error of the step, of its last attempt or of its rollback; or "".
+    """Return the error of the step, of its last attempt, or of its rollback or the last attempt at
+    that; or "".
 
     A sub-step has no error: its step has it.
     """
@@ -136,7 +150,16 @@ def error_of(step: Step) -> str:
     if step["status"] == "running":
         return str(metadata_of(step).get("last_error") or step.get("error") or "")
     undo = metadata_of(step).get("undo") or {}
+    if undo.get("status") == "running":
+        return str(undo.get("error") or "")
     return f"rollback failed: {undo.get('error')}" if undo.get("status") == "failed" else ""
+
+
+def error_style(step: Step) -> str:
+    """Return the style of the step's error: red only where something has failed for good."""
+    undo = metadata_of(step).get("undo") or {}
+    has_failed = shown_status(step) == "failed" or undo.get("status") == "failed"
+    return STYLES["failed"] if has_failed else "yellow"
 
 
 def details_of(step: Step, lines: int) -> list[str]:
@@ -164,17 +187,31 @@ def remark(step: Step, now: datetime) -> str:
         return one_line(metadata.get("reason") or "")
     if step.get("undone_at"):
         return "rolled back"
+    if waits := wait_of(step, now):
+        return waits
     if (metadata.get("undo") or {}).get("status") == "running":
         return "rolling back"
     if step["status"] != "running":
         return attempt_of(step)
     if metadata.get("paused"):
         return "paused"
-    if waits := next_try(step, now):
-        return waits
     slow = "slower than usual" if metadata.get("slow") else ""
     parts = (attempt_of(step), slow, one_line(step.get("message") or ""))
     return ", ".join(part for part in parts if part)
+
+
+def wait_of(step: Step, now: datetime) -> str:
+    """Return what the step or its rollback waits for, or ""."""
+    if waits := worker_wait(step, now):
+        return waits
+    metadata = metadata_of(step)
+    undo = metadata.get("undo") or {}
+    if undo.get("status") == "running":
+        waits = next_try(undo, now, "next attempt")
+        return f"rolling back, {waits}" if waits else ""
+    if step["status"] != "running" or metadata.get("paused"):
+        return ""
+    return next_try(metadata, now, f"attempt {(step.get('attempt') or 1) + 1}")
 
 
 def attempt_of(step: Step) -> str:
@@ -183,15 +220,36 @@ def attempt_of(step: Step) -> str:
     return f"attempt {attempt}" if attempt > 1 else ""
 
 
-def next_try(step: Step, now: datetime) -> str:
-    """Return when the next attempt starts, in local time if another system asked the step to wait;
-    "" if none is scheduled.
+def next_try(metadata: Mapping[str, Any], now: datetime, following: str) -> str:
+    """Return when the attempt named `following` starts, in local time if another system asked to
+    wait; "" if none is scheduled. `metadata` are of a step or of its rollback.
     """
-    at = moment(metadata_of(step).get("next_attempt_at"))
+    at = moment(metadata.get("next_attempt_at"))
     if at is None:
         return ""
     seconds = (at - now).total_seconds()
-    if metadata_of(step).get("asked_to_wait") and seconds > 0:
+    if metadata.get("asked_to_wait") and seconds > 0:
         return f"waits until {at.astimezone():%H:%M:%S} ({whole(seconds * 1000)} left)"
-    following = f"attempt {(step.get('attempt') or 1) + 1}"
     return f"{following} in {whole(seconds * 1000)}" if seconds > 0 else f"{following} is starting"
+
+
+def worker_wait(step: Step, now: datetime) -> str:
+    """Return that the step waits for a worker, and for how long none has asked for work; or ""."""
+    since = moment(_waited_for(step).get("since"))
+    if since is None:
+        return ""
+    time = whole(max(0.0, (now - since).total_seconds() * 1000))
+    return f"{awaited_worker(step)}: none has asked for work for {time}"
+
+
+def awaited_worker(step: Step) -> str:
+    """`waits for a worker of the queue east`; "" if the step waits for none."""
+    if not _waited_for(step).get("since"):
+        return ""
+    queue = one_line(_waited_for(step).get("queue") or "")
+    return f"waits for a worker of the queue {queue}" if queue else "waits for a worker"
+
+
+def _waited_for(step: Step) -> Mapping[str, Any]:
+    found = metadata_of(step).get("waiting_for_worker")
+    return found if isinstance(found, Mapping) else {}

@@ -6,8 +6,9 @@ import asyncio
 import json
 from typing import Any
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import UNCERTAIN, HostError
-from stepway.hosts.gitea.api import PAGE, GiteaApi, Json, quoted, repository_path
+from stepway.hosts.gitea.api import PAGE, GiteaApi, quoted, repository_path
 from stepway.hosts.host import CommitStatus, HostRepository
 
 

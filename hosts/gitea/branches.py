@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitea.api import GiteaApi, is_taken, quoted, repository_path
+from stepway.hosts.gitea.api import GiteaApi, quoted, repository_path
 from stepway.hosts.host import BranchRules, HostRepository
 
 
@@ -26,7 +26,7 @@ class Branches(GiteaApi):
                 await self.http.call("POST", protections, {**names, **body})
                 return
             except HostError as error:
-                if not is_taken(error):
+                if not error.is_taken:
                     raise
         await self.http.call("PATCH", path, body)
 

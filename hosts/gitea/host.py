@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.client import PATIENCE
 from stepway.hosts.gitea.actions import Actions
-from stepway.hosts.gitea.api import PATIENCE
 from stepway.hosts.gitea.branches import Branches
 from stepway.hosts.gitea.environments import Environments
+from stepway.hosts.gitea.errors import explainer
 from stepway.hosts.gitea.keys import DeployKeys
 from stepway.hosts.gitea.people import People
 from stepway.hosts.gitea.pull_requests import PullRequests
@@ -17,7 +18,7 @@ from stepway.hosts.gitea.repositories import Repositories
 from stepway.hosts.gitea.variables import Variables
 from stepway.hosts.gitea.webhooks import Webhooks
 from stepway.hosts.host import Feature, GitHost
-from stepway.hosts.http import http_client
+from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace
 
 
@@ -53,4 +54,5 @@ async def open_gitea(
     new is "not found".
     """
     async with http_client(access.ca) as client:
-        yield GiteaHost(client, access, pace, patience)
+        http = HostHttp(client, access, f"{access.url}/api/v1", explainer(access), pace=pace)
+        yield GiteaHost(http, access, patience)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import HostError
-from stepway.hosts.gitea.api import PAGE, GiteaApi, Json, is_taken, repository_path
+from stepway.hosts.gitea.api import PAGE, GiteaApi, repository_path
 from stepway.hosts.host import HostRepository, PullRequest, PullRequestSpec
 
 
@@ -19,7 +20,7 @@ class PullRequests(GiteaApi):
         try:
             return _pull_request(await self.http.call("POST", path, body))
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
             async for known in self.http.pages(path, {"state": "open", **PAGE}):
                 if (known["head"]["ref"], known["base"]["ref"]) == (spec.head, spec.base):

@@ -7,8 +7,9 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
-from stepway.hosts.gitea.api import Json, is_taken, quoted, repository_path
+from stepway.hosts.gitea.api import quoted, repository_path
 from stepway.hosts.gitea.errors import left_over_files
 from stepway.hosts.gitea.identity import Tokens
 from stepway.hosts.host import (
@@ -22,6 +23,7 @@ from stepway.hosts.host import (
     topic_of,
 )
 from stepway.hosts.paths import segments
+from stepway.hosts.taken import hidden_name, name_taken
 
 _TOPIC = re.compile(r"[a-z0-9][-.a-z0-9]{0,34}")
 _MOST_TOPICS = 25
@@ -131,25 +133,18 @@ class Repositories(Tokens):
 
     async def _after(self, error: HostError, spec: RepositorySpec) -> Json:
         """Return the repository that an earlier or unanswered request made. Raises HostError."""
-        if error.reason not in UNCERTAIN and not is_taken(error):
+        if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
         found = await self._soon_at(spec.owner, spec.name)
         if found is not None:
             project = (await self._repository(found)).project_id
             if project == spec.project_id:
                 return found
-            whose = (
-                f"belongs to the Stepway project {project}"
-                if project
-                else "was not created by Stepway"
-            )
-            raise HostError(
-                Reason.NAME_TAKEN,
-                f"The repository {spec.owner}/{spec.name} exists already, and it {whose}: "
-                f"{found['html_url']}",
-                remedy="Choose another name, or have that repository renamed or deleted.",
-                status=error.status,
-            ) from error
+            path = f"{spec.owner}/{spec.name}"
+            raise name_taken(path, project, found["html_url"], status=error.status) from error
+        if error.is_taken:
+            path = f"{spec.owner}/{spec.name}"
+            raise hidden_name(path, self.access.credential, status=error.status) from error
         if error.reason is Reason.SERVER_ERROR:
             # Left-over files are answered by 500 without a text, for ever.
             error.remedy += f" If it stays: {left_over_files(self._host).remedy}"
@@ -182,6 +177,7 @@ class Repositories(Tokens):
             project_id=project_id or project_of_description(data.get("description")),
             archived=bool(data.get("archived")),
             empty=bool(data.get("empty")),
+            created_at=time_of(data.get("created_at")),
         )
 
     async def _topics(self, data: Json) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitea.api import GiteaApi, is_taken, quoted, repository_path
+from stepway.hosts.gitea.api import GiteaApi, quoted, repository_path
 from stepway.hosts.gitea.environments import no_environments
 from stepway.hosts.host import HostRepository
 
@@ -37,7 +37,7 @@ class Variables(GiteaApi):
         try:
             await self.http.call("POST", path, body)
         except HostError as error:
-            if not is_taken(error) or not await self._update(path, body):
+            if not error.is_taken or not await self._update(path, body):
                 raise
 
     async def remove_variable(

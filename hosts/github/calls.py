@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from stepway.hosts.access import HostAccess
+from stepway.hosts.client import HostClient
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import HostRepository
-from stepway.hosts.http import HostHttp
-
-PATIENCE = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries while GitHub does not show what was created a moment ago."""
 
 
-class GitHubCalls:
+class GitHubCalls(HostClient):
     """Requests about repositories of one account."""
 
     _login: str | None = None
 
-    def __init__(
-        self, http: HostHttp, access: HostAccess, patience: Sequence[float] = PATIENCE
-    ) -> None:
-        self._http = http
-        self._access = access
-        self._patience = patience
-
-    @property
-    def account(self) -> str:
-        """The owner of new repositories where a step names none; empty if not stored."""
-        return self._access.account
-
     @property
     def _host(self) -> str:
-        return urlsplit(self._access.url).netloc
+        return urlsplit(self.access.url).netloc
 
     def _path(self, repository: HostRepository, path: str = "") -> str:
         return f"repos/{segment(repository.owner)}/{segment(repository.name)}{path}"
@@ -45,11 +29,11 @@ class GitHubCalls:
     async def _own_login(self) -> str:
         """Return the name of the token's account; of an App, the name of its bot."""
         if self._login is None:
-            tokens = self._access.tokens
+            tokens = self.access.tokens
             if isinstance(tokens, AppTokens):
                 self._login = f"{await tokens.name()}[bot]"
             else:
-                self._login = str((await self._http.call("GET", "user"))["login"])
+                self._login = str((await self.http.call("GET", "user"))["login"])
         return self._login
 
     async def _written(
@@ -61,15 +45,15 @@ class GitHubCalls:
     async def _until_visible(
         self, repository: HostRepository, method: str, path: str, body: Any = None
     ) -> Any:
-        for pause in self._patience:
+        for pause in self.patience:
             try:
-                return await self._http.call(method, path, body)
+                return await self.http.call(method, path, body)
             except HostError as error:
                 if error.reason is not Reason.NOT_FOUND:
                     raise
             await asyncio.sleep(pause)
         try:
-            return await self._http.call(method, path, body)
+            return await self.http.call(method, path, body)
         except HostError as error:
             if error.reason is Reason.NOT_FOUND:
                 await self._check_visible(repository)
@@ -92,7 +76,7 @@ class GitHubCalls:
         except HostError as error:
             if error.reason is not Reason.NAME_TAKEN:
                 raise
-            for pause in self._patience:
+            for pause in self.patience:
                 if (found := await find()) is not None:
                     return found
                 await asyncio.sleep(pause)
@@ -101,7 +85,7 @@ class GitHubCalls:
     async def _removed(self, repository: HostRepository, path: str) -> bool:
         """Delete a part of the repository; False if it is not there."""
         try:
-            await self._http.call("DELETE", self._path(repository, path))
+            await self.http.call("DELETE", self._path(repository, path))
         except HostError as error:
             if error.reason is Reason.NOT_FOUND:
                 return False
@@ -109,7 +93,7 @@ class GitHubCalls:
         return True
 
     async def _check_visible(self, repository: HostRepository) -> None:
-        found = await self._http.call("GET", self._path(repository), missing=True)
+        found = await self.http.call("GET", self._path(repository), missing=True)
         if found is None:
             raise HostError(
                 Reason.CONFLICT,

@@ -56,7 +56,7 @@ class Changes(GitHubCalls):
         body = {"title": spec.title, "head": spec.head, "base": spec.base, "body": spec.body}
         if found is not None:
             return _pull(found)
-        for pause in self._patience:
+        for pause in self.patience:
             try:
                 return _pull(await self._added(repository, "/pulls", body, find))
             except HostError as error:
@@ -68,15 +68,15 @@ class Changes(GitHubCalls):
 
     async def find_pull_request(self, repository: HostRepository, number: int) -> PullRequest:
         """Return a pull request."""
-        return _pull(await self._http.call("GET", self._path(repository, f"/pulls/{number}")))
+        return _pull(await self.http.call("GET", self._path(repository, f"/pulls/{number}")))
 
     async def close_pull_request(self, repository: HostRepository, number: int) -> bool:
         """Close a pull request without merging; False if it was not open."""
         path = self._path(repository, f"/pulls/{number}")
-        found = await self._http.call("GET", path, missing=True)
+        found = await self.http.call("GET", path, missing=True)
         if found is None or found["state"] != "open":
             return False
-        await self._http.call("PATCH", path, {"state": "closed"})
+        await self.http.call("PATCH", path, {"state": "closed"})
         return True
 
     async def set_commit_status(
@@ -98,7 +98,7 @@ class Changes(GitHubCalls):
             "head": f"{repository.owner}:{spec.head}",
             "base": spec.base,
         }
-        found = await self._http.call("GET", self._path(repository, "/pulls"), params=wanted)
+        found = await self.http.call("GET", self._path(repository, "/pulls"), params=wanted)
         return found[0] if found else None
 
     async def _our_ruleset(
@@ -108,7 +108,7 @@ class Changes(GitHubCalls):
         path = self._path(repository, "/rulesets")
         params = {"includes_parents": "false", "per_page": 100}
         try:
-            async for ruleset in self._http.pages(path, params):
+            async for ruleset in self.http.pages(path, params):
                 if ruleset["name"] == _name(branch):
                     return int(ruleset["id"]), True
         except HostError as error:

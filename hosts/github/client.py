@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.client import PATIENCE
 from stepway.hosts.github.api import HEADERS, api_of
 from stepway.hosts.github.app import AppTokens
-from stepway.hosts.github.calls import PATIENCE
 from stepway.hosts.github.changes import Changes
 from stepway.hosts.github.errors import explain, scopes_of
 from stepway.hosts.github.people import People
@@ -55,15 +55,15 @@ class GitHubHost(Repositories, People, Pipelines, Changes):
 
     async def identity(self) -> Identity:
         """Return the account behind the token; for an App, the account that has installed it."""
-        tokens = self._access.tokens
+        tokens = self.access.tokens
         if isinstance(tokens, AppTokens):
             granted = await tokens.permissions()
             return Identity(
-                self._access.account,
+                self.access.account,
                 frozenset(f"{name}:{right}" for name, right in granted.items()),
                 kind="app",
             )
-        response, data = await self._http.answer("GET", "user")
+        response, data = await self.http.answer("GET", "user")
         return Identity(str(data["login"]), scopes_of(response.headers), _expiry(response))
 
     async def missing_scopes(self, needed: Sequence[Feature], *, workflows: bool) -> list[str]:
@@ -71,7 +71,7 @@ class GitHubHost(Repositories, People, Pipelines, Changes):
 
         A fine-grained token does not tell its permissions: the list is empty.
         """
-        tokens = self._access.tokens
+        tokens = self.access.tokens
         if isinstance(tokens, AppTokens):
             granted = await tokens.permissions()
             wanted = {"contents", "administration", *(_PERMISSIONS[one] for one in needed)}
@@ -79,7 +79,7 @@ class GitHubHost(Repositories, People, Pipelines, Changes):
             return sorted(
                 f"{name}:write" for name in wanted if granted.get(name) not in ("write", "admin")
             )
-        response, _ = await self._http.answer("GET", "user")
+        response, _ = await self.http.answer("GET", "user")
         scopes = scopes_of(response.headers)
         if scopes is None:
             return []

@@ -85,6 +85,11 @@ _KNOWN = (
     ),
     _Known("previous repository operation is still in progress", Reason.CONFLICT),
     _Known("Git Repository is empty", Reason.CONFLICT, "Push to the repository, then retry."),
+    _Known(
+        "Deploy keys are disabled",
+        Reason.UNSUPPORTED,
+        "Let an owner of the organization allow deploy keys, or use a token that may only read.",
+    ),
     _Known("already exists|already in use|must be unique", Reason.NAME_TAKEN),
     _Known(
         "Repository rule violations",

@@ -7,7 +7,7 @@ from typing import Any
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.calls import GitHubCalls
-from stepway.hosts.host import HostRepository, Permission, WebhookSpec
+from stepway.hosts.host import DeployKey, HostRepository, Permission, WebhookSpec
 
 _ROLES = {
     Permission.READ: "pull",
@@ -31,7 +31,7 @@ class People(GitHubCalls):
     async def remove_collaborator(self, repository: HostRepository, account: str) -> bool:
         """Take the permission back; an invitation that is open is withdrawn."""
         path = f"/collaborators/{segment(account)}"
-        was, _ = await self._http.answer("GET", self._path(repository, path), missing=True)
+        was, _ = await self.http.answer("GET", self._path(repository, path), missing=True)
         # GitHub answers 204 for everybody, and withdraws an invitation by it.
         return await self._removed(repository, path) and was.is_success
 
@@ -43,10 +43,28 @@ class People(GitHubCalls):
     async def remove_team(self, repository: HostRepository, team: str) -> bool:
         """Take the permission back."""
         path = self._team_path(repository, team)
-        was, _ = await self._http.answer("GET", path, missing=True)
+        was, _ = await self.http.answer("GET", path, missing=True)
         if was.is_success:
-            await self._http.call("DELETE", path, missing=True)
+            await self.http.call("DELETE", path, missing=True)
         return was.is_success
+
+    async def ssh_host_keys(self) -> list[str]:
+        """Return the keys that GitHub publishes; an Enterprise may publish none."""
+        published = (await self.http.call("GET", "meta")).get("ssh_keys") or ()
+        return [" ".join(str(key).split()[:2]) for key in published]
+
+    async def deploy_keys(self, repository: HostRepository) -> list[DeployKey]:
+        """Return the deploy keys of a repository."""
+        path = self._path(repository, "/keys")
+        return [
+            DeployKey(
+                str(known["id"]),
+                known["title"],
+                " ".join(known["key"].split()[:2]),
+                known["read_only"],
+            )
+            async for known in self.http.pages(path, {"per_page": 100})
+        ]
 
     async def add_deploy_key(
         self, repository: HostRepository, title: str, key: str, *, read_only: bool = True
@@ -83,7 +101,7 @@ class People(GitHubCalls):
 
         async def find() -> Any:
             path = self._path(repository, "/hooks")
-            async for hook in self._http.pages(path, {"per_page": 100}):
+            async for hook in self.http.pages(path, {"per_page": 100}):
                 if hook["config"].get("url") == webhook.url:
                     return hook
             return None
@@ -100,7 +118,7 @@ class People(GitHubCalls):
         return await self._removed(repository, f"/hooks/{segment(webhook_id)}")
 
     async def _find_key(self, repository: HostRepository, key: str) -> Any:
-        async for found in self._http.pages(self._path(repository, "/keys"), {"per_page": 100}):
+        async for found in self.http.pages(self._path(repository, "/keys"), {"per_page": 100}):
             # Type and key; GitHub does not keep the comment.
             if found["key"].split()[:2] == key.split()[:2]:
                 return found

@@ -65,7 +65,7 @@ class Pipelines(GitHubCalls):
         """Store a variable for workflows."""
         base, body = _store(environment, "variables"), {"name": name, "value": value}
         path = self._path(repository, f"{base}/{segment(name)}")
-        changed, _ = await self._http.answer("PATCH", path, body, missing=True)
+        changed, _ = await self.http.answer("PATCH", path, body, missing=True)
         if changed.is_success:
             return
         try:
@@ -74,7 +74,7 @@ class Pipelines(GitHubCalls):
             # Another attempt has created it since.
             if error.reason not in (Reason.NAME_TAKEN, Reason.CONFLICT):
                 raise
-            await self._http.call("PATCH", path, body)
+            await self.http.call("PATCH", path, body)
 
     async def remove_variable(
         self, repository: HostRepository, name: str, environment: str | None = None
@@ -110,9 +110,9 @@ class Pipelines(GitHubCalls):
             "created": f">={since:%Y-%m-%dT%H:%M:%SZ}",
             "actor": await self._own_login(),
         }
-        for pause in self._patience:
+        for pause in self.patience:
             await asyncio.sleep(pause)
-            found = await self._http.call(
+            found = await self.http.call(
                 "GET", self._path(repository, f"{path}/runs"), params=wanted, missing=True
             )
             if found and found["total_count"]:
@@ -124,7 +124,7 @@ class Pipelines(GitHubCalls):
         slug = segment(name.rpartition("/")[2].removeprefix("@"))
         team = name.startswith("@")
         path = f"orgs/{segment(repository.owner)}/teams/{slug}" if team else f"users/{slug}"
-        found = await self._http.call("GET", path, missing=True)
+        found = await self.http.call("GET", path, missing=True)
         if found is None:
             kind = "team of the organization" if team else "account"
             raise HostError(

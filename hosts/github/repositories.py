@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from stepway.hosts.client import time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.app import AppTokens
@@ -20,6 +21,7 @@ from stepway.hosts.host import (
     topic_of,
 )
 from stepway.hosts.paths import segments
+from stepway.hosts.taken import hidden_name, name_taken
 
 _LONGEST_DESCRIPTION = 350
 _MARK_LENGTH = len(marked_description("", "0" * 32)) + 1
@@ -37,7 +39,8 @@ class Repositories(GitHubCalls):
         """Create an empty repository with the mark, or return the one that has this mark."""
         data = await self._found(spec.owner, spec.name) or await self._created(spec)
         if _project_of(data) != spec.project_id:
-            raise self._taken(spec, _project_of(data))
+            path = f"{spec.owner}/{spec.name}"
+            raise name_taken(path, _project_of(data), data["html_url"], status=422)
         repository = await self._described(data)
         # The mark moves from the description to the topics; it is always in one of them.
         has, wanted = data.get("topics") or [], [topic_of(spec.project_id), *spec.topics]
@@ -61,7 +64,7 @@ class Repositories(GitHubCalls):
         """Return the ID of the branch's newest commit; None if there is no such branch."""
         ref = segments(branch)
         try:
-            found = await self._http.call(
+            found = await self.http.call(
                 "GET", self._path(repository, f"/git/ref/heads/{ref}"), missing=True
             )
         except HostError as error:
@@ -73,20 +76,20 @@ class Repositories(GitHubCalls):
     async def remote(self, repository: HostRepository) -> GitRemote:
         """Return how Git reaches the repository over HTTPS."""
         # Built here, not taken from the answer: the token goes only to the credential's host.
-        url = f"{self._access.url}/{segment(repository.owner)}/{segment(repository.name)}.git"
-        token = await self._access.tokens.token()
-        return GitRemote(url, "x-access-token", token, self._access.ca)
+        url = f"{self.access.url}/{segment(repository.owner)}/{segment(repository.name)}.git"
+        token = await self.access.tokens.token()
+        return GitRemote(url, "x-access-token", token, self.access.ca)
 
     async def _found(self, owner: str, name: str) -> Any:
         path = f"repos/{segment(owner)}/{segment(name)}"
-        data = await self._http.call("GET", path, missing=True)
+        data = await self.http.call("GET", path, missing=True)
         if data is None or data["full_name"].casefold() != f"{owner}/{name}".casefold():
             return None
         return data
 
     async def _created(self, spec: RepositorySpec) -> Any:
         try:
-            return await self._http.call("POST", await self._creations(spec), self._body(spec))
+            return await self.http.call("POST", await self._creations(spec), self._body(spec))
         except HostError as error:
             if error.reason is Reason.NOT_FOUND:
                 raise self._no_owner(spec) from error
@@ -96,19 +99,20 @@ class Repositories(GitHubCalls):
             if found is not None:
                 return found
             if error.reason is Reason.NAME_TAKEN:
-                raise self._taken(spec, None) from error
+                path, credential = f"{spec.owner}/{spec.name}", self.access.credential
+                raise hidden_name(path, credential, status=422) from error
             raise
 
     async def _looked_up(self, spec: RepositorySpec) -> Any:
         """Return the repository that may have been created although the answer says nothing."""
-        for pause in self._patience:
+        for pause in self.patience:
             await asyncio.sleep(pause)
             if (found := await self._found(spec.owner, spec.name)) is not None:
                 return found
         return None
 
     async def _creations(self, spec: RepositorySpec) -> str:
-        is_app = isinstance(self._access.tokens, AppTokens)
+        is_app = isinstance(self.access.tokens, AppTokens)
         if is_app or spec.owner.casefold() != (await self._own_login()).casefold():
             return f"orgs/{segment(spec.owner)}/repos"
         if spec.visibility is Visibility.INTERNAL:
@@ -136,27 +140,16 @@ class Repositories(GitHubCalls):
         if data.get("size"):
             return full
         path = self._path(full, "/branches")
-        branches = await self._http.call("GET", path, params={"per_page": 1}, missing=True)
+        branches = await self.http.call("GET", path, params={"per_page": 1}, missing=True)
         return _repository(data, empty=not branches)
-
-    def _taken(self, spec: RepositorySpec, project: str | None) -> HostError:
-        whose = (
-            f"belongs to the Stepway project {project}" if project else "was not created by Stepway"
-        )
-        return HostError(
-            Reason.NAME_TAKEN,
-            f"{self._host} has a repository {spec.owner}/{spec.name} already, and it {whose}",
-            remedy="Choose another name, or rename or delete that repository, then retry.",
-            status=422,
-        )
 
     def _no_owner(self, spec: RepositorySpec) -> HostError:
         remedy = (
             "Check the name, and that the App is installed there; an App creates repositories in "
             "organizations only."
-            if isinstance(self._access.tokens, AppTokens)
+            if isinstance(self.access.tokens, AppTokens)
             else f"Check the name, and that the account of the credential "
-            f"{self._access.credential} is a member."
+            f"{self.access.credential} is a member."
         )
         return HostError(
             Reason.NOT_FOUND,
@@ -192,4 +185,5 @@ def _repository(data: Any, *, empty: bool = False) -> HostRepository:
         project_id=_project_of(data),
         archived=bool(data.get("archived")),
         empty=empty,
+        created_at=time_of(data.get("created_at")),
     )

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import httpx
-
-from stepway.hosts.access import HostAccess
+from stepway.hosts.client import HostClient
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.errors import explainer
 from stepway.hosts.host import HostRepository, Permission
-from stepway.hosts.http import HostHttp
-from stepway.hosts.pace import Pace
 from stepway.hosts.paths import one_segment
 
 ACCESS_LEVELS = {
@@ -27,29 +19,8 @@ ACCESS_LEVELS = {
 PAGE = {"per_page": 100}
 
 
-PATIENCE = (0.5, 1.0, 2.0)
-"""Seconds between tries while the host does not show what was created a moment ago."""
-
-
-class GitLabApi:
+class GitLabApi(HostClient):
     """Requests to one GitLab host. Its tokens of all types are taken as `Bearer`."""
-
-    def __init__(
-        self,
-        client: httpx.AsyncClient,
-        access: HostAccess,
-        pace: Pace | None = None,
-        patience: Sequence[float] = PATIENCE,
-    ) -> None:
-        self.access = access
-        self.patience = patience
-        api = f"{access.url}/api/v4"
-        self.http = HostHttp(client, access, api, explainer(access), pace=pace)
-
-    @property
-    def account(self) -> str:
-        """The owner of new repositories where a step names none; empty if not stored."""
-        return self.access.account
 
     async def group_id(self, path: str) -> int:
         """Return the ID of a group. Raises HostError NOT_FOUND."""
@@ -84,11 +55,3 @@ def project_path(repository: HostRepository) -> str:
 def quoted(name: str) -> str:
     """Return a path or a branch as one segment of a URL. Raises HostError INVALID."""
     return one_segment(name)
-
-
-def is_taken(error: HostError) -> bool:
-    """Whether the object exists already."""
-    return error.reason is Reason.NAME_TAKEN
-
-
-Json = dict[str, Any]

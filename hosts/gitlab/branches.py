@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.api import PAGE, GitLabApi, Json, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import PAGE, GitLabApi, project_path, quoted
 from stepway.hosts.host import BranchRules, HostRepository
 
 _NOBODY, _DEVELOPERS = 0, 30
@@ -40,7 +41,7 @@ class Branches(GitLabApi):
         try:
             await self.http.call("POST", f"{project_path(repository)}/protected_branches", body)
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
             raise HostError(
                 Reason.CONFLICT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.api import ACCESS_LEVELS, GitLabApi, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import ACCESS_LEVELS, GitLabApi, project_path, quoted
 from stepway.hosts.host import DeployEnvironment, HostRepository, Permission
 
 
@@ -31,7 +31,7 @@ class Environments(GitLabApi):
         try:
             await self.http.call("POST", path, {"name": environment.name})
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
         await self._protect(repository, environment)
 

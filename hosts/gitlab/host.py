@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
-from stepway.hosts.gitlab.api import PATIENCE
+from stepway.hosts.client import PATIENCE
 from stepway.hosts.gitlab.branches import Branches
 from stepway.hosts.gitlab.environments import Environments
+from stepway.hosts.gitlab.errors import explainer
 from stepway.hosts.gitlab.identity import Tokens
 from stepway.hosts.gitlab.keys import DeployKeys
 from stepway.hosts.gitlab.merge_requests import MergeRequests
@@ -18,7 +19,7 @@ from stepway.hosts.gitlab.repositories import Repositories
 from stepway.hosts.gitlab.variables import Variables
 from stepway.hosts.gitlab.webhooks import Webhooks
 from stepway.hosts.host import Feature, GitHost
-from stepway.hosts.http import http_client
+from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace
 
 
@@ -50,4 +51,5 @@ async def open_gitlab(
     new is "not found".
     """
     async with http_client(access.ca) as client:
-        yield GitLabHost(client, access, pace, patience)
+        http = HostHttp(client, access, f"{access.url}/api/v4", explainer(access), pace=pace)
+        yield GitLabHost(http, access, patience)

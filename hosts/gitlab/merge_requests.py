@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import HostError
-from stepway.hosts.gitlab.api import GitLabApi, Json, is_taken, project_path
+from stepway.hosts.gitlab.api import GitLabApi, project_path
 from stepway.hosts.host import HostRepository, PullRequest, PullRequestSpec
 
 _STATES = {"opened": "open", "locked": "open", "merged": "merged", "closed": "closed"}
@@ -22,7 +23,7 @@ class MergeRequests(GitLabApi):
         try:
             return _pull_request(await self.http.call("POST", path, body))
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
             params = {**branches, "state": "opened"}
             for known in await self.http.call("GET", path, params=params):

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from stepway.hosts.answers import ENCODING, parsed_json, read_answer
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.http import LONGEST, TIMEOUT, message_of, retry_after
+from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
 
 EARLY = timedelta(minutes=5)
 """How long before its end a token is refreshed."""
+_USUAL_LIFETIME = timedelta(hours=2)
+_LONGEST_LIFETIME = timedelta(days=1)
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds that another process has for storing the pair that it got."""
 
@@ -118,11 +120,13 @@ class RefreshedToken:
                     timeout=TIMEOUT,
                 ) as response:
                     await read_answer(response)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, AnswerRefused, TimeoutError) as error:
             raise self._failed(Reason.UNREACHABLE, type(error).__name__) from error
         data = _object(response)
         if response.is_success and data is not None:
-            return _tokens(data)
+            if (pair := _tokens(data, tokens)) is not None:
+                return pair
+            raise self._failed(Reason.NOT_JSON, "it did not answer with a token")
         if (outage := self._outage(response, data)) is not None:
             raise outage
         if (other := await self._refreshed_elsewhere(tokens)) is not None:
@@ -191,7 +195,28 @@ def _object(response: httpx.Response) -> Mapping[str, Any] | None:
     return data if isinstance(data, Mapping) else None
 
 
-def _tokens(data: Mapping[str, Any]) -> OAuthTokens:
-    """Return the pair of an answer; the lifetime counts from now on this machine's clock."""
-    lifetime = timedelta(seconds=float(data.get("expires_in") or 7200))
-    return OAuthTokens(data["access_token"], data["refresh_token"], datetime.now(UTC) + lifetime)
+def _tokens(data: Mapping[str, Any], old: OAuthTokens) -> OAuthTokens | None:
+    """Return the pair of an answer, None if it has no token.
+
+    The lifetime counts from now on this machine's clock. An answer without a refresh token keeps
+    the old one, as OAuth says.
+    """
+    access, refresh = data.get("access_token"), data.get("refresh_token") or old.refresh
+    if not isinstance(access, str) or not access or not isinstance(refresh, str):
+        return None
+    return OAuthTokens(access, refresh, datetime.now(UTC) + _lifetime(data.get("expires_in")))
+
+
+def _lifetime(given: Any) -> timedelta:
+    """Return how long a token lasts; the usual time where the answer does not say so.
+
+    A token that ends earlier than expected is refused, and then refreshed.
+    """
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError, OverflowError):
+        return _USUAL_LIFETIME
+    if not seconds > EARLY.total_seconds():
+        # It would be refreshed for each request.
+        return _USUAL_LIFETIME
+    return timedelta(seconds=min(seconds, _LONGEST_LIFETIME.total_seconds()))

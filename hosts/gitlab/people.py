@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.api import (
-    ACCESS_LEVELS,
-    PAGE,
-    GitLabApi,
-    Json,
-    is_taken,
-    project_path,
-)
+from stepway.hosts.gitlab.api import ACCESS_LEVELS, PAGE, GitLabApi, project_path
 from stepway.hosts.host import HostRepository, Permission
 
 _INHERITED = "inherited membership"
@@ -55,7 +49,7 @@ class People(GitLabApi):
         try:
             await self.http.call("POST", f"{project}/share", body)
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
 
     async def remove_team(self, repository: HostRepository, team: str) -> bool:
@@ -82,7 +76,7 @@ class People(GitLabApi):
                     remedy="Check the user name, and that the credential may manage members.",
                     status=error.status,
                 ) from error
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
 
     async def _member(self, repository: HostRepository, account: str) -> Json | None:

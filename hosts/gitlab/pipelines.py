@@ -6,8 +6,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import UNCERTAIN, HostError
-from stepway.hosts.gitlab.api import GitLabApi, Json, project_path, quoted
+from stepway.hosts.gitlab.api import GitLabApi, project_path, quoted
 from stepway.hosts.host import CommitStatus, HostRepository
 
 _STATES = {"pending": "pending", "success": "success", "failure": "failed"}

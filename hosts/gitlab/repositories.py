@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from stepway.hosts.client import Json, time_of
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
-from stepway.hosts.gitlab.api import GitLabApi, Json, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import GitLabApi, project_path, quoted
 from stepway.hosts.gitlab.errors import MARKED
 from stepway.hosts.host import (
     GitRemote,
@@ -16,6 +17,7 @@ from stepway.hosts.host import (
     project_of_topics,
     topic_of,
 )
+from stepway.hosts.taken import deleted_name, hidden_name, name_taken
 
 
 class Repositories(GitLabApi):
@@ -102,7 +104,7 @@ class Repositories(GitLabApi):
 
     async def _after(self, error: HostError, spec: RepositorySpec) -> HostRepository:
         """Return the project that an earlier or unanswered request made. Raises HostError."""
-        if error.reason not in UNCERTAIN and not is_taken(error):
+        if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
         path = f"{spec.owner}/{spec.name}"
         found = await self._soon_at(path)
@@ -110,9 +112,9 @@ class Repositories(GitLabApi):
             repository = _repository(found)
             if repository.project_id == spec.project_id:
                 return repository
-        elif not is_taken(error):
+        elif not error.is_taken:
             raise error
-        raise _taken(path, found, error) from error
+        raise _taken(path, found, error, self.access.credential) from error
 
     async def _delete_at_once(self, project: Json) -> None:
         path = project["path_with_namespace"]
@@ -145,6 +147,7 @@ def _repository(data: Json) -> HostRepository:
         project_id=project_of_topics(data.get("topics") or ()),
         archived=bool(data.get("archived")),
         empty=bool(data.get("empty_repo")),
+        created_at=time_of(data.get("created_at")),
     )
 
 
@@ -161,18 +164,10 @@ def _doomed(data: Json) -> bool:
     return bool(_deletion_date(data))
 
 
-def _taken(path: str, found: Json | None, error: HostError) -> HostError:
+def _taken(path: str, found: Json | None, error: HostError, credential: str) -> HostError:
     if found is None:
-        message = f"{error.message} ({path}: the credential may not see what has the name)"
-        remedy = "Choose another name, or have the project that has it renamed or deleted."
-    elif _doomed(found):
-        message = f"The name {path} is taken by a deleted project until {_deletion_date(found)}"
-        remedy = "Delete that project at once in its settings, or choose another name."
-    else:
-        project = project_of_topics(found.get("topics") or ())
-        whose = (
-            f"belongs to the Stepway project {project}" if project else "was not created by Stepway"
-        )
-        message = f"The project {path} exists already, and it {whose}: {found['web_url']}"
-        remedy = "Choose another name, or have that project renamed or deleted."
-    return HostError(Reason.NAME_TAKEN, message, remedy=remedy, status=error.status)
+        return hidden_name(path, credential, status=error.status)
+    if _doomed(found):
+        return deleted_name(path, _deletion_date(found), found["web_url"], status=error.status)
+    project = project_of_topics(found.get("topics") or ())
+    return name_taken(path, project, found["web_url"], status=error.status)

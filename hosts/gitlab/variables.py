@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.api import GitLabApi, is_taken, project_path, quoted
+from stepway.hosts.gitlab.api import GitLabApi, project_path, quoted
 from stepway.hosts.host import HostRepository
 
 _SHORTEST_MASKED = 8
@@ -76,7 +76,7 @@ class Variables(GitLabApi):
         try:
             await self.http.call("POST", variables, {"key": name, **body, **hidden})
         except HostError as error:
-            if not is_taken(error):
+            if not error.is_taken:
                 raise
             body["filter"] = {"environment_scope": scope}
             await self.http.call("PUT", f"{variables}/{quoted(name)}", body)

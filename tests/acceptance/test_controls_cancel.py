@@ -242,11 +242,21 @@ async def test_cancel_with_undo_of_a_web_service_leaves_nothing_of_it(
 
         await stepway.control(project, "cancel", {"undo": True})
         cancelled = await until_ended(stepway, project, "cancelled")
-        said = "4 of 7 steps rolled back, 3 have no rollback."
+        said = "5 of 7 steps rolled back, 2 have no rollback."
         assert cancelled["project"]["initialization_error"] == said
         assert not repository.exists()
         assert await _records(pool, project) == 0
         assert name not in await _manifests(stepway.settings.data_dir)
+
+        # What was in the repository is made again, not only the repository.
+        await stepway.control(project, "retry")
+        await stepway.until(project, "failed")
+        again = await stepway.http.get(f"/api/projects/{project}/initialization")
+        states = {step["step"]: step["status"] for step in again.json()["steps"]}
+        assert {states[step] for step in ("push_template", "setup_gitops", "finalize")} == {
+            "completed"
+        }
+        assert repository.exists()
 
 
 async def _records(pool: asyncpg.Pool, project: str) -> int:

@@ -40,11 +40,17 @@ NOT_RUN = {
     "docs/how-to/deploy-to-kubernetes.md: Set the deployment up in a cluster": (
         "keep-credentials.md stores one of the same kind"
     ),
+    "docs/how-to/deploy-to-kubernetes.md: Without a deploy key": (
+        "keep-credentials.md stores one of the same kind"
+    ),
     "docs/how-to/install.md: 1. Build the wheels": "tests/packaging builds the wheels",
     "docs/how-to/install.md: 2. Install the server": "tests/packaging installs them",
     "docs/how-to/install.md: 2. Install the server #2": "tests/packaging installs them",
     "docs/how-to/install.md: 2. Install the server #3": "tests/packaging installs them",
     "docs/how-to/three-machines.md: With containers": "needs Docker",
+    "docs/how-to/three-machines.md: Create projects without a shared folder": (
+        "needs a host; tests/acceptance/test_two_machines.py has hosts"
+    ),
     "docs/how-to/change-a-workflow.md: Patch #2": "records histories again",
     "docs/how-to/track-your-own-workflow.md: 1. Install it": "tests/packaging installs the library",
 }

@@ -17,10 +17,14 @@ Armed = tuple[tuple[bytes, ...], Hit]
 
 
 class Proxy:
-    """Forwards to `target`; `port` stays the same across restarts."""
+    """Forwards from an address of this machine to the port `target` on loopback.
 
-    def __init__(self, name: str, target: int) -> None:
+    `port` stays the same across restarts.
+    """
+
+    def __init__(self, name: str, target: int, address: str = HOST) -> None:
         self.name = name
+        self.address = address
         self.port = 0
         self._target = target
         self._server: asyncio.Server | None = None
@@ -34,7 +38,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, HOST, self.port or None)
+        self._server = await asyncio.start_server(self._serve, self.address, self.port or None)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

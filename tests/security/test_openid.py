@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hmac
+import json
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -21,6 +24,16 @@ from tests.security.provider import AUDIENCE, Provider
 from tests.security.test_strangers import Clock
 
 
+class Body(httpx.AsyncByteStream):
+    """The body of an answer, compressed."""
+
+    def __init__(self, text: bytes) -> None:
+        self._packed = gzip.compress(text)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._packed
+
+
 class Wire:
     """A provider, a connection to it that tests can cut, and the verifier of its tokens."""
 
@@ -28,6 +41,7 @@ class Wire:
         self.provider = Provider()
         self.provider.rotate("first")
         self.cut = False
+        self.bomb = False
         self.clock = Clock()
         given = {"sign_in": ["oidc"], "oidc_audience": AUDIENCE, **settings}
         keys = KeySet(self.provider.issuer, httpx.MockTransport(self._answer), self.clock)
@@ -37,7 +51,11 @@ class Wire:
         if self.cut:
             raise httpx.ConnectError("cut")
         found = self.provider.answer(request.url.path)
-        return httpx.Response(200, json=found) if found else httpx.Response(404)
+        if not found:
+            return httpx.Response(404)
+        # Some KB, which become 64 MB when they are decompressed.
+        text = b" " * (64 << 20) if self.bomb else json.dumps(found).encode()
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Body(text))
 
 
 @pytest.fixture
@@ -153,6 +171,16 @@ async def test_provider_that_was_never_reached_lets_nobody_in(wire: Wire) -> Non
     wire.cut = True
     with pytest.raises(SignInUnavailable):
         await wire.openid.person(wire.provider.token())
+
+
+async def test_answer_that_decompresses_to_much_is_not_read(wire: Wire) -> None:
+    token = wire.provider.token()
+    wire.bomb = True
+    with pytest.raises(SignInUnavailable):
+        await wire.openid.person(token)
+    wire.bomb = False
+    wire.clock.now += PAUSE + 1
+    assert (await wire.openid.person(token)).name == "erin"
 
 
 async def test_discovery_of_another_issuer_lets_nobody_in(wire: Wire) -> None:

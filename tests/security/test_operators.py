@@ -102,7 +102,7 @@ async def test_credential_of_a_kind_is_listed_with_its_address(run: Run) -> None
         (["--kind", "github", "--url", "http://git.example.com"], "a-token-1", "https://"),
         (["--kind", "github-app", "--account", "acme"], "a-token-of-github", "--app-id"),
         (["--kind", "github", "--ca", "/nowhere/ca.pem"], "a-token-of-github", "cannot read"),
-        (["--kind", "github", "--known-hosts", "/nowhere"], "a-token-1", "belongs to --kind ssh"),
+        (["--kind", "basic", "--known-hosts", "/nowhere"], "a-token-1", "belongs to --kind ssh"),
         (["--kind", "ssh", "--ca", "/nowhere"], "a-token-1", "use --known-hosts"),
         (["--kind", "github", "--in-cluster"], "a-token-1", "belongs to --kind kubernetes"),
         (["--url", "https://git.example.com"], "a-plain-secret", "needs --kind"),

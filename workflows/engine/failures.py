@@ -21,6 +21,7 @@ from stepway_tracking.record.facts import (
     TIMEOUT_REMEDY,
     AttemptOutcome,
 )
+from stepway_tracking.record.sentences import joined
 from stepway_tracking.record.shortening import shortened
 
 _BY_OPERATORS = ("ActivityPause", "ActivityReset")
@@ -51,7 +52,7 @@ def failure_remedy(error: ActivityError) -> str:
 
 def rollback_failure_text(error: ActivityError, step: PlannedStep) -> str:
     """Return why a rollback failed, and what a person can do if that is known."""
-    return " ".join(filter(None, [failure_text(error, step), _rollback_remedy(error)]))
+    return joined(failure_text(error, step), _rollback_remedy(error))
 
 
 def unexpected_text(error: Exception) -> str:

@@ -25,6 +25,7 @@ def new_initialization(given: InitializationInput, board: Board) -> NewInitializ
         request_hash=given.request_hash,
         deadline=given.deadline,
         actor=given.actor,
+        task_queue=workflow.info().task_queue,
     )
 
 
@@ -35,4 +36,5 @@ def _planned_row(step: PlannedStep) -> PlannedRow:
         step.weight,
         step.optional,
         {"display_names": step.display_name},
+        step.queue,
     )

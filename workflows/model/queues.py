@@ -24,6 +24,15 @@ def waits_of(queue: str) -> str:
     return f"{queue}.{_WAITS}" if queue else _WAITS
 
 
+def workers_of(queue: str) -> str:
+    """Return the queue whose workers run the steps of this one: a queue of waits has none alone."""
+    return queue.removesuffix(_WAITS).removesuffix(".") if _is_of_waits(queue) else queue
+
+
+def _is_of_waits(queue: str) -> bool:
+    return queue == _WAITS or queue.endswith(f".{_WAITS}")
+
+
 def task_queue(base: str, queue: str) -> str:
     """Return Temporal's task queue; `base` is the one of the initializations."""
     return f"{base}.{queue}" if queue else base

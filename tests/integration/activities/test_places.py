@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
 
@@ -13,9 +14,12 @@ from stepway.activities.command.run_command import RunCommandInput
 from stepway.activities.database.finalize import FinalizeInput
 from stepway.activities.git.create_repository import CreateRepositoryInput, DeleteRepositoryInput
 from stepway.activities.git.push_template import PushTemplateInput
+from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
 from stepway.activities.registry import Resources, load_steps
 from stepway.runtime.settings import Settings
 from stepway_tracking.record.models import Step
+
+URL = "https://git.example.com/acme/shop.git"
 
 
 @pytest.fixture
@@ -31,18 +35,33 @@ def elsewhere(worker, resources, tmp_path):
 async def made(worker, engine, project):
     """The result of create_repository, recorded as tracking does."""
     result = await worker.run("create_repository", CreateRepositoryInput(project))
+    async with recorded(engine, project, "create_repository", result):
+        yield result
+
+
+@pytest.fixture
+async def set_up(worker, engine, project):
+    """The result of setup_gitops in the data folder, recorded in the same way."""
+    result = await worker.run("setup_gitops", SetupGitopsInput(project, URL, ["staging"]))
+    async with recorded(engine, project, "setup_gitops", result):
+        yield result
+
+
+@asynccontextmanager
+async def recorded(engine, project, step, result):
+    """Record the result of a step; remove it afterwards."""
     async with engine.begin() as connection:
         await connection.execute(
             insert(Step).values(
                 project_id=UUID(project.id),
-                step="create_repository",
-                display_name="Create repository",
+                step=step,
+                display_name=step,
                 sequence=1,
                 status="completed",
                 details=vars(result) | {"place": {**result.place, "worker": "7@first"}},
             )
         )
-    yield result
+    yield
     # Other tests share the database, and have data folders of their own.
     async with engine.begin() as connection:
         await connection.execute(delete(Step).where(Step.project_id == UUID(project.id)))
@@ -85,6 +104,33 @@ async def test_a_second_machine_is_warned_of(elsewhere, made, new_project, caplo
     warned = [beat.message for beat in elsewhere.heartbeats if "one machine only" in beat.message]
     assert warned
     assert "7@first" in warned[0]
+    assert "one machine only" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("step", "given"),
+    [("setup_gitops", SetupGitopsInput), ("remove_manifests", RemoveManifestsInput)],
+)
+async def test_manifests_on_another_machine_are_not_taken_for_missing(
+    elsewhere, worker, set_up, project, step, given
+):
+    with pytest.raises(ApplicationError) as caught:
+        await elsewhere.run(step, given(project, URL, ["staging"]))
+    text = caught.value.message
+    assert "The worker 7@first wrote files of the project on the machine" in text
+    assert set_up.place["worker"] in text
+    assert "works on one machine only" in text
+    assert "GitOps repository or a cluster" in caught.value.details[0]["remedy"]
+    assert not caught.value.non_retryable  # the other worker may take the next attempt
+    given = RemoveManifestsInput(project, URL, ["staging"], result=vars(set_up))
+    assert (await worker.run("remove_manifests", given)).removed == [set_up.path]
+
+
+async def test_a_second_machine_is_warned_of_manifests(elsewhere, set_up, new_project, caplog):
+    given = SetupGitopsInput(await new_project(), URL, ["staging"])
+    made = await elsewhere.run("setup_gitops", given)
+    assert made.place["folder"] != set_up.place["folder"]
+    assert "The worker 7@first wrote files of projects" in elsewhere.heartbeats[-1].message
     assert "one machine only" in caplog.text
 
 

@@ -212,7 +212,7 @@ async def test_a_source_that_the_operator_does_not_allow_is_refused(
     assert part in refusal(caught.value)
 
 
-@pytest.mark.parametrize("url", ["https://h.example/x.git", {"url": "https://h.example/x.git"}])
+@pytest.mark.parametrize("url", ["https://h.example/x.git", {"git": "https://h.example/x.git"}])
 async def test_an_address_from_a_value_needs_a_list(worker, project, use, refusal, url):
     use(template_sources=[])
     with pytest.raises(ApplicationError) as caught:
@@ -220,7 +220,7 @@ async def test_an_address_from_a_value_needs_a_list(worker, project, use, refusa
     assert "comes from a value" in refusal(caught.value)
 
 
-@pytest.mark.parametrize("chosen", ["url", "ref", "subfolder"])
+@pytest.mark.parametrize("chosen", ["git", "ref", "subfolder"])
 async def test_programs_run_only_for_a_trusted_blueprint_that_writes_the_template(
     worker, project, use, made, git, chosen
 ):

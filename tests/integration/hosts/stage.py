@@ -29,7 +29,10 @@ from stepway.activities.git.remote import SshKey
 from stepway.activities.git.template_cache import TemplateCache
 from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.git.template_source import TemplateSource
+from stepway.activities.gitops.deploy_key import DeployKeys
 from stepway.activities.gitops.in_cluster import ClusterGitops
+from stepway.activities.gitops.in_repository import RepositoryGitops
+from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.project import ProjectRef
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.clusters.cluster import Cluster
@@ -72,10 +75,13 @@ class Stage:
         raise AssertionError("no step asks for a cluster")
         yield
 
-    def clusters(self) -> ClusterGitops:
-        """No clusters, for steps that write to Git."""
-        return ClusterGitops(
-            self.no_cluster, Credentials(Vault(_NO_DATABASE, Keyring(parse_keys(new_key("stage")))))
+    def gitops(self) -> GitopsSteps:
+        """The steps that write to a GitOps repository, without clusters."""
+        credentials = Credentials(Vault(_NO_DATABASE, Keyring(parse_keys(new_key("stage")))))
+        keys = DeployKeys(self.open, credentials)
+        return GitopsSteps(
+            RepositoryGitops(self.folder, self.open, self.no_key),
+            ClusterGitops(self.no_cluster, credentials, keys),
         )
 
     async def no_access(self, credential: str, project: ProjectRef, url: str) -> Any:
@@ -117,6 +123,12 @@ class Stage:
         given = WithdrawTemplateInput(self.project, result=vars(result), **{**self.where, **more})
         steps = TemplateSteps(self.open, self.open_key, self.templates())
         return await self.run(steps.withdraw_template, given)
+
+    async def existing(self) -> HostRepository:
+        """A repository of the project's name that somebody has created without Stepway."""
+        assert self.place.server is not None
+        self.place.server.world.add_repository(self.place.owner, self.project.name)
+        return await self.found()
 
     async def found(self) -> HostRepository:
         """The project's repository, as the host's client sees it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from stepway.hosts.host import (
     BranchRules,
     CommitStatus,
     DeployEnvironment,
+    DeployKey,
     Feature,
     Permission,
     PullRequestSpec,
@@ -53,6 +55,9 @@ async def test_a_created_repository_is_found_with_its_mark(place: Place) -> None
     )
     assert found.empty
     assert found.visibility is Visibility.PRIVATE
+    assert found.created_at is not None
+    assert found.created_at == made.created_at
+    assert abs(datetime.now(UTC) - found.created_at) < timedelta(hours=1)
     stored = place.stored(found)
     if stored is not None:
         assert "Stepway" not in stored.description
@@ -234,7 +239,10 @@ async def test_deploy_keys_come_and_go(place: Place) -> None:
     key = new_key()
     first = await place.host.add_deploy_key(made, "flux", f"{key} a comment")
     assert await place.host.add_deploy_key(made, "flux", key) == first
+    kept = " ".join(key.split()[:2])
+    assert await place.host.deploy_keys(made) == [DeployKey(first, "flux", kept, True)]
     assert await place.host.remove_deploy_key(made, first)
+    assert await place.host.deploy_keys(made) == []
     assert not await place.host.remove_deploy_key(made, first)
 
 

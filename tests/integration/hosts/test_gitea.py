@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
-from stepway.hosts.access import HostAccess, HostKind, StaticToken
-from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.access import HostKind
+from stepway.hosts.errors import Reason
 from stepway.hosts.gitea.host import open_gitea
 from stepway.hosts.host import (
     BranchRules,
@@ -21,19 +20,18 @@ from stepway.hosts.host import (
     HostRepository,
     Permission,
     PullRequestSpec,
-    RepositorySpec,
     Visibility,
     WebhookSpec,
     marked_description,
     topic_of,
 )
+from tests.integration.hosts.clients import KEY, access_to, refused, spec, stored
 from tests.integration.hosts.places import SOON, PushRefused, push
 from tests.support.githost.answers import Answer
 from tests.support.githost.gitea import ForgejoSurface, GiteaSurface
 from tests.support.githost.server import Host, running_host
-from tests.support.githost.state import Repository, Token
+from tests.support.githost.state import Token
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5x7zt1LpAiBvhJ4NI2wqmE3Z4lG8wJ2K6ZC4fZbYlA"
 SCOPES = {"write:repository", "write:organization", "write:user"}
 WORKFLOW = b"on:\n  workflow_dispatch: {}\n"
 
@@ -52,9 +50,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 def opened(
     host: Host, token: Token | str, account: str = "acme"
 ) -> AbstractAsyncContextManager[GitHost]:
-    value = token if isinstance(token, str) else token.value
-    access = HostAccess(HostKind.GITEA, host.url, "forge", account, StaticToken(value))
-    return open_gitea(access, patience=SOON)
+    return open_gitea(access_to(host, HostKind.GITEA, token, account), patience=SOON)
 
 
 @pytest.fixture
@@ -66,20 +62,6 @@ async def gitea(host: Host) -> AsyncIterator[GitHost]:
 @pytest.fixture
 async def shop(gitea: GitHost) -> HostRepository:
     return await gitea.create_repository(spec())
-
-
-def spec(name: str = "shop", owner: str = "acme", **fields: object) -> RepositorySpec:
-    return RepositorySpec(owner, name, str(uuid4()), **fields)  # type: ignore[arg-type]
-
-
-def stored(host: Host, repository: HostRepository) -> Repository:
-    return host.world.repositories[int(repository.id)]
-
-
-async def refused(awaitable: object) -> HostError:
-    with pytest.raises(HostError) as caught:
-        await awaitable  # type: ignore[misc]
-    return caught.value
 
 
 class TestTokens:

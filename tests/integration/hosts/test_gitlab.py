@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
-from stepway.hosts.access import HostAccess, HostKind, StaticToken
-from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.access import HostKind
+from stepway.hosts.errors import Reason
 from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.host import (
     BranchRules,
@@ -21,18 +20,16 @@ from stepway.hosts.host import (
     HostRepository,
     Permission,
     PullRequestSpec,
-    RepositorySpec,
     Visibility,
     WebhookSpec,
     topic_of,
 )
+from tests.integration.hosts.clients import KEY, access_to, refused, spec, stored
 from tests.integration.hosts.places import SOON, PushRefused, push
 from tests.support.githost.answers import Answer
 from tests.support.githost.gitlab import GitLabSurface, add_bot_token
 from tests.support.githost.server import Host, running_host
-from tests.support.githost.state import Repository, Token
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5x7zt1LpAiBvhJ4NI2wqmE3Z4lG8wJ2K6ZC4fZbYlA"
+from tests.support.githost.state import Token
 
 
 @pytest.fixture
@@ -50,9 +47,7 @@ def host() -> Iterator[Host]:
 
 
 def opened(host: Host, token: Token | str) -> AbstractAsyncContextManager[GitHost]:
-    value = token if isinstance(token, str) else token.value
-    access = HostAccess(HostKind.GITLAB, host.url, "gl", "acme", StaticToken(value))
-    return open_gitlab(access, patience=SOON)
+    return open_gitlab(access_to(host, HostKind.GITLAB, token), patience=SOON)
 
 
 @pytest.fixture
@@ -64,20 +59,6 @@ async def gitlab(host: Host) -> AsyncIterator[GitHost]:
 @pytest.fixture
 async def shop(gitlab: GitHost) -> HostRepository:
     return await gitlab.create_repository(spec())
-
-
-def spec(name: str = "shop", owner: str = "acme", **fields: object) -> RepositorySpec:
-    return RepositorySpec(owner, name, str(uuid4()), **fields)  # type: ignore[arg-type]
-
-
-def stored(host: Host, repository: HostRepository) -> Repository:
-    return host.world.repositories[int(repository.id)]
-
-
-async def refused(awaitable: object) -> HostError:
-    with pytest.raises(HostError) as caught:
-        await awaitable  # type: ignore[misc]
-    return caught.value
 
 
 class TestTokens:
@@ -112,7 +93,7 @@ class TestTokens:
             error = await refused(gitlab.create_repository(spec()))
         assert error.reason is Reason.SCOPE_MISSING
         assert "api" in error.message
-        assert "credential set gl" in error.remedy
+        assert "credential set forge" in error.remedy
 
     @pytest.mark.parametrize("state", ["wrong", "revoked", "expired"])
     async def test_says_that_a_token_is_not_valid(self, host: Host, state: str) -> None:
@@ -123,7 +104,7 @@ class TestTokens:
         async with opened(host, "glpat-none" if state == "wrong" else token) as gitlab:
             error = await refused(gitlab.identity())
         assert error.reason is Reason.UNAUTHORIZED
-        assert "credential set gl" in error.remedy
+        assert "credential set forge" in error.remedy
         assert {"wrong": "401 Unauthorized"}.get(state, state) in error.message
 
 

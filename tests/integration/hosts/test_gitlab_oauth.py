@@ -11,7 +11,7 @@ import pytest
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.gitlab.host import GitLabHost
+from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.gitlab.oauth import OAuthApplication, OAuthTokens, RefreshedToken
 from stepway.hosts.http import http_client
 from tests.support.githost.answers import Answer
@@ -82,7 +82,8 @@ async def test_refreshes_a_token_before_its_end_and_stores_the_new_pair(
 async def test_the_refreshed_token_is_accepted(client: httpx.AsyncClient, host: Host) -> None:
     vault = Vault(host, timedelta(minutes=-1))
     access = HostAccess(HostKind.GITLAB, host.url, "gl", "erin", vault.source(client, host))
-    identity = await GitLabHost(client, access).identity()
+    async with open_gitlab(access) as gitlab:
+        identity = await gitlab.identity()
     assert identity.account == "erin"
     assert identity.scopes == frozenset({"api"})
     assert identity.expires_at is None
@@ -94,7 +95,8 @@ async def test_a_token_that_was_revoked_is_refreshed_at_once(
     vault = Vault(host, timedelta(hours=2))
     host.world.tokens[vault.first.access].revoked = True
     access = HostAccess(HostKind.GITLAB, host.url, "gl", "erin", vault.source(client, host))
-    assert (await GitLabHost(client, access).identity()).account == "erin"
+    async with open_gitlab(access) as gitlab:
+        assert (await gitlab.identity()).account == "erin"
     assert len(host.requests(REFRESH)) == 1
 
 

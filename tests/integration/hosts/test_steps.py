@@ -13,13 +13,9 @@ import yaml
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git import remote, target
+from stepway.activities.gitops.in_repository import GitopsRepository
 from stepway.activities.gitops.manifests import PullSecret
-from stepway.activities.gitops.setup_gitops import (
-    GitopsRepository,
-    GitopsSteps,
-    RemoveManifestsInput,
-    SetupGitopsInput,
-)
+from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer
@@ -164,7 +160,7 @@ async def test_a_rollback_keeps_what_a_person_has_pushed(stage: Stage) -> None:
 
 
 async def test_an_import_is_a_pull_request_that_a_rollback_withdraws(stage: Stage) -> None:
-    existing = await stage.place.create(name=stage.project.name)
+    existing = await stage.existing()
     first = await stage.place.pushed(existing, {"theirs.txt": b"theirs", "empty": b"theirs"})
     made = await stage.create(mode="import")
     assert made.imported
@@ -187,7 +183,7 @@ async def test_an_import_is_a_pull_request_that_a_rollback_withdraws(stage: Stag
 
 
 async def test_a_pull_request_with_a_persons_commit_is_kept(stage: Stage) -> None:
-    existing = await stage.place.create(name=stage.project.name)
+    existing = await stage.existing()
     await stage.place.pushed(existing, {"theirs.txt": b"theirs"})
     pushed = await stage.push(mode="import")
     await stage.place.pushed(existing, {"fix.txt": b"fix"}, pushed.branch)
@@ -201,7 +197,7 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
+    steps = stage.gitops()
     made = await stage.run(steps.setup_gitops, given)
     assert await stage.run(steps.setup_gitops, given) == made
     undo = RemoveManifestsInput(**vars(given), result=vars(made))
@@ -221,7 +217,7 @@ async def test_manifests_of_a_private_repository_refer_to_a_secret_to_create(
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name)
     url = "https://example.org/x.git"
     given = SetupGitopsInput(stage.project, url, ["test"], gitops=goal, visibility=visibility)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
+    steps = stage.gitops()
     made = await stage.run(steps.setup_gitops, given)
     written = stage.files(repository="gitops")
     source = yaml.safe_load(written[f"{made.path}/git-repository.yaml"][1])
@@ -245,7 +241,7 @@ async def test_manifests_may_be_proposed_and_withdrawn(stage: Stage) -> None:
     before = await stage.place.pushed(gitops, {"README.md": b"ours"})
     goal = GitopsRepository(CREDENTIAL, gitops.owner, gitops.name, change="pull_request")
     given = SetupGitopsInput(stage.project, "https://example.org/x.git", ["test"], gitops=goal)
-    steps = GitopsSteps(stage.folder, stage.open, stage.no_key, stage.clusters())
+    steps = stage.gitops()
     made = await stage.run(steps.setup_gitops, given)
     again = await stage.run(steps.setup_gitops, given)
     assert (again.commit, again.pull_request) == (made.commit, made.pull_request)

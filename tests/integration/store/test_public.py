@@ -12,7 +12,7 @@ from stepway_tracking.queries.projects import PAGE_OF_PROJECTS
 from stepway_tracking.queries.reader import Reader
 from tests.support.record import Record
 
-PRIVATE = {"points", "points_total", "fence", "definition", "request_hash"}
+PRIVATE = {"points", "points_total", "fence", "definition", "request_hash", "task_queue"}
 
 
 async def test_list_of_projects_does_not_read_the_blueprints(pool: asyncpg.Pool) -> None:

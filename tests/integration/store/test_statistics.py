@@ -36,7 +36,8 @@ async def planned(pool: asyncpg.Pool, blueprint: str, step: str = "push") -> Rec
 async def play(record: Record, *rounds: str, step: str = "push") -> None:
     """Record rounds such as `ffc`: attempts that failed twice and then completed.
 
-    Of the last attempt of a round, `f` is final. `x` is stopped by a cancel, `i` by a restart.
+    Of the last attempt of a round, `f` is final. `x` is stopped by a cancel, `i` by a restart. With
+    `s` the step skips itself.
     """
     second = 1.0
     for number, outcomes in enumerate(rounds):
@@ -52,6 +53,8 @@ async def play(record: Record, *rounds: str, step: str = "push") -> None:
                     await attempt.say("completed")
                 case "f":
                     await attempt.say("failed" if is_last else "attempt_failed", error="no")
+                case "s":
+                    await attempt.say("skipped", metadata={"reason": "nothing to do"})
                 case "i":
                     await attempt.say("interrupted", outcome="interrupted")
                 case "x":
@@ -68,14 +71,18 @@ async def read(pool: asyncpg.Pool, blueprint: str, **given: Any) -> Json:
 @pytest.mark.parametrize(
     ("rounds", "expected"),
     [
-        (["c"], (1, 0, 0, 1, 0, 1)),
-        (["ffc"], (1, 0, 0, 3, 2, 0)),
-        (["ff", "ff", "c"], (3, 2, 0, 5, 4, 0)),
-        (["ff"], (1, 1, 0, 2, 2, 0)),
-        (["x"], (0, 0, 1, 1, 0, None)),
-        (["x", "c"], (1, 0, 1, 2, 0, 1)),
-        (["fx", "f"], (1, 1, 1, 3, 2, 0)),
-        (["ic"], (1, 0, 0, 2, 0, 1)),
+        (["c"], (1, 0, 0, 0, 1, 0, 1)),
+        (["ffc"], (1, 0, 0, 0, 3, 2, 0)),
+        (["ff", "ff", "c"], (3, 2, 0, 0, 5, 4, 0)),
+        (["ff"], (1, 1, 0, 0, 2, 2, 0)),
+        (["x"], (0, 0, 0, 1, 1, 0, None)),
+        (["x", "c"], (1, 0, 0, 1, 2, 0, 1)),
+        (["fx", "f"], (1, 1, 0, 1, 3, 2, 0)),
+        (["ic"], (1, 0, 0, 0, 2, 0, 1)),
+        (["s"], (1, 0, 1, 0, 1, 0, 1)),
+        (["fs"], (1, 0, 1, 0, 2, 1, 0)),
+        (["ff", "s"], (2, 1, 1, 0, 3, 2, 0)),
+        (["x", "s"], (1, 0, 1, 1, 2, 0, 1)),
     ],
 )
 async def test_rounds_and_attempts_of_a_step(
@@ -83,7 +90,15 @@ async def test_rounds_and_attempts_of_a_step(
 ) -> None:
     await play(await planned(pool, blueprint), *rounds)
     found = await read(pool, blueprint)
-    names = ("runs", "failures", "cancelled", "attempts", "failed_attempts", "first_try_rate")
+    names = (
+        "runs",
+        "failures",
+        "skipped",
+        "cancelled",
+        "attempts",
+        "failed_attempts",
+        "first_try_rate",
+    )
     assert tuple(found[name] for name in names) == expected
 
 
@@ -170,3 +185,21 @@ async def test_number_of_cached_answers_is_bounded(
     for number in range(5):
         await analytics.steps(f"none-{number}", None)
     assert len(analytics._cached) == 3
+
+
+async def test_skips_of_the_step_itself_have_no_duration(
+    pool: asyncpg.Pool, blueprint: str
+) -> None:
+    await play(await planned(pool, blueprint), "c")
+    alone = await read(pool, blueprint)
+    await play(await planned(pool, blueprint), "s")
+    both = await read(pool, blueprint)
+    assert (both["runs"], both["skipped"]) == (2, 1)
+    for name in ("average", "p50", "p95", "max"):
+        assert both[name] == alone[name]
+
+
+async def test_step_that_the_plan_skips_has_no_run(pool: asyncpg.Pool, blueprint: str) -> None:
+    record = await planned(pool, blueprint)
+    await record.workflow(1, StepChange("push", "skipped", metadata={"reason": "needs build"}))
+    assert json.loads(await Analytics(pool).steps(blueprint, None)) == []

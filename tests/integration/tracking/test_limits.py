@@ -14,7 +14,7 @@ from temporalio.exceptions import CancelledError
 
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.facts import TIMEOUT_REMEDY
-from stepway_tracking.worker import attempt, limits, loop_watch
+from stepway_tracking.worker import limits, loop_watch, recorded_attempt
 from tests.support.servers import eventually
 from tests.support.tracked import GATE, STEP, Tracker, locked
 from tests.support.tracked_step import LONG, heartbeat_on, outcomes, step, until
@@ -208,7 +208,7 @@ async def test_failures_are_counted_without_the_interruptions_between_them(
 async def test_interruptions_have_a_bound_of_their_own_and_say_so(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "MOST_LOSSES", 2)
+    monkeypatch.setattr(recorded_attempt, "MOST_LOSSES", 2)
 
     handle, record = await tracker.start(attempts=0, heartbeat=SILENCE)
     for number in (1, 2):

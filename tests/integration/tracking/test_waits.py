@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from stepway_tracking.record.errors import LONGEST_WAIT, step_error
-from stepway_tracking.worker import attempt
+from stepway_tracking.worker import recorded_attempt
 from tests.support.servers import eventually
 from tests.support.tracked import STEP, Tracker
 from tests.support.tracked_step import outcomes, step, until
@@ -77,8 +77,8 @@ async def test_a_wait_beyond_the_end_of_the_workflow_is_the_last(tracker: Tracke
 async def test_waits_and_interruptions_have_separate_bounds(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "MOST_LOSSES", 2)
-    monkeypatch.setattr(attempt, "MOST_WAITS", 4)
+    monkeypatch.setattr(recorded_attempt, "MOST_LOSSES", 2)
+    monkeypatch.setattr(recorded_attempt, "MOST_WAITS", 4)
 
     def busy() -> None:
         raise step_error("The host is busy.", retry_after=0.05)
@@ -119,3 +119,55 @@ async def test_a_failure_after_a_wait_is_shown_as_a_failure(tracker: Tracker) ->
         await handle.terminate()
     assert "asked_to_wait" not in row["metadata"]
     assert row["metadata"]["last_error"] == "The host refused."
+
+
+async def test_waits_of_a_rollback_use_no_attempts(tracker: Tracker) -> None:
+    @activity.defn(name=f"undo_{STEP}")
+    async def undo() -> None:
+        if activity.info().attempt <= 5:
+            raise step_error("The host is busy.", retry_after=0.05)
+
+    async with tracker.worker(step(lambda: "made"), undo):
+        handle, record = await tracker.start(undo=True, attempts=2, heartbeat=SILENCE)
+        await handle.result()
+    row = await record.step(STEP)
+    assert row["undone_at"]
+    assert row["metadata"]["undo"] == {"status": "completed"}
+    assert (await record.actions(STEP)).count("undo_attempt_failed") == 5
+
+
+async def test_failures_of_a_rollback_use_its_attempts(tracker: Tracker) -> None:
+    @activity.defn(name=f"undo_{STEP}")
+    async def undo() -> None:
+        if activity.info().attempt <= 3:
+            raise step_error("The host is busy.", retry_after=0.05)
+        raise ApplicationError("The host refused.")
+
+    async with tracker.worker(step(lambda: "made"), undo):
+        handle, record = await tracker.start(undo=True, attempts=2, heartbeat=SILENCE)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert (await record.step(STEP))["metadata"]["undo"] == {
+        "status": "failed",
+        "error": "The host refused.",
+    }
+    actions = await record.actions(STEP)
+    assert (actions.count("undo_started"), actions[-1]) == (5, "undo_failed")
+
+
+async def test_the_row_says_until_when_a_rollback_waits(tracker: Tracker) -> None:
+    @activity.defn(name=f"undo_{STEP}")
+    async def undo() -> None:
+        raise step_error("The host's limit is used up.", retry_after=HOUR)
+
+    async with tracker.worker(step(lambda: "made"), undo):
+        handle, record = await tracker.start(WEEK, undo=True, attempts=2, heartbeat=SILENCE)
+        waiting = lambda metadata: "next_attempt_at" in metadata.get("undo", {})  # noqa: E731
+        row = await until(record, metadata=waiting)
+        planned = await next_attempt_at(handle)
+        await handle.terminate()
+    undo_state = row["metadata"]["undo"]
+    shown = datetime.fromisoformat(undo_state["next_attempt_at"])
+    assert abs(planned - shown) < timedelta(seconds=10)
+    assert (undo_state["status"], undo_state["asked_to_wait"]) == ("running", True)
+    assert undo_state["error"] == "The host's limit is used up."

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 
-def private_authority(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """Return a server's context for 127.0.0.1, and its authority's certificate (PEM)."""
+def private_authority(folder: Path, address: str = "127.0.0.1") -> tuple[ssl.SSLContext, str]:
+    """Return a server's context for an address, and its authority's certificate (PEM)."""
     authority, key = (
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
     )
     root = _certificate("Private authority", authority, "Private authority", authority, ca=True)
-    leaf = _certificate("127.0.0.1", key, "Private authority", authority, ca=False)
+    leaf = _certificate(address, key, "Private authority", authority, ca=False)
     chain, secret = folder / "host.pem", folder / "host.key"
     chain.write_bytes(leaf.public_bytes(Encoding.PEM))
     secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -59,7 +59,7 @@ def _certificate(
         )
     )
     if not ca:
-        names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+        names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(subject))])
         builder = builder.add_extension(names, critical=False)
     return builder.sign(authority, hashes.SHA256())
 

@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+from threading import Event, Lock
 
 from tests.support.githost.answers import Answer
+
+LONGEST_HOLD = 120.0
+"""Seconds after which a request goes on that a test has forgotten."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A request that stops in the middle until the test lets it go on."""
+
+    _reached: Event = field(default_factory=Event)
+    _released: Event = field(default_factory=Event)
+
+    def keep(self) -> None:
+        """Stop. For the thread of the request."""
+        self._reached.set()
+        self._released.wait(LONGEST_HOLD)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the request has come."""
+        return self._reached.is_set()
+
+    def release(self) -> None:
+        """Let the request go on, now or when it comes."""
+        self._released.set()
 
 
 @dataclass
@@ -15,7 +40,8 @@ class Fault:
 
     The path is the whole one, with the API's prefix; Git's requests have theirs too
     (`POST /acme/shop.git/git-receive-pack`). `effect`: the request is carried out before its answer
-    is replaced by `answer`, or is `lost` with the connection.
+    is replaced by `answer`, or is `lost` with the connection. `hold` stops the request: with
+    `effect` before it is answered, else before it is carried out.
     """
 
     pattern: str
@@ -25,6 +51,7 @@ class Fault:
     effect: bool = False
     answer: Answer | None = None
     lost: bool = False
+    hold: Hold | None = None
     met: int = 0
     """How often it has happened."""
 
@@ -46,9 +73,10 @@ class Faults:
         delay: float = 0.0,
         effect: bool = False,
         lost: bool = False,
+        hold: Hold | None = None,
     ) -> Fault:
         """Let the next `times` matching requests, after the first `skip`, meet a fault."""
-        fault = Fault(pattern, times, skip, delay, effect, answer, lost)
+        fault = Fault(pattern, times, skip, delay, effect, answer, lost, hold)
         with self._lock:
             self._all.append(fault)
         return fault

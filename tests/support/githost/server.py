@@ -74,11 +74,15 @@ class Host:
         fault = self.faults.meet(f"{method} {path}")
         if fault is not None and fault.delay:
             time.sleep(fault.delay)
+        if fault is not None and fault.hold and not fault.effect:
+            fault.hold.keep()
         git = _GIT.match(path)
         if git and not path.startswith(self.surface.api + "/"):
             return self._git(git[1], git[2], fault, environ, start_response)
         request = self._request(method, path, environ)
         answer = self._answer(request, fault)
+        if fault is not None and fault.hold and fault.effect:
+            fault.hold.keep()
         self._note(environ, request.headers, request.body, answer.status)
         if fault is not None and fault.lost:
             return _hang_up(environ)
@@ -129,6 +133,8 @@ class Host:
         if rest == "/git-receive-pack":
             with self._lock:
                 self.surface.after_push(found)
+        if fault and fault.hold and fault.effect:
+            fault.hold.keep()
         status, given = statuses[-1]
         self._note(environ, headers, b"", int(status.split()[0]))
         if fault and (fault.lost or fault.answer):

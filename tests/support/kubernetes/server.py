@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from stepway.embedded.ports import RANGE, is_free
+from tests.support.kubernetes.clients import ClientAuthority
 
 WANTED = "STEPWAY_TEST_KUBERNETES"
 _BUILD = Path(__file__).with_name("build")
@@ -31,13 +32,16 @@ _START_LIMIT = 120.0
 
 
 def programs() -> Path:
-    """The folder with kube-apiserver and etcd; built at the first use. Skips unless wanted."""
+    """The folder with kube-apiserver and etcd; built at the first use.
+
+    Skips unless wanted; fails with the last lines of the build if that fails.
+    """
     if not os.environ.get(WANTED):
         pytest.skip(f"{WANTED} is not set: the API server takes six minutes to build once")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = cache / "stepway" / "kubernetes-1.20.2"
-    subprocess.run([str(_BUILD), str(folder)], check=True)
-    return folder
+    built = subprocess.run([str(_BUILD)], capture_output=True, text=True)
+    if built.returncode:
+        pytest.fail(built.stderr[-3000:], pytrace=False)
+    return Path(built.stdout.strip())
 
 
 @dataclass
@@ -49,9 +53,12 @@ class KubernetesServer:
     token: str
     narrow_token: str
     http: httpx.Client = field(repr=False)
+    clients: ClientAuthority = field(repr=False)
 
-    def kubeconfig(self, token: str | None = None, **cluster: Any) -> str:
-        """A kubeconfig with its certificates inside."""
+    def kubeconfig(
+        self, token: str | None = None, user: dict[str, str] | None = None, **cluster: Any
+    ) -> str:
+        """A kubeconfig with its certificates inside; `user` is another way to sign in."""
         data = base64.b64encode(self.authority.encode()).decode()
         return yaml.safe_dump(
             {
@@ -69,7 +76,7 @@ class KubernetesServer:
                         },
                     }
                 ],
-                "users": [{"name": "test", "user": {"token": token or self.token}}],
+                "users": [{"name": "test", "user": user or {"token": token or self.token}}],
             }
         )
 
@@ -97,6 +104,8 @@ def running_server(folder: Path) -> Iterator[KubernetesServer]:
     etcd_port, peer_port, port = next(free), next(free), next(free)
     token, narrow = secrets.token_hex(16), secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f'{token},admin,1,"system:masters"\n{narrow},narrow,2\n')
+    clients = ClientAuthority()
+    (folder / "clients.crt").write_text(clients.certificate)
     key = folder / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     etcd = f"http://127.0.0.1:{etcd_port}"
@@ -123,6 +132,7 @@ def running_server(folder: Path) -> Iterator[KubernetesServer]:
             f"--service-account-signing-key-file={key}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--token-auth-file={folder}/tokens.csv",
+            f"--client-ca-file={folder}/clients.crt",
             "--authorization-mode=RBAC",
             "--insecure-port=0",
             "--disable-admission-plugins=ServiceAccount",
@@ -137,7 +147,7 @@ def running_server(folder: Path) -> Iterator[KubernetesServer]:
         certificate = folder / "certificates" / "apiserver.crt"
         url = f"https://127.0.0.1:{port}"
         with _when_ready(url, certificate, token, folder) as http:
-            yield KubernetesServer(url, certificate.read_text(), token, narrow, http)
+            yield KubernetesServer(url, certificate.read_text(), token, narrow, http, clients)
     finally:
         for process in reversed(running):
             process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,11 @@ from stepway.vault.vault import Secret
 
 PROJECT = ProjectRef("11111111-1111-4111-8111-111111111111", "shop", "acme")
 URL = "https://git.example/acme/shop.git"
+NO_KEYS: Any = None
+
+
+def data_of(secret: dict[str, Any]) -> dict[str, str]:
+    return {name: b64decode(value).decode() for name, value in secret["data"].items()}
 
 
 class Cluster:
@@ -51,7 +57,7 @@ async def set_up(secret: Secret | None, url: str = URL, branch: str = "main") ->
             assert secret is not None
             return secret
 
-    gitops = ClusterGitops(opened, Credentials())  # type: ignore[arg-type]
+    gitops = ClusterGitops(opened, Credentials(), NO_KEYS)  # type: ignore[arg-type]
     deployment = Deployment(PROJECT, url, [EnvironmentSpec("production")], branch=branch)
     target = GitopsCluster("cluster", "pull" if secret else None)
 
@@ -77,7 +83,7 @@ async def test_a_public_repository_needs_no_secret_and_its_branch_is_followed() 
 async def test_a_token_and_its_authority_are_stored_for_flux() -> None:
     cluster = await set_up(token(ca="PEM"))
     secret = cluster.of_kind("Secret")
-    assert secret["stringData"] == {
+    assert data_of(secret) == {
         "username": "bot",
         "password": "s3cret-token",
         "ca.crt": "PEM",
@@ -92,7 +98,7 @@ async def test_an_ssh_key_is_used_over_ssh() -> None:
     target = Target(CredentialKind.SSH, "ssh://git@git.example", ca="git.example ssh-ed25519 A")
     cluster = await set_up(Secret("", "PRIVATE KEY", target))
     assert cluster.of_kind("GitRepository")["spec"]["url"] == "ssh://git@git.example/acme/shop.git"
-    assert cluster.of_kind("Secret")["stringData"] == {
+    assert data_of(cluster.of_kind("Secret")) == {
         "identity": "PRIVATE KEY",
         "known_hosts": "git.example ssh-ed25519 A",
     }

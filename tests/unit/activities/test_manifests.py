@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from stepway.activities.gitops.manifests import cluster_url, namespace_name, owner_of
 from stepway.activities.project import ProjectRef
@@ -33,10 +34,20 @@ def test_a_long_namespace_is_cut_and_stays_distinct():
     [
         ("/srv/a shop.git", "ssh://git@git.local/srv/a%20shop.git"),
         ("https://git.example.org/shop.git", "https://git.example.org/shop.git"),
+        ("git@git.example.org:acme/shop.git", "ssh://git@git.example.org/acme/shop.git"),
+        ("ssh://git@git.example.org:2222/a/b.git", "ssh://git@git.example.org:2222/a/b.git"),
+        ("git@[2001:db8::1]:acme/shop.git", "ssh://git@[2001:db8::1]/acme/shop.git"),
     ],
 )
 def test_a_plain_path_is_reached_by_ssh_and_a_url_stays(url, expected):
     assert cluster_url(url, "git.local") == expected
+
+
+@pytest.mark.parametrize("url", ["", "git://git.example.org/a.git", "file:///srv/a.git", "a/b"])
+def test_what_flux_cannot_read_is_refused(url):
+    with pytest.raises(ApplicationError, match="Flux cannot read the repository") as caught:
+        cluster_url(url, "git.local")
+    assert caught.value.non_retryable
 
 
 @pytest.mark.parametrize(

@@ -423,6 +423,33 @@ def test_a_feature_that_the_local_host_lacks_is_refused(tmp_path: Path, credenti
     )
 
 
+def test_a_deploy_key_on_the_local_host_is_refused(tmp_path: Path) -> None:
+    text = f"""{HEAD}steps:
+- step: a
+  uses: setup_gitops
+  with:
+    url: /srv/a.git
+    cluster: {{credential: cluster, deploy_key: {{credential: local}}}}
+"""
+    assert refusal(tmp_path, text).endswith(
+        "setup_gitops: the local host has no deploy keys; name the credential of another host"
+    )
+
+
+@pytest.mark.parametrize("given", ["protected: pull_request", "mode: import"])
+def test_a_pull_request_on_the_local_host_is_refused(tmp_path: Path, given: str) -> None:
+    text = f"{HEAD}steps:\n- step: a\n  uses: push_template\n  with:\n    {given}\n"
+    assert refusal(tmp_path, text) == (
+        "5: push_template: the local host has no pull requests; name the credential of another host"
+    )
+
+
+def test_a_protection_that_may_be_skipped_is_taken_for_the_local_host(tmp_path: Path) -> None:
+    assert loaded(
+        tmp_path, f"{HEAD}steps: [{{step: a, uses: protect_branch, with: {{unsupported: skip}}}}]\n"
+    )
+
+
 @pytest.mark.parametrize("credential", ["work", "${{ parameters.credential }}"])
 def test_a_feature_of_another_host_is_taken_at_load(tmp_path: Path, credential: str) -> None:
     parameters = "parameters: {type: object, properties: {credential: {type: string}}}\n"

@@ -151,25 +151,25 @@ GIT = "https://git.example.org/acme/tpl.git"
     ("written", "said"),
     [
         (
-            "template: {url: 'git.example.org/tpl'}\n",
+            "template: {git: 'git.example.org/tpl'}\n",
             "b.yaml:9: 'git.example.org/tpl' is not a Git",
         ),
-        ("template: {ref: v1}\n", "b.yaml:9: a template in Git needs a `url`"),
+        ("template: {ref: v1}\n", "b.yaml:9: a template in Git needs `git`, its URL"),
         (
-            f"template:\n  url: {GIT}\n  reff: v1\n",
+            f"template:\n  git: {GIT}\n  reff: v1\n",
             "b.yaml:11: unknown field reff; did you mean ref?",
         ),
         (
-            f"template:\n  url: {GIT}\n  ref: --upload-pack=x\n",
+            f"template:\n  git: {GIT}\n  ref: --upload-pack=x\n",
             "b.yaml:11: '--upload-pack=x' is not",
         ),
-        (f"template:\n  url: {GIT}\n  subfolder: ../x\n", "b.yaml:11: '../x' is not the name"),
-        (f"template:\n  url: {GIT}?a=b\n", "b.yaml:10: "),
-        ("template:\n  url: https://me:secret@h/x\n", "b.yaml:10: the URL holds a secret"),
+        (f"template:\n  git: {GIT}\n  subfolder: ../x\n", "b.yaml:11: '../x' is not the name"),
+        (f"template:\n  git: {GIT}?a=b\n", "b.yaml:10: "),
+        ("template:\n  git: https://me:secret@h/x\n", "b.yaml:10: the URL holds a secret"),
         ("template: file:///srv/tpl\n", "STEPWAY_TEMPLATE_SOURCES must list file URLs"),
         ("template: http://h/tpl.git\n", "STEPWAY_TEMPLATE_SOURCES must list http URLs"),
         (
-            "template:\n  url: https://h/${{ parameters.kind }}\n",
+            "template:\n  git: https://h/${{ parameters.kind }}\n",
             "b.yaml:10: holds a reference, so STEPWAY_TEMPLATE_SOURCES must list",
         ),
     ],
@@ -195,7 +195,7 @@ def test_an_answers_file_outside_of_the_project_is_refused(tmp_path, named):
 
 def test_a_trusted_blueprint_writes_out_what_it_trusts(tmp_path):
     rules = TemplateRules(sources=["https://git.example.org/"], trusted=["service"])
-    written = f"template:\n  url: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
+    written = f"template:\n  git: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
     text = problem(tmp_path, written, rules)
     assert text.startswith("b.yaml:11: must be written out in a blueprint of STEPWAY_TRUSTED")
 
@@ -203,7 +203,7 @@ def test_a_trusted_blueprint_writes_out_what_it_trusts(tmp_path):
 @pytest.mark.parametrize(
     ("written", "line"),
     [
-        (f"template:\n  url: {GIT}\n  subfolder: ${{{{ parameters.kind }}}}\n", 11),
+        (f"template:\n  git: {GIT}\n  subfolder: ${{{{ parameters.kind }}}}\n", 11),
         ("template: ${{ parameters.kind }}\n", 9),
         ("template: mine-${{ parameters.kind }}\n", 9),
     ],
@@ -264,12 +264,12 @@ def test_copier_finds_the_repository_by_its_source_path():
 
 def test_the_plan_says_what_the_blueprint_itself_writes(tmp_path):
     rules = TemplateRules(sources=["https://git.example.org/"])
-    written = f"template:\n  url: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
+    written = f"template:\n  git: {GIT}\n  ref: ${{{{ parameters.version }}}}\n"
     blueprint = loaded(tmp_path, written, rules)
     project = {"id": "1", "name": "shop", "owner": "me"}
     (step,) = make_plan(blueprint, project, {"version": "v1"}).steps
-    assert step.arguments["template"] == {"url": GIT, "ref": "v1"}
-    assert step.arguments["template_written"] == ["url", "subfolder", "credential"]
+    assert step.arguments["template"] == {"git": GIT, "ref": "v1"}
+    assert step.arguments["template_written"] == ["git", "subfolder", "credential"]
     assert written_fields("mine") == ["folder"]
     assert written_fields("${{ parameters.kind }}") == []
-    assert written_fields({"url": "${{ parameters.url }}"}) == ["ref", "subfolder", "credential"]
+    assert written_fields({"git": "${{ parameters.url }}"}) == ["ref", "subfolder", "credential"]

@@ -455,15 +455,28 @@ def test_step_without_attempts_says_why(server: Server, row: dict[str, Any], sai
 
 
 def test_statistics_are_a_table_of_runs_failures_and_durations(server: Server) -> None:
-    counts = {"runs": 4, "failures": 1, "cancelled": 2, "attempts": 9, "failed_attempts": 3}
+    counts = {"runs": 4, "failures": 1, "skipped": 3, "cancelled": 2, "attempts": 9}
     names = {"blueprint": "web-service", "step": "push", "display_name": "Push"}
     times = {"average": 1600, "p50": 1500, "p95": 12_000, "max": 13_000}
     row = {**names, **counts, "first_try_rate": 0.6667, **times}
     never = {**row, "display_name": "Rest", "first_try_rate": None, "p50": None, "p95": None}
     server.answers["GET /api/analytics/steps"] = (200, [row, never])
     lines = [line.split() for line in run("statistics", "-b", "web-service").stdout.splitlines()]
-    assert lines[1] == ["web-service", "Push", "4", "1", "2", "9", "67%", "1.5", "s", "12", "s"]
-    assert lines[2] == ["web-service", "Rest", "4", "1", "2", "9"]
+    assert lines[1] == [
+        "web-service",
+        "Push",
+        "4",
+        "1",
+        "3",
+        "2",
+        "9",
+        "67%",
+        "1.5",
+        "s",
+        "12",
+        "s",
+    ]
+    assert lines[2] == ["web-service", "Rest", "4", "1", "3", "2", "9"]
     ((asked, _, _),) = server.asked
     assert parse_qs(urlsplit(asked.split()[1]).query) == {"blueprint": ["web-service"]}
     assert json.loads(run("statistics", "--json").stdout) == [row, never]

@@ -13,7 +13,7 @@ from stepway.cli.client.fold import Initialization, fold, from_snapshot
 from stepway.cli.view.live import picture
 from stepway.cli.view.log import changes
 from stepway.cli.view.screen import LogView, ScreenView
-from stepway.cli.view.summary import retry_command, rollback_text, summary
+from stepway.cli.view.summary import retry_command, rollback_text, step_table, summary
 from stepway.cli.view.text import clean, clock, duration, excerpt, headline
 from stepway.cli.view.words import remark, taken
 
@@ -194,6 +194,11 @@ def test_clock_behind_the_servers_shows_no_negative_time() -> None:
     assert taken(_step("x", "running", 60), NOW) == "0 s"
 
 
+def _waiting_undo(until: float) -> dict[str, Any]:
+    at = {"next_attempt_at": _at(until), "asked_to_wait": True}
+    return {"status": "running", "error": "used up", **at}
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -212,6 +217,25 @@ def test_clock_behind_the_servers_shows_no_negative_time() -> None:
         ({"metadata": {"paused": True}, "attempt": 4}, "paused"),
         ({"status": "completed", "undone_at": _at(20)}, "rolled back"),
         ({"status": "completed", "metadata": {"undo": {"status": "running"}}}, "rolling back"),
+        (
+            {"status": "completed", "metadata": {"undo": _waiting_undo(3630)}},
+            f"rolling back, waits until {clock(_at(3630))} (1 h left)",
+        ),
+        (
+            {"status": "completed", "metadata": {"undo": _waiting_undo(29)}},
+            "rolling back, next attempt is starting",
+        ),
+        (
+            {"metadata": {"waiting_for_worker": {"since": _at(-90)}}},
+            "waits for a worker: none has asked for work for 2 min",
+        ),
+        (
+            {
+                "status": "pending",
+                "metadata": {"waiting_for_worker": {"queue": "east", "since": _at(-90)}},
+            },
+            "waits for a worker of the queue east: none has asked for work for 2 min",
+        ),
         ({"metadata": None}, ""),
     ],
 )
@@ -231,6 +255,8 @@ def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
             "repository", "completed", 1, duration=2340, attempt=3, metadata={"url": "/srv/x.git"}
         ),
         _step("template", "completed", 2, metadata={"repository_url": "/srv/x.git"}),
+        _step("files", "completed", 4, metadata={"pull_request": {"number": 3, "url": "/pull/3"}}),
+        _step("more", "completed", 5, metadata={"pull_request": None}),
         _step("gitops", "skipped", 3, started_at=None),
     ]
     done = {"status": "active", "initialization_completed_at": _at(12)}
@@ -238,6 +264,7 @@ def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
     assert re.search(r"Repository +completed +2\.3 s +3", drawn)
     assert "shop is active after 12 s" in drawn
     assert "Repository: /srv/x.git" in drawn
+    assert "Files: /pull/3" in drawn
     assert drawn.count("/srv/x.git") == 1
     assert max(map(len, drawn.splitlines())) <= 80
 
@@ -301,6 +328,45 @@ def test_log_tells_what_a_step_waits_for_and_until_when() -> None:
     lines = list(changes(before, waiting, NOW))
     assert f"waits until {clock(_at(4000))}" in lines[0]
     assert "used up" in lines[1]
+
+
+def test_log_tells_what_a_rollback_waits_for_and_until_when() -> None:
+    before = _state(_step("a", "completed", metadata={"undo": {"status": "running"}}))
+    waiting = _state(_step("a", "completed", metadata={"undo": _waiting_undo(4000)}))
+    lines = list(changes(before, waiting, NOW))
+    assert f"completed, rolling back, waits until {clock(_at(4000))}" in lines[0]
+    assert "used up" in lines[1]
+
+
+def test_log_tells_that_a_pending_step_waits_for_a_worker_and_that_it_started() -> None:
+    before = _state(_step("a", "pending"))
+    metadata = {"waiting_for_worker": {"queue": "east", "since": _at(0)}}
+    waiting = _state(_step("a", "pending", metadata=metadata))
+    (line,) = changes(before, waiting, NOW)
+    assert line.endswith("waits for a worker of the queue east")
+    (line,) = changes(waiting, _state(_step("a", "running")), NOW)
+    assert line.endswith("running")
+
+
+def test_table_tells_what_steps_wait_for() -> None:
+    metadata = {"waiting_for_worker": {"queue": "east", "since": _at(0)}}
+    console = Console(record=True, width=160)
+    console.print(
+        step_table([_step("a", "pending", metadata=metadata), _step("b", "running")], NOW)
+    )
+    assert "waits for a worker of the queue east" in console.export_text()
+
+
+def test_a_stopped_step_is_cancelled_and_not_red() -> None:
+    stopped = _step("a", "failed", error="Cancelled by ada.", metadata={"reason": "Cancelled"})
+    for view in (picture(_state(stopped), NOW, 100, 30), summary(_state(stopped), NOW)):
+        console = Console(record=True, width=100, force_terminal=True, color_system="standard")
+        with console.capture() as captured:
+            console.print(view)
+        text = captured.get()
+        assert "\x1b[31m" not in text and "■" in text
+    (line,) = list(changes(None, _state(stopped), NOW))[:1]
+    assert "cancelled" in line
 
 
 def test_log_tells_of_an_attempt_that_failed_and_of_a_retry_by_hand() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from stepway.hosts import answers
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.gitlab.oauth import OAuthApplication, OAuthTokens, RefreshedToken
 from stepway.hosts.http import HostHttp
+from stepway.net import answers
 
 URL = "https://git.example.org"
 
@@ -80,14 +80,15 @@ async def test_other_answers_are_refused(
     assert why in error.message
 
 
-def oauth(http: httpx.AsyncClient) -> RefreshedToken:
-    """The tokens of GitLab, which have to be refreshed."""
+def oauth(http: httpx.AsyncClient, kept: list[OAuthTokens] | None = None) -> RefreshedToken:
+    """The tokens of GitLab, which have to be refreshed; `kept` gets the new pair."""
 
     async def load() -> OAuthTokens:
         return OAuthTokens("old", "refresh", datetime.now(UTC))
 
     async def store(tokens: OAuthTokens) -> None:
-        pass
+        if kept is not None:
+            kept.append(tokens)
 
     return RefreshedToken(http, OAuthApplication(URL, "stepway", "s"), "gl", load, store)
 
@@ -114,6 +115,48 @@ async def test_the_answer_of_a_refresh_that_is_too_deep() -> None:
         with pytest.raises(HostError) as caught:
             await oauth(http).token()
     assert caught.value.reason is Reason.NOT_JSON
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (7200, 7200),
+        ("3600", 3600),
+        (None, 7200),
+        (-5, 7200),
+        (0, 7200),
+        (60, 7200),
+        ("soon", 7200),
+        ([], 7200),
+        (1e300, 86_400),
+        (10**400, 7200),
+        ("nan", 7200),
+    ],
+)
+async def test_a_refresh_may_name_a_strange_lifetime(given: Any, seconds: int) -> None:
+    kept: list[OAuthTokens] = []
+    answer = {"access_token": "new", "refresh_token": "next", "expires_in": given}
+    async with client(json.dumps(answer).encode()) as http:
+        assert await oauth(http, kept).token() == "new"
+    (pair,) = kept
+    assert pair.refresh == "next"
+    assert abs((pair.expires_at - datetime.now(UTC)).total_seconds() - seconds) < 60
+
+
+async def test_a_refresh_may_keep_the_refresh_token() -> None:
+    kept: list[OAuthTokens] = []
+    async with client(b'{"access_token": "new"}') as http:
+        await oauth(http, kept).token()
+    assert kept[0].refresh == "refresh"
+
+
+@pytest.mark.parametrize("answer", ["{}", '{"access_token": 7}', '{"access_token": ""}', "[]"])
+async def test_a_refresh_without_a_token_may_be_tried_again(answer: str) -> None:
+    async with client(answer.encode()) as http:
+        with pytest.raises(HostError) as caught:
+            await oauth(http).token()
+    assert caught.value.may_succeed_later
+    assert "credential gl" in caught.value.message
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "//[bad"])

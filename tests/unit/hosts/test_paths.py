@@ -12,7 +12,6 @@ import pytest
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.gitea.host import GiteaHost
-from stepway.hosts.github.api import HEADERS
 from stepway.hosts.github.client import GitHubHost
 from stepway.hosts.gitlab.host import GitLabHost
 from stepway.hosts.host import HostRepository, Permission, Visibility
@@ -25,20 +24,21 @@ REPOSITORY = HostRepository("7", "acme", "shop", "", "", "", "main", Visibility.
 Open = Callable[[httpx.AsyncClient], Any]
 
 
+def _http(client: httpx.AsyncClient, kind: HostKind) -> tuple[HostHttp, HostAccess]:
+    access = HostAccess(kind, URL, "git", "acme", StaticToken("t"))
+    return HostHttp(client, access, f"{URL}/api", lambda *_: None), access
+
+
 def gitea(client: httpx.AsyncClient) -> Any:
-    access = HostAccess(HostKind.GITEA, URL, "git", "acme", StaticToken("t"))
-    return GiteaHost(client, access, None, ())
+    return GiteaHost(*_http(client, HostKind.GITEA), ())
 
 
 def gitlab(client: httpx.AsyncClient) -> Any:
-    access = HostAccess(HostKind.GITLAB, URL, "git", "acme", StaticToken("t"))
-    return GitLabHost(client, access, None, ())
+    return GitLabHost(*_http(client, HostKind.GITLAB), ())
 
 
 def github(client: httpx.AsyncClient) -> Any:
-    access = HostAccess(HostKind.GITHUB, URL, "git", "acme", StaticToken("t"))
-    http = HostHttp(client, access, f"{URL}/api/v3", lambda *_: None, HEADERS)
-    return GitHubHost(http, access, ())
+    return GitHubHost(*_http(client, HostKind.GITHUB), ())
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "../.."])

@@ -39,11 +39,14 @@ WITH completed AS (
          a.round = s.round AND (s.status IN ('completed', 'running')
            OR s.status = 'skipped' AND NOT s.metadata ? 'skipped_by') AS recovers,
          s.status = 'completed' AND s.completed_at >= $2 AS completed,
+         -- The step itself found nothing to do; only such an attempt is skipped.
+         s.status = 'skipped' AND s.started_at IS NOT NULL
+           AND NOT s.metadata ? 'skipped_by' AS needless,
          s.display_name, s.sequence
   FROM project_initialization_attempts a
   JOIN project_initialization_steps s USING (project_id, step)
   JOIN projects p ON p.id = s.project_id
-  WHERE a.outcome NOT IN ('completed', 'skipped') AND a.ended_at >= $2
+  WHERE a.outcome <> 'completed' AND a.ended_at >= $2
     AND ($1::text IS NULL OR p.blueprint = $1)
     AND ($3::text[] IS NULL OR p.owner = ANY($3))
   GROUP BY p.blueprint, s.id, a.round
@@ -54,26 +57,31 @@ WITH completed AS (
            AS failures,
          count(*) FILTER (WHERE NOT recovers AND last IN ('cancelled', 'interrupted', 'paused'))
            AS cancelled,
-         count(DISTINCT project_id) FILTER (WHERE failed_attempts > 0 AND completed) AS repaired,
+         count(*) FILTER (WHERE last = 'skipped') AS skipped,
+         count(DISTINCT project_id) FILTER (WHERE needless AND last = 'skipped') AS needless,
          count(DISTINCT project_id) FILTER (
-           WHERE NOT completed AND NOT recovers AND last IN ('failed', 'timed_out', 'lost'))
-           AS unrepaired
+           WHERE failed_attempts > 0 AND (completed OR needless)) AS repaired,
+         count(DISTINCT project_id) FILTER (
+           WHERE NOT completed AND NOT needless AND NOT recovers
+             AND last IN ('failed', 'timed_out', 'lost')) AS unrepaired
   FROM rounds GROUP BY blueprint, step
 ), counted AS (
   SELECT blueprint, step, coalesce(c.number, 0) AS completed, c.latest, c.average, c.middle, c.max,
          t.display_name, t.sequence,
          coalesce(t.attempts, 0) AS attempts, coalesce(t.failed_attempts, 0) AS failed_attempts,
          coalesce(t.failures, 0) AS failures, coalesce(t.cancelled, 0) AS cancelled,
+         coalesce(t.skipped, 0) AS skipped, coalesce(t.needless, 0) AS needless,
          coalesce(t.repaired, 0) AS repaired, coalesce(t.unrepaired, 0) AS unrepaired
   FROM completed c FULL JOIN troubled t USING (blueprint, step)
 )
 SELECT coalesce(jsonb_agg(jsonb_build_object(
          'blueprint', c.blueprint, 'step', c.step,
          'display_name', coalesce(n.display_name, c.display_name),
-         'runs', c.completed + c.failures, 'failures', c.failures, 'cancelled', c.cancelled,
+         'runs', c.completed + c.skipped + c.failures, 'failures', c.failures,
+         'skipped', c.skipped, 'cancelled', c.cancelled,
          'attempts', c.completed + c.attempts, 'failed_attempts', c.failed_attempts,
-         'first_try_rate', round((c.completed - c.repaired)::numeric
-                                 / nullif(c.completed + c.unrepaired, 0), 4),
+         'first_try_rate', round((c.completed + c.needless - c.repaired)::numeric
+                                 / nullif(c.completed + c.needless + c.unrepaired, 0), 4),
          'average', c.average, 'p50', c.middle[1]::int, 'p95', c.middle[2]::int, 'max', c.max)
        ORDER BY c.blueprint, coalesce(n.sequence, c.sequence), c.step), '[]')::text
 FROM counted c LEFT JOIN LATERAL (
@@ -105,10 +113,11 @@ class Analytics:
         """A JSON array with an object for each step of each blueprint; durations are milliseconds.
 
         `blueprint` and `owners` select steps; None selects all. `since` is the beginning of the
-        period; None stands for USUAL_PERIOD. `runs` are rounds that completed or failed, `failures`
-        those that failed, `cancelled` others that were stopped. `attempts` are those of all
-        rounds. `first_try_rate` is the share of completed and failed steps that completed without
-        a failed attempt. Durations are those of completed steps.
+        period; None stands for USUAL_PERIOD. `runs` are rounds that ended by themselves, `failures`
+        those of them that failed, `skipped` those in which the step found nothing to do;
+        `cancelled` are rounds that were stopped. `attempts` are those of all rounds.
+        `first_try_rate` is the share of steps that ended well without a failed attempt. Durations
+        are those of completed steps.
         """
         key = (blueprint, since, None if owners is None else tuple(owners))
         async with self._querying:

@@ -99,13 +99,17 @@ class Changes:
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A planned step, before it is inserted as pending."""
+    """A planned step, before it is inserted as pending.
+
+    `queue` names the queue of its workers; it is empty for the queue of its workflow.
+    """
 
     step: str
     display_name: str
     weight: int = 1
     optional: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
+    queue: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class NewInitialization:
     """A new project and its steps, inserted as version 1.
 
     `definition` is the complete blueprint. After `deadline` (ISO 8601, optional) the project is not
-    created.
+    created. `task_queue` is the one of the workflow.
     """
 
     project_id: str
@@ -128,3 +132,4 @@ class NewInitialization:
     request_hash: str = ""
     deadline: str | None = None
     actor: str | None = None
+    task_queue: str = ""

@@ -36,7 +36,9 @@ StepAction = Literal[
     "skipped",
     "retried",
     "slow",
+    "awaiting_worker",
     "undo_started",
+    "undo_attempt_failed",
     "undone",
     "undo_failed",
 ]
@@ -82,6 +84,7 @@ ROUND_METADATA = (
     "next_attempt_at",
     "last_error",
     "asked_to_wait",
+    "waiting_for_worker",
     "paused",
     "remedy",
     "error_details",

@@ -87,6 +87,7 @@ class Project(Base):
     waiting_since: Mapped[datetime | None]
     rollback: Mapped[dict[str, Any] | None]
     cancel_requested_at: Mapped[datetime | None]
+    task_queue: Mapped[str | None]
 
 
 class Step(Base):
@@ -106,6 +107,16 @@ class Step(Base):
             "completed_at",
             postgresql_include=["project_id", "step", "status", "duration"],
             postgresql_where=text("parent_step IS NULL AND completed_at IS NOT NULL"),
+        ),
+        Index(
+            "project_initialization_steps_queued",
+            "queue",
+            postgresql_where=text("queue IS NOT NULL AND status IN ('pending', 'running')"),
+        ),
+        Index(
+            "project_initialization_steps_awaiting",
+            "project_id",
+            postgresql_where=text("metadata ? 'waiting_for_worker'"),
         ),
     )
 
@@ -137,6 +148,7 @@ class Step(Base):
     run_id: Mapped[str | None]
     activity_id: Mapped[str | None]
     waited: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    queue: Mapped[str | None]
 
 
 class Attempt(Base):
@@ -159,9 +171,9 @@ class Attempt(Base):
             postgresql_where=text("result IS NOT NULL"),
         ),
         Index(
-            "project_initialization_attempts_troubled",
+            "project_initialization_attempts_not_completed",
             "ended_at",
-            postgresql_where=text("outcome NOT IN ('completed', 'skipped')"),
+            postgresql_where=text("outcome <> 'completed'"),
         ),
     )
 

@@ -10,27 +10,20 @@ import os
 import platform
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError
 from temporalio.exceptions import CancelledError as ActivityCancelled
 
-from stepway_tracking.record.facts import (
-    LONGEST_MESSAGE,
-    MOST_LOSSES,
-    MOST_WAITS,
-    AttemptOutcome,
-    StepAction,
-)
+from stepway_tracking.record.facts import LONGEST_MESSAGE, AttemptOutcome, StepAction
 from stepway_tracking.record.progress import Skipped
-from stepway_tracking.record.store import Outcome
 from stepway_tracking.worker.failures import (
     details_of,
     error_text,
     is_asked_to_wait,
+    next_attempt,
     pause_before_retry,
     remedy_of,
     stack_of,
@@ -55,9 +48,6 @@ LARGEST_RESULT = 2_000_000
 class TrackedAttempt(RecordedAttempt):
     """Runs a step once and records its start, its progress and its outcome."""
 
-    _before: Outcome
-    """Numbers of earlier failures, losses and waits, which the record returns for the start."""
-
     async def run(
         self,
         execute: Callable[[], Awaitable[Any]],
@@ -70,11 +60,10 @@ class TrackedAttempt(RecordedAttempt):
         start = await self._writer.write(self._writer.attempt_change("started", worker=WORKER))
         if start.said == "kept":
             return await self._decode(start.result or "")
-        self._before = start
         reporter = self._reporter()
         attach(reporter)
         try:
-            self._check_bounds()
+            self._check_bounds(start)
             # The cancellation may arrive while the start is being written.
             if activity.is_cancelled():
                 raise asyncio.CancelledError
@@ -90,15 +79,6 @@ class TrackedAttempt(RecordedAttempt):
             raise told from told.__cause__
         await self._record_result(result, kept, reporter)
         return result
-
-    def _check_bounds(self) -> None:
-        if self._mark.attempts is None:
-            return
-        losses, waits = self._before.losses, self._before.waits
-        if losses >= MOST_LOSSES:
-            _give_up(f"The step was interrupted {losses} times: its worker stopped.")
-        if waits >= MOST_WAITS:
-            _give_up(f"The step has waited {waits} times because another system asked it to.")
 
     def _heartbeat_error(self, error: BaseException) -> ApplicationError | None:
         """The step's error if the SDK stopped it because a heartbeat could not be sent."""
@@ -167,15 +147,14 @@ class TrackedAttempt(RecordedAttempt):
         details = activity.cancellation_details()
         cancelled = details is not None and details.cancel_requested
         outcome = failure_outcome(error)
-        is_last = self._is_last(outcome)
+        is_last = outcome != "interrupted" and self._is_last_failure()
         pause = None if cancelled or is_last else pause_before_retry(error, self._info)
         action: StepAction = "failed" if pause is None else "attempt_failed"
         if pause is not None:
-            next_attempt_at = (datetime.now(UTC) + pause).isoformat()
-            last_error = truncate(text, LONGEST_MESSAGE)
-            metadata |= {"last_error": last_error, "next_attempt_at": next_attempt_at}
-            if is_asked_to_wait(error):
-                metadata["asked_to_wait"] = True
+            metadata |= {
+                "last_error": truncate(text, LONGEST_MESSAGE),
+                **next_attempt(error, pause),
+            }
         change = self._writer.attempt_change(
             action,
             outcome=outcome,
@@ -186,12 +165,6 @@ class TrackedAttempt(RecordedAttempt):
         )
         await self._writer.write(change, reporter)
         return is_last
-
-    def _is_last(self, outcome: AttemptOutcome) -> bool:
-        """Whether the step has used up its attempts. Interruptions are not among them."""
-        most = self._mark.attempts or 0
-        failures = self._before.failures + 1
-        return most > 0 and outcome != "interrupted" and failures >= most
 
     async def _record_interruption(self, reporter: ProgressReporter) -> None:
         outcome = interruption_outcome(activity.cancellation_details())
@@ -224,11 +197,6 @@ class TrackedAttempt(RecordedAttempt):
     async def _decode(self, kept: str) -> Any:
         payload = Payload.FromString(base64.b64decode(kept))
         return (await self._converter.decode([payload]))[0]
-
-
-def _give_up(reason: str) -> NoReturn:
-    text = f"{reason} Retry it when the cause is gone."
-    raise ApplicationError(text, type="Interrupted", non_retryable=True)
 
 
 def failure_outcome(error: BaseException) -> AttemptOutcome:

@@ -88,6 +88,12 @@ def pause_before_retry(error: BaseException, info: activity.Info) -> timedelta |
     return pause
 
 
+def next_attempt(error: BaseException, pause: timedelta) -> dict[str, Any]:
+    """When the next attempt starts, and whether another system asked for the pause: metadata."""
+    at = {"next_attempt_at": (datetime.now(UTC) + pause).isoformat()}
+    return at | {"asked_to_wait": True} if is_asked_to_wait(error) else at
+
+
 def is_asked_to_wait(error: BaseException) -> bool:
     """Whether another system has asked the step to wait: `step_error` had a `retry_after`."""
     return isinstance(error, ApplicationError) and error.type == RATE_LIMITED

@@ -126,7 +126,7 @@ def _with_limits(mark: StepMark, input: StartActivityInput) -> StepMark:
         beats=True,
         timeout=_seconds(input.start_to_close_timeout),
         heartbeat=None if mark.beats else _seconds(input.heartbeat_timeout),
-        attempts=None if mark.undo else policy.maximum_attempts if policy else 0,
+        attempts=policy.maximum_attempts if policy else 0,
     )
 
 

@@ -15,7 +15,9 @@ export const STEP_ACTIONS = [
   "skipped",
   "retried",
   "slow",
+  "awaiting_worker",
   "undo_started",
+  "undo_attempt_failed",
   "undone",
   "undo_failed"
 ] as const
@@ -49,6 +51,7 @@ export const STEPWAY_METADATA = [
   "next_attempt_at",
   "last_error",
   "asked_to_wait",
+  "waiting_for_worker",
   "paused",
   "remedy",
   "error_details",

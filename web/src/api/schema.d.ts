@@ -979,9 +979,10 @@ export interface components {
          * @description How often a step ran and failed, and the durations of its completed runs in milliseconds.
          *
          *     A run is one round of a step: the plan's, or that of a retry. `failures` are runs that failed,
-         *     `cancelled` runs that were stopped, which are not among `runs`. `attempts` are those of all
-         *     runs. `first_try_rate` is the share of the steps that completed without a failed attempt, from 0
-         *     to 1. Null stands for no completed run.
+         *     `skipped` runs in which the step found nothing to do and skipped itself, `cancelled` runs that
+         *     were stopped, which are not among `runs`. A step that the plan or a person skips has no run.
+         *     `attempts` are those of all runs. `first_try_rate` is the share of the steps that completed or
+         *     skipped themselves without a failed attempt, from 0 to 1. Null stands for no completed run.
          */
         StepStatistics: {
             /** Step */
@@ -994,6 +995,8 @@ export interface components {
             runs: number;
             /** Failures */
             failures: number;
+            /** Skipped */
+            skipped: number;
             /** Cancelled */
             cancelled: number;
             /** Attempts */

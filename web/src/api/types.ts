@@ -11,7 +11,16 @@ export type LocalizedText = string | Record<string, string>
 
 export interface UndoState {
   status: 'running' | 'completed' | 'failed'
+  /** of the last attempt, while the rollback runs */
   error?: string | null
+  next_attempt_at?: string
+  asked_to_wait?: boolean
+}
+
+/** No worker has asked for the work of the queue since then; without a queue, of the main one. */
+export interface WorkerWait {
+  queue?: string
+  since: string
 }
 
 /** What a step made, and what the tracking adds while it runs. Every key is optional. */
@@ -23,6 +32,7 @@ export interface StepMetadata {
   next_attempt_at?: string
   last_error?: string
   asked_to_wait?: boolean
+  waiting_for_worker?: WorkerWait
   reason?: string
   slow?: boolean
   paused?: boolean

@@ -58,6 +58,15 @@ beforeEach(() => {
 })
 
 describe('the form of a new project', () => {
+  test('begins with the usual blueprint, wherever it is in the list', async () => {
+    const others = ['existing-repository', 'python-library'].map((name) => ({ ...BLUEPRINT, name, title: { en: name } }))
+    api.blueprints = async () => [...others, BLUEPRINT]
+    const asked = vi.fn(async () => BLUEPRINT)
+    api.blueprint = asked
+    await open()
+    expect(asked).toHaveBeenCalledWith('web-service')
+  })
+
   test('is built from the schema, sends typed values, and leads to the initialization', async () => {
     create.mockResolvedValue(anInitialization())
     const { view, router, submit } = await open()

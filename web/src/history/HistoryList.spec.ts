@@ -44,6 +44,22 @@ describe('HistoryList', () => {
     expect(linesIn('zh', event)[0]).toBe('“构建”需要等待')
   })
 
+  test('says that a rollback waits for another system', () => {
+    const undo = { status: 'running', asked_to_wait: true, error: 'The limit is used up.' }
+    const event = { action: 'undo_attempt_failed', step: 'build', payload: { step: { metadata: { undo } } } }
+    expect(linesIn('en', event)).toEqual(['The rollback of Build has to wait', 'The limit is used up.'])
+  })
+
+  test('says when a step begins and when it ceases to wait for a worker', () => {
+    const waiting = { step: { metadata: { waiting_for_worker: { since: '2026-03-02T09:00:00Z' } } } }
+    const events = [waiting, { step: { metadata: {} } }].map((payload) => ({
+      action: 'awaiting_worker',
+      step: 'build',
+      payload,
+    }))
+    expect(linesIn('en', ...events)).toEqual(['Build waits for a worker', 'Build no longer waits for a worker'])
+  })
+
   test('says which parameters a retry changed', () => {
     const parameters = {
       region: { from: 'us', to: 'eu' },

@@ -78,10 +78,35 @@ describe('InitializationProgress', () => {
     const waiting = aStep({ status: 'running', metadata })
     const view = await play([{ at: 0, type: 'snapshot', data: anInitialization(1, [waiting]) }], lang)
     const shown = row(view, 'build').text()
-    expect(shown).toContain(`${before} ${formatMoment(at, Date.now(), lang)}`)
+    expect(shown).toContain(`${before} ${formatMoment(Date.parse(at), Date.now(), lang)}`)
     expect(shown).toContain(left)
     expect(shown).toContain('The limit is used up.')
     expect(shown).not.toContain(createText(lang).t('step.lastError', { error: '' }))
+  })
+
+  test('a rollback that another system asks to wait tells why, and until when', async () => {
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-03-02T09:00:00Z'))
+    const at = '2026-03-02T10:00:00Z'
+    const undo = { status: 'running', next_attempt_at: at, asked_to_wait: true, error: 'The limit is used up.' } as const
+    const step = aStep({ status: 'completed', metadata: { undo } })
+    const view = await play([{ at: 0, type: 'snapshot', data: anInitialization(1, [step]) }])
+    const shown = row(view, 'build').text()
+    expect(shown).toContain('Rolling back')
+    expect(shown).toContain(`Waits until ${formatMoment(Date.parse(at), Date.now(), 'en')} (1 h left)`)
+    expect(shown).toContain('The limit is used up.')
+  })
+
+  test.each([
+    ['en', 'pending', { queue: 'east' }, 'Waiting for a worker of the queue “east”: none has asked for work for 2 min'],
+    ['zh', 'pending', { queue: 'east' }, '正在等待队列“east”的工作进程'],
+    ['en', 'running', {}, 'Waiting for a worker: none has asked for work for 2 min'],
+  ] as const)('%s: a %s step that no worker takes says so', async (lang, status, queue, text) => {
+    vi.spyOn(Date, 'now').mockReturnValue(Date.parse('2026-03-02T09:02:00Z'))
+    const metadata = { waiting_for_worker: { ...queue, since: '2026-03-02T09:00:00Z' } }
+    const waiting = aStep({ status, metadata })
+    const view = await play([{ at: 0, type: 'snapshot', data: anInitialization(1, [waiting]) }], lang)
+    expect(row(view, 'build').text()).toContain(text)
+    expect(row(view, 'build').find('.lucide-loader-circle').exists()).toBe(false)
   })
 
   test('steps that ran at the same time are marked as such', async () => {

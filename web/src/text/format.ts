@@ -58,8 +58,9 @@ export function formatDateTime(iso: string, locale: string): string {
 }
 
 /** The time in the reader's time zone, with the date if that is another day than the one of `now`. */
-export function formatMoment(iso: string, now: number, locale: string): string {
-  const isToday = new Date(iso).toDateString() === new Date(now).toDateString()
+export function formatMoment(at: number, now: number, locale: string): string {
+  const iso = new Date(at).toISOString()
+  const isToday = new Date(at).toDateString() === new Date(now).toDateString()
   return isToday ? formatClock(iso, locale) : formatDateTime(iso, locale)
 }
 

@@ -97,8 +97,8 @@ describe('times', () => {
     const zone = process.env.TZ
     process.env.TZ = 'Asia/Kolkata'
     const now = Date.parse('2026-03-02T09:00:00Z')
-    expect(formatMoment('2026-03-02T10:05:00Z', now, 'zh')).toBe('15:35:00')
-    expect(formatMoment('2026-03-02T20:05:00Z', now, 'en')).toMatch(/^Mar 3, 2026, 1:35:00\sAM$/)
+    expect(formatMoment(Date.parse('2026-03-02T10:05:00Z'), now, 'zh')).toBe('15:35:00')
+    expect(formatMoment(Date.parse('2026-03-02T20:05:00Z'), now, 'en')).toMatch(/^Mar 3, 2026, 1:35:00\sAM$/)
     process.env.TZ = zone
   })
 

@@ -78,6 +78,11 @@ class GitHubPeople(GitHubRepositories):
         found.teams.pop(team.slug, None)
         return Answer(204)
 
+    @route("GET /meta")
+    def meta(self, request: Request) -> Json:
+        """Answer with the keys of the SSH server; an Enterprise may name none."""
+        return {"ssh_keys": self.world.options.get("ssh_keys", [])}
+
     @route("GET /repos/{owner}/{repo}/keys")
     def keys(self, request: Request, owner: str, repo: str) -> list[Json]:
         """Answer the deploy keys."""

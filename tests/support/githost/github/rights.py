@@ -28,7 +28,7 @@ class GitHubRights(Surface):
     document: ClassVar[str] = "github.json"
     unchecked: ClassVar[str] = (
         r"GET /users/[^/]+(/installation)?$|GET /orgs/[^/]+/teams/[^/]+$"
-        r"|PATCH /repos/[^/]+/[^/]+/hooks/|GET /repos/.*/runs$|\w+ /repositories/"
+        r"|PATCH /repos/[^/]+/[^/]+/hooks/|GET /repos/.*/runs$|GET /meta$|\w+ /repositories/"
     )
 
     def error(self, status: int, message: str, **more: Any) -> Answer:

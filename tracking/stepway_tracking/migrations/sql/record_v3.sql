@@ -8,12 +8,13 @@
 
 CREATE FUNCTION stepway_step_actions_v3() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
   SELECT ARRAY['started', 'progressed', 'attempt_failed', 'interrupted', 'paused', 'completed',
-               'failed', 'skipped', 'retried', 'slow', 'undo_started', 'undone', 'undo_failed'];
+               'failed', 'skipped', 'retried', 'slow', 'awaiting_worker', 'undo_started',
+               'undo_attempt_failed', 'undone', 'undo_failed'];
 $$;
 
 CREATE FUNCTION stepway_passing_v3() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-  SELECT ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'remedy',
-               'error_details', 'reason', 'skipped_by', 'slow', 'undo'];
+  SELECT ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'waiting_for_worker', 'paused',
+               'remedy', 'error_details', 'reason', 'skipped_by', 'slow', 'undo'];
 $$;
 
 -- What clients see of a project. Postgres inlines this into a query, which then does not read the
@@ -136,11 +137,11 @@ BEGIN
     RETURN;
   END IF;
   INSERT INTO projects
-    (id, name, owner, blueprint, parameters, definition, request_hash, workflow_id, run_id, version,
-     points_total, initialization_started_at, created_at, updated_at)
+    (id, name, owner, blueprint, parameters, definition, request_hash, workflow_id, run_id,
+     task_queue, version, points_total, initialization_started_at, created_at, updated_at)
   SELECT v_id, p_project->>'name', p_project->>'owner', p_project->>'blueprint',
          p_project->'parameters', p_project->'definition', p_project->>'request_hash',
-         p_project->>'workflow_id', p_project->>'run_id', 1,
+         p_project->>'workflow_id', p_project->>'run_id', nullif(p_project->>'task_queue', ''), 1,
          100 * coalesce(sum((s->>'weight')::bigint), 0), v_now, v_now, v_now
   FROM jsonb_array_elements(p_steps) s
   ON CONFLICT DO NOTHING RETURNING * INTO p;
@@ -151,9 +152,10 @@ BEGIN
     RETURN;
   END IF;
   INSERT INTO project_initialization_steps
-    (project_id, step, display_name, sequence, weight, optional, metadata, created_at, updated_at)
+    (project_id, step, display_name, sequence, weight, optional, queue, metadata, created_at,
+     updated_at)
   SELECT v_id, s->>'step', s->>'display_name', n, (s->>'weight')::integer,
-         (s->>'optional')::boolean, s->'metadata', v_now, v_now
+         (s->>'optional')::boolean, nullif(s->>'queue', ''), s->'metadata', v_now, v_now
   FROM jsonb_array_elements(p_steps) WITH ORDINALITY AS all_steps(s, n);
   INSERT INTO project_initialization_events
     (project_id, version, type, action, actor, payload, at)
@@ -285,6 +287,22 @@ LANGUAGE sql STABLE AS $$
   WHERE a.project_id = s.project_id AND a.step = s.step AND a.round = s.round;
 $$;
 
+-- How the earlier attempts at rolling a step back ended, as for the attempts at a step. They are
+-- those of the activity that the change with this ID belongs to.
+CREATE FUNCTION stepway_undo_spent_v3(p_project uuid, p_step text, p_change_id text) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+  SELECT jsonb_build_object(
+    'failures', count(*) FILTER (WHERE e.action = 'undo_attempt_failed' AND NOT w.waits),
+    'losses', greatest(0, count(*) FILTER (WHERE e.action = 'undo_started')
+                          - count(*) FILTER (WHERE e.action = 'undo_attempt_failed')),
+    'waits', count(*) FILTER (WHERE e.action = 'undo_attempt_failed' AND w.waits))
+  FROM project_initialization_events e,
+    LATERAL (SELECT e.payload->'step'->'metadata'->'undo' ? 'asked_to_wait' AS waits) w
+  WHERE e.project_id = p_project AND e.step = p_step AND e.change_id <> p_change_id
+    AND starts_with(e.change_id, split_part(p_change_id, '/', 1) || '/'
+                                 || split_part(p_change_id, '/', 2) || '/');
+$$;
+
 -- Start an attempt. If this activity has completed before, return its kept result instead.
 CREATE FUNCTION stepway_start_v3(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -345,7 +363,9 @@ END $$;
 --   completed, failed, skipped           the step has ended
 --   retried                              a person or an operator runs it again
 --   slow                                 an attempt takes longer than usual
---   undo_started, undone, undo_failed    the step is rolled back
+--   awaiting_worker                      no worker asks for the step's work; without metadata, one
+--                                        does again
+--   undo_…, undone                       the step is rolled back
 CREATE FUNCTION stepway_change_v3(s project_initialization_steps, c jsonb, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -360,12 +380,13 @@ DECLARE
     ELSE s.points END;
   v_drop text[] := CASE
     WHEN v_action IN ('completed', 'skipped')
-      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'remedy',
-                 'error_details']
+      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'waiting_for_worker', 'paused',
+                 'remedy', 'error_details']
     WHEN v_action = 'failed'
-      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'paused', 'error_details']
+      THEN ARRAY['next_attempt_at', 'last_error', 'asked_to_wait', 'waiting_for_worker', 'paused',
+                 'error_details']
     WHEN v_action = 'retried' THEN stepway_passing_v3()
-    ELSE ARRAY[]::text[] END;
+    ELSE ARRAY['waiting_for_worker'] END;
   t project_initialization_steps;
 BEGIN
   IF v_action IN ('attempt_failed', 'interrupted', 'paused') OR v_ends THEN
@@ -466,11 +487,16 @@ BEGIN
     END IF;
   END IF;
   IF v_action = s.status
-     OR v_action = 'undo_failed' AND s.metadata->'undo'->>'status' = 'failed' THEN
+     OR v_action = 'undo_failed' AND s.metadata->'undo'->>'status' = 'failed'
+     OR v_action = 'awaiting_worker'
+        AND s.metadata->'waiting_for_worker' IS NOT DISTINCT FROM c->'metadata'->'waiting_for_worker'
+  THEN
     RETURN jsonb_build_object('said', 'unchanged');
   END IF;
   PERFORM stepway_change_v3(s, c, p_now);
-  RETURN jsonb_build_object('said', 'applied');
+  RETURN jsonb_build_object('said', 'applied')
+    || CASE WHEN v_action = 'undo_started'
+            THEN stepway_undo_spent_v3(p_project, s.step, c->>'change_id') ELSE '{}' END;
 END $$;
 
 -- Make a change of the project; 'ends' adds the event 'end'.
@@ -479,6 +505,7 @@ RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_ends boolean := coalesce((c->>'ends')::boolean, false);
   p projects;
+  s project_initialization_steps;
 BEGIN
   UPDATE projects SET
     status = coalesce(c->>'status', status),
@@ -505,6 +532,15 @@ BEGIN
   PERFORM stepway_emit_v3(p_project, 'project', c->>'action', NULL, c->>'actor', NULL, 0,
                        c->>'change_id');
   IF v_ends THEN
+    -- No worker will take these steps.
+    FOR s IN
+      UPDATE project_initialization_steps u SET
+        metadata = u.metadata - 'waiting_for_worker', updated_at = p_now
+      WHERE u.project_id = p_project AND u.metadata ? 'waiting_for_worker' RETURNING *
+    LOOP
+      PERFORM stepway_emit_v3(p_project, 'step', 'awaiting_worker', s.step, NULL,
+                              stepway_step_json_v3(s), 0, NULL);
+    END LOOP;
     PERFORM stepway_emit_v3(p_project, 'end', 'ended', NULL, c->>'actor', NULL, 0, NULL);
   END IF;
   RETURN jsonb_build_object('said', 'applied');
@@ -531,9 +567,13 @@ BEGIN
       WHEN EXISTS (SELECT FROM project_initialization_events e
                    WHERE e.project_id = p_project AND e.change_id = c->>'change_id')
         THEN jsonb_build_object('said', 'repeat')
-             || CASE WHEN c->>'action' = 'started' THEN (
-                  SELECT stepway_spent_v3(s) FROM project_initialization_steps s
-                  WHERE s.project_id = p_project AND s.step = c->>'step') ELSE '{}' END
+             || CASE c->>'action'
+                  WHEN 'started' THEN (
+                    SELECT stepway_spent_v3(s) FROM project_initialization_steps s
+                    WHERE s.project_id = p_project AND s.step = c->>'step')
+                  WHEN 'undo_started'
+                    THEN stepway_undo_spent_v3(p_project, c->>'step', c->>'change_id')
+                  ELSE '{}' END
       WHEN c ? 'step' THEN stepway_record_step_v3(p_project, c, v_now)
       ELSE stepway_record_project_v3(p_project, c, v_now) END);
   END LOOP;

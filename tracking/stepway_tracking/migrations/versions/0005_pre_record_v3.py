@@ -21,9 +21,23 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("cancel_requested_at", sa.DateTime(timezone=True)))
     op.add_column("project_initialization_attempts", sa.Column("error_details", JSONB))
     op.create_index(
-        "project_initialization_attempts_troubled",
+        "project_initialization_attempts_not_completed",
         "project_initialization_attempts",
         ["ended_at"],
-        postgresql_where=sa.text("outcome NOT IN ('completed', 'skipped')"),
+        postgresql_where=sa.text("outcome <> 'completed'"),
+    )
+    op.add_column("projects", sa.Column("task_queue", sa.Text))
+    op.add_column("project_initialization_steps", sa.Column("queue", sa.Text))
+    op.create_index(
+        "project_initialization_steps_queued",
+        "project_initialization_steps",
+        ["queue"],
+        postgresql_where=sa.text("queue IS NOT NULL AND status IN ('pending', 'running')"),
+    )
+    op.create_index(
+        "project_initialization_steps_awaiting",
+        "project_initialization_steps",
+        ["project_id"],
+        postgresql_where=sa.text("metadata ? 'waiting_for_worker'"),
     )
     run_statements(op.get_bind(), "record_v3.sql")

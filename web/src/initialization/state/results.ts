@@ -20,8 +20,12 @@ export function resultOf(metadata: StepMetadata | Record<string, unknown> | null
 export function linksOf(steps: readonly Step[]): ResultLink[] {
   const links = new Map<string, ResultLink>()
   for (const step of steps) {
-    const { url, commit } = step.metadata ?? {}
-    if (typeof url !== 'string' || url === '' || step.status !== 'completed' || step.undone_at !== null) continue
+    if (step.status !== 'completed' || step.undone_at !== null) continue
+    const { url, commit, pull_request: request } = (step.metadata ?? {}) as Record<string, unknown>
+    if (typeof request === 'object' && request !== null && 'url' in request && isWebAddress(request.url)) {
+      links.set(request.url, { step, url: request.url, commit: null })
+    }
+    if (typeof url !== 'string' || url === '') continue
     const known = links.get(url)
     links.set(url, {
       step: known?.step ?? step,

@@ -74,6 +74,14 @@ describe('results', () => {
     expect(linksOf([{ ...made, undone_at: at(1) }])).toEqual([])
   })
 
+  test('a pull request is an address too', () => {
+    const request = { number: 3, url: 'https://git.example/acme/shop/pull/3' }
+    const step = aStep({ status: 'completed', metadata: { url: 'https://git.example/acme/shop.git', pull_request: request } })
+    expect(linksOf([step]).map(({ url }) => url)).toEqual([request.url, 'https://git.example/acme/shop.git'])
+    const odd = aStep({ status: 'completed', metadata: { pull_request: { url: 'javascript:alert(1)' } } })
+    expect(linksOf([odd, aStep({ status: 'completed', metadata: { pull_request: null } })])).toEqual([])
+  })
+
   test('only web addresses can be opened', () => {
     expect(isWebAddress('https://x.example/a')).toBe(true)
     expect(isWebAddress('javascript:alert(1)')).toBe(false)

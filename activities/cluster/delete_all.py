@@ -1,0 +1,168 @@
+"""Deletes the objects of a project in a cluster: goes on after a refusal, and says what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stepway.activities.cluster.applied import ref_of_applied
+from stepway.clusters.cluster import Cluster, Manifest, Ref, waiting_deletion
+from stepway.clusters.errors import ClusterError, NotOurs
+from stepway_tracking.record.errors import step_error
+from stepway_tracking.record.progress import Progress
+
+GONE_WITHIN = 20.0
+"""Seconds to wait until deleted objects are gone; then their finalizers are named."""
+
+POLL = 0.5
+"""Seconds between two looks at them."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that a rollback could not remove. `again`: whether another try may remove it."""
+
+    what: str
+    why: str
+    remedy: str = ""
+    again: bool = True
+
+
+@dataclass
+class Removal:
+    """What a rollback has removed, and what it had to leave."""
+
+    removed: list[str] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    _errors: list[ApplicationError] = field(default_factory=list)
+
+    def add(self, more: Removal) -> None:
+        """Add what another one has removed and left."""
+        self.removed += more.removed
+        self.left += more.left
+
+    @contextmanager
+    def going_on(self, what: str) -> Iterator[None]:
+        """Go on after an error of the block: `what` is left."""
+        try:
+            yield
+        except ApplicationError as error:
+            given = error.details[0] if error.details else {}
+            remedy = given.get("remedy", "")
+            self.left.append(Left(what, error.message, remedy, again=not error.non_retryable))
+            self._errors.append(error)
+
+    def or_raise(self) -> list[str]:
+        """Return what was removed. Raises step_error if anything is left."""
+        if not self.left:
+            return self.removed
+        if len(self.left) == len(self._errors) == 1:
+            # It may have asked to wait.
+            raise self._errors[0]
+        remedies = dict.fromkeys(entry.remedy for entry in self.left if entry.remedy)
+        raise step_error(
+            "Not everything was removed. "
+            + "; ".join(f"{entry.what}: {entry.why}" for entry in self.left)
+            + ".",
+            remedy=" ".join(remedies),
+            retry=any(entry.again for entry in self.left),
+            details={entry.what: entry.why for entry in self.left},
+        )
+
+
+async def delete_all(
+    cluster: Cluster, objects: Sequence[dict[str, Any]], project_id: str
+) -> Removal:
+    """Delete objects from results of `apply_all`, the last one first, namespaces at the end.
+
+    A namespace is kept if something in it is left: it would be deleted with it. Raises
+    ClusterError if the cluster does not answer, or does not know the account.
+    """
+    deleting = _Deleting(cluster, project_id, len(objects))
+    refs = [ref_of_applied(entry) for entry in reversed(objects)]
+    for ref in refs:
+        if ref.kind != "Namespace":
+            await deleting.delete(ref)
+    await deleting.until_gone()
+    for ref in refs:
+        if ref.kind == "Namespace":
+            await deleting.delete_namespace(ref)
+    return deleting.done
+
+
+class _Deleting:
+    def __init__(self, cluster: Cluster, project_id: str, total: int) -> None:
+        self.done = Removal()
+        self._cluster = cluster
+        self._project_id = project_id
+        self._total = total
+        self._seen = 0
+        self._going: list[Ref] = []
+        self._kept: set[str] = set()
+
+    async def delete(self, ref: Ref) -> None:
+        activity.heartbeat(Progress(100 * self._seen // self._total, f"Deleting {ref}"))
+        self._seen += 1
+        try:
+            if await self._cluster.delete(ref, self._project_id):
+                self.done.removed.append(str(ref))
+                self._going.append(ref)
+        except NotOurs as error:
+            self._leave(ref, error.message.removeprefix(f"{ref} "), error.remedy, again=False)
+        except ClusterError as error:
+            if _concerns_all(error):
+                raise
+            self._leave(ref, error.message.replace(f" for {ref}", "", 1), error.remedy)
+
+    async def delete_namespace(self, ref: Ref) -> None:
+        """Kubernetes deletes a namespace with what is in it, some time later."""
+        if ref.name in self._kept:
+            self._leave(ref, "was kept, because something in it is left")
+        else:
+            await self.delete(ref)
+
+    async def until_gone(self) -> None:
+        """Wait until what was deleted is gone. What waits for its finalizers is left."""
+        end = time.monotonic() + GONE_WITHIN
+        while self._going:
+            found = {ref: await self._still_there(ref) for ref in self._going}
+            waiting = {ref: body for ref, body in found.items() if body is not None}
+            self._going = list(waiting)
+            if waiting and time.monotonic() > end:
+                for ref, body in waiting.items():
+                    self.done.removed.remove(str(ref))
+                    self._leave(ref, f"is being deleted, but {waiting_deletion(body)}", _FINALIZERS)
+                return
+            if waiting:
+                activity.heartbeat(Progress(90, f"Waiting until {_named(waiting)} is gone"))
+                await asyncio.sleep(POLL)
+
+    async def _still_there(self, ref: Ref) -> Manifest | None:
+        found = await self._cluster.read(ref)
+        is_same = found is not None and ref.uid in ("", found["metadata"]["uid"])
+        return found if is_same else None
+
+    def _leave(self, ref: Ref, why: str, remedy: str = "", *, again: bool = True) -> None:
+        self.done.left.append(Left(str(ref), why, remedy, again))
+        self._kept.add(ref.namespace)
+
+
+_FINALIZERS = (
+    "Check that the controller of these finalizers runs. Remove what is still left then by hand."
+)
+
+
+def _concerns_all(error: ClusterError) -> bool:
+    """Whether the cluster would answer the same for every other object."""
+    return error.status == 401 or (error.status is None and error.later)
+
+
+def _named(refs: Iterable[Ref]) -> str:
+    return ", ".join(map(str, refs))

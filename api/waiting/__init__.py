@@ -1,0 +1,1 @@
+"""Notices steps that no worker takes, and writes that into their rows."""

@@ -1,0 +1,183 @@
+"""A rollback in a cluster goes on after a refusal, and says at the end what is left and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from stepway.activities.cluster import delete_all
+from stepway.activities.cluster.access import OpenCluster
+from stepway.activities.cluster.apply_manifests import (
+    AppliedManifests,
+    ApplyManifestsInput,
+    ClusterSteps,
+    DeleteManifestsInput,
+)
+from stepway.activities.project import ProjectRef
+from tests.support.kubernetes.policy import refusing_policy
+from tests.support.kubernetes.server import KubernetesServer
+from tests.support.servers import eventually
+
+DENIED = "Nobody deletes secrets here"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delete_all, "GONE_WITHIN", 0.5)
+    monkeypatch.setattr(delete_all, "POLL", 0.05)
+
+
+def manifests(project: ProjectRef) -> list[dict[str, Any]]:
+    here = {"namespace": project.name}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": project.name}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "first", **here}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "second", **here}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "third", **here}},
+    ]
+
+
+async def applied(opened: OpenCluster, project: ProjectRef) -> AppliedManifests:
+    given = ApplyManifestsInput(project, "admin", list(manifests(project)))
+    made = await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, given)
+    assert isinstance(made, AppliedManifests)
+    return made
+
+
+async def delete(
+    opened: OpenCluster, project: ProjectRef, made: AppliedManifests, cluster: str = "admin"
+) -> list[str]:
+    given = DeleteManifestsInput(project, cluster, dataclasses.asdict(made))
+    return (await ActivityEnvironment().run(ClusterSteps(opened).delete_manifests, given)).removed
+
+
+async def refused(
+    opened: OpenCluster, project: ProjectRef, made: AppliedManifests, cluster: str = "admin"
+) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await delete(opened, project, made, cluster)
+    print(f"{caught.value.message}\n{caught.value.details[0]['remedy']}")
+    return caught.value
+
+
+def left(kubernetes: KubernetesServer, project: ProjectRef) -> set[str]:
+    """The names of what is left, of a namespace that is not being deleted."""
+    found = set()
+    for kind in ("configmaps", "secrets"):
+        items = kubernetes.http.get(f"/api/v1/namespaces/{project.name}/{kind}").json()["items"]
+        found |= {item["metadata"]["name"] for item in items}
+    namespace = kubernetes.http.get(f"/api/v1/namespaces/{project.name}").json()
+    return found | (set() if namespace["metadata"].get("deletionTimestamp") else {"namespace"})
+
+
+def allow(kubernetes: KubernetesServer, name: str, resources: list[str]) -> None:
+    """Give the narrow account the right to read and delete these."""
+    rule = {"apiGroups": [""], "resources": resources, "verbs": ["get", "delete"]}
+    kubernetes.create(f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+    kubernetes.create(
+        f"{RBAC}/clusterrolebindings",
+        {
+            "metadata": {"name": name},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": name,
+            },
+            "subjects": [
+                {"kind": "User", "name": "narrow", "apiGroup": "rbac.authorization.k8s.io"}
+            ],
+        },
+    )
+
+
+async def test_a_missing_right_leaves_only_its_object_and_a_repetition_removes_it(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    allow(kubernetes, f"{project.name}-1", ["configmaps", "namespaces"])
+    try:
+        error = await refused(opened, project, made, "narrow")
+        assert not error.non_retryable
+        secret = f"Secret {project.name}/second"
+        assert secret in error.message and 'User "narrow" cannot get' in error.message
+        assert f"Namespace {project.name}: was kept" in error.message
+        assert left(kubernetes, project) == {"second", "namespace"}
+        assert "Give the account" in error.details[0]["remedy"]
+        allow(kubernetes, f"{project.name}-2", ["secrets"])
+        assert await delete(opened, project, made, "narrow") == [
+            secret,
+            f"Namespace {project.name}",
+        ]
+        assert left(kubernetes, project) == set()
+    finally:
+        for number in (1, 2):
+            name = f"{project.name}-{number}"
+            kubernetes.http.delete(f"{RBAC}/clusterrolebindings/{name}")
+            kubernetes.http.delete(f"{RBAC}/clusterroles/{name}")
+
+
+async def test_an_object_that_waits_for_its_finalizer_is_named(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}/configmaps/third"
+    merge = {"Content-Type": "application/merge-patch+json"}
+    stay = {"metadata": {"finalizers": ["acme.example/stay"]}}
+    assert kubernetes.http.patch(path, json=stay, headers=merge).is_success
+    error = await refused(opened, project, made)
+    assert not error.non_retryable
+    assert "its finalizers acme.example/stay have not finished" in error.message
+    assert left(kubernetes, project) == {"third", "namespace"}
+    go = {"metadata": {"finalizers": None}}
+    assert kubernetes.http.patch(path, json=go, headers=merge).is_success
+    assert await delete(opened, project, made) == [f"Namespace {project.name}"]
+    assert left(kubernetes, project) == set()
+
+
+async def test_a_policy_of_the_cluster_that_refuses_is_told(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef, tmp_path: Path
+) -> None:
+    made = await applied(opened, project)
+    with refusing_policy(kubernetes, project.id, tmp_path, "DELETE", "secrets", DENIED):
+        await eventually(lambda: _is_refused(kubernetes, project))
+        error = await refused(opened, project, made)
+    assert not error.non_retryable
+    assert DENIED in error.message
+    assert "policy" in error.details[0]["remedy"]
+    assert left(kubernetes, project) == {"second", "namespace"}
+
+
+async def test_objects_whose_kind_is_gone_are_gone(
+    opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    gone = dataclasses.replace(made.objects[1], api_version="acme.example/v1", kind="Shop")
+    more = dataclasses.replace(made, objects=[*made.objects, gone])
+    assert len(await delete(opened, project, more)) == len(made.objects)
+
+
+async def test_a_copied_label_does_not_make_an_object_ours(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}/configmaps"
+    assert kubernetes.http.delete(f"{path}/third").is_success
+    labels = {"stepway/project": project.id}
+    copied = kubernetes.create(path, {"metadata": {"name": "third", "labels": labels}})
+    copy = dataclasses.replace(made.objects[3], uid=copied["metadata"]["uid"])
+    error = await refused(opened, project, dataclasses.replace(made, objects=[copy]))
+    assert error.non_retryable
+    assert "was kept: it does not belong to this project: it is managed by" in error.message
+    assert "third" in left(kubernetes, project)
+
+
+async def _is_refused(kubernetes: KubernetesServer, project: ProjectRef) -> bool:
+    """Whether the server knows the webhook already."""
+    path = f"/api/v1/namespaces/{project.name}/secrets/second?dryRun=All"
+    return kubernetes.http.delete(path).status_code != 200
