@@ -24,6 +24,7 @@ from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
 from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.errors import (
     AttemptUnknown,
+    LogRemoved,
     KeyReused,
     NameTaken,
     NotConfirmed,
@@ -46,6 +47,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     ProjectUnknown: HTTPStatus.NOT_FOUND,
     StepUnknown: HTTPStatus.NOT_FOUND,
     AttemptUnknown: HTTPStatus.NOT_FOUND,
+    LogRemoved: HTTPStatus.GONE,
     NameTaken: HTTPStatus.CONFLICT,
     Refused: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,

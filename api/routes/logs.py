@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from stepway.api.routes.initialization import MAX_ATTEMPTS, require_step
 from stepway.vault.sealing import hide_seals
 from stepway_tracking.logs.attempts import LoggedAttempt
 from stepway_tracking.logs.store import Chunk
-from stepway_tracking.record.errors import AttemptUnknown
+from stepway_tracking.record.errors import AttemptUnknown, LogRemoved
 from stepway_tracking.record.facts import MAX_VERSION
 
 router = APIRouter(
@@ -55,7 +56,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/steps/{step}/logs",
     response_class=Response,
-    responses={**_CONTENT, **problems(403, 404, 422, 503)},
+    responses={**_CONTENT, **problems(403, 404, 410, 422, 503)},
 )
 async def get_logs(
     project_id: ProjectId,
@@ -81,6 +82,7 @@ async def get_logs(
     if admission.hides_stacks and given.settings.log_access != "read":
         raise Forbidden("You can view this project but not its logs.")
     found = await _attempt(given, project_id, step, round, attempt, rollback)
+    await _refuse_removed(given, found)
     after = max(after, last_event_id or 0)
     rows = await _last_rows(given, found, after, tail)
     if rows:
@@ -110,6 +112,15 @@ async def _attempt(
         await require_step(project_id, step, given)
         raise AttemptUnknown(f"The step {step} has no such attempt.")
     return found
+
+
+async def _refuse_removed(given: AppResources, found: LoggedAttempt) -> None:
+    """Raise LogRemoved if the attempt ended before the days for which lines are kept."""
+    days = timedelta(days=given.settings.log_days)
+    if found.ended_at is None or datetime.now(UTC) - found.ended_at < days:
+        return
+    if not await given.log_store.read_last(found.key, 1):
+        raise LogRemoved(f"The log was removed: logs are kept for {days.days} days.")
 
 
 async def _last_rows(

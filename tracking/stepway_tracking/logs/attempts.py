@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +11,7 @@ import asyncpg
 from stepway_tracking.logs.attempt_log import AttemptKey
 
 ATTEMPT = """
-SELECT round, attempt, run_id, activity_id, outcome, ended_at IS NOT NULL AS ended
+SELECT round, attempt, run_id, activity_id, outcome, ended_at
   FROM project_initialization_attempts
  WHERE project_id = $1 AND step = $2
    AND ($3::int IS NULL OR round = $3) AND ($4::int IS NULL OR attempt = $4)
@@ -43,6 +44,7 @@ class LoggedAttempt:
 
     key: AttemptKey
     outcome: str | None
+    ended_at: datetime | None = None
 
 
 class LoggedAttempts:
@@ -59,7 +61,8 @@ class LoggedAttempts:
         if row is None or row["run_id"] is None:
             return None
         key = AttemptKey(str(project_id), step, row["run_id"], row["activity_id"], row["attempt"])
-        return LoggedAttempt(key, (row["outcome"] or "lost") if row["ended"] else None)
+        ended_at = row["ended_at"]
+        return LoggedAttempt(key, (row["outcome"] or "lost") if ended_at else None, ended_at)
 
     async def find_rollback(self, project_id: UUID, step: str) -> LoggedAttempt | None:
         """The newest attempt at the step's rollback that has a log."""

@@ -57,6 +57,10 @@ class AttemptUnknown(StepwayError):
     """The step has no attempt of that number."""
 
 
+class LogRemoved(StepwayError):
+    """The log is older than logs are kept."""
+
+
 class Refused(StepwayError):
     """The request is not possible in the present state; the text says why, and what is."""
 
