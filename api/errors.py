@@ -24,8 +24,8 @@ from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
 from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.errors import (
     AttemptUnknown,
-    LogRemoved,
     KeyReused,
+    LogRemoved,
     NameTaken,
     NotConfirmed,
     ProjectUnknown,
