@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import CancelledError
@@ -28,12 +28,15 @@ _THREADS = ThreadPoolExecutor(64, "step-work")
 
 
 class Beats:
-    """Repeats a step's last progress as its heartbeat; a cancel arrives with the next one."""
+    """Repeats a step's last progress, or what it keeps, as its heartbeat.
+
+    A cancel arrives with the next one.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._last = Progress(0)
+        self._last: tuple[Any, ...] = (Progress(0),)
         self._is_cancelled = threading.Event()
 
     def say(self, progress: Progress) -> None:
@@ -52,8 +55,13 @@ class Beats:
 
     def _say(self, progress: Progress) -> None:
         # In the loop, so that a repetition is never ahead of what a thread has said.
-        self._last = progress
+        self._last = (progress,)
         activity.heartbeat(progress)
+
+    def keep(self, *details: Any) -> None:
+        """Send details that the next attempt finds in `activity.info().heartbeat_details`."""
+        self._last = details
+        activity.heartbeat(*details)
 
     def check(self) -> None:
         """Raise CancelledError if the step was cancelled. For threads."""
@@ -78,7 +86,7 @@ class Beats:
     async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            activity.heartbeat(self._last)
+            activity.heartbeat(*self._last)
 
 
 @asynccontextmanager

@@ -8,27 +8,17 @@ from graphlib import CycleError
 
 from stepway.blueprints.arguments import KnownSteps, accepted_arguments, argument_problems
 from stepway.blueprints.bounds import bound_problems
+from stepway.blueprints.host_needs import lacking
 from stepway.blueprints.models import Blueprint, Step
 from stepway.blueprints.schema import Problem, schema_problems
 from stepway.blueprints.source import Place
 from stepway.blueprints.suggestions import suggestion
-from stepway.blueprints.templates import PUSH_TEMPLATE, WRITTEN
+from stepway.blueprints.templates import WRITTEN
 from stepway.hosts.access import HostKind
-from stepway.hosts.host import Feature
 from stepway.workflows.model.plan import LEFT_OUT, Graph
 from stepway.workflows.model.references import Reference, ReferenceInvalid, parse, texts
 
 PROJECT_FIELDS = ("id", "name", "owner", "blueprint")
-_FEATURES = {
-    "add_collaborators": Feature.COLLABORATORS,
-    "protect_branch": Feature.BRANCH_PROTECTION,
-    "create_secrets": Feature.SECRETS,
-    "create_webhook": Feature.WEBHOOKS,
-    "open_pull_request": Feature.PULL_REQUESTS,
-    "dispatch_pipeline": Feature.DISPATCH,
-}
-"""The feature of a Git host that a step needs. The local host has none of them."""
-
 STEP_SUPPLIED = frozenset({"project", LEFT_OUT, WRITTEN})
 UNDO_SUPPLIED = frozenset({"project", "result", LEFT_OUT})
 
@@ -59,31 +49,22 @@ def problems(blueprint: Blueprint, known_steps: KnownSteps | None) -> Iterator[P
 
 
 def _lacking(place: Place, step: Step) -> Iterator[Problem]:
-    """Yield the feature that the step's host lacks. A credential by reference is not known yet."""
+    """Yield what the step's host lacks. The host of a credential is known when a project starts."""
     if step.uses == "setup_gitops" and _takes_local_key(step.arguments.get("cluster")):
         yield (
             (*place, "with", "cluster", "deploy_key", "credential"),
             "setup_gitops: the local host has no deploy keys; name the credential of another host",
         )
-    feature = _FEATURES.get(step.uses)
-    if step.uses == PUSH_TEMPLATE and _proposes(step):
-        feature = Feature.PULL_REQUESTS
-    if step.arguments.get("unsupported") == "skip":
+    if step.arguments.get("credential", HostKind.LOCAL.value) != HostKind.LOCAL.value:
         return
-    if feature and step.arguments.get("credential", HostKind.LOCAL.value) == HostKind.LOCAL.value:
-        reason = f"the local host has no {feature.value.replace('_', ' ')}"
-        yield (*place, "with"), f"{step.uses}: {reason}; name the credential of another host"
+    for inner, reason in lacking(step.uses, step.arguments, HostKind.LOCAL, references=True):
+        said = f"{step.uses}: {reason}; name the credential of another host"
+        yield (*place, "with", *inner), said
 
 
 def _takes_local_key(cluster: object) -> bool:
     key = cluster.get("deploy_key") if isinstance(cluster, dict) else None
     return isinstance(key, dict) and key.get("credential") == HostKind.LOCAL.value
-
-
-def _proposes(step: Step) -> bool:
-    """Whether the step may open a pull request."""
-    given = step.arguments
-    return given.get("mode") == "import" or given.get("protected") == "pull_request"
 
 
 def _editable(blueprint: Blueprint) -> Iterator[Problem]:

@@ -73,6 +73,13 @@ class Undo(_Model):
     arguments: dict[str, Any] | None = Field(
         default=None, alias="with", description="Its arguments; those of the step by default."
     )
+    partial: bool = Field(
+        default=False,
+        description=(
+            "Also roll back a step that failed or was stopped. Its `result` is null then: the "
+            "activity must recognize what the project has made."
+        ),
+    )
 
 
 class Step(_Model):

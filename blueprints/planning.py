@@ -69,4 +69,4 @@ def _undo(step: Step, values: Mapping[str, Any]) -> UndoPlan | None:
     if step.undo is None:
         return None
     given = step.arguments if step.undo.arguments is None else step.undo.arguments
-    return UndoPlan(step.undo.uses, bind(given, values))
+    return UndoPlan(step.undo.uses, bind(given, values), step.undo.partial)

@@ -16,6 +16,19 @@ class HostKind(StrEnum):
     GITEA = "gitea"
 
 
+_OF_CREDENTIALS = {
+    "github": HostKind.GITHUB,
+    "github-app": HostKind.GITHUB,
+    "gitlab": HostKind.GITLAB,
+    "gitea": HostKind.GITEA,
+}
+
+
+def host_of_credential(kind: str | None) -> HostKind | None:
+    """Return the kind of host that credentials of a kind sign in to; None if it is none."""
+    return _OF_CREDENTIALS.get(kind or "")
+
+
 class TokenSource(Protocol):
     """Gives the token for the next request."""
 

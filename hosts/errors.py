@@ -38,6 +38,8 @@ class Reason(StrEnum):
     ARCHIVED = "archived"
     INVALID = "invalid"
     """The host refuses a value."""
+    UNKNOWN = "unknown"
+    """The host may have done what was asked, and offers no way to find out."""
     UNSUPPORTED = "unsupported"
     """This host, or its version or plan, has no such feature."""
 

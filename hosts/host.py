@@ -33,6 +33,7 @@ class Feature(StrEnum):
     """Features that not all hosts have; a blueprint that uses a missing one is refused at load."""
 
     TOPICS = "topics"
+    INTERNAL_VISIBILITY = "internal_visibility"
     TEAMS = "teams"
     COLLABORATORS = "collaborators"
     ENVIRONMENTS = "environments"
@@ -44,6 +45,7 @@ class Feature(StrEnum):
     DEPLOY_KEYS = "deploy_keys"
     WEBHOOKS = "webhooks"
     BRANCH_PROTECTION = "branch_protection"
+    FORCE_PUSH = "force_push"
     PULL_REQUESTS = "pull_requests"
     DISPATCH = "dispatch"
     COMMIT_STATUS = "commit_status"
@@ -161,6 +163,14 @@ class PullRequest:
     number: int
     url: str
     state: str
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """A run of a workflow, or a pipeline. Newer runs have greater IDs; 0 stands for none yet."""
+
+    id: int
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -324,14 +334,28 @@ class GitHost(Protocol):
         """Close a pull request without merging; False if it was not open."""
         ...
 
+    async def newest_run(
+        self, repository: HostRepository, workflow: str, ref: str
+    ) -> PipelineRun | None:
+        """Return the newest run that `dispatch` may have started, with ID 0 if there is none.
+
+        None if the host does not list runs.
+        """
+        ...
+
     async def dispatch(
         self,
         repository: HostRepository,
         workflow: str,
         ref: str,
         inputs: dict[str, Any],
+        after: PipelineRun | None = None,
     ) -> str:
-        """Start a workflow (GitHub, Gitea: a file name) or pipeline; return a URL to follow it."""
+        """Start a workflow (GitHub, Gitea: a file name) or pipeline; return a URL to follow it.
+
+        After an uncertain answer, a run newer than `after`, by default the newest one before,
+        counts as the one asked for. Raises HostError UNKNOWN if the host does not list runs.
+        """
         ...
 
     async def set_commit_status(

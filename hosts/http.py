@@ -20,6 +20,7 @@ import httpx
 
 from stepway.hosts.access import HostAccess
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.kept import answers_of
 from stepway.hosts.pace import Pace
 from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
 
@@ -78,8 +79,12 @@ class HostHttp:
         explain: Explain,
         headers: Mapping[str, str] | None = None,
         pace: Pace | None = None,
+        *,
+        keeps: bool = False,
     ) -> None:
+        """`keeps`: reads are asked for only if they have changed since (ETag)."""
         self._client = client
+        self._keeps = keeps
         self._pace = pace
         self._access = access
         self._api = api.rstrip("/")
@@ -122,7 +127,10 @@ class HostHttp:
             return response, data
         if response.status_code == 404 and missing and data is not _NOT_JSON:
             return response, None
-        raise self._error(response, data)
+        error = self._error(response, data)
+        if self._pace is not None and error.reason is Reason.RATE_LIMITED:
+            await self._pace.limited(error.retry_after or 0.0)
+        raise error
 
     async def pages(
         self, path: str, params: Mapping[str, Any] | None = None, items: str | None = None
@@ -168,7 +176,7 @@ class HostHttp:
     ) -> httpx.Response:
         """Send the request, following redirects within the host with method and body."""
         if self._pace is not None and method != "GET":
-            await self._pace.wait()
+            await self._pace.wait(creates=method == "POST")
         for _ in range(_REDIRECTS):
             response = await self._signed(method, url, body, params)
             if (
@@ -206,6 +214,19 @@ class HostHttp:
             raise self._no_url() from None
 
     async def _once(self, request: httpx.Request) -> httpx.Response:
+        if not self._keeps or request.method != "GET":
+            return await self._answered(request)
+        answers, url = answers_of(request.headers["authorization"]), str(request.url)
+        kept = answers.find(url)
+        if kept is not None:
+            request.headers["If-None-Match"] = kept.etag
+        response = await self._answered(request)
+        if kept is not None and response.status_code == 304:
+            response = kept.renewed(response)
+        answers.keep(url, response)
+        return response
+
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
         try:
             async with asyncio.timeout(LONGEST):
                 response = await self._client.send(request, stream=True)

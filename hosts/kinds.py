@@ -8,10 +8,10 @@ from typing import Protocol
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.gitea.host import open_gitea
-from stepway.hosts.github.client import open_github, seconds_between_writes
+from stepway.hosts.github.client import budget_of, open_github
 from stepway.hosts.gitlab.host import open_gitlab
 from stepway.hosts.host import GitHost
-from stepway.hosts.pace import Pace
+from stepway.hosts.pace import Budget, Pace
 
 
 class _Open(Protocol):
@@ -27,9 +27,9 @@ _OPENERS: dict[HostKind, _Open] = {
 }
 
 
-def spacing(access: HostAccess) -> float:
-    """Return how many seconds apart writing requests must be; 0 where the host asks for none."""
-    return seconds_between_writes(access) if access.kind is HostKind.GITHUB else 0.0
+def budget(access: HostAccess) -> Budget | None:
+    """Return how much a credential may write; None where the host sets no limit of its own."""
+    return budget_of(access) if access.kind is HostKind.GITHUB else None
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -121,6 +121,20 @@ class Vault:
         value = self._opened().decrypt(sealed, _context(row.owner, name))
         target = Target(row.kind, row.url or "", row.ca, row.options or {})
         return Secret(row.account, value.decode(), target)
+
+    async def kinds(self, owner: str, names: Collection[str]) -> dict[str, str | None]:
+        """Return the kinds of those of these credentials that the owner may use, by name.
+
+        Nothing is decrypted.
+        """
+        query = select(Credential.owner, Credential.name, Credential.kind).where(
+            Credential.name.in_(names), Credential.owner.in_([owner, EVERYONE])
+        )
+        async with self._engine.connect() as connection:
+            rows = list(await connection.execute(query))
+        # The owner's own credential counts before the one for everyone.
+        rows.sort(key=lambda row: row.owner == owner)
+        return {row.name: row.kind for row in rows}
 
     async def change(self, owner: str, name: str, change: Callable[[str], str | None]) -> None:
         """Replace the value of the credential that `find` returns by what `change` makes of it.

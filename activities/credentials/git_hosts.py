@@ -18,23 +18,16 @@ from stepway.activities.credentials.refreshing import (
 from stepway.activities.hosts import host_errors
 from stepway.activities.pace import SharedPace
 from stepway.activities.project import ProjectRef
-from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource
+from stepway.hosts.access import HostAccess, HostKind, StaticToken, TokenSource, host_of_credential
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import http_client
-from stepway.hosts.kinds import open_git_host, spacing
+from stepway.hosts.kinds import budget, open_git_host
 from stepway.vault.kinds import CredentialKind
 from stepway.vault.known import SecretName
 from stepway.vault.redaction import learn
 from stepway.vault.vault import Secret
-
-_HOST_KINDS: dict[str, HostKind] = {
-    CredentialKind.GITHUB: HostKind.GITHUB,
-    CredentialKind.GITHUB_APP: HostKind.GITHUB,
-    CredentialKind.GITLAB: HostKind.GITLAB,
-    CredentialKind.GITEA: HostKind.GITEA,
-}
 
 
 class GitHosts:
@@ -82,13 +75,13 @@ class GitHosts:
 
     def _pace(self, access: HostAccess, secret: Secret) -> SharedPace | None:
         """The turns of a secret at its host; everybody who uses the secret shares them."""
-        seconds = spacing(access)
-        if self._redis is None or not seconds:
+        allowed = budget(access)
+        if self._redis is None or allowed is None:
             return None
         digest = hashlib.sha256(f"{secret.account}\n{secret.value}".encode()).hexdigest()
         key = access.url, digest
         if key not in self._paces:
-            self._paces[key] = SharedPace(self._redis, access.url, digest, seconds)
+            self._paces[key] = SharedPace(self._redis, access.url, digest, allowed)
         return self._paces[key]
 
     async def _access(self, name: SecretName, secret: Secret) -> HostAccess:
@@ -140,7 +133,7 @@ class GitHosts:
 
 def host_kind(secret: Secret) -> HostKind | None:
     """Return the kind of Git host that a secret signs in to; None if it is another secret."""
-    return _HOST_KINDS.get(secret.target.kind or "")
+    return host_of_credential(secret.target.kind)
 
 
 def not_a_git_host(credential: str, secret: Secret) -> HostError:

@@ -102,7 +102,7 @@ async def _is_there(
 
 def _contains(remote: Remote, branch: str, commit: str, beats: Beats) -> bool:
     # It may be an older commit: people may have pushed since.
-    head = remote.refs().get(f"refs/heads/{branch}".encode())
+    head = remote.refs(beats.check).get(f"refs/heads/{branch}".encode())
     if head is None or head.decode() == commit:
         return head is not None
     return any(one.id.decode() == commit for one in remote.history(head, beats.check))

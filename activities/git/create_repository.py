@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -26,6 +27,9 @@ from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import GitHost, HostRepository, RepositorySpec, Visibility, topic_of
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
+
+LATE_EFFECTS = (0.0, 1.0, 3.0)
+"""Pauses in seconds before each look for a repository whose creation was stopped."""
 
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,34}")
 
@@ -60,7 +64,7 @@ class CreatedRepository:
 
 @dataclass(frozen=True)
 class DeleteRepositoryInput(OnRepository):
-    """`result` is the result of create_repository."""
+    """`result` is the result of create_repository; None if that has failed or was stopped."""
 
     result: dict[str, Any] | None = field(default=None, kw_only=True)
 
@@ -92,6 +96,8 @@ class RepositorySteps:
             return Removed()
         async with beating() as beats, opened_host(self._hosts, given) as host:
             owner = (given.result or {}).get("owner") or await owner_on(host, given)
+            if given.result is None and await _is_of_others(host, owner, given):
+                return Removed()
             if isinstance(host, LocalHost):
                 return Removed(await host.take_back(owner, given.repository_name))
             found = await host.find_repository(owner, given.repository_name)
@@ -103,6 +109,19 @@ class RepositorySteps:
             await beats.in_thread(lambda: _refuse_pushed(remote, found, given.project, beats))
             removed = await host.delete_repository(found)
             return Removed([found.web_url or found.clone_url] if removed else [])
+
+
+async def _is_of_others(host: GitHost, owner: str, given: OnRepository) -> bool:
+    """Whether a step that failed or was stopped has found the repository of somebody else.
+
+    Waits for a while if there is none, because a request that was sent may still take effect.
+    """
+    for pause in (0.0,) if isinstance(host, LocalHost) else LATE_EFFECTS:
+        await asyncio.sleep(pause)
+        found = await host.find_repository(owner, given.repository_name)
+        if found is not None:
+            return not is_own(found, given.project)
+    return False
 
 
 def _spec(owner: str, given: CreateRepositoryInput) -> RepositorySpec:
@@ -176,7 +195,7 @@ def _refuse_pushed(
     """Raise step_error if a branch or tag has a commit that Stepway did not make."""
     pushed = [
         name.decode(errors="replace")
-        for name, head in sorted(remote.refs().items())
+        for name, head in sorted(remote.refs(beats.check).items())
         if not _is_ours(remote, name, head, project, beats)
     ]
     if pushed:

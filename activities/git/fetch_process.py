@@ -17,15 +17,13 @@ import ssl
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from enum import StrEnum
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import urllib3
-from dulwich.client import GitClient, LocalGitClient, SSHGitClient, Urllib3HttpGitClient
+from dulwich.client import GitClient
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.index import (
     validate_path_element_default,
@@ -38,47 +36,15 @@ from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
 from urllib3.exceptions import HTTPError, ProxyError
 
-from stepway.activities.git.proxy import proxy_of
-from stepway.activities.git.ssh import CONNECT, ssh_command
+from stepway.activities.git.connection import SignIn, connected
+from stepway.activities.git.fetch_failure import Failed, Failure
+from stepway.activities.git.http_client import Answered, Moved, NotGit
+from stepway.activities.git.watch import Limits, TransferTimedOut
 
-_READ = 60.0
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
 _SHOWN = 500
 _COMMIT_DIGITS = 40
-
-
-class Failure(StrEnum):
-    """Why a repository could not be read."""
-
-    UNREACHABLE = "unreachable"
-    CERTIFICATE = "certificate"
-    UNAUTHORIZED = "unauthorized"
-    PROXY = "proxy"
-    """The proxy asks for a sign-in."""
-    NOT_FOUND = "not_found"
-    BUSY = "busy"
-    """The host asks to wait, or has an error of its own."""
-    REFUSED = "refused"
-    NOT_GIT = "not_git"
-    MOVED = "moved"
-    NO_SSH = "no_ssh"
-    HOST_KEY = "host_key"
-    REF_MISSING = "ref_missing"
-    COMMIT_MISSING = "commit_missing"
-    EMPTY = "empty"
-    NAME = "name"
-    TOO_LARGE = "too_large"
-    DISK = "disk"
-
-
-class Failed(Exception):
-    """A failure, with what is known about it."""
-
-    def __init__(self, failure: Failure, **known: Any) -> None:
-        super().__init__(failure)
-        self.failure = failure
-        self.known = known
 
 
 def main(answer: Path) -> int:
@@ -89,7 +55,7 @@ def main(answer: Path) -> int:
     _limit(resource.RLIMIT_AS, request["memory"])
     _limit(resource.RLIMIT_FSIZE, request["bytes"])
     try:
-        with _failures(), _client(request) as (client, path):
+        with _failures(), _connected(request) as (client, path):
             refs = _refs(client, path)
             done: Mapping[str, Any]
             if request["action"] == "resolve":
@@ -103,6 +69,14 @@ def main(answer: Path) -> int:
     return 0
 
 
+def _connected(request: Mapping[str, Any]) -> AbstractContextManager[tuple[GitClient, bytes]]:
+    names = ("username", "password", "ca", "key", "known_hosts")
+    sign_in = SignIn(**{name: request[name] for name in names})
+    limits = Limits(request["silent"], request["seconds"])
+    # The group of this process ends with it, and ssh with the group.
+    return connected(request["url"], sign_in, lambda: None, limits, own_group=False)
+
+
 def _limit(what: int, limit: int) -> None:
     with suppress(ValueError, OSError):  # some systems know no such limit
         resource.setrlimit(what, (limit, limit))
@@ -111,10 +85,10 @@ def _limit(what: int, limit: int) -> None:
 # Refs
 
 
-def _refs(client: GitClient, path: str) -> dict[str, str]:
+def _refs(client: GitClient, path: bytes) -> dict[str, str]:
     """The IDs of HEAD, branches and tags; `NAME^{}` is the commit of an annotated tag."""
     with _whole_answers():
-        found = client.get_refs(path.encode())
+        found = client.get_refs(path)
     return {
         bytes(name).decode(errors="replace"): bytes(value).decode()
         for name, value in found.refs.items()
@@ -187,7 +161,7 @@ def _peeled(refs: Mapping[str, str], name: str) -> str:
 
 
 def _fetch(
-    client: GitClient, path: str, refs: Mapping[str, str], request: Mapping[str, Any]
+    client: GitClient, path: bytes, refs: Mapping[str, str], request: Mapping[str, Any]
 ) -> dict[str, int]:
     commit = ObjectID(request["commit"].encode())
     target = Path(request["target"])
@@ -200,7 +174,7 @@ def _fetch(
 
 
 def _fetch_into(
-    repo: Repo, client: GitClient, path: str, refs: Mapping[str, str], commit: ObjectID
+    repo: Repo, client: GitClient, path: bytes, refs: Mapping[str, str], commit: ObjectID
 ) -> None:
     """Fetch only that commit if the host gives it, else every branch and tag with its history."""
     tips = {
@@ -210,7 +184,7 @@ def _fetch_into(
     }
     # A host that gives only what it lists gives an annotated tag by the tag's own ID.
     wanted = ObjectID(refs[min(tips)].encode()) if tips else commit
-    with suppress(GitProtocolError, HangupException, KeyError, _Answered):
+    with suppress(GitProtocolError, HangupException, KeyError, Answered):
         _fetch_wanted(repo, client, path, [wanted], depth=1)
         if commit in repo.object_store:
             return
@@ -225,12 +199,10 @@ def _fetch_into(
 
 
 def _fetch_wanted(
-    repo: Repo, client: GitClient, path: str, wanted: list[ObjectID], depth: int | None
+    repo: Repo, client: GitClient, path: bytes, wanted: list[ObjectID], depth: int | None
 ) -> None:
     with _whole_answers():
-        client.fetch(
-            path.encode(), repo, determine_wants=lambda refs, depth=None: wanted, depth=depth
-        )
+        client.fetch(path, repo, determine_wants=lambda refs, depth=None: wanted, depth=depth)
 
 
 def _commit(repo: Repo, commit: ObjectID) -> Commit:
@@ -290,100 +262,6 @@ def _usable(name: bytes) -> bool:
     )
 
 
-# Connections
-
-
-class _Answered(Exception):
-    """An HTTP status other than 200."""
-
-    def __init__(self, status: int, retry_after: str) -> None:
-        super().__init__(status)
-        self.status = status
-        self.retry_after = retry_after
-
-
-class _SameOrigin:
-    """Follows redirects within the host that was asked, and to no other."""
-
-    origin: tuple[str, str, int | None]
-
-    def urlopen(self, method: str, url: str, redirect: bool = True, **rest: Any) -> Any:
-        parts = urlsplit(url)
-        if parts.scheme and _origin(url) != self.origin:
-            raise Failed(Failure.MOVED, to=f"{parts.scheme}://{parts.netloc}{parts.path}")
-        return super().urlopen(method, url, redirect, **rest)  # type: ignore[misc]
-
-
-class _Pool(_SameOrigin, urllib3.PoolManager):  # type: ignore[misc]
-    pass
-
-
-class _ProxyPool(_SameOrigin, urllib3.ProxyManager):  # type: ignore[misc]
-    pass
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    usual = {"https": 443, "http": 80}
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or usual.get(parts.scheme)
-
-
-class _Http(Urllib3HttpGitClient):
-    def _http_request(
-        self,
-        url: str,
-        headers: dict[str, str] | None = None,
-        data: bytes | Iterator[bytes] | None = None,
-        raise_for_status: bool = True,
-    ) -> Any:
-        response, read = super()._http_request(url, headers, data, raise_for_status=False)
-        if response.status != 200:
-            raise _Answered(response.status, response.headers.get("Retry-After") or "")
-        kind = response.headers.get("Content-Type") or ""
-        if not kind.startswith("application/x-git-"):
-            raise Failed(Failure.NOT_GIT, text=f"Content-Type: {kind}")
-        return response, read
-
-
-@contextmanager
-def _client(request: Mapping[str, Any]) -> Iterator[tuple[GitClient, str]]:
-    url = urlsplit(request["url"])
-    if url.scheme == "file":
-        yield LocalGitClient(), unquote(url.path)
-    elif url.scheme == "ssh":
-        path = unquote(url.path)
-        path = path.removeprefix("/") if path.startswith("/~") else path
-        user, host = url.username or "git", url.hostname or ""
-        with ssh_command(request["key"], request["known_hosts"]) as command:
-            yield SSHGitClient(host, url.port, user, ssh_command=command), path
-    else:
-        client = _Http(
-            request["url"],
-            pool_manager=_pool(request),
-            username=request["username"] or None,
-            password=request["password"] or None,
-        )
-        yield client, ""
-
-
-def _pool(request: Mapping[str, Any]) -> urllib3.PoolManager:
-    context = ssl.create_default_context(cadata=request["ca"] or None)
-    options: dict[str, Any] = {
-        "ssl_context": context,
-        "timeout": urllib3.Timeout(connect=CONNECT, read=_READ),
-        "retries": urllib3.Retry(
-            connect=1, read=0, other=0, redirect=3, respect_retry_after_header=False
-        ),
-    }
-    proxy = proxy_of(request["url"])
-    if proxy is None:
-        pool: urllib3.PoolManager = _Pool(**options)
-    else:
-        pool = _ProxyPool(proxy.url, proxy_headers=proxy.headers, **options)
-    pool.origin = _origin(request["url"])  # type: ignore[attr-defined]
-    return pool
-
-
 # Failures
 
 
@@ -394,10 +272,16 @@ def _failures() -> Iterator[None]:
         yield
     except Failed:
         raise
-    except _Answered as error:
+    except Answered as error:
         raise Failed(
             _of_status(error.status), status=error.status, retry_after=error.retry_after
         ) from error
+    except Moved as error:
+        raise Failed(Failure.MOVED, to=error.to) from error
+    except NotGit as error:
+        raise Failed(Failure.NOT_GIT, text=str(error)) from error
+    except TransferTimedOut as error:
+        raise Failed(Failure.UNREACHABLE, text=f"it {error}") from error
     except NotGitRepository as error:
         raise Failed(Failure.NOT_FOUND) from error
     except (GitProtocolError, HTTPError) as error:
@@ -438,8 +322,6 @@ def _of_protocol(error: Exception) -> Failed:
     text = _text(error)
     cause: BaseException | None = error if isinstance(error, HTTPError) else error.__cause__
     while cause is not None:
-        if isinstance(cause, Failed):
-            return cause
         if isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError):
             return Failed(Failure.CERTIFICATE, text=_text(cause))
         if isinstance(cause, ProxyError) and "407" in str(cause):

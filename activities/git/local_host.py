@@ -39,6 +39,7 @@ from stepway.hosts.host import (
     HostRepository,
     Identity,
     Permission,
+    PipelineRun,
     PullRequest,
     PullRequestSpec,
     RepositorySpec,
@@ -231,8 +232,19 @@ class LocalHost:
         """Raise HostError."""
         _lacks(Feature.PULL_REQUESTS)
 
+    async def newest_run(
+        self, repository: HostRepository, workflow: str, ref: str
+    ) -> PipelineRun | None:
+        """Return None: there are no pipelines."""
+        return None
+
     async def dispatch(
-        self, repository: HostRepository, workflow: str, ref: str, inputs: dict[str, Any]
+        self,
+        repository: HostRepository,
+        workflow: str,
+        ref: str,
+        inputs: dict[str, Any],
+        after: PipelineRun | None = None,
     ) -> str:
         """Raise HostError."""
         _lacks(Feature.DISPATCH)

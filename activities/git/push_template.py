@@ -34,7 +34,7 @@ from stepway.activities.git.target import (
     opened_host,
     opened_repository,
     owner_on,
-    remote_of,
+    remote_to_push_to,
 )
 from stepway.activities.git.template_source import FoundTemplate, TemplateSource
 from stepway.activities.hosts import OpenHost
@@ -187,10 +187,7 @@ class TemplateSteps:
         repository: HostRepository,
         given: PushTemplateInput | WithdrawTemplateInput,
     ) -> Remote:
-        key = None
-        if given.ssh_credential is not None:
-            key = await self._key(given.ssh_credential, given.project)
-        return await remote_of(host, repository, given, key)
+        return await remote_to_push_to(host, repository, given, self._key, given.ssh_credential)
 
 
 def _request(

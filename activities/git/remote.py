@@ -5,48 +5,37 @@ All calls block, are bounded in time, and raise HostError. They are for threads.
 
 from __future__ import annotations
 
-import re
-import ssl
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
+from urllib.parse import urlsplit
 
-import httpx
-import urllib3
-from dulwich.client import GitClient, LocalGitClient, SSHGitClient, Urllib3HttpGitClient
-from dulwich.config import ConfigDict
-from dulwich.errors import GitProtocolError, HangupException, NotGitRepository, SendPackError
-from dulwich.file import FileLocked
-from dulwich.object_store import BaseObjectStore
-from dulwich.objects import ZERO_SHA, Commit, ObjectID, ShaFile, Tree
+from dulwich.client import GitClient
+from dulwich.errors import SendPackError
+from dulwich.objects import ZERO_SHA, Commit, ObjectID
 from dulwich.pack import UnpackedObject, pack_objects_to_data
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from stepway.activities.git.proxy import proxy_of
-from stepway.activities.git.refusals import Push, lines_of, push_refused
-from stepway.activities.git.repositories import locked
-from stepway.activities.git.ssh import CONNECT, ssh_command
+from stepway.activities.git.connection import SignIn, connected
+from stepway.activities.git.refusals import Push, push_refused
+from stepway.activities.git.remote_errors import Place, as_host_errors
+from stepway.activities.git.repositories import locked, new_objects
+from stepway.activities.git.watch import Limits
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.host import GitRemote
 
-NOT_YET = (0.5, 1.0, 2.0, 4.0)
+LIMITS = Limits()
+"""The limits of each transfer."""
+
+NOT_YET = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 """Seconds between the tries to reach a repository that the host does not show yet."""
 
-_READ = 60.0
-_BUFFER = 64 << 20
-"""Bytes of a push that are sent with their length: GitHub does not take large streams."""
-
 _SHOWN = 8_000
-_SUBMODULE = 0o160000
-_NOT_FOUND = re.compile(r"not found|could not be found|does not exist", re.IGNORECASE)
-_HOST_KEY = re.compile(r"Host key verification failed|no matching host key", re.IGNORECASE)
 
 Refs = dict[bytes, ObjectID]
 Beat = Callable[[], None]
@@ -89,9 +78,9 @@ class Remote:
         """Whether it is a folder of this machine."""
         return not urlsplit(self.git.url).scheme
 
-    def refs(self) -> Refs:
+    def refs(self, beat: Beat) -> Refs:
         """Return the IDs of all branches and tags by their full names."""
-        with self._client() as (client, path):
+        with self._client(beat) as (client, path):
             found = client.get_refs(path).refs
         kinds = (b"refs/heads/", b"refs/tags/")
         return {
@@ -102,7 +91,7 @@ class Remote:
 
     def visible_refs(self, beat: Beat) -> Refs:
         """Return the refs; try again for some seconds if the host does not show the repository."""
-        return self._visible(self.refs, beat)
+        return self._visible(lambda: self.refs(beat), beat)
 
     def _visible(self, call: Callable[[], T], beat: Beat) -> T:
         """Repeat a call that does not find the repository, which may be new.
@@ -136,7 +125,7 @@ class Remote:
         """Copy commits with their files into `target`; with `depth`, only that many of each."""
         if self._is_itself(target):
             return
-        with self._client() as (client, path):
+        with self._client(beat) as (client, path):
             client.fetch(
                 path,
                 target,
@@ -159,14 +148,15 @@ class Remote:
                 for entry in repo.get_walker(include=[head]):
                     yield entry.commit
             return
-        with temporary_repository() as repo, self._client() as (client, path):
-            client.fetch(
-                path,
-                repo,
-                determine_wants=lambda refs, depth=None: [head],
-                progress=lambda _: beat(),
-                filter_spec=None if self.key else b"tree:0",
-            )
+        with temporary_repository() as repo:
+            with self._client(beat) as (client, path):
+                client.fetch(
+                    path,
+                    repo,
+                    determine_wants=lambda refs, depth=None: [head],
+                    progress=lambda _: beat(),
+                    filter_spec=None if self.key else b"tree:0",
+                )
             for entry in repo.get_walker(include=[head]):
                 yield entry.commit
 
@@ -183,13 +173,13 @@ class Remote:
             if error.reason not in UNCERTAIN:
                 raise
             with suppress(HostError):
-                if self.refs().get(_ref(branch)) == new:
+                if self.refs(beat).get(_ref(branch)) == new:
                     return
             raise
 
     def delete_branch(self, branch: str, commit: str, beat: Beat) -> bool:
         """Delete a branch; False if there is none. Raises HostError if it has other commits."""
-        head = self.refs().get(_ref(branch))
+        head = self.refs(beat).get(_ref(branch))
         if head is None:
             return False
         if head.decode() != commit:
@@ -210,7 +200,7 @@ class Remote:
     ) -> None:
         push = Push(self.host, self.credential, self.name, ref.decode().removeprefix("refs/heads/"))
         if self._is_itself(source):
-            with _errors(self, push):
+            with as_host_errors(self._place, push):
                 if not _moved(source, ref, old, new):
                     raise push_refused(push, "stale info", b"")
             return
@@ -234,7 +224,7 @@ class Remote:
             objects = [] if new is None else new_objects(source.object_store, new, old)
             return pack_objects_to_data(objects)
 
-        with self._client(push=push) as (client, path):
+        with self._client(beat, push) as (client, path):
             try:
                 result = client.send_pack(path, update, pack, progress=_collect(said, beat))
             except SendPackError as error:
@@ -244,25 +234,18 @@ class Remote:
             raise push_refused(push, problem, b"".join(said))
 
     @contextmanager
-    def _client(self, push: Push | None = None) -> Iterator[tuple[GitClient, bytes]]:
-        with ExitStack() as stack:
-            client, path = self._opened(stack)
-            stack.callback(client.close)
-            with _errors(self, push):
-                yield client, path.encode()
+    def _client(self, beat: Beat, push: Push | None = None) -> Iterator[tuple[GitClient, bytes]]:
+        git, key = self.git, self.key
+        sign_in = SignIn(git.username, git.password, git.ca or "")
+        if key is not None:
+            sign_in = SignIn(key=key.private_key, known_hosts=key.known_hosts)
+        with as_host_errors(self._place, push), connected(git.url, sign_in, beat, LIMITS) as opened:
+            yield opened
 
-    def _opened(self, stack: ExitStack) -> tuple[GitClient, str]:
-        if self.is_local:
-            return LocalGitClient(), self.git.url
-        url = urlsplit(self.git.url)
-        if url.scheme != "ssh":
-            return _HttpClient(self.git), ""
-        assert self.key is not None
-        path = unquote(url.path)
-        path = path.removeprefix("/") if path.startswith("/~") else path
-        command = stack.enter_context(ssh_command(self.key.private_key, self.key.known_hosts))
-        user, host = url.username or "git", url.hostname or ""
-        return SSHGitClient(host, url.port, user, ssh_command=command), path
+    @property
+    def _place(self) -> Place:
+        over_ssh = self.key is not None
+        return Place(self.host, self.name, self.credential, self.ssh_credential, over_ssh)
 
 
 def https(remote: GitRemote) -> bool:
@@ -275,45 +258,6 @@ def temporary_repository() -> Iterator[Repo]:
     """Yield an empty bare repository in a temporary folder, which is removed afterwards."""
     with TemporaryDirectory(prefix="stepway-") as folder, Repo.init_bare(folder) as repo:
         yield repo
-
-
-def new_objects(store: BaseObjectStore, new: ObjectID, old: ObjectID | None) -> list[ShaFile]:
-    """Return the commits after `old` up to `new`, with the files that `old` does not have."""
-    base = store[old] if old is not None and old in store else None
-    base_tree = base.tree if isinstance(base, Commit) else None
-    found: dict[bytes, ShaFile] = {}
-    commit: ShaFile = store[new]
-    while isinstance(commit, Commit) and commit.id != old:
-        found[commit.id] = commit
-        _add_tree(store, commit.tree, base_tree, found)
-        parents = [parent for parent in commit.parents if parent in store]
-        if not parents or parents[0] == old:
-            break
-        commit = store[parents[0]]
-    return list(found.values())
-
-
-def _add_tree(
-    store: BaseObjectStore, tree_id: ObjectID, base_id: ObjectID | None, found: dict[bytes, ShaFile]
-) -> None:
-    if tree_id == base_id or tree_id in found:
-        return
-    tree = store[tree_id]
-    assert isinstance(tree, Tree)
-    found[tree_id] = tree
-    base = store[base_id] if base_id is not None and base_id in store else None
-    before: dict[bytes, tuple[int, ObjectID]] = {}
-    if isinstance(base, Tree):
-        before = {name: (mode, entry_id) for name, mode, entry_id in base.iteritems()}
-    for name, mode, entry_id in tree.iteritems():
-        if mode == _SUBMODULE or (mode, entry_id) == before.get(name):
-            continue
-        if stat.S_ISDIR(mode):
-            was = before.get(name)
-            folder = was[1] if was and stat.S_ISDIR(was[0]) else None
-            _add_tree(store, entry_id, folder, found)
-        else:
-            found[entry_id] = store[entry_id]
 
 
 def _moved(repo: Repo, ref: Ref, old: ObjectID | None, new: ObjectID | None) -> bool:
@@ -343,218 +287,3 @@ def _collect(said: list[bytes], beat: Beat) -> Callable[[bytes], None]:
             said.append(part)
 
     return collect
-
-
-class _Answered(Exception):
-    """An HTTP status other than 200."""
-
-    def __init__(self, status: int, text: bytes, retry_after: str) -> None:
-        super().__init__(status)
-        self.status = status
-        self.text = text
-        self.retry_after = retry_after
-
-
-class _HttpClient(Urllib3HttpGitClient):
-    """dulwich's client, with time limits, authorities, proxies, and the texts of refusals."""
-
-    def __init__(self, remote: GitRemote) -> None:
-        config = ConfigDict()
-        config.set((b"http",), b"postBuffer", str(_BUFFER).encode())
-        super().__init__(
-            remote.url,
-            pool_manager=_pool(remote),
-            config=config,
-            username=remote.username,
-            password=remote.password,
-        )
-
-    def _http_request(
-        self,
-        url: str,
-        headers: dict[str, str] | None = None,
-        data: bytes | Iterator[bytes] | None = None,
-        raise_for_status: bool = True,
-    ) -> Any:
-        response, read = super()._http_request(url, headers, data, raise_for_status=False)
-        if raise_for_status and response.status != 200:
-            try:
-                text = response.read(_SHOWN)
-            except urllib3.exceptions.HTTPError:
-                text = b""
-            response.close()
-            raise _Answered(response.status, text, response.headers.get("Retry-After", ""))
-        return response, read
-
-
-def _pool(remote: GitRemote) -> urllib3.PoolManager:
-    context = (
-        ssl.create_default_context(cadata=remote.ca) if remote.ca else httpx.create_ssl_context()
-    )
-    options: dict[str, Any] = {
-        "headers": {"User-agent": "git/stepway"},
-        "timeout": urllib3.Timeout(connect=CONNECT, read=_READ),
-        "retries": urllib3.Retry(total=5, connect=1, read=0, other=0, status=0, redirect=5),
-        "ssl_context": context,
-    }
-    proxy = proxy_of(remote.url)
-    if proxy is None:
-        return urllib3.PoolManager(**options)
-    return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
-
-
-@contextmanager
-def _errors(remote: Remote, push: Push | None) -> Iterator[None]:
-    """Turn the errors of dulwich and urllib3 into HostError; texts never have the password."""
-    try:
-        yield
-    except _Answered as error:
-        raise _of_status(remote, error, push) from None
-    except NotGitRepository as error:
-        raise _not_found(remote, 404) from error
-    except FileLocked as error:
-        raise HostError(
-            Reason.CONFLICT,
-            f"The repository {remote.name} stayed locked",
-            remedy="Retry. If that does not help, remove the stale lock file.",
-        ) from error
-    except HangupException as error:
-        raise _hung_up(remote, push, b"\n".join(error.stderr_lines or [])) from error
-    except GitProtocolError as error:
-        raise _broken(remote, push, error) from error
-    except FileNotFoundError as error:
-        if error.filename != "ssh":
-            raise
-        raise HostError(
-            Reason.UNSUPPORTED,
-            "The program ssh is not installed here",
-            remedy="Install OpenSSH's client on the workers, or leave `ssh_credential` out; "
-            "then retry.",
-        ) from error
-    except OSError as error:
-        raise HostError(
-            Reason.UNREACHABLE,
-            f"{remote.host} cannot be reached by Git: {error.strerror or type(error).__name__}",
-            remedy="Check the network of the worker.",
-        ) from error
-
-
-def _of_status(remote: Remote, error: _Answered, push: Push | None) -> HostError:
-    status, lines = error.status, lines_of(error.text)
-    shown = f": {lines[0][:300]}" if lines and not lines[0].lstrip().startswith("<") else ""
-    if status == 401:
-        return HostError(
-            Reason.UNAUTHORIZED,
-            f"{remote.host} does not accept the credential {remote.credential} for Git",
-            remedy=f"Store a valid token: `stepway credential set {remote.credential} …`, "
-            "then retry.",
-            status=status,
-        )
-    if status == 404:
-        return _not_found(remote, status)
-    if status == 429:
-        wait = float(error.retry_after) if error.retry_after.isdecimal() else 60.0
-        return HostError(
-            Reason.RATE_LIMITED,
-            f"{remote.host} limits the rate of requests",
-            status=status,
-            retry_after=wait,
-        )
-    if status >= 500:
-        return HostError(
-            Reason.SERVER_ERROR,
-            f"{remote.host} answered {status} to Git",
-            remedy="Retry when the host works again.",
-            status=status,
-        )
-    if any(line.startswith("Push to create is not enabled") for line in lines):
-        return _not_found(remote, status)  # Gitea's answer
-    if push is not None:
-        refused = push_refused(push, "", error.text if shown else b"")
-        refused.status = status
-        return refused
-    return HostError(
-        Reason.FORBIDDEN,
-        f"{remote.host} refuses Git access to {remote.name} (status {status}){shown}",
-        remedy=f"Give the account of the credential {remote.credential} access to it, then retry.",
-        status=status,
-    )
-
-
-def _not_found(remote: Remote, status: int) -> HostError:
-    return HostError(
-        Reason.NOT_FOUND,
-        f"The repository {remote.name} was not found on {remote.host}",
-        remedy=f"Check that it exists and that the credential {remote.credential} may see it; "
-        "then retry.",
-        status=status,
-    )
-
-
-def _hung_up(remote: Remote, push: Push | None, said: bytes) -> HostError:
-    """The error of a connection that ended early: over SSH, that is how hosts refuse."""
-    lines = lines_of(said)
-    text = "\n".join(lines)
-    again = f"`stepway credential set {remote.ssh_credential} --kind ssh …`"
-    if _NOT_FOUND.search(text):
-        return _not_found(remote, 404)
-    if _HOST_KEY.search(text):
-        return HostError(
-            Reason.CERTIFICATE,
-            f"The SSH key of {remote.host} is not the one that is stored with the credential "
-            f"{remote.ssh_credential}",
-            remedy="If the host has a new key, store the credential again with "
-            f"`--known-hosts FILE`, a file with the output of `ssh-keyscan`: {again}; then retry.",
-        )
-    if "Permission denied (" in text:
-        return HostError(
-            Reason.UNAUTHORIZED,
-            f"{remote.host} does not accept the SSH key of the credential {remote.ssh_credential}",
-            remedy=f"Add the public key to the account on the host, or store another key: {again}; "
-            "then retry.",
-        )
-    return HostError(
-        Reason.UNREACHABLE,
-        f"{remote.host} ended the connection{': ' + lines[-1][:300] if lines else ''}",
-        remedy="Check the network of the worker; retry when the host works again.",
-    )
-
-
-def _broken(remote: Remote, push: Push | None, error: GitProtocolError) -> HostError:
-    cause = error.__cause__
-    reason = getattr(cause, "reason", cause)
-    # Over SSH it is the line behind `ERROR: ` that the host wrote.
-    if remote.key is not None and _NOT_FOUND.search(str(error)):
-        return _not_found(remote, 404)
-    if isinstance(reason, urllib3.exceptions.SSLError) and "CERTIFICATE" in str(reason).upper():
-        return HostError(
-            Reason.CERTIFICATE,
-            f"The certificate of {remote.host} is not trusted",
-            remedy="Store the authority's certificate with the credential: "
-            f"`stepway credential set {remote.credential} … --ca FILE`; then retry.",
-        )
-    if isinstance(reason, urllib3.exceptions.TimeoutError):
-        return HostError(
-            Reason.TIMED_OUT,
-            f"{remote.host} did not answer Git within {_READ:.0f} s",
-            remedy="Retry when the host answers again.",
-        )
-    if isinstance(cause, urllib3.exceptions.HTTPError):
-        return HostError(
-            Reason.UNREACHABLE,
-            f"{remote.host} cannot be reached by Git: {type(reason).__name__}",
-            remedy="Check the proxy and the network of the worker.",
-        )
-    if push is not None and error.args:
-        return push_refused(push, "", str(error).encode())
-    if isinstance(cause, HangupException) and error.args:
-        return HostError(
-            Reason.FORBIDDEN,
-            f"{remote.host} refuses Git access to {remote.name}: {str(error)[:300]}",
-            remedy="Remove the cause that the host names, then retry.",
-        )
-    return HostError(
-        Reason.NOT_JSON,
-        f"{remote.host} does not answer as a Git server",
-        remedy="Check the credential's URL and the proxy of the worker.",
-    )

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import random
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dulwich.errors import NotGitRepository
-from dulwich.object_store import commit_tree_changes
-from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.object_store import BaseObjectStore, commit_tree_changes
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
@@ -31,6 +32,7 @@ LOCK_TIMEOUT = 15.0
 LOCK_POLL = (0.02, 0.1)
 _IDENTITY = b"Stepway <stepway@localhost>"
 _TRAILER = b"Stepway-Project: "
+_SUBMODULE = 0o160000
 
 # (path, mode, blob ID) to add a file; (path, None, None) to remove one.
 Change = tuple[bytes, int | None, ObjectID | None]
@@ -180,3 +182,42 @@ def add_commit(
     commit.message = message.encode() + b"\n\n" + _TRAILER + project_id.encode() + b"\n"
     repo.object_store.add_object(commit)
     return commit.id
+
+
+def new_objects(store: BaseObjectStore, new: ObjectID, old: ObjectID | None) -> list[ShaFile]:
+    """Return the commits after `old` up to `new`, with the files that `old` does not have."""
+    base = store[old] if old is not None and old in store else None
+    base_tree = base.tree if isinstance(base, Commit) else None
+    found: dict[bytes, ShaFile] = {}
+    commit: ShaFile = store[new]
+    while isinstance(commit, Commit) and commit.id != old:
+        found[commit.id] = commit
+        _add_tree(store, commit.tree, base_tree, found)
+        parents = [parent for parent in commit.parents if parent in store]
+        if not parents or parents[0] == old:
+            break
+        commit = store[parents[0]]
+    return list(found.values())
+
+
+def _add_tree(
+    store: BaseObjectStore, tree_id: ObjectID, base_id: ObjectID | None, found: dict[bytes, ShaFile]
+) -> None:
+    if tree_id == base_id or tree_id in found:
+        return
+    tree = store[tree_id]
+    assert isinstance(tree, Tree)
+    found[tree_id] = tree
+    base = store[base_id] if base_id is not None and base_id in store else None
+    before: dict[bytes, tuple[int, ObjectID]] = {}
+    if isinstance(base, Tree):
+        before = {name: (mode, entry_id) for name, mode, entry_id in base.iteritems()}
+    for name, mode, entry_id in tree.iteritems():
+        if mode == _SUBMODULE or (mode, entry_id) == before.get(name):
+            continue
+        if stat.S_ISDIR(mode):
+            was = before.get(name)
+            folder = was[1] if was and stat.S_ISDIR(was[0]) else None
+            _add_tree(store, entry_id, folder, found)
+        else:
+            found[entry_id] = store[entry_id]

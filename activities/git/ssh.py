@@ -1,17 +1,28 @@
-"""The ssh command for Git with a credential's key. Uses the standard library only."""
+"""Git over SSH: the program ssh with a credential's key, within a transfer's limits."""
 
 from __future__ import annotations
 
 import os
-import shlex
+import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from dulwich.client import SSHVendor, StrangeHostname, SubprocessWrapper
+from dulwich.protocol import DEFAULT_GIT_PROTOCOL_VERSION_FETCH
+
+from stepway.activities.git.watch import Watch
 
 CONNECT = 10.0
 """Seconds that a connection may take."""
 
+_PIECE = 1 << 16
+_GRACE = 2.0
+"""Seconds that ssh has to end when the connection is closed."""
 _ALWAYS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
@@ -21,8 +32,119 @@ _ALWAYS = {
 }
 
 
+class Ssh(SSHVendor):
+    """Starts ssh for dulwich. `close` ends every process that it has started, whatever they do.
+
+    With `own_group`, each is the leader of a process group, which ends with it.
+    """
+
+    def __init__(self, words: list[str], watch: Watch, *, own_group: bool) -> None:
+        self._words = words
+        self._watch = watch
+        self._own_group = own_group
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def run_command(
+        self,
+        host: str,
+        command: bytes,
+        username: str | None = None,
+        port: int | None = None,
+        password: str | None = None,
+        key_filename: str | None = None,
+        ssh_command: str | None = None,
+        protocol_version: int | None = None,
+    ) -> SubprocessWrapper:
+        """Start ssh with a command of Git for the host; of the options, only the port counts."""
+        words = [*self._words, "-x"]
+        if port:
+            words += ["-p", str(port)]
+        if protocol_version is None:
+            protocol_version = DEFAULT_GIT_PROTOCOL_VERSION_FETCH
+        if protocol_version > 0:
+            words += ["-o", f"SetEnv=GIT_PROTOCOL=version={protocol_version}"]
+        if host.startswith("-"):
+            raise StrangeHostname(hostname=host)
+        process = subprocess.Popen(
+            [*words, f"{username}@{host}" if username else host, os.fsdecode(command)],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=self._own_group,
+        )
+        self._processes.append(process)
+        self._watch.on_end(lambda: self._end(process))
+        return _Piped(process, self._watch)
+
+    def close(self) -> None:
+        """End the processes, and wait for them."""
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+            self._end(process)
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if self._own_group:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+
+class _Piped(SubprocessWrapper):
+    """The pipes of ssh, whose silence is counted."""
+
+    def __init__(self, process: subprocess.Popen[bytes], watch: Watch) -> None:
+        # Not the base's: its reader closes the pipe.
+        self.proc = process
+        assert process.stdin is not None and process.stdout is not None
+        stdin = process.stdin
+        self.read = BufferedReader(_Seen(process.stdout, watch)).read
+
+        def write(data: bytes) -> int:
+            for start in range(0, len(data), _PIECE):
+                with watch.waiting():
+                    stdin.write(data[start : start + _PIECE])
+            return len(data)
+
+        self.write = write  # type: ignore[assignment]
+        self._errors = BufferedReader(_Seen(process.stderr, watch))
+
+    @property
+    def stderr(self) -> Any:
+        """What ssh and the host write beside Git's answer."""
+        return self._errors
+
+    def close(self, timeout: int | None = None) -> None:
+        """Tell the host that nothing more comes; Ssh.close ends the process."""
+        for pipe in (self.proc.stdin, self.proc.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+class _Seen(RawIOBase):
+    def __init__(self, pipe: Any, watch: Watch) -> None:
+        self._pipe = pipe
+        self._watch = watch
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        with self._watch.waiting():
+            count: int | None = self._pipe.readinto(buffer)
+        return count
+
+
 @contextmanager
-def ssh_command(key: str, known_hosts: str) -> Iterator[str]:
+def ssh_words(key: str, known_hosts: str) -> Iterator[list[str]]:
     """Yield the words of ssh with this key, and only it; an empty key is the system's own.
 
     `known_hosts` are the lines of the hosts to trust, and only those; the system's where it is
@@ -40,7 +162,7 @@ def ssh_command(key: str, known_hosts: str) -> Iterator[str]:
             options["UserKnownHostsFile"] = stack.enter_context(_held(known_hosts))
         for name, value in options.items():
             words += ["-o", f"{name}={value}"]
-        yield shlex.join(words)
+        yield words
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
-from stepway.activities.git.remote import NOT_YET, Remote, SshKey
+from stepway.activities.git.keys import OpenKey
+from stepway.activities.git.remote import NOT_YET, Remote
 from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import left_behind
@@ -77,7 +78,10 @@ async def own_repository(host: GitHost, given: OnRepository) -> HostRepository:
     Raises step_error if it does not exist or belongs to another project.
     """
     owner, name = await owner_on(host, given), given.repository_name
-    pauses = () if host.kind is HostKind.LOCAL else NOT_YET
+    # What is imported is older than the project: its name is more likely wrong than hidden.
+    pauses: tuple[float, ...] = NOT_YET[:3] if given.mode == "import" else NOT_YET
+    if host.kind is HostKind.LOCAL:
+        pauses = ()
     found: HostRepository | None = None
     for pause in (*pauses, None):
         found = await host.find_repository(owner, name)
@@ -113,15 +117,28 @@ def is_own(repository: HostRepository, project: ProjectRef) -> bool:
     return repository.project_id == project.id
 
 
-async def remote_of(
-    host: GitHost, repository: HostRepository, given: OnRepository, key: SshKey | None = None
-) -> Remote:
-    """Return how Git reaches the repository: with a key over SSH, else as the host says."""
+async def remote_of(host: GitHost, repository: HostRepository, given: OnRepository) -> Remote:
+    """Return how Git reaches the repository by what the host says."""
     name = f"{repository.owner}/{repository.name}"
-    if key is not None:
-        url = ssh_url(repository.ssh_url)
-        return Remote(GitRemote(url, "git", ""), name, given.credential, key)
     return Remote(await host.remote(repository), name, given.credential)
+
+
+async def remote_to_push_to(
+    host: GitHost,
+    repository: HostRepository,
+    given: OnRepository,
+    open_key: OpenKey,
+    ssh_credential: str | None,
+) -> Remote:
+    """Return how Git reaches the repository: over SSH with the key of a credential, if given.
+
+    Raises step_error if the credential cannot be opened.
+    """
+    if ssh_credential is None:
+        return await remote_of(host, repository, given)
+    key = await open_key(ssh_credential, given.project)
+    url = GitRemote(ssh_url(repository.ssh_url), "git", "")
+    return Remote(url, f"{repository.owner}/{repository.name}", given.credential, key)
 
 
 def need(host: GitHost, feature: Feature) -> None:

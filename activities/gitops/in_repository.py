@@ -27,7 +27,12 @@ from stepway.activities.git.repositories import (
     locked,
     pack_when_many,
 )
-from stepway.activities.git.target import OnRepository, opened_host, own_repository, remote_of
+from stepway.activities.git.target import (
+    OnRepository,
+    opened_host,
+    own_repository,
+    remote_to_push_to,
+)
 from stepway.activities.gitops.commits import Committed, Plan, Writing
 from stepway.activities.gitops.manifests import (
     ENVIRONMENT_PREFIX,
@@ -213,10 +218,8 @@ class RepositoryGitops:
     ) -> tuple[HostRepository, Remote]:
         given = _on(project, target)
         repository = await own_repository(host, given)
-        key = None
-        if target.ssh_credential is not None:
-            key = await self._key(target.ssh_credential, project)
-        return repository, await remote_of(host, repository, given, key)
+        remote = await remote_to_push_to(host, repository, given, self._key, target.ssh_credential)
+        return repository, remote
 
     def _ensure_local(self) -> None:
         with locked(self._path):

@@ -19,6 +19,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
 from stepway.api.commands import offers
+from stepway.api.commands.host_features import Steps, using
 from stepway.api.commands.previews import changeable, preview_cancel, preview_retry
 from stepway.api.commands.records import ProjectRecord, Records, StepRecord, resumed_state
 from stepway.api.commands.retry_parameters import RetryParameters, lost, plan_of
@@ -72,6 +73,7 @@ ONLY_RECORDED = (
 
 
 Inspect = Callable[[Mapping[str, Any]], Awaitable[None]]
+InspectSteps = Callable[[str, Steps], Awaitable[None]]
 InspectOwners = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 
@@ -126,11 +128,19 @@ class Commands:
         return project_id if await self._exists(project_id, new.digest) else None
 
     async def start(
-        self, new: NewProject, owner: str, key: str, *, actor: str, inspect: Inspect
+        self,
+        new: NewProject,
+        owner: str,
+        key: str,
+        *,
+        actor: str,
+        inspect: Inspect,
+        inspect_steps: InspectSteps,
     ) -> tuple[UUID, bool]:
         """Start an initialization; return the project's ID and whether this call created it.
 
-        `inspect` receives parameters that the blueprint accepts, and raises to refuse them.
+        `inspect` receives parameters that the blueprint accepts, and `inspect_steps` the owner and
+        the planned steps; they raise to refuse them.
         Raises BlueprintUnknown, ParametersInvalid, NameTaken, and KeyReused if the key was used
         for a different request.
         """
@@ -145,11 +155,13 @@ class Commands:
         if taken:
             raise NameTaken(f"A project named {new.name} already exists.")
         project = {"id": str(project_id), "name": new.name, "owner": owner}
+        plan = make_plan(blueprint, project, new.parameters)
+        await inspect_steps(owner, list(zip(blueprint.steps, plan.steps, strict=True)))
         given = InitializationInput(
             project_id=str(project_id),
             name=new.name,
             owner=owner,
-            plan=make_plan(blueprint, project, new.parameters),
+            plan=plan,
             parameters=parameters,
             definition=blueprint.model_dump(mode="json", by_alias=True),
             request_hash=new.digest,
@@ -171,16 +183,19 @@ class Commands:
         actor: str,
         *,
         inspect: InspectOwners,
+        inspect_steps: InspectSteps,
     ) -> None:
         """Retry a failed step, with these parameters changed.
 
-        `inspect` gets the owner and changes that fit the blueprint, and raises for what it refuses.
+        `inspect` gets the owner and changes that fit the blueprint, and `inspect_steps` the owner
+        and the uncompleted steps that use what changes; they raise for what they refuse.
         Raises ProjectUnknown, StepUnknown, Refused, ParametersInvalid.
         """
         project = await self._project(project_id)
         await self._require_step(project_id, step)
         retry = self._parameters.with_changes(Retry(actor, deadline(), step), project, parameters)
         await inspect(project.owner, parameters)
+        await inspect_steps(project.owner, await self._changed_steps(project, retry))
         for _ in range(MOST_MERGES):
             try:
                 sending = partial(self._retry, project, messages.RETRY_STEP, retry)
@@ -338,6 +353,22 @@ class Commands:
         names = [record.step for record in await self._records.steps(project_id)]
         if step not in names:
             raise StepUnknown(f"Unknown step {step}; available steps: {', '.join(names)}.")
+
+    async def _changed_steps(self, project: ProjectRecord, retry: Retry) -> Steps:
+        """Return the uncompleted steps that use a parameter that a retry changes."""
+        if retry.plan is None or not retry.changes:
+            return []
+        completed = {
+            record.step
+            for record in await self._records.steps(project.id)
+            if record.status == "completed"
+        }
+        steps = Blueprint.model_validate(project.definition).steps
+        return [
+            (step, planned)
+            for step, planned in zip(steps, retry.plan.steps, strict=True)
+            if step.step not in completed and using(step, retry.changes)
+        ]
 
     async def _once_known(
         self, project: ProjectRecord, step: str | None, send: Callable[[], Awaitable[None]]

@@ -28,15 +28,23 @@ def preview_cancel(board: Board, records: Iterable[StepRecord]) -> CancelPreview
     A running step may complete before it is stopped; then it is rolled back as well.
     """
     of = {record.step: record for record in records}
+    begun = [*board.having("failed"), *board.having("running")]
+    partial = [step for step in board.graph.order if step in begun and _is_partial(board, step)]
     finished = [of[step] for step in board.having("completed") if not of[step].undone]
     newest = sorted(finished, key=lambda one: one.completed_at or _LONG_AGO)[::-1]
-    rolls_back = [one.step for one in newest if board.steps[one.step].undo]
+    completed = [one.step for one in newest if board.steps[one.step].undo]
+    rolls_back = [*reversed(partial), *completed]
     keeps = [
         step
         for step in board.graph.order
         if step not in rolls_back and _may_have_left_something(of[step])
     ]
     return CancelPreview(rolls_back=rolls_back, keeps=keeps)
+
+
+def _is_partial(board: Board, step: str) -> bool:
+    undo = board.steps[step].undo
+    return undo is not None and undo.partial
 
 
 def changeable(blueprint: Blueprint, step: str, lost: Iterable[str] = ()) -> list[str]:

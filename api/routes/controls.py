@@ -13,6 +13,7 @@ from starlette.responses import Response
 from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
 from stepway.api.auth.policy import Person
+from stepway.api.commands.host_features import refuse_lacking
 from stepway.api.commands.parameters import Parameters, refuse_secrets
 from stepway.api.dependencies import (
     Caller,
@@ -96,6 +97,7 @@ async def retry_step(
         body.parameters if body else {},
         caller.name,
         inspect=partial(refuse_secrets, given, caller),
+        inspect_steps=partial(refuse_lacking, given.vault),
     )
     return await _accepted(project_id, given, caller)
 

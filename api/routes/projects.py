@@ -17,6 +17,7 @@ from stepway.api.auth.guard import Guarded
 from stepway.api.auth.policy import owner_name
 from stepway.api.auth.refusals import Forbidden
 from stepway.api.commands.control import NewProject
+from stepway.api.commands.host_features import refuse_lacking
 from stepway.api.commands.parameters import Parameters, refuse_secrets
 from stepway.api.dependencies import (
     Caller,
@@ -122,6 +123,7 @@ async def create_project(
             key or str(uuid4()),
             actor=caller.name,
             inspect=partial(refuse_secrets, given, caller, owner),
+            inspect_steps=partial(refuse_lacking, given.vault),
         )
     started = await initialization_for(caller, project_id, given)
     status = HTTPStatus.CREATED if created else HTTPStatus.OK

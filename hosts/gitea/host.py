@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.client import PATIENCE
+from stepway.hosts.features import features_of
 from stepway.hosts.gitea.actions import Actions
 from stepway.hosts.gitea.branches import Branches
 from stepway.hosts.gitea.environments import Environments
@@ -17,7 +18,7 @@ from stepway.hosts.gitea.pull_requests import PullRequests
 from stepway.hosts.gitea.repositories import Repositories
 from stepway.hosts.gitea.variables import Variables
 from stepway.hosts.gitea.webhooks import Webhooks
-from stepway.hosts.host import Feature, GitHost
+from stepway.hosts.host import GitHost
 from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace
 
@@ -36,12 +37,7 @@ class GiteaHost(
     """GitHost for Gitea and Forgejo, which have no deployment environments."""
 
     kind = HostKind.GITEA
-    features = frozenset(Feature) - {
-        Feature.ENVIRONMENTS,
-        Feature.ENVIRONMENT_REVIEWERS,
-        Feature.ENVIRONMENT_WAIT,
-        Feature.ENVIRONMENT_SECRETS,
-    }
+    features = features_of(HostKind.GITEA)
 
 
 @asynccontextmanager

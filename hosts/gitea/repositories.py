@@ -142,7 +142,8 @@ class Repositories(Tokens):
                 return found
             path = f"{spec.owner}/{spec.name}"
             raise name_taken(path, project, found["html_url"], status=error.status) from error
-        if error.is_taken:
+        # An error with a remedy tells of left-over files.
+        if error.is_taken and not error.remedy:
             path = f"{spec.owner}/{spec.name}"
             raise hidden_name(path, self.access.credential, status=error.status) from error
         if error.reason is Reason.SERVER_ERROR:

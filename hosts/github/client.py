@@ -11,6 +11,7 @@ import httpx
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.client import PATIENCE
+from stepway.hosts.features import features_of
 from stepway.hosts.github.api import HEADERS, api_of
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.github.changes import Changes
@@ -20,15 +21,18 @@ from stepway.hosts.github.pipelines import Pipelines
 from stepway.hosts.github.repositories import Repositories
 from stepway.hosts.host import Feature, GitHost, Identity
 from stepway.hosts.http import HostHttp, http_client
-from stepway.hosts.pace import Pace, pace_of
+from stepway.hosts.pace import Budget, Pace, pace_of
 
-BETWEEN_WRITES = 1.0
-"""Seconds between requests that write, as github.com asks; an Enterprise sets its own limits."""
+BUDGET = Budget(apart=1.0, burst=90, creation=9.0)
+"""github.com allows 80 creations in a minute and 500 in an hour, those of its pages included, and
+asks for a second between requests that write. An Enterprise sets its own limits."""
 
 _EXPIRES = "github-authentication-token-expiration"
 
 _PERMISSIONS = {
     Feature.TOPICS: "administration",
+    Feature.INTERNAL_VISIBILITY: "administration",
+    Feature.FORCE_PUSH: "administration",
     Feature.TEAMS: "administration",
     Feature.COLLABORATORS: "administration",
     Feature.BRANCH_PROTECTION: "administration",
@@ -51,7 +55,7 @@ class GitHubHost(Repositories, People, Pipelines, Changes):
     """GitHub as one account; implements GitHost."""
 
     kind = HostKind.GITHUB
-    features = frozenset(Feature)
+    features = features_of(HostKind.GITHUB)
 
     async def identity(self) -> Identity:
         """Return the account behind the token; for an App, the account that has installed it."""
@@ -100,9 +104,9 @@ def _expiry(response: httpx.Response) -> datetime | None:
         return None
 
 
-def seconds_between_writes(access: HostAccess) -> float:
-    """Return how far apart writing requests must be; 0 where the host does not limit them."""
-    return BETWEEN_WRITES if urlsplit(api_of(access.url)).netloc == "api.github.com" else 0.0
+def budget_of(access: HostAccess) -> Budget | None:
+    """Return how much the credential may write; None where the host sets no limit of its own."""
+    return BUDGET if urlsplit(api_of(access.url)).netloc == "api.github.com" else None
 
 
 @asynccontextmanager
@@ -111,12 +115,12 @@ async def open_github(
 ) -> AsyncIterator[GitHost]:
     """Open github.com or a GitHub Enterprise.
 
-    `pace` spaces the writing requests; by default they are one second apart on github.com.
+    `pace` spaces the writing requests; by default those of this process to github.com.
     `patience` are the pauses between tries while something new is "not found".
     """
     api = api_of(access.url)
-    if pace is None and (seconds := seconds_between_writes(access)):
-        pace = pace_of(access.url, access.credential, seconds)
+    if pace is None and (budget := budget_of(access)) is not None:
+        pace = pace_of(access.url, access.credential, budget)
     async with http_client(access.ca) as client:
-        http = HostHttp(client, access, api, explain(access), HEADERS, pace)
+        http = HostHttp(client, access, api, explain(access), HEADERS, pace, keeps=True)
         yield GitHubHost(http, access, patience)

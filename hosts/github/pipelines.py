@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nacl.encoding import Base64Encoder
 from nacl.public import PublicKey, SealedBox
 
-from stepway.hosts.errors import UNCERTAIN, HostError, Reason
+from stepway.hosts.dispatches import Dispatches
+from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.api import segment
 from stepway.hosts.github.calls import GitHubCalls
-from stepway.hosts.host import DeployEnvironment, HostRepository
-
-_CLOCKS_APART = timedelta(seconds=5)
+from stepway.hosts.host import DeployEnvironment, HostRepository, PipelineRun
 
 
-class Pipelines(GitHubCalls):
+class Pipelines(GitHubCalls, Dispatches):
     """Prepares what workflows use, and starts them."""
 
     async def put_environment(
@@ -84,40 +81,35 @@ class Pipelines(GitHubCalls):
             repository, f"{_store(environment, 'variables')}/{segment(name)}"
         )
 
-    async def dispatch(
+    async def newest_run(
+        self, repository: HostRepository, workflow: str, ref: str
+    ) -> PipelineRun | None:
+        """Return the newest run that this account has asked for; with ID 0 if there is none."""
+        wanted = {
+            "event": "workflow_dispatch",
+            "actor": await self._own_login(),
+            "per_page": 30,
+        }
+        path = self._path(repository, f"{_workflow(workflow)}/runs")
+        found = await self.http.call("GET", path, params=wanted, missing=True)
+        runs = [
+            PipelineRun(int(run["id"]), run["html_url"])
+            for run in (found or {}).get("workflow_runs") or ()
+            # The branch, or the tag.
+            if run.get("head_branch") in (ref, None)
+        ]
+        return max(runs, key=lambda run: run.id, default=PipelineRun(0))
+
+    async def _start(
         self, repository: HostRepository, workflow: str, ref: str, inputs: dict[str, Any]
     ) -> str:
         """Start a workflow, named by its file; return the URL of its runs.
 
-        A workflow that was pushed a moment ago may be "not found": it is tried again. After an
-        uncertain answer, a run of this account that has begun since counts as the one asked for.
+        A workflow that was pushed a moment ago may be "not found": it is tried again.
         """
-        file = workflow.rpartition("/")[2]
         body = {"ref": ref, "inputs": {name: _input(value) for name, value in inputs.items()}}
-        path = f"/actions/workflows/{segment(file)}"
-        begun = datetime.now(UTC) - _CLOCKS_APART
-        try:
-            await self._written(repository, "POST", f"{path}/dispatches", body)
-        except HostError as error:
-            if error.reason not in UNCERTAIN or not await self._runs(repository, path, begun):
-                raise
-        return f"{repository.web_url}/actions/workflows/{segment(file)}"
-
-    async def _runs(self, repository: HostRepository, path: str, since: datetime) -> bool:
-        """Whether a run that this account has asked for shows up since a time."""
-        wanted = {
-            "event": "workflow_dispatch",
-            "created": f">={since:%Y-%m-%dT%H:%M:%SZ}",
-            "actor": await self._own_login(),
-        }
-        for pause in self.patience:
-            await asyncio.sleep(pause)
-            found = await self.http.call(
-                "GET", self._path(repository, f"{path}/runs"), params=wanted, missing=True
-            )
-            if found and found["total_count"]:
-                return True
-        return False
+        await self._written(repository, "POST", f"{_workflow(workflow)}/dispatches", body)
+        return f"{repository.web_url}{_workflow(workflow)}"
 
     async def _reviewer(self, repository: HostRepository, name: str) -> dict[str, Any]:
         """Return a reviewer by its ID, as GitHub wants it. `@team` and `@org/team` are teams."""
@@ -140,6 +132,10 @@ def sealed(public_key: str, value: str) -> str:
     """Return the value in a sealed box for a key in base64, in base64."""
     box = SealedBox(PublicKey(public_key.encode(), Base64Encoder))
     return b64encode(box.encrypt(value.encode())).decode()
+
+
+def _workflow(workflow: str) -> str:
+    return f"/actions/workflows/{segment(workflow.rpartition('/')[2])}"
 
 
 def _environment(name: str) -> str:

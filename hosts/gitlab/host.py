@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.client import PATIENCE
+from stepway.hosts.features import features_of
 from stepway.hosts.gitlab.branches import Branches
 from stepway.hosts.gitlab.environments import Environments
 from stepway.hosts.gitlab.errors import explainer
@@ -18,7 +19,7 @@ from stepway.hosts.gitlab.pipelines import Pipelines
 from stepway.hosts.gitlab.repositories import Repositories
 from stepway.hosts.gitlab.variables import Variables
 from stepway.hosts.gitlab.webhooks import Webhooks
-from stepway.hosts.host import Feature, GitHost
+from stepway.hosts.host import GitHost
 from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace
 
@@ -38,7 +39,7 @@ class GitLabHost(
     """GitHost for GitLab; teams are groups, pull requests are merge requests."""
 
     kind = HostKind.GITLAB
-    features = frozenset(Feature) - {Feature.ENVIRONMENT_WAIT}
+    features = features_of(HostKind.GITLAB)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scripts.reference.blueprints import blueprint_fields
 from scripts.reference.cli import commands
+from scripts.reference.git_hosts import features
 from scripts.reference.http import http_api
 from scripts.reference.settings import settings
 from scripts.reference.steps import built_in_steps
@@ -21,6 +22,7 @@ BEGIN, END = "<!-- generated -->", "<!-- end of generated -->"
 PAGES: dict[str, Callable[[], str]] = {
     "blueprints.md": blueprint_fields,
     "cli.md": commands,
+    "git-hosts.md": features,
     "http.md": http_api,
     "settings.md": settings,
     "steps.md": built_in_steps,

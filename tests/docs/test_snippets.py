@@ -30,6 +30,7 @@ NOT_RUN = {
     ),
     "docs/how-to/use-github.md: Token and rights": HOST,
     "docs/how-to/use-github.md: In a blueprint": HOST,
+    "docs/how-to/use-github.md: A repository that exists": HOST,
     "docs/how-to/use-gitlab.md: Token and rights": HOST,
     "docs/how-to/use-gitlab.md: In a blueprint": HOST,
     "docs/how-to/use-gitea.md: Token and rights": HOST,

@@ -59,8 +59,8 @@ async def faults(record: Record, completed: set[str]) -> list[str]:
     attempts = [*await record.attempts("a"), *await record.attempts("b")]
     steps = [await record.step(step) for step in ("a", "b")]
     completions = [Completion(activity, {RUN}) for activity in completed]
-    shown = ("points", "fence", "run_id", "activity_id")
-    rows = [{k: v for k, v in step.items() if k not in shown} for step in steps]
+    hidden = ("points", "fence", "run_id", "activity_id", "queue")
+    rows = [{k: v for k, v in step.items() if k not in hidden} for step in steps]
     return record_faults(
         Collected(await record.project(), rows, attempts, events, completions, RUN)
     )

@@ -32,10 +32,16 @@ def as_json(state: Initialization) -> Json:
 
 
 def with_new_columns(state: Json) -> Json:
-    """Return a state whose oldest events are from version 0.2, with the columns that came later."""
+    """Return a state whose oldest events are from version 0.2, with the columns that came later.
+
+    Version 0.2 also tells of columns that are not for clients.
+    """
     new = {"waited": 0, "waiting_since": None, "rollback": None, "cancel_requested_at": None}
     project = {**new, **state["project"]}
+    project.pop("task_queue", None)
     steps = [{"waited": 0, **step} for step in state["steps"]]
+    for step in steps:
+        step.pop("queue", None)
     return {**state, "project": project, "steps": steps}
 
 

@@ -60,9 +60,9 @@ def planned(step: str, **more: Any) -> PlannedStep:
     return PlannedStep(step, {"en": step.upper()}, USES, arguments, **more)
 
 
-def undone_by_script(step: str) -> UndoPlan:
+def undone_by_script(step: str, *, partial: bool = False) -> UndoPlan:
     """An undo that notes that it ran."""
-    return UndoPlan(UNDO, {"name": step})
+    return UndoPlan(UNDO, {"name": step}, partial)
 
 
 def a_plan(steps: list[PlannedStep], time_limit: float = 30 * 86400.0) -> Plan:

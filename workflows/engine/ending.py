@@ -1,12 +1,12 @@
-"""Stops running steps and rolls completed steps back when an initialization ends early."""
+"""Stops running steps and rolls steps back when an initialization ends early."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -29,8 +29,9 @@ Running = Mapping[str, asyncio.Task[None]]
 
 @dataclass(frozen=True)
 class RolledBack:
-    """The outcome of a rollback: of `steps` completed steps, how many could not be rolled back and
-    how many have no rollback; `left_behind` says what may still exist and why.
+    """The outcome of a rollback: of `steps` completed steps, and failed ones with a partial
+    rollback, how many could not be rolled back and how many have no rollback; `left_behind` says
+    what may still exist and why.
     """
 
     steps: int
@@ -99,20 +100,23 @@ class Ending:
         rest = self._board.having("pending")
         for step in rest:
             self._board.skip(step)
-        skip = partial(skipped, self._board, actor=cancel.actor, outcome="cancelled")
+        skip = functools.partial(skipped, self._board, actor=cancel.actor, outcome="cancelled")
         changes = [skip(step, reason) for step in rest]
         if changes:
             await self._record.write(*changes)
 
     async def undo(self) -> RolledBack:
-        """Roll back the completed steps, the last one first."""
+        """Roll back failed steps that can be, then completed ones, the last one first."""
+        failures = [self._board.steps[step] for step in self._board.having("failed")]
         left_behind = [
-            f"{self._board.title(step)} had failed and was not rolled back: what it had made by "
-            "then may still exist."
-            for step in self._board.having("failed")
-            if self._board.steps[step].undo
+            f"{self._board.title(step.step)} had failed and was not rolled back: what it had made "
+            "by then may still exist."
+            for step in failures
+            if step.undo and not step.undo.partial
         ]
-        finished = [self._board.steps[step] for step in reversed(self._board.finished)]
+        partial = [step for step in reversed(failures) if step.undo and step.undo.partial]
+        completed = [self._board.steps[step] for step in reversed(self._board.finished)]
+        finished = [*partial, *completed]
         failed = 0
         for step in finished:
             try:

@@ -71,7 +71,7 @@ class Execution:
             handle.cancel()
 
     async def undo(self, step: PlannedStep) -> None:
-        """Roll a completed step back. Raises ActivityError, ArgumentsTooLarge."""
+        """Roll a step back. Raises ActivityError, ArgumentsTooLarge."""
         if step.undo is None:
             return
         await self._kept.read(step.undo.arguments, step.step)

@@ -28,10 +28,14 @@ class RetryPlan:
 
 @dataclass(frozen=True)
 class UndoPlan:
-    """The activity that rolls a step back; its arguments may refer to the step's own result."""
+    """The activity that rolls a step back; its arguments may refer to the step's own result.
+
+    If `partial`, it also rolls back a step that has failed or was stopped, without a result.
+    """
 
     uses: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    partial: bool = False
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ async def test_without_the_authority_each_step_says_what_to_store(inside: Inside
 async def test_git_itself_says_what_to_store(inside: Inside) -> None:
     remote = Remote(GitRemote(f"{inside.host.url}/acme/x.git", "u", "p"), "acme/x", "forge")
     with pytest.raises(HostError) as caught:
-        remote.refs()
+        remote.refs(lambda: None)
     assert caught.value.reason is Reason.CERTIFICATE
     assert "stepway credential set forge … --ca FILE" in caught.value.remedy
 

@@ -124,7 +124,7 @@ async def test_manifests_of_somebody_else_are_refused_and_not_retried(
 async def test_a_main_that_stays_locked_is_said_and_retried(worker, project, monkeypatch):
     await setup(worker, ProjectRef(str(uuid4()), "other", "local"))
     (worker.data_dir / "gitops.git" / "refs" / "heads" / "main.lock").touch()
-    monkeypatch.setattr("stepway.activities.gitops.setup_gitops._TRIES", 3)
+    monkeypatch.setattr("stepway.activities.gitops.commits._TRIES", 3)
     with pytest.raises(ApplicationError, match="is busy") as caught:
         await setup(worker, project)
     assert not caught.value.non_retryable

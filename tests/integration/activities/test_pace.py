@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,9 @@ from stepway.activities.pace import SharedPace
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.github.client import BUDGET
 from stepway.hosts.host import Permission
+from stepway.hosts.pace import LONGEST_WAIT, Budget
 from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import open_keyring
@@ -33,25 +36,93 @@ from tests.support.githost.github.pushes import GitHubSurface
 from tests.support.githost.server import running_host
 
 
+def apart(seconds: float) -> Budget:
+    """Spaces all requests that write alike."""
+    return Budget(seconds, burst=1, creation=seconds)
+
+
 async def test_turns_of_two_workers_are_apart(servers: Settings) -> None:
     credential = f"work-{uuid4()}"
     async with (
         Redis.from_url(servers.redis_url) as first,
         Redis.from_url(servers.redis_url) as second,
     ):
-        workers = [SharedPace(one, "github.com", credential, 0.2) for one in (first, second)]
+        workers = [SharedPace(one, "github.com", credential, apart(0.2)) for one in (first, second)]
         begun = time.monotonic()
-        await asyncio.gather(*(worker.wait() for worker in workers for _ in range(3)))
+        await asyncio.gather(*(worker.wait(creates=False) for worker in workers for _ in range(3)))
         # Six turns with five pauses; Redis counts milliseconds.
         assert time.monotonic() - begun >= 0.99
+
+
+CREATE = """
+import asyncio, sys
+from redis.asyncio import Redis
+from stepway.activities.pace import SharedPace
+from stepway.hosts.pace import Budget
+
+async def main(url, credential, times):
+    async with Redis.from_url(url) as redis:
+        pace = SharedPace(redis, "github.com", credential, Budget(0.0, 1000, 100.0))
+        for _ in range(int(times)):
+            await pace.wait(creates=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def spread(redis: Redis, pace: SharedPace) -> int:
+    """When the creations so far would be over, were they evenly spread, in milliseconds."""
+    return int(await redis.hget(pace.key, "spread"))  # type: ignore[misc,arg-type]
+
+
+async def test_creations_of_two_processes_share_a_budget(servers: Settings) -> None:
+    credential, times = f"work-{uuid4()}", 20
+    async with Redis.from_url(servers.redis_url) as redis:
+        pace = SharedPace(redis, "github.com", credential, Budget(0.0, 1000, 100.0))
+        await pace.wait(creates=True)
+        before = await spread(redis, pace)
+        given = (sys.executable, "-c", CREATE, servers.redis_url, credential, str(times))
+        processes = [await asyncio.create_subprocess_exec(*given) for _ in range(2)]
+        assert [await each.wait() for each in processes] == [0, 0]
+        assert await spread(redis, pace) == before + 2 * times * 100_000
+
+
+async def test_no_hour_has_more_creations_than_the_host_allows(servers: Settings) -> None:
+    assert BUDGET.burst + 3600 / BUDGET.creation <= 500
+    assert 60 / BUDGET.apart <= 80
+    async with Redis.from_url(servers.redis_url) as redis:
+        pace = SharedPace(redis, "github.com", f"work-{uuid4()}", Budget(0.0, 5, 3600.0))
+        for _ in range(5):
+            await pace.wait(creates=True)
+        with pytest.raises(HostError) as later:
+            await pace.wait(creates=True)
+        assert later.value.reason is Reason.RATE_LIMITED
+        assert (later.value.retry_after or 0.0) > 3000.0
+        # What creates nothing goes on.
+        await pace.wait(creates=False)
+
+
+async def test_a_limit_that_one_worker_meets_holds_all_of_them(servers: Settings) -> None:
+    credential, budget = f"work-{uuid4()}", Budget(0.0, 5, 0.0)
+    async with (
+        Redis.from_url(servers.redis_url) as first,
+        Redis.from_url(servers.redis_url) as second,
+    ):
+        await SharedPace(first, "github.com", credential, budget).limited(600.0)
+        with pytest.raises(HostError) as later:
+            await SharedPace(second, "github.com", credential, budget).wait(creates=False)
+        assert (later.value.retry_after or 0.0) > 500.0
+        await SharedPace(second, "github.com", "another", budget).wait(creates=False)
 
 
 async def test_another_credential_or_host_has_its_own_turns(servers: Settings) -> None:
     credential = f"work-{uuid4()}"
     async with Redis.from_url(servers.redis_url) as redis:
-        await SharedPace(redis, "github.com", credential, 3600).wait()
-        await SharedPace(redis, "github.com", f"{credential}-other", 3600).wait()
-        await SharedPace(redis, "git.acme.example", credential, 3600).wait()
+        await SharedPace(redis, "github.com", credential, apart(3600)).wait(creates=False)
+        await SharedPace(redis, "github.com", f"{credential}-other", apart(3600)).wait(
+            creates=False
+        )
+        await SharedPace(redis, "git.acme.example", credential, apart(3600)).wait(creates=False)
 
 
 async def test_a_turn_that_is_too_far_away_is_for_later(
@@ -59,25 +130,25 @@ async def test_a_turn_that_is_too_far_away_is_for_later(
 ) -> None:
     monkeypatch.setattr(pace, "LONGEST_WAIT", 0.0)
     async with Redis.from_url(servers.redis_url) as redis:
-        spaced = SharedPace(redis, "github.com", f"work-{uuid4()}", 60.0)
-        await spaced.wait()
+        spaced = SharedPace(redis, "github.com", f"work-{uuid4()}", apart(60.0))
+        await spaced.wait(creates=False)
         waits = []
         for _ in range(3):
             with pytest.raises(HostError) as later:
-                await spaced.wait()
+                await spaced.wait(creates=False)
             assert later.value.reason is Reason.RATE_LIMITED
             waits.append(later.value.retry_after or 0.0)
     assert min(waits) > 0.0
-    # A refused turn is not reserved.
-    assert max(waits) <= 60.0
+    # A refused turn is not reserved; those that wait are spread over some seconds.
+    assert max(waits) <= 60.0 + LONGEST_WAIT
 
 
 async def test_without_redis_this_process_spaces_its_own_requests() -> None:
     redis = Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=1)
     try:
-        spaced = SharedPace(redis, "github.com", "work", 0.2)
+        spaced = SharedPace(redis, "github.com", "work", apart(0.2))
         begun = time.monotonic()
-        await asyncio.gather(*(spaced.wait() for _ in range(3)))
+        await asyncio.gather(*(spaced.wait(creates=False) for _ in range(3)))
         assert time.monotonic() - begun >= 0.4
     finally:
         await redis.aclose()
@@ -108,7 +179,9 @@ async def resources_of(settings: Settings) -> AsyncIterator[Resources]:
 async def test_the_steps_of_all_workers_share_the_turns_of_a_credential(
     servers: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepway.activities.credentials.git_hosts.spacing", lambda access: 3600.0)
+    monkeypatch.setattr(
+        "stepway.activities.credentials.git_hosts.budget", lambda access: apart(3600.0)
+    )
     settings = servers.model_copy(update={"secret_keys": SecretStr(new_key("pace"))})
     with running_host(GitHubSurface) as server:
         server.world.add_account("erin")

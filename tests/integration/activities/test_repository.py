@@ -96,9 +96,10 @@ async def test_repository_of_somebody_else_is_refused_and_not_retried(
         (path / "notes.txt").write_text("mine")
     with pytest.raises(ApplicationError) as caught:
         await make(worker, project)
-    assert "belongs to another project" in refusal(caught.value)
+    whose = "the Stepway project" if kind == "other project" else "no Stepway project"
+    assert f"exists already and belongs to {whose}" in refusal(caught.value)
     with pytest.raises(ApplicationError) as caught:
-        await worker.run("delete_repository", DeleteRepositoryInput(project))
+        await worker.run("delete_repository", DeleteRepositoryInput(project, result={}))
     assert "was kept" in refusal(caught.value)
     assert path.exists()
 

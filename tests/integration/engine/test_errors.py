@@ -175,6 +175,35 @@ async def test_failed_step_is_not_rolled_back_and_people_are_told(stage: Stage) 
     ]
 
 
+async def test_failed_and_stopped_steps_with_a_partial_rollback_are_rolled_back_first(
+    stage: Stage,
+) -> None:
+    steps = [
+        planned("a", undo=undone_by_script("a")),
+        planned("b", needs=["a"], undo=undone_by_script("b", partial=True)),
+        planned("c", needs=["a"], undo=undone_by_script("c", partial=True)),
+        planned("d", needs=["b"], undo=undone_by_script("d", partial=True)),
+    ]
+    it = await stage.start(steps, {"b": ["final"], "c": ["wait"]})
+    await it.until_step("b", "failed")
+    await it.until_step("c", "running")
+    await it.cancel(undo=True)
+    assert await it.closes() == "CANCELED"
+    assert sorted(it.script.undone[:2]) == ["b", "c"]
+    assert it.script.undone[2:] == ["a"]
+    row = await it.row()
+    assert row["initialization_error"] is None
+    assert json.loads(row["rollback"]) == {"steps": 3, "rolled_back": 3, "failed": 0, "without": 0}
+    found = await it.steps()
+    assert [found[step]["status"] for step in "abcd"] == [
+        "completed",
+        "failed",
+        "failed",
+        "skipped",
+    ]
+    assert all(found[step]["undone_at"] for step in "abc")
+
+
 async def test_undo_whose_arguments_are_wrong_does_not_keep_the_others_from_running(
     stage: Stage,
 ) -> None:

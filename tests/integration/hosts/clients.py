@@ -7,6 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stepway.hosts.access import HostAccess, HostKind, StaticToken
 from stepway.hosts.errors import HostError
@@ -39,3 +41,9 @@ async def refused(request: Awaitable[Any]) -> HostError:
     with pytest.raises(HostError) as caught:
         await request
     return caught.value
+
+
+def new_key() -> str:
+    """Return a public SSH key that no host has seen."""
+    public = Ed25519PrivateKey.generate().public_key()
+    return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

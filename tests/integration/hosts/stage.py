@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -99,9 +99,11 @@ class Stage:
     def where(self) -> dict[str, Any]:
         return {"credential": CREDENTIAL, "namespace": self.place.owner}
 
-    async def run(self, step: Callable[..., Any], given: Any) -> Any:
+    async def run(self, step: Callable[..., Any], given: Any, kept: Sequence[Any] = ()) -> Any:
+        """Run a step; `kept` are the heartbeat's details of an attempt before."""
         environment = ActivityEnvironment()
-        environment.on_heartbeat = lambda *details: self.heartbeats.append(details[0])
+        environment.info = replace(environment.info, heartbeat_details=list(kept))
+        environment.on_heartbeat = lambda *details: self.heartbeats.extend(details[:1])
         return await environment.run(step, given)
 
     async def create(self, **more: Any) -> Any:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import create_repository, remote, target
 from stepway.activities.project import ProjectRef
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import BranchRules, topic_of
@@ -95,6 +95,22 @@ async def test_a_new_round_after_a_rollback_begins_with_nothing(stage: Stage) ->
     assert again.url == first.url
     assert stage.refs() == {}
     assert (await stage.push()).branch == "main"
+
+
+async def test_what_a_stopped_creation_has_made_is_rolled_back(stage: Stage) -> None:
+    await stage.create()
+    assert (await stage.delete()).removed
+    assert server(stage).world.find(f"{stage.place.owner}/{stage.project.name}") is None
+
+
+async def test_a_failed_creation_leaves_the_repository_of_somebody_else(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(create_repository, "LATE_EFFECTS", (0.0, 0.01))
+    assert (await stage.delete()).removed == []
+    older(stage)
+    assert (await stage.delete()).removed == []
+    assert server(stage).world.find(f"{stage.place.owner}/{stage.project.name}") is not None
 
 
 async def test_a_later_attempt_goes_on_with_the_repository_of_an_earlier_one(stage: Stage) -> None:

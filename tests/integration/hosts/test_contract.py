@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import (
@@ -21,14 +19,9 @@ from stepway.hosts.host import (
     Visibility,
     WebhookSpec,
 )
+from tests.integration.hosts.clients import new_key
 from tests.integration.hosts.places import Place, PushRefused
 from tests.support.githost.answers import Answer
-
-
-def new_key() -> str:
-    """Return a public SSH key that no host has seen."""
-    public = Ed25519PrivateKey.generate().public_key()
-    return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def needs(place: Place, *features: Feature) -> None:

@@ -517,6 +517,43 @@ async def test_a_repository_that_stays_hidden_is_tried_again_later(on_github: Pl
     assert error.may_succeed_later
 
 
+async def test_what_has_not_changed_spares_the_quota(on_github: Place) -> None:
+    made = await on_github.create()
+    world, host = server(on_github).world, on_github.host
+    await host.find_repository(made.owner, made.name)
+    used, sent = world.options["used"], len(server(on_github).log)
+    for _ in range(5):
+        assert await host.find_repository(made.owner, made.name) == made
+    assert len(server(on_github).log) > sent
+    assert world.options["used"] == used
+    await on_github.pushed(made, {"a": b"1"})
+    found = await host.find_repository(made.owner, made.name)
+    assert found is not None
+    assert not found.empty
+    assert world.options["used"] > used
+
+
+async def test_answers_of_one_token_are_not_those_of_another(on_github: Place) -> None:
+    made = await on_github.create()
+    await on_github.host.find_repository(made.owner, made.name)
+    stranger = server(on_github).world.add_token("otto", {"repo"})
+    async with as_token(on_github, stranger) as host:
+        assert await host.find_repository(made.owner, made.name) is None
+    token = await on_github.access.tokens.token()  # type: ignore[union-attr]
+    server(on_github).world.tokens[token].revoked = True
+    error = await refusal(on_github.host.find_repository(made.owner, made.name))
+    assert error.reason is Reason.UNAUTHORIZED
+
+
+async def test_scopes_that_were_added_to_a_token_count_at_once(on_github: Place) -> None:
+    token = await on_github.access.tokens.token()  # type: ignore[union-attr]
+    stored = server(on_github).world.tokens[token]
+    stored.scopes = {"repo"}
+    assert await on_github.host.missing_scopes([], workflows=True) == ["workflow"]
+    stored.scopes = {"repo", "workflow"}
+    assert await on_github.host.missing_scopes([], workflows=True) == []
+
+
 async def test_a_long_description_is_cut(on_github: Place) -> None:
     made = await on_github.create(description="word \x07 " * 200)
     stored = on_github.stored(made)

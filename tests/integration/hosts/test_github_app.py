@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from stepway.hosts.access import HostAccess, HostKind
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.github import app as github_app
 from stepway.hosts.github.app import AppTokens
 from stepway.hosts.github.client import open_github
 from stepway.hosts.host import Feature, GitHost
@@ -149,6 +152,35 @@ async def test_a_key_that_cannot_be_read(on_github: Place, key: str) -> None:
         await AppTokens(on_github.server.url, "1", key, "acme").token()
     assert refused.value.reason is Reason.INVALID
     assert "secret-that" not in f"{refused.value}{refused.value.remedy}"
+
+
+def wrong_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the worker's clock, not the host's, be ahead by some seconds."""
+    monkeypatch.setattr(github_app, "time", SimpleNamespace(time=lambda: time.time() + seconds))
+
+
+@pytest.mark.parametrize("seconds", [-400.0, 50.0])
+async def test_a_clock_that_is_a_little_wrong_does_no_harm(
+    on_github: Place, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    tokens = tokens_of(on_github)
+    wrong_clock(monkeypatch, seconds)
+    assert await tokens.token()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "claim"), [(-900.0, "Expiration time"), (90.0, "Issued at"), (900.0, "Issued at")]
+)
+async def test_a_clock_that_is_wrong_is_named(
+    on_github: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, claim: str
+) -> None:
+    tokens = tokens_of(on_github)
+    wrong_clock(monkeypatch, seconds)
+    with pytest.raises(HostError) as refused:
+        await tokens.token()
+    assert refused.value.reason is Reason.UNAUTHORIZED
+    assert claim in refused.value.message
+    assert "clock of the worker" in refused.value.remedy
 
 
 async def test_neither_key_nor_token_is_shown(on_github: Place) -> None:

@@ -42,6 +42,7 @@ from stepway.hosts.host import Feature
 from stepway.vault.vault import Secret
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import Stage, new_stage
+from tests.support.githost.answers import Answer
 from tests.support.githost.state import Repository
 
 SECRET = "registry-p4ssword"
@@ -168,6 +169,52 @@ async def test_pipelines(stage: Stage) -> None:
     given = DispatchPipelineInput(stage.project, workflow=stage.place.workflow_name, **stage.where)
     made = await stage.run(PipelineSteps(stage.open).dispatch_pipeline, given)
     assert made.url.startswith("http")
+    stored = stage.place.stored(await stage.found())
+    assert stored is not None
+    assert len(stored.dispatches) == 1
+    # The worker ended before it could report: the next attempt finds the run.
+    kept = [one for one in stage.heartbeats if isinstance(one, dict)][-1:]
+    step = PipelineSteps(stage.open).dispatch_pipeline
+    stage.heartbeats.clear()
+    assert (await stage.run(step, given, kept)).url.startswith("http")
+    assert len(stored.dispatches) == 1
+    assert stage.heartbeats[0] == kept[0], "an attempt after that one would find it too"
+    await stage.run(step, given)
+    assert len(stored.dispatches) == 2
+
+
+async def test_an_attempt_that_started_no_pipeline_is_followed_by_one_that_does(
+    stage: Stage,
+) -> None:
+    needs(stage, Feature.DISPATCH)
+    assert stage.place.server is not None
+    step = PipelineSteps(stage.open).dispatch_pipeline
+    given = DispatchPipelineInput(stage.project, workflow=stage.place.workflow_name, **stage.where)
+    stage.place.server.faults.add("POST .*/(dispatches|pipeline)$", lost=True)
+    with pytest.raises(ApplicationError) as failed:
+        await stage.run(step, given)
+    assert not failed.value.non_retryable
+    kept = [one for one in stage.heartbeats if isinstance(one, dict)][-1:]
+    assert kept
+    await stage.run(step, given, kept)
+    stored = stage.place.stored(await stage.found())
+    assert stored is not None
+    assert len(stored.dispatches) == 1
+
+
+async def test_a_pipeline_that_cannot_be_looked_up_is_left_to_a_person(stage: Stage) -> None:
+    if stage.place.host.kind != "gitea":
+        pytest.skip("all versions of this host list their pipelines")
+    assert stage.place.server is not None
+    step = PipelineSteps(stage.open).dispatch_pipeline
+    given = DispatchPipelineInput(stage.project, workflow=stage.place.workflow_name, **stage.where)
+    faults = stage.place.server.faults
+    faults.add("GET .*/actions/runs", Answer(404, {"message": "not found"}), times=99)
+    faults.add("POST .*/dispatches", lost=True, effect=True)
+    for kept in ([], [{"newest_run_before": 0}]):
+        with pytest.raises(ApplicationError, match="may have started") as failed:
+            await stage.run(step, given, kept)
+        assert failed.value.non_retryable
     stored = stage.place.stored(await stage.found())
     assert stored is not None
     assert len(stored.dispatches) == 1

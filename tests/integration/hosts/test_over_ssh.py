@@ -149,7 +149,7 @@ async def test_a_push_that_a_rule_refuses_has_the_hosts_words(stage: Stage) -> N
     error, remedy = await refused(stage)
     assert "is protected" in error.message
     assert "GH006" in error.details[0]["details"]["host"]
-    assert "protected: pull_request" in remedy
+    assert "turn the rule off until the template is pushed" in remedy
 
 
 async def test_a_host_that_is_away_over_ssh_is_asked_again(stage: Stage, door: SshDoor) -> None:

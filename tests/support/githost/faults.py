@@ -40,8 +40,8 @@ class Fault:
 
     The path is the whole one, with the API's prefix; Git's requests have theirs too
     (`POST /acme/shop.git/git-receive-pack`). `effect`: the request is carried out before its answer
-    is replaced by `answer`, or is `lost` with the connection. `hold` stops the request: with
-    `effect` before it is answered, else before it is carried out.
+    is replaced by `answer`, or is `lost` with the connection; of Git's, `most` bytes of it arrive.
+    `hold` stops the request: with `effect` before it is answered, else before it is carried out.
     """
 
     pattern: str
@@ -52,6 +52,7 @@ class Fault:
     answer: Answer | None = None
     lost: bool = False
     hold: Hold | None = None
+    most: int | None = None
     met: int = 0
     """How often it has happened."""
 
@@ -74,9 +75,10 @@ class Faults:
         effect: bool = False,
         lost: bool = False,
         hold: Hold | None = None,
+        most: int | None = None,
     ) -> Fault:
         """Let the next `times` matching requests, after the first `skip`, meet a fault."""
-        fault = Fault(pattern, times, skip, delay, effect, answer, lost, hold)
+        fault = Fault(pattern, times, skip, delay, effect, answer, lost, hold, most)
         with self._lock:
             self._all.append(fault)
         return fault

@@ -101,6 +101,7 @@ class Host:
                 answer = self.surface.answer(request)
             if self.surface.shapes is not None:
                 self.surface.shapes.check(request, answer)
+            answer = self.surface.conditional(request, answer)
         return fault.answer if fault and fault.answer else answer
 
     def _git(
@@ -137,6 +138,8 @@ class Host:
             fault.hold.keep()
         status, given = statuses[-1]
         self._note(environ, headers, b"", int(status.split()[0]))
+        if fault and fault.most is not None:
+            return _cut_off(environ, status, given, b"".join(parts)[: fault.most])
         if fault and (fault.lost or fault.answer):
             return _hang_up(environ) if fault.lost else _sent(fault.answer, start_response)
         start_response(status, given)
@@ -184,6 +187,16 @@ def _sent(answer: Answer | None, start_response: Any) -> list[bytes]:
 def _hang_up(environ: dict[str, Any]) -> NoReturn:
     environ["githost.socket"].shutdown(socket.SHUT_RDWR)
     raise ConnectionAbortedError("the host hangs up")
+
+
+def _cut_off(
+    environ: dict[str, Any], status: str, headers: list[tuple[str, str]], body: bytes
+) -> NoReturn:
+    """Send the beginning of an answer whose end never comes."""
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+    whole = "\r\n".join([*lines, "Content-Length: 100000", "", ""]).encode() + body
+    environ["githost.socket"].sendall(whole)
+    _hang_up(environ)
 
 
 class _Handler(WSGIRequestHandler):

@@ -22,7 +22,9 @@ class SshDoor:
     """A server that lets `allowed` in as `git`, and what was asked of it.
 
     `known_hosts` is the line of known_hosts with its key. `lines`, if set, are answered in place of
-    Git.
+    Git. `most`, if set, are the bytes that Git may answer to a command that contains `to`; then the
+    server is silent for ever, or sends a byte every `drip` seconds. If it `stays`, it keeps the
+    connection open when Git has ended.
     """
 
     allowed: asyncssh.SSHKey
@@ -30,6 +32,11 @@ class SshDoor:
     known_hosts: str = ""
     commands: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    most: int | None = None
+    to: str = ""
+    drip: float = 0.0
+    silences: int = 0
+    stays: bool = False
 
     @property
     def address(self) -> str:
@@ -103,13 +110,34 @@ async def _served(host: Host, door: SshDoor, process: asyncssh.SSHServerProcess[
         env={"PATH": os.environ["PATH"], "GIT_PROTOCOL": version, "HOME": "/nonexistent"},
     )
     assert git.stdin and git.stdout and git.stderr
+    if door.most is not None and door.to in command:
+        await _silent(door, git, process)
     given = asyncio.create_task(_pump(process.stdin, git.stdin))
     await asyncio.gather(_pump(git.stdout, process.stdout), _pump(git.stderr, process.stderr))
     given.cancel()
     status = await git.wait()
     if service == "git-receive-pack":
         host.surface.after_push(found)
+    if door.stays:
+        await process.channel.wait_closed()
     return status
+
+
+async def _silent(
+    door: SshDoor, git: asyncio.subprocess.Process, process: asyncssh.SSHServerProcess[bytes]
+) -> None:
+    """Answer the first bytes, then nothing or a byte now and then, until the client is gone."""
+    assert git.stdout is not None
+    if door.most:
+        process.stdout.write(await git.stdout.readexactly(door.most))
+    door.silences += 1
+    try:
+        while door.drip and not process.is_closing():
+            process.stdout.write(await git.stdout.readexactly(1))
+            await asyncio.sleep(door.drip)
+        await process.channel.wait_closed()
+    finally:
+        git.kill()
 
 
 async def _pump(reader: Any, writer: Any) -> None:

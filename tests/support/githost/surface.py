@@ -85,6 +85,10 @@ class Surface:
         """Return the answer with the headers that all answers of this host have."""
         return answer
 
+    def conditional(self, request: Request, answer: Answer) -> Answer:
+        """Return what is sent for an answer: "not modified" where the client has it already."""
+        return answer
+
     def error(self, status: int, message: str, **more: Any) -> Answer:
         """Return an error answer in this host's form."""
         return Answer(status, {"message": message, **more})

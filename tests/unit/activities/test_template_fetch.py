@@ -18,8 +18,9 @@ from temporalio.exceptions import ApplicationError
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from stepway.activities.git import template_fetch
-from stepway.activities.git.fetch_process import Failed, Failure, _failures, _whole_answers
+from stepway.activities.git import template_errors, template_fetch
+from stepway.activities.git.fetch_failure import Failed, Failure
+from stepway.activities.git.fetch_process import _failures, _whole_answers
 from stepway.activities.git.template_fetch import Access, Repository, Version, fetch, resolve
 from tests.support.gitserver import (
     EXECUTABLE,
@@ -372,4 +373,4 @@ def test_the_secret_is_in_no_argument_and_no_variable_of_the_process(server, tmp
 
 @pytest.mark.parametrize(("given", "seconds"), [("7", 7.0), ("", 60.0), ("\u00b2", 60.0)])
 def test_a_wait_that_is_no_number_is_the_usual_one(given, seconds):
-    assert template_fetch._seconds(given) == seconds
+    assert template_errors._seconds(given) == seconds

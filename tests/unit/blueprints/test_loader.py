@@ -418,7 +418,7 @@ def test_a_feature_that_the_local_host_lacks_is_refused(tmp_path: Path, credenti
     text = f"{HEAD}steps:\n- step: a\n  uses: protect_branch\n  with:\n    approvals: 1\n"
     text += f"  {credential}" if credential else ""
     assert refusal(tmp_path, text) == (
-        "5: protect_branch: the local host has no branch protection; "
+        "5: protect_branch: the local host has no protected branches; "
         "name the credential of another host"
     )
 
@@ -440,7 +440,8 @@ def test_a_deploy_key_on_the_local_host_is_refused(tmp_path: Path) -> None:
 def test_a_pull_request_on_the_local_host_is_refused(tmp_path: Path, given: str) -> None:
     text = f"{HEAD}steps:\n- step: a\n  uses: push_template\n  with:\n    {given}\n"
     assert refusal(tmp_path, text) == (
-        "5: push_template: the local host has no pull requests; name the credential of another host"
+        "6: push_template: the local host has no pull or merge requests; "
+        "name the credential of another host"
     )
 
 

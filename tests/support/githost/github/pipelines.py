@@ -167,16 +167,19 @@ class GitHubPipelines(GitHubPeople):
 
     @route("GET /repos/{owner}/{repo}/actions/workflows/{workflow}/runs")
     def runs(self, request: Request, owner: str, repo: str, workflow: str) -> Json:
-        """Answer the runs that an account has asked for since a time."""
+        """Answer the runs that an account has asked for, the newest first."""
         found = self.repository(request, owner, repo, permission="actions")
-        since = request.query["created"].removeprefix(">=")
         shown = [
-            run
-            for run in found.dispatches
+            {
+                "id": number,
+                "html_url": f"{self.url}/{found.full_name}/actions/runs/{number}",
+                "head_branch": run["ref"],
+                **run,
+            }
+            for number, run in enumerate(found.dispatches, 1)
             if (run["workflow"], run["actor"]) == (workflow, request.query["actor"])
-            and run["at"] >= since
         ]
-        return {"total_count": len(shown), "workflow_runs": shown}
+        return {"total_count": len(shown), "workflow_runs": shown[::-1]}
 
     def _store(
         self, request: Request, owner: str, repo: str, environment: str | None, permission: str

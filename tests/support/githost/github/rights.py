@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from typing import Any, ClassVar
@@ -52,7 +53,7 @@ class GitHubRights(Surface):
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "X-RateLimit-Limit": str(_LIMIT),
-            "X-RateLimit-Remaining": str(_LIMIT - 1),
+            "X-RateLimit-Remaining": str(_LIMIT - self.used - 1),
             "X-RateLimit-Reset": str(int(time.time()) + 3600),
         }
         token = request.token
@@ -63,6 +64,21 @@ class GitHubRights(Surface):
             expires = token.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC")
             headers["github-authentication-token-expiration"] = expires
         answer.headers = headers | answer.headers
+        return answer
+
+    @property
+    def used(self) -> int:
+        """How much of the quota is used up; "not modified" costs nothing."""
+        return int(self.world.options.get("used", 0))
+
+    def conditional(self, request: Request, answer: Answer) -> Answer:
+        """Mark what is read with an ETag, and count what is sent against the quota."""
+        if request.method == "GET" and answer.status == 200:
+            etag = f'W/"{hashlib.sha256(answer.body).hexdigest()}"'
+            answer.headers["ETag"] = etag
+            if request.headers.get("if-none-match") == etag:
+                return Answer(304, None, answer.headers)
+        self.world.options["used"] = self.used + 1
         return answer
 
     def signed_in(self, request: Request) -> Token | None:
@@ -96,6 +112,12 @@ class GitHubRights(Surface):
                 401,
                 "'Expiration time' claim ('exp') must be a numeric value representing the future "
                 "time at which the assertion expires",
+            ) from None
+        except jwt.ImmatureSignatureError:
+            raise self.refuse(
+                401,
+                "'Issued at' claim ('iat') must be an Integer representing the time that the "
+                "assertion was issued",
             ) from None
         except (jwt.PyJWTError, KeyError):
             raise self.refuse(401, "A JSON web token could not be decoded") from None
