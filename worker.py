@@ -13,6 +13,7 @@ from functools import partial
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
+from stepway.activities.beats import release_threads
 from stepway.activities.registry import Resources, StepActivity, load_steps
 from stepway.activities.step_inputs import step_payload_converter
 from stepway.runtime.data_converter import data_converter
@@ -63,6 +64,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Wor
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.sqlalchemy_url)
         stack.push_async_callback(engine.dispose)
+        stack.callback(release_threads)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         resources = Resources(settings, engine, redis)

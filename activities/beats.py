@@ -24,7 +24,24 @@ PATIENCE = 5.0
 Beat = Callable[[], None]
 T = TypeVar("T")
 
-_THREADS = ThreadPoolExecutor(64, "step-work")
+MOST_THREADS = 64
+
+_threads: ThreadPoolExecutor | None = None
+
+
+def _pool() -> ThreadPoolExecutor:
+    global _threads
+    if _threads is None:
+        _threads = ThreadPoolExecutor(MOST_THREADS, "step-work")
+    return _threads
+
+
+def release_threads() -> None:
+    """Let idle threads end, and others after their work: a process that stops waits for none."""
+    global _threads
+    if _threads is not None:
+        _threads.shutdown(wait=False)
+        _threads = None
 
 
 class Beats:
@@ -74,7 +91,7 @@ class Beats:
         `work` calls `say` or `check` now and then.
         """
         context = contextvars.copy_context()
-        future = self._loop.run_in_executor(_THREADS, context.run, work)
+        future = self._loop.run_in_executor(_pool(), context.run, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

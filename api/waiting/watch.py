@@ -17,6 +17,7 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from stepway.api.waiting.pollers import last_asked
 from stepway.api.waiting.steps import (
     MarkedProject,
     OpenProject,
@@ -24,7 +25,6 @@ from stepway.api.waiting.steps import (
     WaitingStep,
     WaitingSteps,
 )
-from stepway.workflows.pollers import last_asked
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.record.changes import Changes, StepChange
 from stepway_tracking.record.store import Store
@@ -76,7 +76,8 @@ class WorkerWatch:
             try:
                 async with asyncio.timeout(LIMIT):
                     await self.sweep()
-            except (*UNREACHABLE, RPCError) as error:
+            # The client raises RuntimeError as long as it has not connected.
+            except (*UNREACHABLE, RPCError, RuntimeError) as error:
                 logger.debug("Cannot look for workers now: %r", error)
             except Exception:
                 logger.exception("Cannot look for workers")

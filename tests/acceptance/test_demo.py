@@ -141,3 +141,15 @@ async def test_once_leaves_with_1_when_nothing_can_be_started(place: Path) -> No
     status, said = await processes.run(*command, cwd=place, env=environment(place))
     assert status == 1
     assert re.search(r"^error: STEPWAY_DATA_DIR: .*data", said, re.MULTILINE)
+
+
+async def test_once_leaves_with_0_when_its_project_is_active_and_all_has_stopped(
+    place: Path,
+) -> None:
+    command = (sys.executable, "-m", "stepway", "demo", "--once")
+    status, said = await processes.run(
+        *command, cwd=place, env=environment(place), patience=2 * PATIENCE
+    )
+    assert status == 0, said
+    assert "is active after" in said
+    assert "did not stop in time" not in said

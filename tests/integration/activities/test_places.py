@@ -1,4 +1,4 @@
-"""The local host works on one machine: a second worker without access is told so."""
+"""The local host works on one machine: steps of a second worker without access fail and say so."""
 
 from __future__ import annotations
 

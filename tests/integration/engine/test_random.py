@@ -197,7 +197,7 @@ async def check(it: Initialization, story: Story, closed: str) -> None:
                 made = run["made"][need]
                 assert made == {"skipped": 3} or made["made"].startswith(f"{need}/")
 
-    # What a roll back leaves behind is told.
+    # The project's error names what a rollback leaves behind.
     cancels = [event for event in events if event["action"] == "cancel_requested"]
     if story.finish == "roll back" and row["status"] == "cancelled" and len(cancels) == 1:
         told = row["initialization_error"] or ""

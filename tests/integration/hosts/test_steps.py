@@ -139,7 +139,7 @@ async def test_a_name_that_another_project_has_is_refused(stage: Stage) -> None:
     assert stage.project.name in message
     assert details["remedy"]
     with pytest.raises(ApplicationError, match="was kept"):
-        await stage.delete()
+        await stage.delete(result={})
 
 
 async def test_a_rollback_deletes_the_repository_once(stage: Stage) -> None:

@@ -31,6 +31,12 @@ def test_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) ->
         load_settings()
 
 
+def test_variables_of_the_tests_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STEPWAY_TEST_KUBERNETES", "STEPWAY_TESTDATA", "STEPWAY_LIVE_GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "1")
+    load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -11,7 +11,7 @@ _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class GitHubPeople(GitHubRepositories):
-    """Who may use a repository, and what is told of it."""
+    """The access of people and teams to a repository."""
 
     @route("GET /repos/{owner}/{repo}/collaborators/{name}")
     def is_collaborator(self, request: Request, owner: str, repo: str, name: str) -> Answer:
