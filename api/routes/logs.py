@@ -190,6 +190,8 @@ class _Body:
                 with suppress(asyncio.CancelledError, StopAsyncIteration):
                     await coming
         outcome = await self._given.log_hub.outcome(self._found.key)
+        if outcome is None:
+            return  # This process stops: the reader asks again.
         end = {"seq": self._reader.seq, "outcome": outcome}
         yield encoded(self._media, "end", self._reader.seq, end).encode()
 

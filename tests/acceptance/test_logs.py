@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from stepway.api.serving import GRACE
+from stepway.cli.run.roles import running_api
 from tests.acceptance.conftest import StartStepway
 from tests.support.servers import Json, Stepway, eventually, write_blueprint
 
@@ -100,6 +104,40 @@ async def test_a_running_step_is_followed_and_resumed_without_gap_or_duplicate(
             501,
             502,
         ]
+
+
+async def test_an_api_that_stops_ends_a_followed_log_at_once_and_not_as_complete(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    given = {"lines": ["line"], "gate": "end"}
+    blueprint = write_blueprint(folder, [{"step": "logs", "uses": "log_lines", "with": given}])
+    loop = asyncio.get_running_loop()
+    async with start_stepway(modules=MODULES) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "logs", "running")
+        lines: list[Json] = []
+
+        async def read_all(url: str) -> None:
+            async with (
+                httpx.AsyncClient(base_url=url, timeout=60) as http,
+                http.stream("GET", path_of(project, "logs"), params={"follow": "true"}) as answer,
+            ):
+                async for line in answer.aiter_lines():
+                    lines.append(json.loads(line))
+
+        async with running_api(stepway.settings, "127.0.0.1", 0) as url:
+            reader = asyncio.create_task(read_all(url))
+            await eventually(lambda: _has(lines, 3))
+            stopping = loop.time()
+        assert loop.time() - stopping < GRACE
+        await reader
+        assert [line["seq"] for line in lines] == [1, 2, 3]
+        stepway.open_gate("end")
+        await stepway.until(project, "active")
+
+
+async def _has(lines: list[Json], count: int) -> bool:
+    return len(lines) >= count
 
 
 async def test_output_of_a_command_is_kept_by_stream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -14,9 +15,12 @@ from temporalio import activity
 
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources
-from stepway.steps import captured_output
+from stepway.steps import captured_output, step_error
 
 LOGGER = logging.getLogger("acme.deploy")
+
+
+LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class LogInput:
 
 def step_activities(resources: Resources) -> Sequence[Callable[..., Any]]:
     """Return all activities of this module."""
-    return (log_lines, log_in_thread, print_lines)
+    return (log_lines, log_in_thread, print_lines, talk)
 
 
 @activity.defn
@@ -76,3 +80,47 @@ def print_lines(given: LogInput) -> None:
         for line in others:
             print(line)
         print("bad", file=sys.stderr)
+
+
+@activity.defn
+async def talk(given: LogInput) -> None:
+    """Log what the test writes into `<name>.<run>.lines`, until an item ends the step.
+
+    An item is a JSON object on a line: `{level, text}` is logged, `{print}` and `{error}` go to
+    standard output and standard error, `{fail}` fails the step, and `{}` completes it. With
+    `{times}`, an item is repeated, and its `#` stands for the number from 1.
+    """
+    for run in range(1, 100):  # noqa: B007 - the first file that no run before has taken
+        taken = Path(given.folder) / f"{given.name}.{run}.taken"
+        if not taken.exists():
+            break
+    taken.touch()
+    file = taken.with_suffix(".lines")
+    done = 0
+    logger = logging.getLogger("acme.talk")
+    logger.setLevel(logging.DEBUG)
+    while True:
+        activity.heartbeat()
+        # The end of the file may be half a line.
+        items = file.read_text().split("\n")[:-1] if file.exists() else []
+        for item in map(json.loads, items[done:]):
+            if not item:
+                return
+            _say(logger, item)
+        done = len(items)
+        await asyncio.sleep(0.05)
+
+
+def _say(logger: logging.Logger, item: dict[str, Any]) -> None:
+    if "fail" in item:
+        raise step_error(item["fail"], retry=False)
+    for number in range(1, item.get("times", 1) + 1):
+        if "text" in item:
+            level = LEVELS[item.get("level", "info")]
+            logger.log(level, item["text"].replace("#", str(number)))
+            continue
+        with captured_output():
+            if "print" in item:
+                print(item["print"].replace("#", str(number)))
+            else:
+                print(item["error"].replace("#", str(number)), file=sys.stderr)

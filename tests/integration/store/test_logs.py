@@ -189,6 +189,37 @@ async def test_many_readers_of_one_log_share_the_reads(
     await writer.close()
 
 
+async def test_a_closed_hub_ends_the_readers_that_are_there_and_those_that_come(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    async def outcome(key: AttemptKey) -> None:
+        return None
+
+    store = LogStore(pool)
+    hub = LogHub(store, outcome)
+    writer = writer_of(store)
+    await write(writer, key, 3, "short")
+    seen: list[int] = []
+
+    async def follow() -> list[int]:
+        async with hub.follow(key, 0) as rows:
+            async for row in rows:
+                seen.extend(line.seq for line in row.lines)
+        return seen
+
+    async def has_all() -> bool:
+        return seen == [1, 2, 3]
+
+    reader = asyncio.create_task(follow())
+    await eventually(has_all)
+    await hub.close()
+    assert await asyncio.wait_for(reader, 10) == [1, 2, 3]
+    seen.clear()
+    assert await asyncio.wait_for(follow(), 10) == [1, 2, 3]
+    await hub.close()
+    await writer.close()
+
+
 class CountedStore(LogStore):
     """Counts its reads."""
 

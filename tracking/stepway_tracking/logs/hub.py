@@ -49,6 +49,7 @@ class LogHub:
         self._feeds: dict[AttemptKey, _Feed] = {}
         self._channels: dict[str, set[_Feed]] = {}
         self._subscriber: RedisSubscriber | None = None
+        self._closed = False
         if redis_url:
             self._subscriber = RedisSubscriber(
                 redis_url, HubOptions(), on_message=self._received, on_connected=self._wake_all
@@ -60,7 +61,8 @@ class LogHub:
             self._subscriber.start()
 
     async def close(self) -> None:
-        """End all readers."""
+        """End all readers, and at once those that come later. Safe to repeat."""
+        self._closed = True
         for feed in tuple(self._feeds.values()):
             await feed.stop()
         if self._subscriber is not None:
@@ -68,15 +70,17 @@ class LogHub:
 
     @asynccontextmanager
     async def follow(self, key: AttemptKey, after: int) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """The rows with lines after number `after`, and those that come, until the log is complete.
+        """The rows with lines after number `after`, and those that come, until the log is complete
+        or this hub is closed.
 
         The iteration raises the driver's error if Postgres is unreachable.
         """
         feed = self._feeds.get(key)
         if feed is None or feed.stopped:
-            feed = self._feeds[key] = _Feed(key, self._store, self.outcome)
-            await self._subscribe(feed)
-            feed.start()
+            feed = self._feeds[key] = _Feed(key, self._store, self.outcome, stopped=self._closed)
+            if not self._closed:
+                await self._subscribe(feed)
+                feed.start()
         feed.readers += 1
         try:
             yield feed.read(after)
@@ -100,7 +104,7 @@ class LogHub:
         feeds.discard(feed)
         if not feeds:
             self._channels.pop(name, None)
-            if self._subscriber is not None:
+            if self._subscriber is not None and not self._closed:
                 await self._subscriber.unsubscribe(name)
         await feed.stop()
 

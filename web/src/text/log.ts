@@ -1,3 +1,4 @@
+import type { LogGap } from '@/initialization/logs/store/line'
 import { LOCALES, useText, type Text } from './text'
 
 /** The texts of the log viewer, which are loaded with it. */
@@ -54,6 +55,7 @@ const en = {
     toEnd: 'Go to the end',
     spoken: '{count} new log line. Last: {text} | {count} new log lines. Last: {text}',
     gap: '… {size} left out ({count} line) | … {size} left out ({count} lines)',
+    gapOfLines: '… {count} line left out | … {count} lines left out',
     cut: '… {size} more in this line. Copy or download it to see all of it.',
     missing: 'Load {count} earlier line | Load {count} earlier lines',
     loadingEarlier: 'Loading earlier lines… {count} left',
@@ -128,6 +130,7 @@ const zh: typeof en = {
     toEnd: '跳到末尾',
     spoken: '新增 {count} 行日志。最后一行：{text}',
     gap: '… 省略了 {size}（{count} 行）',
+    gapOfLines: '… 省略了 {count} 行',
     cut: '… 此行还有 {size}。复制或下载后可查看全部内容。',
     missing: '加载前面的 {count} 行',
     loadingEarlier: '正在加载前面的日志… 还剩 {count} 行',
@@ -155,6 +158,11 @@ export const LOG_TEXTS = { en, zh }
 export function amountText(characters: number): string {
   if (characters < 1e6) return `${Math.max(1, Math.round(characters / 1e3))} kB`
   return characters < 1e9 ? `${Math.round(characters / 1e6)} MB` : `${(characters / 1e9).toFixed(1)} GB`
+}
+
+/** What is shown in place of lines that the server does not have. */
+export function gapText({ t }: Text, { lines, characters }: LogGap): string {
+  return characters ? t('log.gap', { size: amountText(characters), count: lines }) : t('log.gapOfLines', { count: lines })
 }
 
 const merged = new WeakSet<Text>()

@@ -37,6 +37,9 @@ export interface LogLinks {
   hash: Readonly<ShallowRef<string>>
   /** whose log the address names */
   step: Readonly<Ref<string | null>>
+  /** A log was opened, or closed: a reload of the page shows the log that was opened last. */
+  opened(step: string): void
+  closed(step: string): void
 }
 
 const LINKS: InjectionKey<LogLinks> = Symbol('stepway log links')
@@ -49,10 +52,26 @@ export function useLogLinks(): LogLinks | null {
 /** The address stands for lines of a log for as long as the scope lives. */
 export function provideLogLinks(): void {
   const hash = shallowRef(location.hash)
-  const step = computed(() => {
-    const name = /^#log=([^:]+)/.exec(hash.value)?.[1]
-    return name === undefined ? null : decodeURIComponent(name)
-  })
   useEventListener('hashchange', () => (hash.value = location.hash))
-  provide(LINKS, { hash, step })
+  provide(LINKS, {
+    hash,
+    step: computed(() => stepOf(hash.value)),
+    opened: (step) => stepOf(location.hash) !== step && writeHash(`#log=${encodeURIComponent(step)}`),
+    closed: (step) => stepOf(location.hash) === step && writeHash(''),
+  })
+}
+
+function stepOf(hash: string): string | null {
+  const name = /^#log=([^:]+)/.exec(hash)?.[1]
+  if (name === undefined) return null
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
+/** Not by the router, which would scroll the page to its top. */
+function writeHash(hash: string): void {
+  history.replaceState(history.state, '', hash || `${location.pathname}${location.search}`)
 }

@@ -20,7 +20,8 @@ export interface LogGap {
   after: number
   before: number
   lines: number
-  characters: number
+  /** null: not known */
+  characters: number | null
 }
 
 export interface LogEnd {
