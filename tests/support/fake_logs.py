@@ -31,18 +31,6 @@ def plain_line(seq: int) -> Line:
     return {"seq": seq, "at": STEADY_AT, "level": "info", "stream": "stdout", "text": text}
 
 
-def lines_of(*texts: str | Line) -> Callable[[int], Line]:
-    """Return a function for FakeLog.line that gives these lines."""
-
-    def line(seq: int) -> Line:
-        given = texts[seq - 1]
-        more = {"text": given} if isinstance(given, str) else given
-        at = f"2026-11-26T02:30:{seq % 60:02}.{seq % 1000:03}Z"
-        return {"seq": seq, "at": at, "level": "info", "stream": "stdout", **more}
-
-    return line
-
-
 @dataclass
 class FakeLog:
     """One attempt's log."""
