@@ -158,6 +158,7 @@ async def test_many_readers_of_one_log_share_the_reads(
 ) -> None:
     counted = CountedStore(pool)
     ended: list[str] = []
+    seen: list[int] = []
 
     async def outcome(key: AttemptKey) -> str | None:
         return ended[0] if ended else None
@@ -169,11 +170,18 @@ async def test_many_readers_of_one_log_share_the_reads(
     await eventually(lambda: _is_empty(log))
 
     async def follow() -> list[int]:
+        found: list[int] = []
         async with hub.follow(key, 0) as rows:
-            return [line.seq async for row in rows for line in row.lines]
+            async for row in rows:
+                found += [line.seq for line in row.lines]
+                seen.append(row.lines[-1].seq)
+        return found
+
+    async def all_have_begun() -> bool:
+        return len(seen) >= 50
 
     readers = [asyncio.create_task(follow()) for _ in range(50)]
-    await eventually(lambda: _has(counted, 51))
+    await eventually(all_have_begun)
     reads = counted.reads
     for _ in range(100):
         log.log("info", "more")
@@ -183,8 +191,8 @@ async def test_many_readers_of_one_log_share_the_reads(
     ended.append("completed")
     for reader in readers:
         assert await reader == list(range(1, 102))
-    # One read for each look, whatever the number of readers.
-    assert counted.reads - reads < 50
+    # A few reads for each row, whatever the number of readers.
+    assert counted.reads - reads < 10 * len(await LogStore(pool).read(key, 0, 1000))
     await hub.close()
     await writer.close()
 
@@ -228,7 +236,3 @@ class CountedStore(LogStore):
     async def read(self, key: AttemptKey, after: int, rows: int) -> list[Chunk]:
         self.reads += 1
         return await super().read(key, after, rows)
-
-
-async def _has(store: CountedStore, reads: int) -> bool:
-    return store.reads >= reads
