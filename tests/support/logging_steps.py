@@ -90,7 +90,7 @@ async def talk(given: LogInput) -> None:
     standard output and standard error, `{fail}` fails the step, and `{}` completes it. With
     `{times}`, an item is repeated, and its `#` stands for the number from 1.
     """
-    for run in range(1, 100):  # noqa: B007 - the first file that no run before has taken
+    for run in range(1, 100):
         taken = Path(given.folder) / f"{given.name}.{run}.taken"
         if not taken.exists():
             break

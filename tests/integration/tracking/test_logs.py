@@ -59,7 +59,7 @@ def tracker(temporal: Client, away: tuple[Server, asyncpg.Pool], writer: LogWrit
 
 
 async def lines(pool: asyncpg.Pool, found: LoggedAttempt) -> list[LogLine]:
-    rows = await LogStore(pool).read(found.key, 0, 100_000)
+    rows = await LogStore(pool).read(found.key, 0, 100_000, 2**30)
     return [line for row in rows for line in row.lines]
 
 
