@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from stepway.api.log_formats import LogReader
+from stepway.embedded.servers import EmbeddedServers
 from stepway.runtime.settings import Settings
-from stepway_tracking.logs.attempt_log import AttemptKey
+from stepway_tracking.logs.attempt_log import ALL_WAITING, AttemptKey, Batch
 from stepway_tracking.logs.hub import LogHub
 from stepway_tracking.logs.kept import LogLimits
 from stepway_tracking.logs.store import Chunk, LogStore
-from stepway_tracking.logs.writer import ROW, LogWriter
+from stepway_tracking.logs.writer import LINES_LOST, ROW, LogWriter, open_logs
+from stepway_tracking.stream.publisher import Publisher, open_redis
 from tests.support.servers import eventually
 
 LINE = "x" * 1000
@@ -226,6 +233,135 @@ async def test_a_closed_hub_ends_the_readers_that_are_there_and_those_that_come(
     assert await asyncio.wait_for(reader, 10) == [1, 2, 3]
     seen.clear()
     assert await asyncio.wait_for(follow(), 10) == [1, 2, 3]
+    await hub.close()
+    await writer.close()
+
+
+async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    class Deaf(LogStore):
+        """Hears no answer to its first write."""
+
+        answers = 0
+
+        async def write(self, batches: Sequence[Batch]) -> None:
+            await super().write(batches)
+            self.answers += 1
+            if self.answers == 1:
+                raise TimeoutError
+
+    store = Deaf(pool)
+    await write(writer := writer_of(store), key, 10, "short")
+    assert store.answers > 1
+    assert await seqs(store, key) == list(range(1, 11))
+    await writer.close()
+
+
+async def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    writer = LogWriter(
+        # This cannot be encoded.
+        store,
+        lambda text: str(text).replace("bad", "\ud800"),
+        lambda key, seq: None,
+    )
+    other = AttemptKey(key.project_id, "other", "run", "1", 1)
+    lost = LINES_LOST._value.get()
+    await asyncio.gather(write(writer, key, 10, "bad"), write(writer, other, 10, "good"))
+    assert await seqs(store, other) == list(range(1, 11))
+    assert LINES_LOST._value.get() == lost + 10
+    await writer.close()
+
+
+async def test_logs_of_many_attempts_share_a_bound_of_memory(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    writer = writer_of(LogStore(pool))
+    logs = [writer.open(AttemptKey(key.project_id, f"step-{n}", "run", "1", 1)) for n in range(200)]
+    for _ in range(2_000):
+        logs[0].log("info", LINE)
+    batch = logs[0].take(10**9)
+    assert batch is not None and logs[0].dropped
+    assert batch.size < ALL_WAITING / 200
+    await writer.close()
+
+
+async def test_a_log_is_followed_while_redis_is_away(
+    pool: asyncpg.Pool, key: AttemptKey, servers: Settings
+) -> None:
+    async def outcome(key: AttemptKey) -> None:
+        return None
+
+    with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
+        given = servers.model_copy(update={"data_dir": Path(folder) / "data", "redis_url": ""})
+        embedded = EmbeddedServers(given)
+        async with embedded as settings, open_redis(settings.redis_url) as redis:
+            publisher = Publisher(redis)
+            store = LogStore(pool)
+            hub = LogHub(store, outcome, settings.redis_url)
+            hub.start()
+            seen: list[int] = []
+
+            async def follow() -> None:
+                async with hub.follow(key, 0) as rows:
+                    async for row in rows:
+                        seen.extend(line.seq for line in row.lines)
+
+            async def has(count: int) -> bool:
+                return len(seen) == count
+
+            async with open_logs(pool, publisher, lambda value: value) as writer:
+                log = writer.open(key)
+                reader = asyncio.create_task(follow())
+                log.log("info", "with Redis")
+                await eventually(lambda: has(1))
+                await embedded["valkey"].kill()
+                log.log("info", "without")
+                await eventually(lambda: has(2))
+                await embedded["valkey"].start()
+                log.log("info", "with Redis again")
+                log.close()
+                await asyncio.wait_for(reader, 60)
+            assert seen == [1, 2, 3]
+            await hub.close()
+            await publisher.close()
+
+
+async def test_a_reader_is_told_of_lines_that_retention_removes_meanwhile(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    async def outcome(key: AttemptKey) -> str:
+        return "completed"
+
+    store = LogStore(pool)
+    old = datetime.now(UTC) - timedelta(days=50)
+    await pool.execute("SELECT stepway_add_logs_partition_v1($1::date)", old.date())
+    await write(writer := writer_of(store), key, 3_000)
+    await pool.execute(
+        "UPDATE project_initialization_logs SET at = $2 WHERE project_id = $1 AND last_seq < 2500",
+        UUID(key.project_id),
+        old,
+    )
+    hub = LogHub(store, outcome)
+    reader = LogReader(0, 0)
+    items: list[dict[str, Any]] = []
+    removed = 0
+    async with hub.follow(key, 0) as rows:
+        async for row in rows:
+            text = reader.encoded(row, "application/x-ndjson").decode()
+            items += [json.loads(line) for line in text.splitlines()]
+            if not removed:
+                removed = await store.keep(40)
+    assert removed == 1
+    gaps = [item["gap"] for item in items if "gap" in item]
+    seen = [item["seq"] for item in items if "gap" not in item]
+    assert len(gaps) == 1 and gaps[0]["lines"] > 0
+    missing = set(range(1, 3_001)) - set(seen)
+    assert missing == set(range(gaps[0]["after"] + 1, gaps[0]["before"]))
+    assert seen[-1] == 3_000 and reader.complete
     await hub.close()
     await writer.close()
 
