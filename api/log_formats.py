@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Literal
 
+from stepway.vault.sealing import hide_seals
 from stepway_tracking.logs.line import LogLine
 from stepway_tracking.logs.store import Chunk
 
@@ -32,29 +33,39 @@ class LogReader:
     """Turns rows into lines and gaps.
 
     `seq` is the number of the last line that the reader has; `place` counts the characters up to
-    it, None if that is not known.
+    it, None if that is not known. `complete` says that the end of the log has come.
     """
 
     seq: int
     place: int | None
+    complete: bool = False
 
-    def items(self, chunk: Chunk) -> Iterator[tuple[Kind, int, Any]]:
-        """The kind, number and content of each item of a row."""
-        first = chunk.lines[0].seq
-        if first > self.seq + 1:
-            characters = None if self.place is None else chunk.start - self.place
-            gap = {
-                "after": self.seq,
-                "before": first,
-                "lines": first - self.seq - 1,
-                "characters": characters,
-            }
-            yield "gap", self.seq, gap
-        for line in chunk.lines:
-            if line.seq > self.seq:
-                self.seq = line.seq
-                yield "log", line.seq, line
+    def encoded(self, chunk: Chunk, media: str) -> bytes:
+        """The lines of a row that the reader does not have, after the gap before them if any."""
+        gap, new = self._gap(chunk), self.seq < chunk.first_seq
+        parts = [] if gap is None else [encoded(media, "gap", self.seq, gap).encode()]
+        if new:
+            # All readers get the same lines of a row, so they are encoded once.
+            if media not in chunk.encoded:
+                chunk.encoded[media] = _lines(chunk.lines, media)
+            parts.append(chunk.encoded[media])
+        else:
+            parts.append(_lines([line for line in chunk.lines if line.seq > self.seq], media))
+        if chunk.lines:
+            self.seq = max(self.seq, chunk.last_seq)
         self.place = chunk.start + chunk.size
+        self.complete = chunk.ends
+        return b"".join(parts)
+
+    def _gap(self, chunk: Chunk) -> dict[str, Any] | None:
+        if chunk.first_seq <= self.seq + 1:
+            return None
+        return {
+            "after": self.seq,
+            "before": chunk.first_seq,
+            "lines": chunk.first_seq - self.seq - 1,
+            "characters": None if self.place is None else chunk.start - self.place,
+        }
 
 
 def encoded(media: str, kind: Kind, seq: int, content: Any) -> str:
@@ -68,6 +79,11 @@ def encoded(media: str, kind: Kind, seq: int, content: Any) -> str:
     return _text(data if kind == "log" else {kind: data}) + "\n"
 
 
+def _lines(lines: Sequence[LogLine], media: str) -> bytes:
+    text = "".join(encoded(media, "log", line.seq, line) for line in lines)
+    return hide_seals(text.encode())
+
+
 def keep_alive(media: str) -> str:
     """What is sent while there are no lines."""
     return {"text/event-stream": ": keep-alive\n\n", "text/plain": ""}.get(media, "\n")
@@ -77,8 +93,14 @@ def _plain(kind: Kind, content: Any) -> str:
     if kind == "log":
         return COLOUR.sub("", content.text) + "\n"
     if kind == "gap":
-        return f"… {content['lines']} lines left out …\n"
-    return ""
+        return f"… {_amount(content)} left out …\n"
+    return "" if content["complete"] else "… the end of this log is missing …\n"
+
+
+def _amount(gap: dict[str, Any]) -> str:
+    lines = f"{gap['lines']:,} lines"
+    megabytes = (gap["characters"] or 0) / 1_000_000
+    return lines if megabytes < 1 else f"{lines}, {megabytes:,.0f} MB,"
 
 
 def _json(line: LogLine) -> dict[str, Any]:

@@ -19,11 +19,13 @@ from stepway.api.log_formats import LogReader, encoded, keep_alive, media_type
 from stepway.api.openapi import problems
 from stepway.api.resources import AppResources
 from stepway.api.routes.initialization import MAX_ATTEMPTS, require_step
-from stepway.vault.sealing import hide_seals
 from stepway_tracking.logs.attempts import LoggedAttempt
 from stepway_tracking.logs.store import Chunk
 from stepway_tracking.record.errors import AttemptUnknown, LogRemoved
 from stepway_tracking.record.facts import MAX_VERSION
+
+UNTOLD = ("lost", "timed_out")
+"""Outcomes that the worker of an attempt has not told."""
 
 router = APIRouter(
     route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
@@ -32,17 +34,15 @@ router = APIRouter(
 KEEP_ALIVE = 15.0
 """Seconds without a line after which a followed log sends something."""
 
-ROWS = 16
-"""Rows in one read."""
-
-LAST_ROWS = 2_000
-"""Maximum rows that are looked through for the last lines."""
+SETTLED = 5.0
+"""Seconds after the end of an attempt in which its worker may still write the end of its log."""
 
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
             "A line each: `{seq, at, level, stream, text}`; `{gap: {after, before, lines, "
-            "characters}}` where lines are left out; with `follow`, `{end: {seq, outcome}}` last."
+            "characters}}` where lines are left out; `{end: {seq, outcome, complete, superseded}}` "
+            "last, with `follow` or where the end of an ended attempt's log is missing."
         ),
         "content": {
             "application/x-ndjson": {"schema": {"type": "string"}},
@@ -84,11 +84,8 @@ async def get_logs(
     found = await _attempt(given, project_id, step, round, attempt, rollback)
     await _refuse_removed(given, found)
     after = max(after, last_event_id or 0)
-    rows = await _last_rows(given, found, after, tail)
-    if rows:
-        after = max(after, rows[0].lines[0].seq - 1)
-        if tail is not None:
-            after = max(after, rows[-1].lines[-1].seq - tail)
+    if tail is not None:
+        after = max(after, await given.log_store.last_seq(found.key) - tail)
     media = media_type(accept)
     body = _Body(given, found, LogReader(after, 0 if not after else None), media)
     content = body.followed(admission) if follow else body.kept()
@@ -123,18 +120,8 @@ async def _refuse_removed(given: AppResources, found: LoggedAttempt) -> None:
     days = timedelta(days=given.settings.log_days)
     if found.ended_at is None or datetime.now(UTC) - found.ended_at < days:
         return
-    if not await given.log_store.read_last(found.key, 1):
+    if not await given.log_store.read(found.key, 0, 1):
         raise LogRemoved(f"The log was removed: logs are kept for {days.days} days.")
-
-
-async def _last_rows(
-    given: AppResources, found: LoggedAttempt, after: int, tail: int | None
-) -> list[Chunk]:
-    """The last rows, which have the first line to send; none if all are asked for."""
-    if tail is None:
-        return []
-    rows = await given.log_store.read_last(found.key, min(tail, LAST_ROWS))
-    return [row for row in rows if row.lines[-1].seq > after]
 
 
 class _Body:
@@ -148,9 +135,18 @@ class _Body:
 
     async def kept(self) -> AsyncIterator[bytes]:
         """What is kept now."""
-        while rows := await self._given.log_store.read(self._found.key, self._reader.seq, ROWS):
+        after, lines = self._reader.seq, self._reader.seq
+        while rows := await self._given.log_store.read(self._found.key, after):
             for row in rows:
-                yield self._encoded(row)
+                yield self._reader.encoded(row, self._media)
+            after, lines = rows[-1].last_seq, self._reader.seq
+        if lines and not self._reader.complete and self._is_settled:
+            yield await self._end(self._found.outcome)
+
+    @property
+    def _is_settled(self) -> bool:
+        ended_at = self._found.ended_at
+        return ended_at is not None and datetime.now(UTC) - ended_at > timedelta(seconds=SETTLED)
 
     async def followed(self, admission: Admission) -> AsyncIterator[bytes]:
         """What is kept and what comes, until the log is complete."""
@@ -187,7 +183,7 @@ class _Body:
                 except StopAsyncIteration:
                     break
                 coming = None
-                yield self._encoded(row)
+                yield self._reader.encoded(row, self._media)
         finally:
             if coming is not None:
                 coming.cancel()
@@ -196,9 +192,16 @@ class _Body:
         outcome = await self._given.log_hub.outcome(self._found.key)
         if outcome is None:
             return  # This process stops: the reader asks again.
-        end = {"seq": self._reader.seq, "outcome": outcome}
-        yield encoded(self._media, "end", self._reader.seq, end).encode()
+        yield await self._end(outcome)
 
-    def _encoded(self, row: Chunk) -> bytes:
-        items = (encoded(self._media, *item) for item in self._reader.items(row))
-        return hide_seals("".join(items).encode())
+    async def _end(self, outcome: str | None) -> bytes:
+        reader = self._reader
+        # Without lines there is no end to write; a worker that tells how an attempt ended lives.
+        complete = reader.complete or (not reader.seq and outcome not in UNTOLD)
+        end = {
+            "seq": reader.seq,
+            "outcome": outcome,
+            "complete": complete,
+            "superseded": await self._given.logged_attempts.is_superseded(self._found.key),
+        }
+        return encoded(self._media, "end", reader.seq, end).encode()

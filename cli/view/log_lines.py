@@ -34,6 +34,11 @@ class LogPrinter:
     def _text(self, item: Json) -> str | None:
         if "gap" in item:
             return f"… {item['gap']['lines']} lines left out …"
+        if "end" in item:
+            # Older servers do not say whether it is complete.
+            return (
+                None if item["end"].get("complete", True) else "… the end of the log is missing …"
+            )
         if "attempt" in item:
             number = item["attempt"]
             return None if number["attempt"] == 1 else f"── attempt {number['attempt']} ──"

@@ -52,7 +52,8 @@ async def test_what_a_step_logs_is_kept_with_level_and_number(
         project = await stepway.create(blueprint)
         await stepway.until(project, "active")
         *found, end = await complete(stepway, project, "logs")
-        assert end == {"end": {"seq": 5, "outcome": "completed"}}
+        told = {"seq": 5, "outcome": "completed", "complete": True, "superseded": False}
+        assert end == {"end": told}
         assert [line["seq"] for line in found] == [1, 2, 3, 4, 5]
         assert [(line["level"], line["text"]) for line in found] == [
             ("info", "first"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -12,6 +14,7 @@ from stepway.api.auth.guard import Guarded, check_rules
 from stepway.api.auth.policy import ROUTES
 from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
+from tests.support.servers import running_stepway
 
 PROJECT = "/api/projects/{project_id}"
 STEP = f"{PROJECT}/initialization/steps/{{step}}"
@@ -124,6 +127,23 @@ async def test_logs_are_for_controllers(
         assert refused.json()["detail"] == "You can view this project but not its logs."
         assert (await controller.get(path)).status_code == 200
         assert (await controller.get(f"{path}?attempt=99")).status_code == 404
+
+
+async def test_logs_are_for_readers_where_the_deployment_says_so(
+    secured: Secured, tmp_path: Path
+) -> None:
+    path = f"/api/projects/{secured.project}/initialization/steps/doomed/logs"
+    settings = secured.stepway.settings.model_copy(update={"log_access": "read"})
+    async with running_stepway(settings, tmp_path, worker=False) as stepway:
+        answers = {
+            who: await stepway.http.get(path, headers=secured.headers(who))
+            for who in ("reader", "controller", "other")
+        }
+    assert {who: answer.status_code for who, answer in answers.items()} == {
+        "reader": 200,
+        "controller": 200,
+        "other": 404,
+    }
 
 
 @pytest.mark.parametrize(("who", "may"), [("reader", False), ("controller", True), ("admin", True)])

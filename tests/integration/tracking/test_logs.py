@@ -20,9 +20,10 @@ from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway_tracking.logs import attempt_log
 from stepway_tracking.logs.attempts import LoggedAttempt, LoggedAttempts
+from stepway_tracking.logs.hub import LogHub
 from stepway_tracking.logs.line import LogLine
 from stepway_tracking.logs.store import LogStore
-from stepway_tracking.logs.writer import LogWriter, open_logs
+from stepway_tracking.logs.writer import RETRY_DELAY, LogWriter, open_logs
 from stepway_tracking.postgres import open_pool
 from stepway_tracking.stream.publisher import Publisher, open_redis
 from tests.support.record import Collected, Record
@@ -59,7 +60,7 @@ def tracker(temporal: Client, away: tuple[Server, asyncpg.Pool], writer: LogWrit
 
 
 async def lines(pool: asyncpg.Pool, found: LoggedAttempt) -> list[LogLine]:
-    rows = await LogStore(pool).read(found.key, 0, 100_000)
+    rows = await LogStore(pool).read(found.key, 0, 100_000, 2**30)
     return [line for row in rows for line in row.lines]
 
 
@@ -74,28 +75,30 @@ async def test_an_outage_of_postgres_leaves_a_counted_gap_and_does_not_slow_the_
 ) -> None:
     postgres, pool = away
     monkeypatch.setattr(attempt_log, "MOST_WAITING", 20_000)
-    began, goes_on, last = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    began, goes_on, logged, last = (asyncio.Event() for _ in range(4))
 
-    async def build() -> float:
+    async def build() -> None:
         activity.logger.info("before")
         began.set()
         await goes_on.wait()
-        start = asyncio.get_running_loop().time()
         for number in range(2_000):
             activity.logger.info("during %s", number)
-        took = asyncio.get_running_loop().time() - start
+        logged.set()
         await last.wait()
         activity.logger.info("after")
-        return took
 
     async with tracker.worker(step(build)):
         handle, record = await tracker.start(timeout=120)
         await began.wait()
         await eventually(lambda: _has_lines(pool, record, 1))
+        hub = LogHub(LogStore(pool), LoggedAttempts(pool).outcome)
+        reader = asyncio.create_task(_follow(hub, await attempt_of(record)))
         await postgres.kill()
         try:
             goes_on.set()
-            await asyncio.sleep(2)
+            # Nothing waits for Postgres.
+            await asyncio.wait_for(logged.wait(), 60)
+            await asyncio.sleep(2 * RETRY_DELAY)
         finally:
             await postgres.start()
         await eventually(lambda: _has_lines(pool, record, 100))
@@ -110,6 +113,9 @@ async def test_an_outage_of_postgres_leaves_a_counted_gap_and_does_not_slow_the_
     assert 100 < len(found) < 1_000
     kept = [line.seq for line in found[1:]]
     assert kept == list(range(kept[0], 2_003))
+    # A reader has waited for Postgres too.
+    assert await asyncio.wait_for(reader, 60) == [1, *kept]
+    await hub.close()
 
 
 async def test_late_lines_of_a_superseded_attempt_stay_under_it(
@@ -151,6 +157,11 @@ async def test_loggers_outside_of_attempts_and_of_others_stay_outside(
         await eventually(lambda: _ends_with(tracker.pool, record, "inside"))
     found = await lines(tracker.pool, await attempt_of(record))
     assert [(line.level, line.text) for line in found] == [("warning", "inside")]
+
+
+async def _follow(hub: LogHub, found: LoggedAttempt) -> list[int]:
+    async with hub.follow(found.key, 0) as rows:
+        return [line.seq async for row in rows for line in row.lines]
 
 
 async def _has_lines(pool: asyncpg.Pool, record: Record, number: int) -> bool:

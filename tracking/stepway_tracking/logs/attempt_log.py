@@ -14,6 +14,12 @@ from stepway_tracking.logs.line import Level, LogLine, Stream
 MOST_WAITING = 4 * 1024 * 1024
 """Characters that wait for the writer; the oldest lines are dropped beyond that."""
 
+LEAST_WAITING = 64 * 1024
+"""What each log may hold, however many there are."""
+
+ALL_WAITING = 64 * 1024 * 1024
+"""Characters that wait in all logs of a process; they share it."""
+
 LINE_OVERHEAD = 64
 """What a line counts besides its text, so that empty lines are bounded too."""
 
@@ -35,11 +41,21 @@ class AttemptKey:
 
 @dataclass(frozen=True)
 class Batch:
-    """Lines of one attempt in the order of their numbers. `offset` counts the characters before."""
+    """Lines of one attempt in the order of their numbers. `offset` counts the characters before.
+
+    The last batch of a log `ends` it: it has no lines, and the number after the last one.
+    """
 
     key: AttemptKey
     lines: tuple[LogLine, ...]
     offset: int
+    first_seq: int
+    ends: bool = False
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last line; of the end itself where there are no lines."""
+        return self.first_seq + max(len(self.lines), 1) - 1
 
     @property
     def size(self) -> int:
@@ -47,12 +63,31 @@ class Batch:
         return sum(len(line.text) for line in self.lines)
 
 
-class AttemptLog:
-    """The log of one attempt. Any thread may write to it."""
+class Room:
+    """How much each of a process' logs may hold in memory."""
 
-    def __init__(self, key: AttemptKey, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(self) -> None:
+        self.logs = 1
+
+    @property
+    def each(self) -> int:
+        """Characters, with LINE_OVERHEAD for each line."""
+        return min(MOST_WAITING, max(LEAST_WAITING, ALL_WAITING // max(self.logs, 1)))
+
+
+class AttemptLog:
+    """The log of one attempt. Any thread may write to it. `dropped` counts lines without room."""
+
+    def __init__(
+        self,
+        key: AttemptKey,
+        wake: Callable[[], None] = lambda: None,
+        room: Room | None = None,
+    ) -> None:
         self.key = key
+        self.dropped = 0
         self._wake = wake
+        self._room = room or Room()
         self._lock = threading.Lock()
         self._waiting: deque[LogLine] = deque()
         self._waiting_size = 0
@@ -61,11 +96,22 @@ class AttemptLog:
         """Characters of all lines that the writer has taken or that were dropped."""
         self._outputs: dict[Stream, LineAssembler] = {}
         self.closed = False
+        self._end_taken = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether no line waits for the writer."""
-        return not self._waiting
+        """Whether nothing waits for the writer."""
+        return not self._waiting and not self._end_waits
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether lines will be dropped soon unless the writer takes some."""
+        return self._waiting_size > self._room.each // 2
+
+    @property
+    def _end_waits(self) -> bool:
+        # A log without lines has no rows at all.
+        return self.closed and self._seq > 0 and not self._end_taken
 
     def log(self, level: Level, text: str) -> None:
         """Add a message of Python's logging; each of its lines is a line of the log."""
@@ -87,7 +133,8 @@ class AttemptLog:
                 self._add("info", stream, assembler.close())
             self._outputs.clear()
             self.closed = True
-        self._wake()
+        if self._seq:
+            self._wake()
 
     def flush_partial(self) -> None:
         """Add the parts of lines that wait for their end."""
@@ -96,16 +143,19 @@ class AttemptLog:
                 self._add("info", stream, assembler.flush())
 
     def take(self, most: int) -> Batch | None:
-        """Take the oldest lines, about `most` characters of them; None if there are none."""
+        """Take the oldest lines, about `most` characters of them, then the end; None if empty."""
         with self._lock:
-            if not self._waiting:
-                return None
             offset, lines, size = self._taken, [], 0
+            if not self._waiting:
+                if not self._end_waits:
+                    return None
+                self._end_taken = True
+                return Batch(self.key, (), offset, self._seq + 1, ends=True)
             while self._waiting and size < most:
                 line = self._pop()
                 lines.append(line)
                 size += len(line.text) + LINE_OVERHEAD
-            return Batch(self.key, tuple(lines), offset)
+            return Batch(self.key, tuple(lines), offset, lines[0].seq)
 
     def _add(self, level: Level, stream: Stream, texts: Iterable[str]) -> None:
         if self.closed:
@@ -116,8 +166,9 @@ class AttemptLog:
             line = LogLine(self._seq, now, level, stream, text)
             self._waiting.append(line)
             self._waiting_size += len(line.text) + LINE_OVERHEAD
-            while self._waiting_size > MOST_WAITING:
+            while self._waiting_size > self._room.each:
                 self._pop()
+                self.dropped += 1
 
     def _pop(self) -> LogLine:
         line = self._waiting.popleft()

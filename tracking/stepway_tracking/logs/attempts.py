@@ -20,8 +20,12 @@ SELECT round, attempt, run_id, activity_id, outcome, ended_at
 """
 
 OUTCOME = """
-SELECT CASE WHEN ended_at IS NOT NULL THEN coalesce(outcome, 'lost') END
-  FROM project_initialization_attempts
+SELECT CASE WHEN ended_at IS NOT NULL THEN coalesce(outcome, 'lost') END AS outcome,
+       EXISTS (SELECT FROM project_initialization_attempts AS newer
+                WHERE newer.project_id = $1 AND newer.step = $2
+                  AND (newer.round, newer.attempt) > (attempts.round, attempts.attempt))
+         AS superseded
+  FROM project_initialization_attempts AS attempts
  WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
  ORDER BY round DESC
  LIMIT 1
@@ -81,5 +85,11 @@ class LoggedAttempts:
             found = await self.find_rollback(project_id, key.step)
             return found.outcome if found and found.key == key else "failed"
         values = (project_id, key.step, key.run_id, key.activity_id, key.attempt)
-        outcome: str | None = await self._pool.fetchval(OUTCOME, *values)
-        return outcome
+        row = await self._pool.fetchrow(OUTCOME, *values)
+        return row["outcome"] if row else "lost"
+
+    async def is_superseded(self, key: AttemptKey) -> bool:
+        """Whether a newer attempt of the step has begun."""
+        values = (UUID(key.project_id), key.step, key.run_id, key.activity_id, key.attempt)
+        row = None if key.rollback else await self._pool.fetchrow(OUTCOME, *values)
+        return row is not None and bool(row["superseded"])

@@ -9,12 +9,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from typing import TypeVar
 
 import asyncpg
 
 from stepway_tracking.logs.attempt_log import AttemptKey
 from stepway_tracking.logs.store import Chunk, LogStore
-from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.postgres import REFUSED, UNREACHABLE
 from stepway_tracking.stream.options import HubOptions
 from stepway_tracking.stream.publisher import logs_channel
 from stepway_tracking.stream.subscriber import RedisSubscriber
@@ -24,14 +27,16 @@ logger = logging.getLogger(__name__)
 POLL = 1.0
 """Seconds between two looks for new lines without a message from Redis."""
 
-ROWS = 16
-"""Rows in one read."""
-
 SHARED = 4 * 1024 * 1024
 """Characters of the newest rows that readers share; slower readers read for themselves."""
 
+SHARED_ROWS = 512
+"""Rows that readers share."""
+
 QUIET = 2.0
-"""Seconds without new lines after which the log of an ended attempt is complete."""
+"""Seconds without new lines after which an ended attempt without the end of its log has no more."""
+
+T = TypeVar("T")
 
 Outcome = Callable[[AttemptKey], Awaitable[str | None]]
 """The outcome of an attempt; None while it runs."""
@@ -73,7 +78,7 @@ class LogHub:
         """The rows with lines after number `after`, and those that come, until the log is complete
         or this hub is closed.
 
-        The iteration raises the driver's error if Postgres is unreachable.
+        While Postgres is unreachable, it waits.
         """
         feed = self._feeds.get(key)
         if feed is None or feed.stopped:
@@ -123,6 +128,10 @@ class LogHub:
             feed.wake()
 
 
+class _Stopped(Exception):
+    """The feed was stopped."""
+
+
 @dataclass(eq=False)
 class _Feed:
     """Reads the new rows of one log, and keeps the newest for its readers."""
@@ -138,7 +147,6 @@ class _Feed:
     _first: int | None = None
     """The number before the first line of the kept rows."""
     _last: int = 0
-    _error: BaseException | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _task: asyncio.Task[None] | None = None
@@ -161,50 +169,72 @@ class _Feed:
         while True:
             if self._first is None or after < self._first:
                 # Older than what is shared.
-                rows = await self.store.read(self.key, after, ROWS)
+                try:
+                    rows = await self._patiently(partial(self.store.read, self.key, after))
+                except _Stopped:
+                    return
             else:
-                rows = [row for row in self._rows if row.lines[-1].seq > after]
+                rows = self._shared(after)
             for row in rows:
                 yield row
-                after = row.lines[-1].seq
+                after = row.last_seq
             if rows:
                 continue
             if self._first is not None and after < self._first:
                 after = self._first  # Those lines are gone.
                 continue
             async with self._news:
-                if self._error is not None:
-                    raise self._error
                 if self.stopped or (self.complete and after >= self._last):
                     return
                 if after >= self._last:
                     await self._news.wait()
 
+    def _shared(self, after: int) -> list[Chunk]:
+        newer = takewhile(lambda row: row.last_seq > after, reversed(self._rows))
+        return list(newer)[::-1]
+
     async def _run(self) -> None:
         try:
             await self._follow()
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            self._error = error
-        finally:
-            self.stopped = self.stopped or self._error is not None
+        except Exception:
+            # Whatever it is: readers would wait for ever. They ask again.
+            logger.exception("A log cannot be followed any longer")
+            self.stopped = True
         async with self._news:
             self._news.notify_all()
 
     async def _follow(self) -> None:
-        last = await self.store.read_last(self.key, 1)
-        self._last = self._first = last[0].lines[-1].seq if last else 0
+        self._last = self._first = await self._patiently(partial(self.store.last_seq, self.key))
         loop = asyncio.get_running_loop()
         changed = loop.time()
-        while True:
+        while not self.complete:
             self._woken.clear()
-            ended = await self.outcome(self.key) is not None
-            while rows := await self.store.read(self.key, self._last, ROWS):
+            rows = await self._patiently(partial(self.store.read, self.key, self._last))
+            if rows:
                 changed = loop.time()
                 await self._add(rows)
-            if ended and loop.time() - changed >= QUIET:
-                self.complete = True
-                return
-            await self._wait()
+            elif loop.time() - changed >= QUIET and await self._has_ended():
+                # Its worker was killed, or has not written its end yet.
+                rest = await self._patiently(partial(self.store.read, self.key, self._last, 1))
+                self.complete = not rest
+            else:
+                await self._wait()
+
+    async def _has_ended(self) -> bool:
+        return await self._patiently(partial(self.outcome, self.key)) is not None
+
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read; while Postgres is unreachable, try again every POLL seconds. Raises _Stopped."""
+        while True:
+            try:
+                return await read()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                if isinstance(error, REFUSED):
+                    raise
+                if self.stopped:
+                    raise _Stopped from error
+                logger.warning("A log cannot be read now: %r", error)
+                await asyncio.sleep(POLL)
 
     async def _wait(self) -> None:
         try:
@@ -216,10 +246,11 @@ class _Feed:
     async def _add(self, rows: list[Chunk]) -> None:
         self._rows.extend(rows)
         self._size += sum(row.size for row in rows)
-        self._last = rows[-1].lines[-1].seq
-        while self._size > SHARED and len(self._rows) > 1:
+        self._last = rows[-1].last_seq
+        self.complete = rows[-1].ends
+        while (self._size > SHARED or len(self._rows) > SHARED_ROWS) and len(self._rows) > 1:
             oldest = self._rows.popleft()
             self._size -= oldest.size
-            self._first = oldest.lines[-1].seq
+            self._first = oldest.last_seq
         async with self._news:
             self._news.notify_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,15 +17,17 @@ from stepway_tracking.logs.line import LogLine
 INSERT = """
 INSERT INTO project_initialization_logs
        (project_id, step, run_id, activity_id, attempt, rollback, first_seq,
-        last_seq, start, size, at, lines)
+        last_seq, start, size, at, ends, lines)
 SELECT given.*
   FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bool[],
               $7::bigint[], $8::bigint[], $9::bigint[], $10::int[], $11::timestamptz[],
-              $12::text[])
+              $12::bool[], $13::text[])
        AS given (project_id, step, run_id, activity_id, attempt, rollback, first_seq, last_seq,
-                 start, size, at, lines)
+                 start, size, at, ends, lines)
   JOIN projects ON projects.id = given.project_id
+    ON CONFLICT DO NOTHING
 """
+# A write whose answer was lost is repeated.
 
 TRIM = """
 DELETE FROM project_initialization_logs
@@ -38,30 +40,48 @@ SELECT coalesce(sum(size), 0)::bigint FROM project_initialization_logs WHERE pro
 """
 
 READ = """
-SELECT first_seq, last_seq, start, size, lines
-  FROM project_initialization_logs
- WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
-   AND last_seq > $6
+SELECT first_seq, last_seq, start, size, ends, lines
+  FROM (SELECT *, sum(size) OVER (ORDER BY first_seq) - size AS before
+          FROM (SELECT *
+                  FROM project_initialization_logs
+                 WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4
+                   AND attempt = $5 AND last_seq > $6
+                 ORDER BY first_seq
+                 LIMIT $7) AS next) AS summed
+ WHERE before < $8
  ORDER BY first_seq
- LIMIT $7
 """
 
-READ_LAST = """
-SELECT first_seq, last_seq, start, size, lines
+LAST_SEQ = """
+SELECT last_seq - ends::int
   FROM project_initialization_logs
  WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
  ORDER BY first_seq DESC
- LIMIT $6
+ LIMIT 1
 """
+
+MOST_ROWS = 256
+"""Rows in one read."""
+
+MOST_READ = 1024 * 1024
+"""Characters in one read, about."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some lines of an attempt, in order. `start` counts the characters of all lines before."""
+    """Some lines of an attempt, in order. `start` counts the characters of all lines before.
+
+    The last chunk `ends` the log; it has no lines, and its number is the one after the last line.
+    `encoded` is for readers that share a chunk: its lines in their formats.
+    """
 
     lines: tuple[LogLine, ...]
     start: int
     size: int
+    first_seq: int
+    last_seq: int
+    ends: bool = False
+    encoded: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 class LogStore:
@@ -92,14 +112,20 @@ class LogStore:
         dropped: int = await self._pool.fetchval("SELECT stepway_keep_logs_v1($1)", days)
         return dropped
 
-    async def read(self, key: AttemptKey, after: int, rows: int) -> list[Chunk]:
-        """The next rows with lines after number `after`."""
-        return [_chunk(row) for row in await self._pool.fetch(READ, *_values(key), after, rows)]
+    async def read(
+        self, key: AttemptKey, after: int, rows: int = MOST_ROWS, size: int = MOST_READ
+    ) -> list[Chunk]:
+        """The next rows with lines after number `after`: up to `rows`, of about `size` characters.
 
-    async def read_last(self, key: AttemptKey, rows: int) -> list[Chunk]:
-        """The last rows, in order."""
-        found = await self._pool.fetch(READ_LAST, *_values(key), rows)
-        return [_chunk(row) for row in reversed(found)]
+        Empty if there are none.
+        """
+        found = await self._pool.fetch(READ, *_values(key), after, rows, size)
+        return [_chunk(row) for row in found]
+
+    async def last_seq(self, key: AttemptKey) -> int:
+        """The number of the last line; 0 if there are none."""
+        found: int | None = await self._pool.fetchval(LAST_SEQ, *_values(key))
+        return found or 0
 
 
 def _values(key: AttemptKey) -> tuple[Any, ...]:
@@ -107,7 +133,6 @@ def _values(key: AttemptKey) -> tuple[Any, ...]:
 
 
 def _row(batch: Batch) -> tuple[Any, ...]:
-    first, last = batch.lines[0], batch.lines[-1]
     lines = [
         [_milliseconds(line.at), line.seq, line.level, line.stream, line.text]
         for line in batch.lines
@@ -115,11 +140,12 @@ def _row(batch: Batch) -> tuple[Any, ...]:
     return (
         *_values(batch.key),
         batch.key.rollback,
-        first.seq,
-        last.seq,
+        batch.first_seq,
+        batch.last_seq,
         batch.offset,
         batch.size,
-        first.at,
+        batch.lines[0].at if batch.lines else datetime.now(UTC),
+        batch.ends,
         json.dumps(lines, ensure_ascii=False, separators=(",", ":")),
     )
 
@@ -129,7 +155,8 @@ def _chunk(row: asyncpg.Record) -> Chunk:
         LogLine(seq, datetime.fromtimestamp(at / 1000, UTC), level, stream, text)
         for at, seq, level, stream, text in json.loads(row["lines"])
     )
-    return Chunk(tuple(lines), row["start"], row["size"])
+    numbers = (row["start"], row["size"], row["first_seq"], row["last_seq"])
+    return Chunk(tuple(lines), *numbers, row["ends"])
 
 
 def _milliseconds(at: datetime) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ import asyncpg
 from prometheus_client import Counter
 from temporalio import activity
 
-from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch
+from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch, Room
 from stepway_tracking.logs.capture import CapturingHandler
 from stepway_tracking.logs.kept import LogLimits, ProjectSizes
 from stepway_tracking.logs.redacting import redacted
 from stepway_tracking.logs.retention import DAYS, keep_forever
 from stepway_tracking.logs.store import LogStore
-from stepway_tracking.postgres import UNREACHABLE
+from stepway_tracking.postgres import REFUSED, UNREACHABLE
 from stepway_tracking.record.store import Redact
 from stepway_tracking.stream.publisher import Publisher, logs_channel
 
@@ -42,6 +42,15 @@ ROW = 256 * 1024
 
 TRIM_EVERY = 1024 * 1024
 """Characters after which rows before the tail are deleted."""
+
+ROWS_AT_ONCE = 16
+"""Rows in one statement, if so few logs have lines."""
+
+LOGS_AT_ONCE = 64
+"""Logs in one statement."""
+
+LONG = 64 * 1024
+"""Characters from which lines are redacted in a thread."""
 
 WRITE_LIMIT = 5.0
 """Seconds that one write may take."""
@@ -71,16 +80,23 @@ class LogWriter:
         self._redact = redact
         self._notify = notify
         self._sizes = ProjectSizes(store, limits or LogLimits())
-        self._logs: dict[AttemptKey, _OpenLog] = {}
+        self._logs: list[_OpenLog] = []
+        self._room = Room()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all logs are closed and written."""
+        return not self._logs
+
     def open(self, key: AttemptKey) -> AttemptLog:
         """The log of an attempt that begins now. Call it on the event loop."""
         self._loop = asyncio.get_running_loop()
-        opened = AttemptLog(key, self._woken)
-        self._logs[key] = _OpenLog(opened)
+        opened = AttemptLog(key, self._woken, self._room)
+        self._logs.append(_OpenLog(opened))
+        self._room.logs = len(self._logs)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return opened
@@ -105,51 +121,80 @@ class LogWriter:
 
     async def _run(self) -> None:
         while True:
-            # Woken by each line; without one, parts of lines may wait for their time.
+            await self._wait()
             try:
-                async with asyncio.timeout(PARTIAL_AFTER):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
-            if not self._logs:
-                await self._wake.wait()
-            try:
-                async with asyncio.timeout(WRITE_LIMIT):
-                    await self._write_round()
-            except (TimeoutError, *UNREACHABLE, asyncpg.PostgresError) as error:
+                await self._write_round()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
                 log.warning("The lines of steps are not written now: %r", error)
                 await asyncio.sleep(RETRY_DELAY)
-            await asyncio.sleep(PAUSE)
+            except Exception:
+                # Whatever it is: without this task no line would be written any more.
+                log.exception("Writing the lines of steps failed; trying again")
+                await asyncio.sleep(RETRY_DELAY)
+            if not any(opened.log.is_half_full for opened in self._logs):
+                await asyncio.sleep(PAUSE)
+
+    async def _wait(self) -> None:
+        """Wait for a line or the end of a log, or until part of a line has waited long enough."""
+        if any(opened.log.is_half_full for opened in self._logs):
+            return
+        try:
+            async with asyncio.timeout(PARTIAL_AFTER if self._logs else None):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
 
     async def _write_round(self) -> bool:
-        """Write what waits, one row of each log; whether there was anything."""
-        for opened in self._logs.values():
+        """Write what waits, some rows of each log; whether there was anything."""
+        for opened in self._logs:
             opened.prepare()
-        pending = [(opened, batch) for opened in self._logs.values() if (batch := opened.next())]
-        if pending:
-            texts = await asyncio.to_thread(self._redacted, [batch for _, batch in pending])
-            await self._store.write(texts)
-            for opened, batch in pending:
-                opened.written(batch)
-                self._notify(batch.key, batch.lines[-1].seq)
-                await self._trim(opened)
-        for key in [key for key, opened in self._logs.items() if opened.is_done]:
-            del self._logs[key]
-        return bool(pending)
+        waiting = [opened for opened in self._logs if not opened.is_empty]
+        for begin in range(0, len(waiting), LOGS_AT_ONCE):
+            await self._write(waiting[begin : begin + LOGS_AT_ONCE])
+        self._logs = [opened for opened in self._logs if not opened.is_done]
+        self._room.logs = len(self._logs)
+        return bool(waiting)
 
-    def _redacted(self, batches: list[Batch]) -> list[Batch]:
-        return [
-            replace(batch, lines=tuple(redacted(batch.lines, self._redact))) for batch in batches
-        ]
+    async def _write(self, logs: Sequence[_OpenLog]) -> None:
+        rows = max(1, ROWS_AT_ONCE // len(logs))
+        texts = sum(opened.take(rows) for opened in logs)
+        if texts > LONG:
+            await asyncio.to_thread(self._redact_all, logs)
+        else:
+            self._redact_all(logs)
+        for opened in logs:
+            # Before its own lines count.
+            opened.kept = opened.kept or await self._sizes.kept(opened.log.key.project_id)
+        await self._store_rows([batch for opened in logs for batch in opened.batches])
+        for opened in logs:
+            last_seq = opened.batches[-1].last_seq
+            opened.written()
+            self._notify(opened.log.key, last_seq)
+        for opened in logs:
+            await self._trim(opened, *(opened.kept or (0, 0)))
 
-    async def _trim(self, opened: _OpenLog) -> None:
-        key = opened.log.key
-        opened.kept = opened.kept or await self._sizes.kept(key.project_id)
-        head, tail = opened.kept
+    async def _store_rows(self, batches: list[Batch]) -> None:
+        try:
+            async with asyncio.timeout(WRITE_LIMIT):
+                await self._store.write(batches)
+        except REFUSED as error:
+            if len(batches) == 1:
+                log.error("A row of the log of %s cannot be kept: %r", batches[0].key, error)
+                LINES_LOST.inc(len(batches[0].lines))
+                return
+            # The others must not wait for the one that is refused.
+            for batch in batches:
+                await self._store_rows([batch])
+
+    def _redact_all(self, logs: Sequence[_OpenLog]) -> None:
+        for opened in logs:
+            opened.redact(self._redact)
+
+    async def _trim(self, opened: _OpenLog, head: int, tail: int) -> None:
         end = opened.size - tail
         if end > head and end - opened.trimmed >= min(TRIM_EVERY, tail):
-            await self._store.trim(key, head, end)
+            await self._store.trim(opened.log.key, head, end)
             opened.trimmed = end
 
 
@@ -169,7 +214,7 @@ async def open_logs(
 
     def notify(key: AttemptKey, seq: int) -> None:
         message = json.dumps({"step": key.step, "rollback": key.rollback, "seq": seq})
-        publisher.publish_on(logs_channel(key.project_id), [message])
+        publisher.hint(logs_channel(key.project_id), message)
 
     handler = CapturingHandler()
     logging.getLogger().addHandler(handler)
@@ -188,7 +233,7 @@ async def open_logs(
 
 
 class _OpenLog:
-    """A log with the batch that is being written, which is kept until Postgres has it."""
+    """A log with the rows that are being written, which are kept until Postgres has them."""
 
     def __init__(self, log: AttemptLog) -> None:
         self.log = log
@@ -197,12 +242,19 @@ class _OpenLog:
         self.trimmed = 0
         self.kept: tuple[int, int] | None = None
         """Characters that are kept of its beginning and its end."""
-        self._batch: Batch | None = None
+        self.batches: list[Batch] = []
+        self._redacted = 0
+        """How many of the rows are redacted."""
+        self._dropped = 0
         self._quiet_since = time.monotonic()
 
     @property
+    def is_empty(self) -> bool:
+        return not self.batches and self.log.is_empty
+
+    @property
     def is_done(self) -> bool:
-        return self.log.closed and self._batch is None and self.log.is_empty
+        return self.log.closed and self.is_empty
 
     def prepare(self) -> None:
         """Show a part of a line whose end has not come for PARTIAL_AFTER seconds."""
@@ -211,11 +263,23 @@ class _OpenLog:
         elif time.monotonic() - self._quiet_since >= PARTIAL_AFTER:
             self.log.flush_partial()
             self._quiet_since = time.monotonic()
+        dropped = self.log.dropped
+        LINES_LOST.inc(dropped - self._dropped)
+        self._dropped = dropped
 
-    def next(self) -> Batch | None:
-        self._batch = self._batch or self.log.take(ROW)
-        return self._batch
+    def take(self, rows: int) -> int:
+        """Take up to so many rows, unless some are there; return the characters to redact."""
+        while len(self.batches) < rows and (batch := self.log.take(ROW)):
+            self.batches.append(batch)
+        return sum(batch.size for batch in self.batches[self._redacted :])
 
-    def written(self, batch: Batch) -> None:
-        self.size = batch.offset + batch.size
-        self._batch = None
+    def redact(self, redact: Redact) -> None:
+        for number in range(self._redacted, len(self.batches)):
+            batch = self.batches[number]
+            self.batches[number] = replace(batch, lines=tuple(redacted(batch.lines, redact)))
+        self._redacted = len(self.batches)
+
+    def written(self) -> None:
+        last = self.batches[-1]
+        self.size = last.offset + last.size
+        self.batches, self._redacted = [], 0

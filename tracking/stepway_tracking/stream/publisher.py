@@ -38,6 +38,9 @@ def open_redis(url: str) -> Redis:
 MOST_WAITING = 10_000
 """Events that wait for a Redis that is slow; later ones are dropped."""
 
+MOST_HINTS = 1_000
+"""Messages of any kind that may wait before hints are left out."""
+
 AT_ONCE = 500
 """Events in one round trip."""
 
@@ -58,13 +61,21 @@ class Publisher:
 
     async def publish(self, project_id: str, messages: Sequence[str]) -> None:
         """Take the messages to be sent in order; returns at once."""
-        self.publish_on(channel(project_id), messages)
-
-    def publish_on(self, name: str, messages: Sequence[str]) -> None:
-        """Take the messages of another channel, whose name ends with the project's ID."""
         if len(self._waiting) + len(messages) > MOST_WAITING:
-            _count_lost(len(messages), name.rpartition(":")[2], "it is too far behind")
+            _count_lost(len(messages), project_id, "it is too far behind")
             return
+        self._take(channel(project_id), messages)
+
+    def hint(self, name: str, message: str) -> None:
+        """Take a message of a channel whose name ends with a project's ID; returns at once.
+
+        It is left out where Redis is slow, so that events have the room: readers look by
+        themselves.
+        """
+        if len(self._waiting) < MOST_HINTS:
+            self._take(name, [message])
+
+    def _take(self, name: str, messages: Sequence[str]) -> None:
         self._waiting.extend((name, message) for message in messages)
         if self._waiting and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all())

@@ -3,19 +3,19 @@ CREATE FUNCTION stepway_add_logs_partition_v1(day date) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     name text := 'project_initialization_logs_' || to_char(day, 'YYYYMMDD');
-    begins timestamptz := day::timestamp AT TIME ZONE 'UTC';
-    ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+    midnight timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    next_midnight timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN;
     END IF;
     -- A partition cannot be added for rows that the default partition has.
-    IF EXISTS (SELECT FROM project_initialization_logs_default WHERE at >= begins AND at < ends) THEN
+    IF EXISTS (SELECT FROM project_initialization_logs_default WHERE at >= midnight AND at < next_midnight) THEN
         RETURN;
     END IF;
     EXECUTE format(
         'CREATE TABLE %I PARTITION OF project_initialization_logs FOR VALUES FROM (%L) TO (%L)',
-        name, begins, ends
+        name, midnight, next_midnight
     );
 END $$;
 -- Adds the partitions of today and the next `ahead` days, and removes the lines of days that are more

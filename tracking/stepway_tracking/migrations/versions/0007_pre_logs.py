@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("ends", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint(
             "project_id", "step", "run_id", "activity_id", "attempt", "first_seq", "at"
         ),
