@@ -27,7 +27,7 @@ from tests.e2e.logs import (
     talking,
 )
 from tests.e2e.restarting import RestartingApi
-from tests.e2e.screen import see_step, step
+from tests.e2e.screen import see_step, step, tab_to
 from tests.e2e.test_sign_in import sign_in
 from tests.support.servers import Stepway, eventually
 
@@ -230,6 +230,39 @@ async def test_a_link_leads_to_lines_and_is_written_by_a_choice(
     await page.reload()
     await expect(selected).to_have_count(1)
     await see_line(pane, 8)
+
+
+async def test_the_viewer_needs_no_mouse(page: Page, stepway: Stepway) -> None:
+    talk = await talking(stepway, *saying(1, 300))
+    await page.goto(f"/projects/{talk.project}")
+    await see_step(page, TALK, "running")
+    row = step(page, TALK)
+    await tab_to(page, row.get_by_role("button").first)
+    await page.keyboard.press("Enter")
+    await tab_to(page, row.get_by_role("button", name="Show log"))
+    await page.keyboard.press("Enter")
+    await expect(row.get_by_role("region", name="Log of", exact=False).first).to_be_focused()
+    pane = row.locator(".log-pane")
+    await see_line(pane, 300)
+    log = pane.get_by_role("log")
+    await tab_to(page, log)
+    await page.keyboard.press("Home")
+    await see_line(pane, 1)
+    await page.keyboard.press("End")
+    await see_line(pane, 300)
+    await page.keyboard.press("/")
+    search = pane.get_by_label("Search the log")
+    await expect(search).to_be_focused()
+    await page.keyboard.type("line 150")
+    await expect(pane).to_contain_text("1 of 1 line")
+    await see_line(pane, 150)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(log).to_be_focused()
+    await tab_to(page, row.get_by_role("button", name="Hide log"))
+    await page.keyboard.press("Enter")
+    await expect(row.get_by_role("button", name="Show log")).to_be_focused()
+    talk.end()
 
 
 async def test_copy_and_download(page: Page, stepway: Stepway) -> None:
