@@ -83,7 +83,13 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Wor
         # Results in the record are not signed: nobody else can write to Postgres, and they outlive
         # the key.
         logs = await stack.enter_async_context(
-            open_logs(pool, publisher, redact_value, days=settings.log_days)
+            open_logs(
+                pool,
+                publisher,
+                redact_value,
+                days=settings.log_days,
+                blobs=settings.log_blobs(),
+            )
         )
         plugin = TrackingPlugin(store, data_converter(keyring), logs)
         shared = partial(

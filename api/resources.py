@@ -96,7 +96,7 @@ async def open_resources(
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
         stack.push_async_callback(hub.close)
-        log_store, logged_attempts = LogStore(pool), LoggedAttempts(pool)
+        log_store, logged_attempts = LogStore(pool, settings.log_blobs()), LoggedAttempts(pool)
         log_hub = LogHub(log_store, logged_attempts.outcome, settings.redis_url)
         log_hub.start()
         stack.push_async_callback(log_hub.close)

@@ -88,7 +88,12 @@ async def get_logs(
         after = max(after, await given.log_store.last_seq(found.key) - tail)
     media = media_type(accept)
     body = _Body(given, found, LogReader(after, 0 if not after else None), media)
-    content = body.followed(admission) if follow else body.kept()
+    if follow and found.outcome is None:
+        content = body.followed(admission)
+    else:
+        # Before the answer begins, so that a store that is away is an error of its own.
+        first = await given.log_store.read(found.key, after)
+        content = body.followed(admission) if follow else body.kept(first)
     headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
     return StreamingResponse(content, media_type=f"{media}; charset=utf-8", headers=headers)
 
@@ -133,14 +138,13 @@ class _Body:
         self._reader = reader
         self._media = media
 
-    async def kept(self) -> AsyncIterator[bytes]:
-        """What is kept now."""
-        after, lines = self._reader.seq, self._reader.seq
-        while rows := await self._given.log_store.read(self._found.key, after):
+    async def kept(self, rows: list[Chunk]) -> AsyncIterator[bytes]:
+        """What is kept now; `rows` are the first of it."""
+        while rows:
             for row in rows:
                 yield self._reader.encoded(row, self._media)
-            after, lines = rows[-1].last_seq, self._reader.seq
-        if lines and not self._reader.complete and self._is_settled:
+            rows = await self._given.log_store.read(self._found.key, rows[-1].last_seq)
+        if self._reader.seq and not self._reader.complete and self._is_settled:
             yield await self._end(self._found.outcome)
 
     @property

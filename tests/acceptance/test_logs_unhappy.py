@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -16,7 +16,9 @@ import psutil
 import pytest
 
 from stepway.runtime.settings import Settings
+from stepway_tracking.logs.archive import ArchiveTimes, LogArchive
 from stepway_tracking.logs.attempts import LoggedAttempts
+from stepway_tracking.logs.blobs import LogBlobs
 from stepway_tracking.logs.store import LogStore
 from stepway_tracking.logs.writer import LogWriter
 from tests.acceptance.conftest import StartStepway
@@ -259,6 +261,47 @@ async def test_readers_that_read_nothing_cost_the_api_little_and_miss_nothing(
             assert [line["seq"] for line in seen[:-1]] == list(range(1, lines + 2))
             assert "end" in seen[-1]
         await writer.close()
+
+
+async def test_a_log_in_a_store_reads_as_before_and_a_store_that_is_away_is_said_to_be(
+    servers: Settings, pool: asyncpg.Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"file://{folder}/objects"
+    blueprint = write_command(folder, "printf '\\033[32mone\\033[0m\\n'; seq 2 5000")
+    plain = {"Accept": "text/plain"}
+    kept = servers.model_copy(update={"log_store": url})
+    async with running_stepway(kept, folder, modules=MODULES) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until(project, "active")
+        path = path_of(project, "command")
+        queries = ("", "?follow=true", "?tail=3", "?after=4990", "?after=4990&follow=true")
+        await complete(stepway, project, "command")
+        before = [(await stepway.http.get(path + query)).text for query in queries]
+        text = (await stepway.http.get(path, headers=plain)).text
+        assert text == "one\n" + "".join(f"{n}\n" for n in range(2, 5001))
+        archive = LogArchive(pool, LogBlobs(url), ArchiveTimes(ended=0, silent=0))
+
+        async def is_moved() -> bool:
+            await archive.move()
+            rows = "SELECT count(*) FROM project_initialization_logs WHERE project_id = $1"
+            return await pool.fetchval(rows, UUID(project)) == 0
+
+        await eventually(is_moved)
+        after = [(await stepway.http.get(path + query)).text for query in queries]
+        assert after == before
+        assert (await stepway.http.get(path, headers=plain)).text == text
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    away = servers.model_copy(update={"log_store": "s3://bucket/logs"})
+    async with running_stepway(away, folder, worker=False) as stepway:
+        for query in queries:
+            answer = await stepway.http.get(path + query)
+            assert answer.status_code == 503, query
+            assert answer.json()["detail"].startswith("The store of old logs cannot be reached")
+            assert "127.0.0.1" not in answer.text
+            assert "Retry-After" in answer.headers
 
 
 async def _is_empty(log: object) -> bool:

@@ -34,9 +34,13 @@ SELECT CASE WHEN ended_at IS NOT NULL THEN coalesce(outcome, 'lost') END AS outc
 ROLLBACK = """
 SELECT logs.run_id, logs.activity_id, logs.attempt,
        steps.metadata -> 'undo' ->> 'status' AS status
-  FROM project_initialization_logs AS logs
+  FROM (SELECT project_id, step, run_id, activity_id, attempt, at
+          FROM project_initialization_logs WHERE rollback
+         UNION ALL
+        SELECT project_id, step, run_id, activity_id, attempt, at
+          FROM project_initialization_logs_archived WHERE rollback AND state = 'stored') AS logs
   JOIN project_initialization_steps AS steps USING (project_id, step)
- WHERE logs.project_id = $1 AND logs.step = $2 AND logs.rollback
+ WHERE logs.project_id = $1 AND logs.step = $2
  ORDER BY logs.at DESC
  LIMIT 1
 """

@@ -18,6 +18,7 @@ import asyncpg
 from stepway_tracking.logs.attempt_log import AttemptKey
 from stepway_tracking.logs.store import Chunk, LogStore
 from stepway_tracking.postgres import REFUSED, UNREACHABLE
+from stepway_tracking.record.errors import LogStoreAway
 from stepway_tracking.stream.options import HubOptions
 from stepway_tracking.stream.publisher import logs_channel
 from stepway_tracking.stream.subscriber import RedisSubscriber
@@ -228,7 +229,7 @@ class _Feed:
         while True:
             try:
                 return await read()
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            except (*UNREACHABLE, asyncpg.PostgresError, LogStoreAway) as error:
                 if isinstance(error, REFUSED):
                     raise
                 if self.stopped:

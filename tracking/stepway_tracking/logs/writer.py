@@ -14,7 +14,9 @@ import asyncpg
 from prometheus_client import Counter
 from temporalio import activity
 
+from stepway_tracking.logs.archive import LogArchive, archive_forever
 from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch, Room
+from stepway_tracking.logs.blobs import LogBlobs
 from stepway_tracking.logs.capture import CapturingHandler
 from stepway_tracking.logs.kept import LogLimits, ProjectSizes
 from stepway_tracking.logs.redacting import redacted
@@ -206,10 +208,12 @@ async def open_logs(
     *,
     days: int | None = DAYS,
     limits: LogLimits | None = None,
+    blobs: LogBlobs | None = None,
 ) -> AsyncIterator[LogWriter]:
     """A writer that captures what this process logs in its attempts while the context is open.
 
-    Meanwhile, lines that are older than `days` days are removed; None keeps all.
+    Meanwhile, lines that are older than `days` days are removed; None keeps all. The logs of ended
+    attempts are moved into the store `blobs`, if there is one.
     """
 
     def notify(key: AttemptKey, seq: int) -> None:
@@ -223,11 +227,15 @@ async def open_logs(
         activity.logger.logger.setLevel(logging.INFO)
     store = LogStore(pool)
     writer = LogWriter(store, redact, notify, limits)
-    keeping = asyncio.create_task(keep_forever(store, days))
+    tasks = [asyncio.create_task(keep_forever(store, days))]
+    if blobs is not None:
+        tasks.append(asyncio.create_task(archive_forever(LogArchive(pool, blobs), days)))
     try:
         yield writer
     finally:
-        keeping.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         logging.getLogger().removeHandler(handler)
         await writer.close()
 

@@ -125,6 +125,7 @@ TABLES = (
     "project_initialization_events",
 )
 LOGS = "project_initialization_logs"
+ARCHIVED_LOGS = "project_initialization_logs_archived"
 
 
 def tables_of(connection: Connection, names: Collection[str]) -> set[str]:
@@ -168,6 +169,6 @@ LIBRARY = History(
     Path(__file__).parent / "versions",
     "stepway_tracking_version",
     _adopt,
-    tables=(*TABLES, LOGS),
+    tables=(*TABLES, LOGS, ARCHIVED_LOGS),
     functions=FUNCTIONS,
 )

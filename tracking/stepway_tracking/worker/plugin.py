@@ -22,6 +22,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from stepway_tracking.logs.blobs import LogBlobs
 from stepway_tracking.logs.retention import DAYS
 from stepway_tracking.logs.writer import LogWriter, open_logs
 from stepway_tracking.migrations.fit import schema_problem
@@ -77,11 +78,13 @@ async def open_tracking(
     connections: int = 10,
     redact: Redact = lambda value: value,
     log_days: int | None = DAYS,
+    log_store: str = "",
 ) -> AsyncIterator[TrackingPlugin]:
     """A plugin that uses a migrated database and a Redis while the context is open.
 
     `redact` removes secrets from each JSON value before it is recorded. Lines that steps log are
-    kept for `log_days` days; None keeps all. Raises SchemaError, with
+    kept for `log_days` days; None keeps all. `log_store`, such as `s3://BUCKET/PREFIX`, takes the
+    logs of ended attempts; it needs the extra `s3`. Raises SchemaError, with
     the command to run, if the tables are missing or do not match this version.
     """
     async with AsyncExitStack() as stack:
@@ -92,7 +95,10 @@ async def open_tracking(
         stack.push_async_callback(redis.aclose)
         publisher = Publisher(redis)
         stack.push_async_callback(publisher.close)
-        logs = await stack.enter_async_context(open_logs(pool, publisher, redact, days=log_days))
+        blobs = LogBlobs(log_store) if log_store else None
+        logs = await stack.enter_async_context(
+            open_logs(pool, publisher, redact, days=log_days, blobs=blobs)
+        )
         yield TrackingPlugin(Store(pool, publisher, redact), logs=logs)
 
 

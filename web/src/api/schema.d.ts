@@ -2643,7 +2643,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A line each: `{seq, at, level, stream, text}`; `{gap: {after, before, lines, characters}}` where lines are left out; with `follow`, `{end: {seq, outcome}}` last. */
+            /** @description A line each: `{seq, at, level, stream, text}`; `{gap: {after, before, lines, characters}}` where lines are left out; `{end: {seq, outcome, complete, superseded}}` last, with `follow` or where the end of an ended attempt's log is missing. */
             200: {
                 headers: {
                     [name: string]: unknown;

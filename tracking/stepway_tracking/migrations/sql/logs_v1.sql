@@ -57,5 +57,6 @@ CREATE FUNCTION stepway_delete_logs_v1() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM project_initialization_logs WHERE project_id = OLD.id;
+    UPDATE project_initialization_logs_archived SET state = 'removed' WHERE project_id = OLD.id;
     RETURN NULL;
 END $$;
