@@ -116,3 +116,17 @@ async def test_a_refusal_is_explained(
         pane = await open_log(page, project, "prepare", "completed")
         await expect(pane).to_contain_text(said)
         assert await violations(page) == []
+
+
+async def test_a_log_whose_worker_was_lost_says_that_its_end_is_missing(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await failed(stepway)
+    async with fake_logs(page) as logs:
+        logs.logs["prepare", 1, 1] = FakeLog(30, outcome="lost", complete=False)
+        pane = await open_log(page, project, "prepare", "completed")
+        await see_line(pane, 30)
+        await expect(pane).to_contain_text("The end of this log is missing")
+        await expect(pane).to_contain_text("A newer attempt has begun.")
+        await expect(pane).to_contain_text("End of the log: Worker lost")
+        assert await violations(page) == []

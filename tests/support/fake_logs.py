@@ -47,6 +47,8 @@ class FakeLog:
     lose_after: list[int] = field(default_factory=list)
     """Numbers of lines after which a connection is lost, each once."""
     status: int = 200
+    complete: bool = True
+    """Whether its worker has written its end."""
     _began: float | None = None
 
     def available(self) -> int:
@@ -140,7 +142,8 @@ async def _stream(log: FakeLog, after: int, follow: bool) -> AsyncIterator[bytes
         elif not follow:
             return
         elif log.has_ended:
-            yield _record({"end": {"seq": after, "outcome": log.outcome}}).encode()
+            end = {"seq": after, "outcome": log.outcome, "complete": log.complete}
+            yield _record({"end": {**end, "superseded": not log.complete}}).encode()
             return
         else:
             await asyncio.sleep(TICK)
