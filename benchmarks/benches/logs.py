@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from benchmarks.child import Child, ChildFailed, python
+from benchmarks.child import Child, ChildFailed, python, stepway
 from benchmarks.initializations import LiveProject, blueprint, initialize
 from benchmarks.measure import Comparison, Metrics, Target, interleave, percentile
 from benchmarks.stage import Stage
@@ -37,16 +37,15 @@ RATE = 10_000
 PACE = 1.1
 """How much faster than RATE the step logs, so that start and end cost nothing."""
 
-SILENT_QUEUE = "silent"
+LOGGED_QUEUE, SILENT_QUEUE = "logged", "silent"
 PATIENCE = 120.0
 
 
 async def run(stage: Stage) -> list[Comparison]:
     """Compare each with its limit or its peer."""
     api = await stage.api()
-    worker = await stage.worker()
-    # First, because both workers are new then.
-    quiet = await _quiet(stage, worker)
+    quiet = await _quiet(stage)
+    await stage.worker()
     arrivals = [await _arrivals(stage, api) for _ in range(stage.sized(3, 1))]
     rates = [await _rate(stage, api) for _ in range(stage.sized(3, 1))]
     return [
@@ -138,8 +137,9 @@ async def _followed(api: Child, project: str) -> tuple[list[bytes], float]:
         return [part async for part in answer.aiter_raw()], time.monotonic()
 
 
-async def _quiet(stage: Stage, worker: Child) -> list[Comparison]:
-    """What logs cost steps that log nothing."""
+async def _quiet(stage: Stage) -> list[Comparison]:
+    """What logs cost steps that log nothing. Both workers have queues of their own."""
+    logged = await stage.run(stepway("worker"), STEPWAY_TEMPORAL_TASK_QUEUE=LOGGED_QUEUE)
     silent = await stage.run(
         python("benchmarks.sides.silent_worker"), STEPWAY_TEMPORAL_TASK_QUEUE=SILENT_QUEUE
     )
@@ -155,7 +155,7 @@ async def _quiet(stage: Stage, worker: Child) -> list[Comparison]:
         }
 
     async def ours() -> Metrics:
-        return await measured(worker, stage.settings.temporal_task_queue)
+        return await measured(logged, LOGGED_QUEUE)
 
     async def theirs() -> Metrics:
         return await measured(silent, SILENT_QUEUE)
