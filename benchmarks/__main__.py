@@ -34,6 +34,7 @@ BENCHES = (
     "storm",
     "recovery",
     "page",
+    "logs",
     "logs-page",
     "scale",
 )

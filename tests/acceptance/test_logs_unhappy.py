@@ -112,6 +112,8 @@ async def test_a_killed_worker_leaves_its_lines_and_a_log_whose_end_is_missing(
             return "end" in (await read(stepway, project, "talk", attempt=1))[-1]
 
         await eventually(says_that_the_end_is_missing)
+        # They are in the log, not in the worker's own output.
+        assert "line 1" not in (folder / "worker.log").read_text()
         text = await stepway.http.get(
             path_of(project, "talk"), params={"attempt": 1}, headers={"Accept": "text/plain"}
         )

@@ -42,8 +42,11 @@ class LineAssembler:
         text = self._decode(chunk)
         place = 0
         for end in _END.finditer(text):
-            self._add(text[place : end.start()])
-            place = end.end()
+            begin, place = place, end.end()
+            if not self._line and not self._returned and end[0] == "\n":
+                yield line_of(text[begin : end.start()])  # Nearly all lines.
+                continue
+            self._add(text[begin : end.start()])
             if end[0].endswith("\n"):
                 self._returned = False
                 yield self._take()
@@ -104,6 +107,8 @@ class _Line:
 
 def line_of(text: str) -> str:
     """A line that is there as a whole, cut in the middle if it is too long."""
+    if len(text) <= HALF:
+        return printable(text)
     line = _Line()
     line.add(text)
     return line.text()
@@ -111,4 +116,6 @@ def line_of(text: str) -> str:
 
 def printable(text: str) -> str:
     """The line without control characters and escapes that move a cursor; colours stay."""
+    if text.isprintable():
+        return text  # Nearly all lines.
     return _CONTROL.sub("�", _MOVING.sub("", text))

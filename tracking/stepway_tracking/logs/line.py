@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -17,8 +16,7 @@ LONGEST_LINE = 16_384
 """Maximum characters of a line; a longer one is cut in the middle."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A line of an attempt's log, without its end.
 
     `seq` counts from 1 within the attempt. A number that is missing belongs to a line that was left

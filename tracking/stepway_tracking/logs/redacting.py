@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from stepway_tracking.logs.assembler import CUT
 from stepway_tracking.logs.line import LogLine
@@ -20,4 +19,4 @@ def redacted(lines: Sequence[LogLine], redact: Redact) -> list[LogLine]:
         if CUT in text:
             # A secret may be cut off at the end of each part.
             found[number] = " ".join(str(redact(part)) for part in text.split(CUT)).rstrip()
-    return [replace(line, text=text) for line, text in zip(lines, found, strict=True)]
+    return [line._replace(text=text) for line, text in zip(lines, found, strict=True)]
