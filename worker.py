@@ -32,6 +32,7 @@ from stepway.workflows.initialize_project import InitializeProject
 from stepway.workflows.model import messages
 from stepway.workflows.model.queues import DEFAULT, task_queue, waits_of
 from stepway.workflows.reconcile import ReconcileInitializations
+from stepway_tracking.logs.writer import open_logs
 from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.reconcile.reconciler import Reconciler
 from stepway_tracking.record.store import Store
@@ -81,7 +82,16 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Wor
         references = References(keyring, Vault(engine, keyring).find)
         # Results in the record are not signed: nobody else can write to Postgres, and they outlive
         # the key.
-        plugin = TrackingPlugin(store, data_converter(keyring))
+        logs = await stack.enter_async_context(
+            open_logs(
+                pool,
+                publisher,
+                redact_value,
+                days=settings.log_days,
+                blobs=settings.log_blobs(),
+            )
+        )
+        plugin = TrackingPlugin(store, data_converter(keyring), logs)
         shared = partial(
             Worker,
             client,

@@ -23,7 +23,10 @@ from stepway.blueprints.errors import BlueprintUnknown, ParameterError, Paramete
 from stepway.vault.errors import KeyMissing, Undecipherable, Unsigned
 from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.errors import (
+    AttemptUnknown,
     KeyReused,
+    LogRemoved,
+    LogStoreAway,
     NameTaken,
     NotConfirmed,
     ProjectUnknown,
@@ -44,6 +47,9 @@ NOT_STORED = {"Cache-Control": "no-store"}
 STATUSES: dict[type[Exception], HTTPStatus] = {
     ProjectUnknown: HTTPStatus.NOT_FOUND,
     StepUnknown: HTTPStatus.NOT_FOUND,
+    AttemptUnknown: HTTPStatus.NOT_FOUND,
+    LogRemoved: HTTPStatus.GONE,
+    LogStoreAway: HTTPStatus.SERVICE_UNAVAILABLE,
     NameTaken: HTTPStatus.CONFLICT,
     Refused: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -33,6 +33,9 @@ from stepway.vault.keyring import open_keyring
 from stepway.vault.payload_codec import EncryptionCodec
 from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
+from stepway_tracking.logs.attempts import LoggedAttempts
+from stepway_tracking.logs.hub import LogHub
+from stepway_tracking.logs.store import LogStore
 from stepway_tracking.postgres import close_pool, open_pool
 from stepway_tracking.queries.projects import Listing
 from stepway_tracking.queries.reader import Reader
@@ -54,6 +57,9 @@ class AppResources:
     listing: Listing
     analytics: Analytics
     hub: Hub
+    log_hub: LogHub
+    log_store: LogStore
+    logged_attempts: LoggedAttempts
     records: Records
     durations: Durations
     starts: Starts
@@ -98,6 +104,10 @@ async def open_resources(
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
         stack.push_async_callback(hub.close)
+        log_store, logged_attempts = LogStore(pool, settings.log_blobs()), LoggedAttempts(pool)
+        log_hub = LogHub(log_store, logged_attempts.outcome, settings.redis_url)
+        log_hub.start()
+        stack.push_async_callback(log_hub.close)
         readiness = Readiness(pool, temporal, settings.temporal_task_queue)
         stack.push_async_callback(readiness.close)
         watch = WorkerWatch(pool, temporal, settings.temporal_task_queue)
@@ -113,6 +123,9 @@ async def open_resources(
             listing=Listing(pool),
             analytics=Analytics(pool),
             hub=hub,
+            log_hub=log_hub,
+            log_store=log_store,
+            logged_attempts=logged_attempts,
             records=records,
             durations=durations,
             starts=Starts(updates, records, durations, catalog),

@@ -29,7 +29,7 @@ STARTUP_POLL = 0.02
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that closes the event streams before it waits for open connections.
+    """A uvicorn server that closes all streams before it waits for open connections.
 
     `serving` runs the application's lifespan; its caller handles signals. Connections that `peers`
     does not admit are answered 403.
@@ -52,7 +52,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the streams at once; other requests get GRACE seconds."""
-        await self._app.state.resources.hub.close()
+        resources = self._app.state.resources
+        await asyncio.gather(resources.hub.close(), resources.log_hub.close())
         await super().shutdown(sockets)
 
     @contextmanager

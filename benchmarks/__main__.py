@@ -35,6 +35,8 @@ BENCHES = (
     "recovery",
     "page",
     "waiting",
+    "logs",
+    "logs-page",
     "scale",
 )
 DOCS = Path(__file__).parent.parent / "docs"

@@ -50,6 +50,9 @@ COMMANDS = {
     "attempts": Entry(
         "stepway.cli.commands.listing:attempts", "List the attempts of a step, with their errors."
     ),
+    "logs": Entry(
+        "stepway.cli.commands.logs:logs", "Show the lines that the steps of a project have logged."
+    ),
     "history": Entry("stepway.cli.commands.listing:history", "Show the history of a project."),
     "statistics": Entry(
         "stepway.cli.commands.statistics:statistics",

@@ -47,6 +47,13 @@ class ApiSettings(WorkerSettings):
         default_factory=lambda: ["owner"],
         description="Controllers of a project, who may also read it; the same names.",
     )
+    log_access: Literal["control", "read"] = Field(
+        default="control",
+        description=(
+            "The right that a person needs to see the logs of a project's steps: `control` or "
+            "`read`."
+        ),
+    )
     admins: Words = Field(
         default_factory=list,
         description="Administrators: people and groups of the OpenID provider.",

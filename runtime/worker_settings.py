@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from stepway.runtime.server_settings import ServerSettings
 from stepway.runtime.setting_types import Folders, Words
+from stepway_tracking.logs.blobs import LogBlobs
 
 _QUEUE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -53,6 +54,17 @@ class WorkerSettings(ServerSettings):
             "other systems take little: 500 are possible where few run commands."
         ),
     )
+    log_days: int = Field(
+        default=30, ge=1, description="Days for which the lines that steps log are kept."
+    )
+    log_store: str = Field(
+        default="",
+        description=(
+            "A store that takes the logs of ended attempts: `s3://BUCKET/PREFIX`, on S3 or a "
+            "system that speaks its protocol, or `file:///FOLDER`; the same for API and workers. "
+            "Needs the extra `s3`."
+        ),
+    )
     step_queues: Words = Field(
         default_factory=list,
         description=(
@@ -61,6 +73,20 @@ class WorkerSettings(ServerSettings):
             "Without it, `default`."
         ),
     )
+
+    @field_validator("log_store")
+    @classmethod
+    def _is_log_store(cls, value: str) -> str:
+        try:
+            if value:
+                LogBlobs(value)
+        except ImportError:
+            raise ValueError("needs the package obstore: pip install 'stepway[s3]'") from None
+        return value
+
+    def log_blobs(self) -> LogBlobs | None:
+        """The store that takes the logs of ended attempts, if one is set."""
+        return LogBlobs(self.log_store) if self.log_store else None
 
     @field_validator("step_queues")
     @classmethod

@@ -11,7 +11,9 @@ A step is a Temporal activity that takes one dataclass and returns one. A step m
 - `Resources`: argument of `step_activities`. `resources.credentials` is a `Credentials`, which
   opens a `Secret` by name during an attempt; `resources.engine` is an SQLAlchemy engine.
 - `StepActivity`: the type of an activity.
-- `logger`: Temporal's logger for activities.
+- `logger`: Temporal's logger for activities. What it and all of Python's logging write during an
+  attempt is in the step's log.
+- `captured_output`: inside, what `print` writes is in the step's log too.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, StepActivity
 from stepway.activities.rollback import Removed, left_behind
 from stepway.vault.vault import Secret
+from stepway_tracking.logs.printing import captured_output
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, Skipped, SubStep
 
@@ -38,6 +41,7 @@ __all__ = [
     "Skipped",
     "StepActivity",
     "SubStep",
+    "captured_output",
     "left_behind",
     "logger",
     "step_error",

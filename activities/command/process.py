@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
+import termios
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -14,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from stepway.vault.redaction import redact
+from stepway_tracking.logs.capture import current_log
 from stepway_tracking.record.shortening import shortened
 
 OUTPUT_BYTES = 8_000
@@ -25,6 +30,9 @@ TERM_GRACE = 5.0
 DRAIN = 1.0
 """Seconds to read the rest of the output after the process has ended."""
 
+TERMINAL_SIZE = (50, 120)
+"""Lines and columns of a pseudo-terminal."""
+
 STANDARD_ERROR = 2
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -32,10 +40,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 class OutputTail:
     """Keeps the last OUTPUT_BYTES of an output; returns at most OUTPUT_LINES lines of it.
 
-    Standard output and standard error are fed as they arrive, and kept in this order.
+    Standard output and standard error are fed as they arrive, and kept in this order. All of it
+    goes to the log of the attempt too.
     """
 
     def __init__(self) -> None:
+        self._log = current_log()
         self._kept = b""
         self._total = 0
         self._errors = b""
@@ -43,6 +53,8 @@ class OutputTail:
 
     def feed(self, chunk: bytes, *, error: bool = False) -> None:
         """Take the next part of standard output, or of standard error."""
+        if self._log is not None:
+            self._log.output("stderr" if error else "stdout", chunk)
         if error:
             self._errors = (self._errors + chunk)[-OUTPUT_BYTES:]
         if error is not self._was_error and self._kept and not self._kept.endswith((b"\n", b"\r")):
@@ -84,14 +96,22 @@ def _lines(written: bytes) -> list[str]:
 
 
 async def run_in_group(
-    command: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: OutputTail
+    command: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    output: OutputTail,
+    terminal: bool = False,
 ) -> int:
     """Run the command and return its exit status: negative if a signal ended it.
+
+    With `terminal`, both outputs are one pseudo-terminal, so that programs print as for a person.
 
     Ends the whole process group in any case, also when cancelled. Raises OSError if the program
     cannot be started.
     """
-    async with _output_pipe() as (reader, write_end), _output_pipe() as (errors, errors_end):
+    open_pipe = _terminal if terminal else _output_pipe
+    async with open_pipe() as (reader, write_end), _output_pipe() as (errors, errors_end):
         keep_descriptors()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -100,7 +120,7 @@ async def run_in_group(
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
-                stderr=errors_end,
+                stderr=write_end if terminal else errors_end,
                 start_new_session=True,
             )
         finally:
@@ -140,22 +160,38 @@ async def _wait_and_end_group(process: asyncio.subprocess.Process) -> int:
 
 
 @asynccontextmanager
+async def _terminal() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *TERMINAL_SIZE, 0, 0))
+    async with _reading(ours) as reader:
+        yield reader, theirs
+
+
+@asynccontextmanager
 async def _output_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
     # With asyncio's own pipe, process.wait() waits for the end of the output in some versions.
     read_end, write_end = os.pipe()
+    async with _reading(read_end) as reader:
+        yield reader, write_end
+
+
+@asynccontextmanager
+async def _reading(read_end: int) -> AsyncIterator[asyncio.StreamReader]:
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
     )
     try:
-        yield reader, write_end
+        yield reader
     finally:
         transport.close()
 
 
 async def _read(reader: asyncio.StreamReader, feed: Callable[[bytes], None]) -> None:
-    while chunk := await reader.read(65_536):
-        feed(chunk)
+    # Linux answers EIO once nobody has the other end of a terminal open.
+    with suppress(OSError):
+        while chunk := await reader.read(65_536):
+            feed(chunk)
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:

@@ -61,6 +61,9 @@ class RunCommandInput(OnRepository):
     Values become text as references inside text do; a variable that is None is not set. A variable
     with the value `{"credential": NAME}` gets that credential's secret. Stepway sets
     `absent_references`, which names the arguments without a value.
+
+    With `terminal`, the command writes to a pseudo-terminal: most programs then show colours and
+    progress, and standard error is not separate.
     """
 
     command: list[Any]
@@ -68,6 +71,7 @@ class RunCommandInput(OnRepository):
     environment: dict[str, Any] = field(default_factory=dict)
     absent_references: dict[str, str] = field(default_factory=dict)
     branch: str | None = field(default=None, kw_only=True)
+    terminal: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ class CommandSteps:
             environment = _environment(await self._with_secrets(given))
             async with self._working_tree(given, waiting) as tree:
                 directory = _inside(tree, given.directory)
-                status = await _run(command, directory, environment, output)
+                status = await _run(
+                    command, directory, environment, output, terminal=given.terminal
+                )
         finally:
             beating.cancel()
         if status != 0:
@@ -140,11 +146,20 @@ class CommandSteps:
 
 
 async def _run(
-    command: list[str], directory: Path, environment: Mapping[str, str], output: OutputTail
+    command: list[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    output: OutputTail,
+    *,
+    terminal: bool,
 ) -> int:
     try:
         return await run_in_group(
-            command, directory=directory, environment=environment, output=output
+            command,
+            directory=directory,
+            environment=environment,
+            output=output,
+            terminal=terminal,
         )
     except OSError as error:
         raise _not_started(command[0], error) from error

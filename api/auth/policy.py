@@ -135,6 +135,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", f"{_INITIALIZATION}/events"): Rule(Scope.READ, project=True),
     ("GET", f"{_INITIALIZATION}/estimate"): Rule(Scope.READ, project=True),
     ("GET", f"{_STEP}/attempts"): Rule(Scope.READ, project=True),
+    ("GET", f"{_STEP}/logs"): Rule(Scope.READ, project=True),
     ("GET", f"{_STEP}/retry"): Rule(Scope.READ, project=True),
     ("POST", f"{_STEP}/retry"): Rule(Scope.CONTROL, project=True),
     ("POST", f"{_STEP}/skip"): Rule(Scope.CONTROL, project=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -21,8 +22,8 @@ BUILT = Path(__file__).parents[2] / "page"
 NO_CACHE = {"Cache-Control": "no-cache"}
 PRIVATE = {"Cache-Control": "private, no-cache"}
 LONG = {"Cache-Control": "public, max-age=31536000, immutable"}
-ELEMENT = "stepway-progress.js"
-"""The component for other sites' pages. It contains public code only."""
+ELEMENT = re.compile(r"stepway-progress(-[\w-]+)?\.js")
+"""The component for other sites' pages and its parts. They contain public code only."""
 
 ANYWHERE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 COMPRESSION = 6
@@ -100,7 +101,7 @@ async def _not_built(request: Request) -> Response:
 
 
 def _headers(path: str) -> dict[str, str]:
-    return NO_CACHE | (ANYWHERE if path == ELEMENT else {})
+    return NO_CACHE | (ANYWHERE if ELEMENT.fullmatch(path) else {})
 
 
 def _compressed(app: ASGIApp) -> ASGIApp:

@@ -55,7 +55,7 @@ def follow(
         except (httpx.TransportError, SSEError):
             connected(False)
         except ApiRefused as refusal:
-            if not _is_temporary(refusal.status):
+            if not is_temporary(refusal.status):
                 raise
             connected(False)
         failures += 1
@@ -68,5 +68,6 @@ def backoff(failures: int) -> float:
     return random.uniform(whole / 2, whole)
 
 
-def _is_temporary(status: int) -> bool:
+def is_temporary(status: int) -> bool:
+    """Whether a request that was refused with this status may succeed later."""
     return status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TEMPORARY

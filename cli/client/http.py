@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -106,6 +107,18 @@ class Api:
                 raise _refused(source.response)
             yield source
 
+    def log_lines(self, project_id: str, step: str, params: Json) -> Iterator[Json]:
+        """Yield the items of a log as they come. Raises ApiRefused, httpx.TransportError."""
+        given = {name: value for name, value in params.items() if value is not None}
+        path = step_path(project_id, step, "logs")
+        with self._http.stream("GET", path, params=given, timeout=_STREAM_TIMEOUT) as response:
+            if response.is_error:
+                response.read()
+                raise _refused(response)
+            for line in response.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
     def initialization(self, project_id: str) -> Json:
         """Return the current `{project, steps, progress, version}`."""
         found: Json = self.get(f"/projects/{project_id}/initialization")
@@ -151,7 +164,7 @@ def connect() -> Api:
 
 
 def step_path(project_id: str, step: str, action: str) -> str:
-    """Return the path of a step's `action`: retry, skip or attempts."""
+    """Return the path of a step's `action`: retry, skip, attempts or logs."""
     return f"/projects/{project_id}/initialization/steps/{quote(step, safe='')}/{action}"
 
 

@@ -109,6 +109,8 @@ def run(role: Coroutine[Any, Any, None], stop: Stop | None = None) -> None:
 def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
     """Write warnings and errors to this handler; `alone` removes the other handlers."""
     handler.setFormatter(LogFormatter())
+    # The root's level does not hold for loggers with one of their own, such as that of steps.
+    handler.setLevel(logging.WARNING)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 

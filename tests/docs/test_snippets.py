@@ -22,6 +22,9 @@ NOT_RUN = {
     "README.md: Two commands": "test_demo runs the demo; scripts/test runs this very test",
     "docs/quickstart.md: Start it": "test_demo runs the demo",
     "docs/how-to/sign-in.md: An OpenID provider": "needs a provider; tests/security has one",
+    "docs/how-to/read-logs.md: Keep old logs outside Postgres": (
+        "needs a bucket; tests/integration/store/test_archived_logs.py has one"
+    ),
     "docs/how-to/keep-credentials.md: Connect Git hosts and clusters #2": (
         "needs an App, a cluster and a host; tests/security/test_credential_check.py has them"
     ),

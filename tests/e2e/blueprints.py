@@ -83,6 +83,14 @@ BLUEPRINTS: dict[str, Steps] = {
         gate("right", needs=["start"]),
         {"step": "join", "needs": ["left", "right"]},
     ],
+    "talking": [
+        {"step": "prepare"},
+        _named(
+            {"step": "talk", "uses": "talk", "with": {"name": gate_of("talk")}},
+            "Build and publish the image",
+            "构建并发布镜像",
+        ),
+    ],
     "many": [
         *({"step": f"step_{number}", "uses": "noop"} for number in range(1, 20)),
         {

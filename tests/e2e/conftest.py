@@ -17,6 +17,7 @@ from tests.e2e.blueprints import write_blueprints
 from tests.support.chromium import ARGUMENTS, CHROMIUM, require_chromium
 from tests.support.servers import Stepway, running_stepway
 
+MODULES = ("tests.support.steps", "tests.support.logging_steps")
 POLICY = "Content Security Policy"
 
 
@@ -37,7 +38,7 @@ async def stepway(servers: Settings) -> AsyncIterator[Stepway]:
     with TemporaryDirectory(prefix="stepway-e2e-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_blueprints(folder)
-        async with running_stepway(servers, folder) as stepway:
+        async with running_stepway(servers, folder, modules=MODULES) as stepway:
             yield stepway
 
 

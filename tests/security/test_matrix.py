@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -12,6 +14,7 @@ from stepway.api.auth.guard import Guarded, check_rules
 from stepway.api.auth.policy import ROUTES
 from stepway.runtime.settings import Settings
 from tests.security.conftest import Secured
+from tests.support.servers import running_stepway
 
 PROJECT = "/api/projects/{project_id}"
 STEP = f"{PROJECT}/initialization/steps/{{step}}"
@@ -43,6 +46,7 @@ EXPECTED: dict[tuple[str, str], str] = {
     ("GET", f"{PROJECT}/initialization/events"): "401 401 401 404 -- 403 -- --",
     ("GET", f"{PROJECT}/initialization/estimate"): "401 401 401 404 -- 403 -- --",
     ("GET", f"{STEP}/attempts"): "401 401 401 404 -- 403 -- --",
+    ("GET", f"{STEP}/logs"): "401 401 401 404 403 403 -- --",
     ("GET", f"{STEP}/retry"): "401 401 401 404 -- 403 -- --",
     ("POST", f"{STEP}/retry"): "401 401 401 404 403 403 -- --",
     ("POST", f"{STEP}/skip"): "401 401 401 404 403 403 -- --",
@@ -111,6 +115,35 @@ async def test_resumed_stream_is_guarded_as_the_new_one_is(
         headers["Last-Event-ID"] = "1"
     async with secured.client() as client, client.stream("GET", url, headers=headers) as answer:
         assert answer.status_code == expected
+
+
+async def test_logs_are_for_controllers(
+    secured: Secured,
+) -> None:
+    path = f"/api/projects/{secured.project}/initialization/steps/doomed/logs"
+    async with secured.client("reader") as reader, secured.client("controller") as controller:
+        refused = await reader.get(path)
+        assert refused.status_code == 403
+        assert refused.json()["detail"] == "You can view this project but not its logs."
+        assert (await controller.get(path)).status_code == 200
+        assert (await controller.get(f"{path}?attempt=99")).status_code == 404
+
+
+async def test_logs_are_for_readers_where_the_deployment_says_so(
+    secured: Secured, tmp_path: Path
+) -> None:
+    path = f"/api/projects/{secured.project}/initialization/steps/doomed/logs"
+    settings = secured.stepway.settings.model_copy(update={"log_access": "read"})
+    async with running_stepway(settings, tmp_path, worker=False) as stepway:
+        answers = {
+            who: await stepway.http.get(path, headers=secured.headers(who))
+            for who in ("reader", "controller", "other")
+        }
+    assert {who: answer.status_code for who, answer in answers.items()} == {
+        "reader": 200,
+        "controller": 200,
+        "other": 404,
+    }
 
 
 @pytest.mark.parametrize(("who", "may"), [("reader", False), ("controller", True), ("admin", True)])

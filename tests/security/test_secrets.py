@@ -41,6 +41,16 @@ CANARIES = Canaries()
 CANARIES.add("the secret", CANARY)
 
 
+DRIPS = """
+printf '%s' "$(printf '%s' "$TOKEN" | cut -c1-20)"; sleep 0.3
+printf '%s\\n' "$(printf '%s' "$TOKEN" | cut -c21-)"
+printf '%s' "$TOKEN" | base64 -w 0; echo
+printf '10%% %s\\r' "$TOKEN"; sleep 2.5; printf '20%% %s' "$TOKEN"; sleep 2.5; printf 'x\\n'
+printf '%20000s%s%20000s\\n' '' "$TOKEN" ''
+echo the end
+"""
+"""Prints the secret in two parts, in base64, in a progress bar, and in a line that is cut."""
+
 URL = f"https://bot:{CANARY}@git.example/x"
 
 
@@ -82,6 +92,15 @@ async def logged() -> AsyncIterator[StringIO]:
     root.removeHandler(handler)
 
 
+async def whole_log(stepway: Stepway, project: str, step: str) -> str:
+    """Return the log of a step, once it is complete."""
+    path = f"/api/projects/{project}/initialization/steps/{step}/logs?follow=true"
+    log = (await stepway.http.get(path)).text
+    assert '{"end":' in log, log
+    assert REDACTED in log
+    return log
+
+
 async def test_secret_of_careless_steps_is_found_nowhere(
     secured: Secured,
     vault: Vault,
@@ -99,6 +118,15 @@ async def test_secret_of_careless_steps_is_found_nowhere(
             "needs": [],
             "with": {"command": echo, "environment": {"TOKEN": {"credential": "canary"}}},
             "retry": {"maximum_attempts": 1},
+        },
+        {
+            "step": "drips",
+            "uses": "run_command",
+            "needs": [],
+            "with": {
+                "command": ["sh", "-c", DRIPS],
+                "environment": {"TOKEN": {"credential": "canary"}},
+            },
         },
         {
             "step": "chokes",
@@ -178,6 +206,7 @@ async def test_secret_of_careless_steps_is_found_nowhere(
                 "/initialization/steps/blurts/attempts",
             )
         ]
+        answers += [await whole_log(stepway, project, step) for step in ("echoes", "drips")]
         answers.append(await first_events(stepway, project))
         shown = await on_the_command_line(stepway, secured.tokens["controller"], project)
 

@@ -18,6 +18,7 @@ from temporalio.worker import Interceptor, Worker
 with workflow.unsafe.imports_passed_through():
     import asyncpg
 
+    from stepway_tracking.logs.writer import LogWriter
     from stepway_tracking.record.changes import NewInitialization, PlannedRow
     from stepway_tracking.record.store import EventPublisher, Store
     from stepway_tracking.worker.interceptor import TrackingInterceptor
@@ -108,6 +109,7 @@ class Tracker:
     pool: asyncpg.Pool
     publisher: EventPublisher
     queue: str = field(default_factory=lambda: f"tracked-{uuid4().hex[:8]}")
+    logs: LogWriter | None = None
 
     @asynccontextmanager
     async def worker(
@@ -120,7 +122,7 @@ class Tracker:
         """Run a worker; `outside` are interceptors around the tracking one, `inside` within it."""
         store = Store(self.pool, self.publisher)
         own: dict[str, Any] = {
-            "plugins": [TrackingPlugin(store)],
+            "plugins": [TrackingPlugin(store, logs=self.logs)],
             "activities": steps,
             "interceptors": [*inside],
         }

@@ -107,6 +107,7 @@ async def test_the_librarys_command(empty: str) -> None:
     [
         ("DROP FUNCTION stepway_plan_v3", "the function stepway_plan_v3"),
         ("DROP TABLE sessions", "the table sessions"),
+        ("DROP TABLE project_initialization_logs", "the table project_initialization_logs"),
     ],
 )
 async def test_a_missing_table_or_function_is_named(

@@ -23,7 +23,7 @@ PATIENCE = 600.0
 SMALL = [name for name in BENCHES if not name.startswith("peers") and name != "scale"]
 """Not the peers, whose packages other registries hold, and not the simulation of a whole day."""
 
-APART = ["recovery", "page"]
+APART = ["recovery", "page", "logs-page"]
 """Benches for a second stage in parallel; the first of them must be alone with its workers."""
 
 

@@ -80,6 +80,7 @@ def test_env_file_is_read_and_the_environment_outranks_it(monkeypatch: pytest.Mo
         ("STEPWAY_TEMPORAL_UI_URL", "ftp://localhost"),
         ("STEPWAY_STEPS_AT_ONCE", "0"),
         ("STEPWAY_STEP_QUEUES", "east,West"),
+        ("STEPWAY_LOG_STORE", "gs://bucket"),
     ],
 )
 def test_malformed_value_is_one_line_that_names_the_variable_and_shows_no_password(

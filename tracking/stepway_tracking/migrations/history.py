@@ -124,6 +124,8 @@ TABLES = (
     "project_initialization_attempts",
     "project_initialization_events",
 )
+LOGS = "project_initialization_logs"
+ARCHIVED_LOGS = "project_initialization_logs_archived"
 
 
 def tables_of(connection: Connection, names: Collection[str]) -> set[str]:
@@ -159,6 +161,7 @@ FUNCTIONS = (
     "stepway_initialization_json_v3",
     "stepway_project_json_v3",
     "stepway_steps_json_v3",
+    "stepway_keep_logs_v1",
 )
 
 LIBRARY = History(
@@ -166,6 +169,6 @@ LIBRARY = History(
     Path(__file__).parent / "versions",
     "stepway_tracking_version",
     _adopt,
-    tables=TABLES,
+    tables=(*TABLES, LOGS, ARCHIVED_LOGS),
     functions=FUNCTIONS,
 )

@@ -53,6 +53,22 @@ class StepUnknown(StepwayError):
     """The project has no step of that name."""
 
 
+class AttemptUnknown(StepwayError):
+    """The step has no attempt of that number."""
+
+
+class LogStoreAway(StepwayError):
+    """The store of old logs cannot be reached. `reason` is the driver's error, not for clients."""
+
+    def __init__(self, text: str, reason: BaseException | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class LogRemoved(StepwayError):
+    """The log is older than logs are kept."""
+
+
 class Refused(StepwayError):
     """The request is not possible in the present state; the text says why, and what is."""
 

@@ -25,6 +25,11 @@ def channel(project_id: UUID | str) -> str:
     return f"stepway:project:{project_id}"
 
 
+def logs_channel(project_id: UUID | str) -> str:
+    """The channel that tells when a project's logs have new lines."""
+    return f"stepway:logs:{project_id}"
+
+
 def open_redis(url: str) -> Redis:
     """A client with timeouts: 1 s to connect, 2 s for a response."""
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
@@ -32,6 +37,9 @@ def open_redis(url: str) -> Redis:
 
 MOST_WAITING = 10_000
 """Events that wait for a Redis that is slow; later ones are dropped."""
+
+MOST_HINTS = 1_000
+"""Messages of any kind that may wait before hints are left out."""
 
 AT_ONCE = 500
 """Events in one round trip."""
@@ -56,7 +64,19 @@ class Publisher:
         if len(self._waiting) + len(messages) > MOST_WAITING:
             _count_lost(len(messages), project_id, "it is too far behind")
             return
-        self._waiting.extend((channel(project_id), message) for message in messages)
+        self._take(channel(project_id), messages)
+
+    def hint(self, name: str, message: str) -> None:
+        """Take a message of a channel whose name ends with a project's ID; returns at once.
+
+        It is left out where Redis is slow, so that events have the room: readers look by
+        themselves.
+        """
+        if len(self._waiting) < MOST_HINTS:
+            self._take(name, [message])
+
+    def _take(self, name: str, messages: Sequence[str]) -> None:
+        self._waiting.extend((name, message) for message in messages)
         if self._waiting and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all())
 

@@ -8,6 +8,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from temporalio import activity
@@ -22,6 +23,9 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from stepway_tracking.logs.attempt_log import AttemptKey
+from stepway_tracking.logs.capture import capturing
+from stepway_tracking.logs.writer import LogWriter
 from stepway_tracking.record.progress import Progress
 from stepway_tracking.record.store import Store
 from stepway_tracking.worker.attempt import TrackedAttempt
@@ -50,15 +54,20 @@ class TrackingInterceptor(Interceptor):
     """
 
     def __init__(
-        self, store: Store, converter: DataConverter, client: Client | None = None
+        self,
+        store: Store,
+        converter: DataConverter,
+        client: Client | None = None,
+        logs: LogWriter | None = None,
     ) -> None:
         self._store = store
         self._converter = converter
         self._watch = LoopWatch(client)
+        self._logs = logs
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Record the attempt."""
-        return _TrackingInbound(next, self._store, self._converter, self._watch)
+        return _TrackingInbound(next, self._store, self._converter, self._watch, self._logs)
 
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
@@ -74,11 +83,13 @@ class _TrackingInbound(ActivityInboundInterceptor):
         store: Store,
         converter: DataConverter,
         watch: LoopWatch,
+        logs: LogWriter | None,
     ) -> None:
         super().__init__(next)
         self._store = store
         self._converter = converter
         self._watch = watch
+        self._logs = logs
 
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
         self._outbound = _ProgressOutbound(outbound, self._converter)
@@ -109,13 +120,28 @@ class _TrackingInbound(ActivityInboundInterceptor):
         return StepLimits(mark, self._outbound.count, begun.is_set, lambda: _stop_thread(self.next))
 
     async def _execute(self, input: ExecuteActivityInput, mark: StepMark) -> Any:
-        if not mark.beats:
-            return await super().execute_activity(input)
-        heartbeats = asyncio.create_task(self._outbound.heartbeat_forever())
-        try:
-            return await super().execute_activity(input)
-        finally:
-            heartbeats.cancel()
+        with self._capturing(mark):
+            if not mark.beats:
+                return await super().execute_activity(input)
+            heartbeats = asyncio.create_task(self._outbound.heartbeat_forever())
+            try:
+                return await super().execute_activity(input)
+            finally:
+                heartbeats.cancel()
+
+    def _capturing(self, mark: StepMark) -> AbstractContextManager[Any]:
+        if self._logs is None:
+            return nullcontext()
+        info = activity.info()
+        key = AttemptKey(
+            mark.project_id,
+            mark.step,
+            info.workflow_run_id or "",
+            info.activity_id,
+            info.attempt,
+            mark.undo,
+        )
+        return capturing(self._logs.open(key))
 
 
 def _noting(begun: threading.Event, run: Callable[..., Any]) -> Callable[..., Any]:

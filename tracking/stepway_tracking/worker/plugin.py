@@ -22,6 +22,9 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from stepway_tracking.logs.blobs import LogBlobs
+from stepway_tracking.logs.retention import DAYS
+from stepway_tracking.logs.writer import LogWriter, open_logs
 from stepway_tracking.migrations.fit import schema_problem
 from stepway_tracking.postgres import UNREACHABLE, open_pool
 from stepway_tracking.record.errors import SchemaError
@@ -39,20 +42,27 @@ class TrackingPlugin(SimplePlugin):
     Pass it to a worker or to its client, but not to both. Its interceptor is the outermost, so the
     worker's other interceptors see an activity's result first.
 
-    `converter` encodes the results that the record keeps; it is the client's by default.
+    `converter` encodes the results that the record keeps; it is the client's by default. `logs`
+    keeps what steps log.
     """
 
-    def __init__(self, store: Store, converter: DataConverter | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        converter: DataConverter | None = None,
+        logs: LogWriter | None = None,
+    ) -> None:
         super().__init__("stepway.tracking", workflow_runner=_passed_through)
         self._store = store
         self._converter = converter
+        self._logs = logs
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Add the interceptor and the activities."""
         config = super().configure_worker(config)
         client = config["client"]
         converter = self._converter or client.data_converter
-        interceptor = TrackingInterceptor(self._store, converter, client)
+        interceptor = TrackingInterceptor(self._store, converter, client, self._logs)
         recorder = Recorder(self._store, client, converter)
         own = config.get("interceptors", [])
         config["interceptors"] = [interceptor, *own]
@@ -67,10 +77,14 @@ async def open_tracking(
     *,
     connections: int = 10,
     redact: Redact = lambda value: value,
+    log_days: int | None = DAYS,
+    log_store: str = "",
 ) -> AsyncIterator[TrackingPlugin]:
     """A plugin that uses a migrated database and a Redis while the context is open.
 
-    `redact` removes secrets from each JSON value before it is recorded. Raises SchemaError, with
+    `redact` removes secrets from each JSON value before it is recorded. Lines that steps log are
+    kept for `log_days` days; None keeps all. `log_store`, such as `s3://BUCKET/PREFIX`, takes the
+    logs of ended attempts; it needs the extra `s3`. Raises SchemaError, with
     the command to run, if the tables are missing or do not match this version.
     """
     async with AsyncExitStack() as stack:
@@ -81,7 +95,11 @@ async def open_tracking(
         stack.push_async_callback(redis.aclose)
         publisher = Publisher(redis)
         stack.push_async_callback(publisher.close)
-        yield TrackingPlugin(Store(pool, publisher, redact))
+        blobs = LogBlobs(log_store) if log_store else None
+        logs = await stack.enter_async_context(
+            open_logs(pool, publisher, redact, days=log_days, blobs=blobs)
+        )
+        yield TrackingPlugin(Store(pool, publisher, redact), logs=logs)
 
 
 async def _require_schema(pool: asyncpg.Pool) -> None:

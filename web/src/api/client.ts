@@ -117,6 +117,8 @@ export function createApi(baseUrl = '', signedOut: () => void = () => undefined)
       answer<StepStatistics[]>(http.GET('/api/analytics/steps', { params: { query } })),
     estimate: (id: string) => answer<Estimate>(http.GET('/api/projects/{project_id}/initialization/estimate', of(id))),
     eventsUrl: (id: string) => `${root}/api/projects/${encodeURIComponent(id)}/initialization/events`,
+    logsUrl: (id: string, step: string) =>
+      `${root}/api/projects/${encodeURIComponent(id)}/initialization/steps/${encodeURIComponent(step)}/logs`,
   }
 }
 

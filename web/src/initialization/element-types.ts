@@ -31,6 +31,8 @@ export interface StepwayProgressElement extends HTMLElement {
   apiUrl?: string
   /** the colours; without it, `auto`: those of the system */
   theme?: 'light' | 'dark' | 'auto'
+  /** `off` leaves out the logs of the steps */
+  logs?: 'on' | 'off'
   /** shown in place of a project of the API, such as a recording */
   source?: InitializationSource
 

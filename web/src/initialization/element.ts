@@ -1,6 +1,8 @@
 import { defineCustomElement } from 'vue'
 import styles from '@/styles/element.css?inline'
 import { forShadowRoot } from '@/styles/shadow'
+// Imported here too, so that the questions are part of the one file.
+import './controls/QuestionDialog.vue'
 import InitializationProgress from './InitializationProgress.vue'
 import type { StepwayProgressConstructor } from './element-types'
 

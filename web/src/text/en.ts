@@ -97,6 +97,11 @@ export const en = {
     undoFailed: 'Rollback failed: {error}',
     subSteps: 'Sub-steps of {step}',
     announce: '{step}: {status}',
+    log: 'Log',
+    showLog: 'Show log',
+    showWholeLog: 'Show the whole log',
+    hideLog: 'Hide log',
+    logNotLoaded: 'The log viewer could not be loaded. Reload the page and try again.',
   },
   attempts: {
     compare: 'Compare attempts',

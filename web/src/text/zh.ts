@@ -99,6 +99,11 @@ export const zh: Messages = {
     undoFailed: '撤销失败：{error}',
     subSteps: '“{step}”的子步骤',
     announce: '{step}：{status}',
+    log: '日志',
+    showLog: '查看日志',
+    showWholeLog: '查看完整日志',
+    hideLog: '收起日志',
+    logNotLoaded: '日志查看器加载失败。请刷新页面后重试。',
   },
   attempts: {
     compare: '比较各次尝试',

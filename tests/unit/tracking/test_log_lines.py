@@ -1,0 +1,155 @@
+"""Lines of logs: assembled from chunks, bounded, and redacted."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepway_tracking.logs.assembler import CUT, HALF, LineAssembler, printable
+from stepway_tracking.logs.attempt_log import LINE_OVERHEAD, MOST_WAITING, AttemptKey, AttemptLog
+from stepway_tracking.logs.line import LONGEST_LINE
+from stepway_tracking.logs.redacting import redacted
+
+KEY = AttemptKey("11111111-1111-4111-8111-111111111111", "step", "run", "1", 1)
+
+
+def assembled(*chunks: bytes) -> list[str]:
+    assembler = LineAssembler()
+    lines = [line for chunk in chunks for line in assembler.feed(chunk)]
+    return [*lines, *assembler.close()]
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        (b"one\ntwo\n", ["one", "two"]),
+        (b"one\r\ntwo", ["one", "two"]),
+        (b"\n\n", ["", ""]),
+        (b" 10%\r 50%\r100%\ndone\n", ["100%", "done"]),
+        (b"caf\xc3\xa9 \xff\xfe\n", ["café \ufffd\ufffd"]),
+        (
+            b"\x1b[31mred\x1b[0m \x1b[2Kgone \x1b]0;title\x07\x00\n",
+            ["\x1b[31mred\x1b[0m gone \ufffd"],
+        ),
+        (b"a\tb\n", ["a\tb"]),
+    ],
+)
+def test_output_becomes_lines(written: bytes, lines: list[str]) -> None:
+    assert assembled(written) == lines
+    assert assembled(*(bytes([byte]) for byte in written)) == lines
+
+
+@given(st.lists(st.binary(max_size=20), max_size=10))
+def test_lines_do_not_depend_on_where_chunks_end(chunks: list[bytes]) -> None:
+    assert assembled(*chunks) == assembled(b"".join(chunks))
+
+
+def test_a_line_of_ten_megabytes_keeps_its_ends_in_bounded_memory() -> None:
+    assembler = LineAssembler()
+    tracemalloc.start()
+    try:
+        for _ in range(160):
+            assert not list(assembler.feed(b"x" * 65_536))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    (line,) = assembler.feed(b"end\n")
+    head, left_out, tail = line.split(CUT)
+    assert (len(head), len(tail)) == (HALF, HALF)
+    assert tail.endswith("xend")
+    assert left_out == f"… {160 * 65_536 + 3 - LONGEST_LINE} characters left out …"
+
+
+def test_a_part_without_an_end_is_shown_and_continued() -> None:
+    assembler = LineAssembler()
+    assert list(assembler.feed(b"Password")) == []
+    assert assembler.waits
+    assert list(assembler.flush()) == ["Password" + CUT]
+    assert not assembler.waits
+    assert list(assembler.feed(b": \n")) == [": "]
+
+
+def test_numbers_have_no_gap_and_a_full_log_drops_its_oldest_lines() -> None:
+    log = AttemptLog(KEY)
+    text = "x" * 1000
+    for _ in range(10_000):
+        log.log("info", text)
+    batch = log.take(10**9)
+    assert batch is not None
+    assert len(batch.lines) == MOST_WAITING // (1000 + LINE_OVERHEAD)
+    assert [line.seq for line in batch.lines] == list(range(batch.lines[0].seq, 10_001))
+    assert batch.offset == 1000 * (batch.lines[0].seq - 1)
+    assert log.take(10**9) is None
+
+
+def test_many_threads_write_to_one_log() -> None:
+    log = AttemptLog(KEY)
+
+    def write() -> None:
+        for _ in range(500):
+            log.log("info", "line")
+            log.output("stdout", b"one\ntwo")
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    log.log("info", "too late")
+    batch = log.take(10**9)
+    assert batch is not None
+    assert [line.seq for line in batch.lines] == list(range(1, 4 * 500 * 2 + 2))
+
+
+def redact(value: object) -> object:
+    """Takes the secret away as a whole, over the border of lines, and cut off at an end."""
+    text = str(value).replace("secret\nword", "[redacted]")
+    for length in range(10, 4, -1):
+        part = "secretword"[:length]
+        if text.endswith(part):
+            text = text[: -len(part)] + "[redacted]"
+        if text.startswith(end := "secretword"[-length:]):
+            text = "[redacted]" + text[len(end) :]
+    return text.replace("secretword", "[redacted]")
+
+
+def texts(log: AttemptLog) -> list[str]:
+    batch = log.take(10**9)
+    assert batch is not None
+    return [line.text for line in redacted(batch.lines, redact)]
+
+
+def test_a_secret_over_two_chunks_is_redacted() -> None:
+    log = AttemptLog(KEY)
+    log.output("stdout", b"token secr")
+    log.output("stdout", b"etword used\nnext\n")
+    assert texts(log) == ["token [redacted] used", "next"]
+
+
+def test_a_secret_in_a_progress_bar_and_in_a_shown_part_of_a_line_is_redacted() -> None:
+    log = AttemptLog(KEY)
+    log.output("stdout", b"10% secretword\r20% secret")
+    log.flush_partial()
+    log.output("stdout", b"word\n")
+    assert texts(log) == ["20% [redacted]", "word"]
+
+
+def test_a_secret_at_the_cut_of_a_long_line_is_redacted() -> None:
+    log = AttemptLog(KEY)
+    line = "x" * (HALF - 6) + "secretword" + "y" * LONGEST_LINE
+    log.log("info", line)
+    (text,) = texts(log)
+    assert "secret" not in text
+    assert "characters left out" in text
+
+
+@given(st.text())
+def test_no_control_character_is_left(text: str) -> None:
+    shown = printable(text)
+    shown.encode()
+    assert not {each for each in shown if ord(each) < 32} - {"\t", "\n", "\x1b"}

@@ -1,0 +1,1 @@
+"""Live logs of steps: captured in the worker, kept in Postgres, followed by readers."""

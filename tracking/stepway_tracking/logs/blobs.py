@@ -1,0 +1,105 @@
+"""Objects in an S3-compatible store, or files in a folder, that hold logs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from stepway_tracking.record.errors import LogStoreAway
+
+if TYPE_CHECKING:
+    from obstore.store import LocalStore, S3Store
+
+SCHEMES = ("s3://", "file:///")
+
+TIMEOUT = timedelta(seconds=60)
+"""For one request; an object has some megabytes."""
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+
+RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+
+
+class LogBlobs:
+    """The objects below `s3://BUCKET/PREFIX` or `file:///FOLDER`.
+
+    Credentials, region and endpoint come from the standard variables `AWS_ACCESS_KEY_ID`,
+    `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, … Methods raise LogStoreAway if the
+    store does not answer or refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises ImportError without the package obstore, ValueError for another URL."""
+        import obstore  # noqa: PLC0415 - an optional dependency
+
+        if not url.startswith(SCHEMES):
+            raise ValueError(f"must begin with {' or '.join(SCHEMES)}")
+        self._obstore = obstore
+        self._store = _open(url)
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Write an object as a whole."""
+        try:
+            await self._obstore.put_async(self._store, path, content)
+        except (self._obstore.exceptions.BaseError, OSError) as error:
+            raise _away(error) from error
+
+    async def read(self, path: str, start: int, length: int) -> bytes | None:
+        """A part of an object; None if there is no such object."""
+        try:
+            found = await self._obstore.get_range_async(
+                self._store, path, start=start, length=length
+            )
+        except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
+            return None
+        except (self._obstore.exceptions.BaseError, OSError) as error:
+            raise _away(error) from error
+        return bytes(found)
+
+    async def delete(self, paths: Sequence[str]) -> None:
+        """Delete objects; it is no error if some are gone."""
+        for path in paths:
+            try:
+                await self._obstore.delete_async(self._store, path)
+            except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
+                pass
+            except (self._obstore.exceptions.BaseError, OSError) as error:
+                raise _away(error) from error
+
+    async def below(self, folder: str) -> list[str]:
+        """The paths of all objects in a folder."""
+        try:
+            return [
+                each["path"]
+                async for some in self._obstore.list(self._store, prefix=folder)
+                for each in some
+            ]
+        except (self._obstore.exceptions.BaseError, OSError) as error:
+            raise _away(error) from error
+
+
+def _open(url: str) -> LocalStore | S3Store:
+    from obstore.store import LocalStore, S3Store  # noqa: PLC0415 - an optional dependency
+
+    if url.startswith("file://"):
+        return LocalStore.from_url(url, mkdir=True)
+    # Only an endpoint that the deployment names may be without TLS.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    more: Any = {"endpoint": endpoint} if endpoint else {}
+    return S3Store.from_url(
+        url,
+        **more,
+        client_options={
+            "allow_http": endpoint.startswith("http://"),
+            "timeout": TIMEOUT,
+            "connect_timeout": CONNECT_TIMEOUT,
+        },
+        retry_config=RETRIES,
+    )
+
+
+def _away(error: BaseException) -> LogStoreAway:
+    # The driver's text tells addresses and answers of the store; it is for the process' log.
+    return LogStoreAway("The store of old logs cannot be reached now; try again later.", error)

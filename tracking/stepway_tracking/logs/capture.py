@@ -1,0 +1,67 @@
+"""Captures what the code of an attempt logs, whatever logger, task or thread it uses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from stepway_tracking.logs.attempt_log import AttemptLog
+from stepway_tracking.logs.line import Level
+
+_CURRENT: ContextVar[AttemptLog | None] = ContextVar("stepway_attempt_log", default=None)
+
+
+def current_log() -> AttemptLog | None:
+    """The log of the attempt whose code is running; None outside of an attempt."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def capturing(log: AttemptLog) -> Iterator[AttemptLog]:
+    """Send to `log` what the code inside logs, in its tasks and threads too."""
+    token = _CURRENT.set(log)
+    try:
+        yield log
+    finally:
+        _CURRENT.reset(token)
+        log.close()
+
+
+class CapturingHandler(logging.Handler):
+    """Adds each record to the log of the attempt that has made it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(_MessageFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the message, with the stack of its exception."""
+        log = _CURRENT.get()
+        if log is None or log.closed:
+            return
+        try:
+            log.log(_level(record.levelno), self.format(record))
+        except Exception:  # noqa: BLE001 - logging reports it, as for every handler
+            self.handleError(record)
+
+
+class _MessageFormatter(logging.Formatter):
+    """The message without the details of the activity, which `activity.logger` appends."""
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        details = getattr(record, "temporal_activity", None)
+        text = super().formatMessage(record)
+        return text if details is None else text.removesuffix(f" ({details})")
+
+
+def _level(number: int) -> Level:
+    if number >= logging.ERROR:
+        return "error"
+    if number >= logging.WARNING:
+        return "warning"
+    return "info" if number >= logging.INFO else "debug"

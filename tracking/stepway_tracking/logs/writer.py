@@ -1,0 +1,293 @@
+"""Writes the logs of a worker's attempts in the background. No step waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+from prometheus_client import Counter
+from temporalio import activity
+
+from stepway_tracking.logs.archive import LogArchive, archive_forever
+from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch, Room
+from stepway_tracking.logs.blobs import LogBlobs
+from stepway_tracking.logs.capture import CapturingHandler
+from stepway_tracking.logs.kept import LogLimits, ProjectSizes
+from stepway_tracking.logs.redacting import redacted
+from stepway_tracking.logs.retention import DAYS, keep_forever
+from stepway_tracking.logs.store import LogStore
+from stepway_tracking.postgres import REFUSED, UNREACHABLE
+from stepway_tracking.record.store import Redact
+from stepway_tracking.stream.publisher import Publisher, logs_channel
+
+log = logging.getLogger(__name__)
+
+LINES_LOST = Counter(
+    "stepway_log_lines_lost_total",
+    "Lines of steps' logs that could not be kept; readers see a gap.",
+)
+
+PAUSE = 0.2
+"""Seconds between two writes."""
+
+PARTIAL_AFTER = 1.0
+"""Seconds after which a line without an end is shown."""
+
+ROW = 256 * 1024
+"""Characters in a row, about."""
+
+TRIM_EVERY = 1024 * 1024
+"""Characters after which rows before the tail are deleted."""
+
+ROWS_AT_ONCE = 16
+"""Rows in one statement, if so few logs have lines."""
+
+LOGS_AT_ONCE = 64
+"""Logs in one statement."""
+
+LONG = 64 * 1024
+"""Characters from which lines are redacted in a thread."""
+
+WRITE_LIMIT = 5.0
+"""Seconds that one write may take."""
+
+RETRY_DELAY = 1.0
+"""Seconds after a failed write."""
+
+LAST_PATIENCE = 2.0
+"""Seconds that the last lines have left when the worker ends."""
+
+
+class LogWriter:
+    """Opens the logs of attempts and writes their lines every PAUSE seconds.
+
+    While Postgres is unreachable, each log keeps its newest lines in memory and drops older ones.
+    `notify` tells readers that an attempt has new lines.
+    """
+
+    def __init__(
+        self,
+        store: LogStore,
+        redact: Redact,
+        notify: Callable[[AttemptKey, int], None],
+        limits: LogLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._redact = redact
+        self._notify = notify
+        self._sizes = ProjectSizes(store, limits or LogLimits())
+        self._logs: list[_OpenLog] = []
+        self._room = Room()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all logs are closed and written."""
+        return not self._logs
+
+    def open(self, key: AttemptKey) -> AttemptLog:
+        """The log of an attempt that begins now. Call it on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        opened = AttemptLog(key, self._woken, self._room)
+        self._logs.append(_OpenLog(opened))
+        self._room.logs = len(self._logs)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return opened
+
+    async def close(self) -> None:
+        """Write what waits, for a moment; what is left then is lost."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            async with asyncio.timeout(LAST_PATIENCE):
+                while await self._write_round():
+                    pass
+        except (TimeoutError, *UNREACHABLE, asyncpg.PostgresError) as error:
+            log.warning("The last lines of %s logs are lost: %r", len(self._logs), error)
+
+    def _woken(self) -> None:
+        assert self._loop is not None
+        if not self._wake.is_set() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wait()
+            try:
+                await self._write_round()
+            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+                log.warning("The lines of steps are not written now: %r", error)
+                await asyncio.sleep(RETRY_DELAY)
+            except Exception:
+                # Whatever it is: without this task no line would be written any more.
+                log.exception("Writing the lines of steps failed; trying again")
+                await asyncio.sleep(RETRY_DELAY)
+            if not any(opened.log.is_half_full for opened in self._logs):
+                await asyncio.sleep(PAUSE)
+
+    async def _wait(self) -> None:
+        """Wait for a line or the end of a log, or until part of a line has waited long enough."""
+        if any(opened.log.is_half_full for opened in self._logs):
+            return
+        try:
+            async with asyncio.timeout(PARTIAL_AFTER if self._logs else None):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _write_round(self) -> bool:
+        """Write what waits, some rows of each log; whether there was anything."""
+        for opened in self._logs:
+            opened.prepare()
+        waiting = [opened for opened in self._logs if not opened.is_empty]
+        for begin in range(0, len(waiting), LOGS_AT_ONCE):
+            await self._write(waiting[begin : begin + LOGS_AT_ONCE])
+        self._logs = [opened for opened in self._logs if not opened.is_done]
+        self._room.logs = len(self._logs)
+        return bool(waiting)
+
+    async def _write(self, logs: Sequence[_OpenLog]) -> None:
+        rows = max(1, ROWS_AT_ONCE // len(logs))
+        texts = sum(opened.take(rows) for opened in logs)
+        if texts > LONG:
+            await asyncio.to_thread(self._redact_all, logs)
+        else:
+            self._redact_all(logs)
+        for opened in logs:
+            # Before its own lines count.
+            opened.kept = opened.kept or await self._sizes.kept(opened.log.key.project_id)
+        await self._store_rows([batch for opened in logs for batch in opened.batches])
+        for opened in logs:
+            last_seq = opened.batches[-1].last_seq
+            opened.written()
+            self._notify(opened.log.key, last_seq)
+        for opened in logs:
+            await self._trim(opened, *(opened.kept or (0, 0)))
+
+    async def _store_rows(self, batches: list[Batch]) -> None:
+        try:
+            async with asyncio.timeout(WRITE_LIMIT):
+                await self._store.write(batches)
+        except REFUSED as error:
+            if len(batches) == 1:
+                log.error("A row of the log of %s cannot be kept: %r", batches[0].key, error)
+                LINES_LOST.inc(len(batches[0].lines))
+                return
+            # The others must not wait for the one that is refused.
+            for batch in batches:
+                await self._store_rows([batch])
+
+    def _redact_all(self, logs: Sequence[_OpenLog]) -> None:
+        for opened in logs:
+            opened.redact(self._redact)
+
+    async def _trim(self, opened: _OpenLog, head: int, tail: int) -> None:
+        end = opened.size - tail
+        if end > head and end - opened.trimmed >= min(TRIM_EVERY, tail):
+            await self._store.trim(opened.log.key, head, end)
+            opened.trimmed = end
+
+
+@asynccontextmanager
+async def open_logs(
+    pool: asyncpg.Pool,
+    publisher: Publisher,
+    redact: Redact,
+    *,
+    days: int | None = DAYS,
+    limits: LogLimits | None = None,
+    blobs: LogBlobs | None = None,
+) -> AsyncIterator[LogWriter]:
+    """A writer that captures what this process logs in its attempts while the context is open.
+
+    Meanwhile, lines that are older than `days` days are removed; None keeps all. The logs of ended
+    attempts are moved into the store `blobs`, if there is one.
+    """
+
+    def notify(key: AttemptKey, seq: int) -> None:
+        message = json.dumps({"step": key.step, "rollback": key.rollback, "seq": seq})
+        publisher.hint(logs_channel(key.project_id), message)
+
+    handler = CapturingHandler()
+    logging.getLogger().addHandler(handler)
+    # Without a level of its own, the root's applies, which is `warning` by default.
+    if activity.logger.logger.level == logging.NOTSET:
+        activity.logger.logger.setLevel(logging.INFO)
+    store = LogStore(pool)
+    writer = LogWriter(store, redact, notify, limits)
+    tasks = [asyncio.create_task(keep_forever(store, days))]
+    if blobs is not None:
+        tasks.append(asyncio.create_task(archive_forever(LogArchive(pool, blobs), days)))
+    try:
+        yield writer
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        logging.getLogger().removeHandler(handler)
+        await writer.close()
+
+
+class _OpenLog:
+    """A log with the rows that are being written, which are kept until Postgres has them."""
+
+    def __init__(self, log: AttemptLog) -> None:
+        self.log = log
+        self.size = 0
+        """Characters that are written or were dropped."""
+        self.trimmed = 0
+        self.kept: tuple[int, int] | None = None
+        """Characters that are kept of its beginning and its end."""
+        self.batches: list[Batch] = []
+        self._redacted = 0
+        """How many of the rows are redacted."""
+        self._dropped = 0
+        self._quiet_since = time.monotonic()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.batches and self.log.is_empty
+
+    @property
+    def is_done(self) -> bool:
+        return self.log.closed and self.is_empty
+
+    def prepare(self) -> None:
+        """Show a part of a line whose end has not come for PARTIAL_AFTER seconds."""
+        if not self.log.is_empty:
+            self._quiet_since = time.monotonic()
+        elif time.monotonic() - self._quiet_since >= PARTIAL_AFTER:
+            self.log.flush_partial()
+            self._quiet_since = time.monotonic()
+        dropped = self.log.dropped
+        LINES_LOST.inc(dropped - self._dropped)
+        self._dropped = dropped
+
+    def take(self, rows: int) -> int:
+        """Take up to so many rows, unless some are there; return the characters to redact."""
+        while len(self.batches) < rows and (batch := self.log.take(ROW)):
+            self.batches.append(batch)
+        return sum(batch.size for batch in self.batches[self._redacted :])
+
+    def redact(self, redact: Redact) -> None:
+        for number in range(self._redacted, len(self.batches)):
+            batch = self.batches[number]
+            self.batches[number] = replace(batch, lines=tuple(redacted(batch.lines, redact)))
+        self._redacted = len(self.batches)
+
+    def written(self) -> None:
+        last = self.batches[-1]
+        self.size = last.offset + last.size
+        self.batches, self._redacted = [], 0
