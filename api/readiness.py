@@ -9,8 +9,8 @@ import asyncpg
 from temporalio.client import Client
 
 from stepway.api.probe import Probe
+from stepway.api.workflow_health import Failing, failing_workflows
 from stepway.migrations.history import server_schema_problem
-from stepway.workflows.health import Failing, failing_workflows
 from stepway_tracking.postgres import UNREACHABLE, trouble
 from stepway_tracking.record.writable import write_problem
 

@@ -65,6 +65,12 @@ class StepRecord:
     metadata: dict[str, Any]
     result: bytes | None
 
+    @property
+    def may_be_gone(self) -> bool:
+        """Whether the step was rolled back, or its rollback began and never ended."""
+        undo = self.metadata.get("undo") or {}
+        return self.undone or undo.get("status") == "running"
+
 
 class Records:
     """Queries for the commands."""
@@ -180,11 +186,11 @@ def finished_order(records: Iterable[StepRecord]) -> list[str]:
 def resumed_states(records: Iterable[StepRecord], graph: Graph) -> dict[str, StepStatus]:
     """Return the states of all steps for a new workflow run.
 
-    A completed step that needs one that was rolled back is pending too: it has built on what no
-    longer exists.
+    A completed step that needs one that was rolled back is pending too: it has built on what may
+    no longer exist.
     """
     states = {record.step: resumed_state(record) for record in records}
-    gone = {record.step for record in records if record.undone}
+    gone = {record.step for record in records if record.may_be_gone}
     for step in graph.order:
         if states[step] == "completed" and graph.needs[step] & gone:
             states[step] = "pending"
@@ -195,13 +201,14 @@ def resumed_states(records: Iterable[StepRecord], graph: Graph) -> dict[str, Ste
 def resumed_state(record: StepRecord) -> StepStatus:
     """Return a step's state for a new workflow run.
 
-    A running step was interrupted, so it has failed. A step that was rolled back is pending. So is
-    a step that was skipped because another step was; if it still cannot run, the new run skips it.
+    A running step was interrupted, so it has failed. A step that was rolled back, or whose rollback
+    was interrupted, is pending. So is a step that was skipped because another step was; if it still
+    cannot run, the new run skips it.
     """
     match record.status:
         case "running":
             return "failed"
-        case "completed" if record.undone:
+        case "completed" if record.may_be_gone:
             return "pending"
         case "skipped" if record.started_at is None and "skipped_by" not in record.metadata:
             return "pending"

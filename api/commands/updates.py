@@ -24,10 +24,10 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from stepway.api.workflow_health import why_unanswered
 from stepway.workflows.engine.board import default_text
 from stepway.workflows.engine.search_attributes import cell
 from stepway.workflows.engine.summaries import summary
-from stepway.workflows.health import why_unanswered
 from stepway.workflows.model import messages
 from stepway.workflows.model.messages import Cancel, InitializationInput, Retry, Skip
 from stepway_tracking.record.errors import (

@@ -20,6 +20,7 @@ from tests.support.controls import (
     runs_of,
     status_of,
     statuses,
+    sweep,
     until_closed,
     until_ended,
     until_swept,
@@ -332,3 +333,39 @@ async def test_after_a_rollback_what_needs_a_rolled_back_step_runs_again(
             "apart": 1,
             "after_it": 1,
         }
+
+
+async def test_a_step_whose_rollback_was_cut_short_runs_again(
+    start_stepway: StartStepway,
+    temporal: Client,
+    servers: Settings,
+    pool: asyncpg.Pool,
+    folder: Path,
+) -> None:
+    """Its rollback may have taken effect before it could be recorded."""
+    undo = {"uses": "gate", "with": {"folder": str(folder), "name": "undo"}}
+    blueprint = write_blueprint(
+        folder, [{"step": "made", "undo": undo}, {"step": "held", "uses": "gate"}]
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        await stepway.control(project, "cancel", {"undo": True})
+
+        async def undoing() -> bool:
+            made = (await stepway.steps(project))["made"]
+            return bool((made["metadata"].get("undo") or {}).get("status") == "running")
+
+        await eventually(undoing)
+        await workflow_of(temporal, project).terminate()
+
+        async def ended() -> bool:
+            await sweep(servers, pool, temporal)
+            found = await stepway.initialization(project)
+            return found["project"]["initialization_completed_at"] is not None
+
+        await eventually(ended)
+        stepway.open_gate("held")
+        assert (await stepway.control(project, "retry")).status_code == 202
+        await stepway.until(project, "active")
+        assert stepway.runs("made") == 2

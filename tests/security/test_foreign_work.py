@@ -16,12 +16,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from stepway.api.commands import records
+from stepway.api.workflow_health import OTHER_KEYS, failing_workflows, why_unanswered
 from stepway.runtime.data_converter import data_converter
 from stepway.runtime.settings import Settings
 from stepway.vault.errors import Unsigned
 from stepway.vault.keyring import open_keyring
 from stepway.vault.keys import new_key
-from stepway.workflows.health import OTHER_KEYS, failing_workflows, why_unanswered
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from tests.support.controls import until_swept
 from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint

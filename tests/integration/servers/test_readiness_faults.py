@@ -23,12 +23,12 @@ from temporalio.client import Client
 
 from stepway.api.app import create_app
 from stepway.api.serving import listen, serving
+from stepway.api.workflow_health import failing_workflows
 from stepway.embedded.servers import EmbeddedServers, ServerError
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.vault.keys import new_key
 from stepway.worker import running_worker
-from stepway.workflows.health import failing_workflows
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
 from stepway_tracking.record.changes import NewInitialization
 from stepway_tracking.workflow.recording import WorkflowRecord
