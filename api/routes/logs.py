@@ -112,6 +112,10 @@ async def _attempt(
         found = await given.logged_attempts.find(project_id, step, round_, attempt)
     if found is None:
         await require_step(project_id, step, given)
+        if rollback:
+            raise AttemptUnknown(f"The step {step} has no log of a rollback.")
+        if round_ is None and attempt is None:
+            raise AttemptUnknown(f"The step {step} has no log: it has not started.")
         raise AttemptUnknown(f"The step {step} has no such attempt.")
     return found
 

@@ -40,6 +40,11 @@ NOTE_TASKS = f"""() => {{
   }}).observe({{ type: 'longtask' }})
 }}"""
 
+NEWEST = """() => Math.max(
+  ...[...document.querySelectorAll('[data-line]')].map((row) => Number(row.dataset.line))
+)"""
+"""The number of the newest line that is shown."""
+
 SCROLL = """async (box, frames) => {
   const began = performance.now()
   for (let frame = 0; frame < frames; frame++) {
@@ -116,8 +121,13 @@ async def _open(stage: Stage, browser: Browser, api: Child, url: str, attempt: i
 async def _fast(stage: Stage, browser: Browser, api: Child, url: str) -> float:
     page = await _open(stage, browser, api, url, 1)
     await page.evaluate(NOTE_TASKS)
-    await asyncio.sleep(stage.sized(10.0, 2.0))
+    began = int(await page.evaluate(NEWEST))
+    seconds = stage.sized(10.0, 2.0)
+    await asyncio.sleep(seconds)
     longest = float(await page.evaluate("window.longest"))
+    shown = int(await page.evaluate(NEWEST)) - began
+    if shown < RATE * seconds * 0.8:
+        raise ChildFailed(f"the viewer lags behind: {shown:,} lines in {seconds:g} s")
     await page.context.close()
     return longest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 
@@ -70,26 +71,65 @@ def follow(
 
 
 def follow_step(
-    api: Api, query: LogQuery, pause: Callable[[float], None] = time.sleep
+    api: Api,
+    query: LogQuery,
+    connected: Callable[[bool], None] = lambda _: None,
+    pause: Callable[[float], None] = time.sleep,
+    shown: set[tuple[int, int]] | None = None,
 ) -> Iterator[Json]:
     """Yield the lines of the newest attempt and of those after it, until the step has ended.
 
-    Before the lines of each attempt comes `{attempt: {round, attempt}}`.
+    Before the lines of each attempt comes `{attempt: {round, attempt}}`. Rounds and attempts in
+    `shown` are left out; those that were shown are added to it. Reconnects without limit. Raises
+    ApiRefused for permanent errors.
     """
-    shown: set[tuple[int, int]] = set()
+    shown = set() if shown is None else shown
     while True:
-        attempts = list(api.attempts(query.project_id, query.step))
-        numbers = [(one["round"], one["attempt"]) for one in attempts]
+        numbers = patiently(lambda: _numbers(api, query), connected, pause)
         news = [each for each in numbers if each not in shown]
         for round_, attempt in news if shown else news[-1:]:
             yield {"attempt": {"round": round_, "attempt": attempt}}
             one = LogQuery(query.project_id, query.step, round_, attempt, tail=query.tail)
-            yield from follow(api, one, pause=pause)
+            yield from follow(api, one, connected, pause)
         shown.update(numbers)
-        if not news and _has_ended(api, query):
+        if not news and patiently(lambda: _has_ended(api, query), connected, pause):
             return
         if not news:
             pause(POLL)
+
+
+Found = TypeVar("Found")
+
+
+def patiently(
+    ask: Callable[[], Found],
+    connected: Callable[[bool], None] = lambda _: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Found:
+    """Return what `ask` returns, and ask again while the API is away.
+
+    Raises ApiRefused for permanent errors.
+    """
+    failures = 0
+    while True:
+        try:
+            found = ask()
+        except ApiUnreachable:
+            connected(False)
+        except ApiRefused as refusal:
+            if not is_temporary(refusal.status):
+                raise
+            connected(False)
+        else:
+            connected(True)
+            return found
+        failures += 1
+        pause(backoff(failures))
+
+
+def _numbers(api: Api, query: LogQuery) -> list[tuple[int, int]]:
+    attempts = api.attempts(query.project_id, query.step)
+    return [(one["round"], one["attempt"]) for one in attempts]
 
 
 def _has_ended(api: Api, query: LogQuery) -> bool:

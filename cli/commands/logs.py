@@ -15,16 +15,15 @@ import typer
 
 from stepway.cli.client.errors import ClientError
 from stepway.cli.client.http import Api, Json, connect
-from stepway.cli.client.logs import LogQuery, follow, follow_step, read
+from stepway.cli.client.logs import LogQuery, follow, follow_step, patiently, read
 from stepway.cli.run.signals import persistent_interrupts
 from stepway.cli.view.log_lines import LogPrinter
-from stepway.cli.view.output import is_terminal
+from stepway.cli.view.output import has_colours, say_aside
 
 INTERRUPTED = 130
 POLL = 1.0
 """Seconds between two looks for steps that have started."""
 
-_ENDED = ("active", "cancelled")
 _SINCE = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -57,7 +56,9 @@ def logs(
     project_id = api.find(project)
     if step is None and (attempt or round_ or rollback):
         raise ClientError("--attempt, --round and --rollback need a step")
-    show = _json_printer() if as_json else LogPrinter(timestamps, colours=is_terminal()).show
+    if follow_lines:
+        api.get(f"/projects/{project_id}")  # Later, an API that is away is waited for.
+    show = _json_printer() if as_json else LogPrinter(timestamps, colours=has_colours()).show
     if step is None:
         of_all = _all_followed if follow_lines else _all
         items = of_all(api, project_id, tail)
@@ -66,39 +67,59 @@ def logs(
         items = ((None, item) for item in _of_step(api, query, follow_lines))
     try:
         with persistent_interrupts():
-            _print(items, earliest, show)
+            shown = _print(items, earliest, show)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    if not shown:
+        say_aside("no lines since then" if earliest else "no lines yet")
 
 
 def _print(
     items: Iterable[tuple[str | None, Json]],
     earliest: datetime | None,
     show: Callable[[str | None, Json], None],
-) -> None:
+) -> bool:
+    """Whether there was a line or a gap."""
+    shown = False
     for step, item in items:
         if earliest and "at" in item and datetime.fromisoformat(item["at"]) < earliest:
             continue
         show(step, item)
+        shown = shown or "text" in item or "gap" in item
+    return shown
+
+
+class _Connection:
+    """Says once that the connection is lost, and once that it is back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost = False
+
+    def __call__(self, connected: bool) -> None:
+        with self._lock:
+            if connected is self._lost:
+                say_aside("reconnected" if connected else "connection lost, reconnecting")
+            self._lost = not connected
 
 
 def _of_step(api: Api, query: LogQuery, follows: bool) -> Iterator[Json]:
     one_attempt = query.attempt is not None or query.round is not None or query.rollback
     if not follows:
         return read(api, query)
-    return follow(api, query) if one_attempt else follow_step(api, query)
+    return (follow if one_attempt else follow_step)(api, query, _Connection())
 
 
-def _started(api: Api, project_id: str) -> list[str]:
+def _started(api: Api, project_id: str) -> list[Json]:
     steps = api.get(f"/projects/{project_id}/initialization/steps")
-    return [one["step"] for one in steps if one["attempt"] and not one["parent_step"]]
+    return [one for one in steps if one["attempt"] and not one["parent_step"]]
 
 
 def _all(api: Api, project_id: str, tail: int | None) -> Iterator[tuple[str | None, Json]]:
     """The lines of all steps, in order of time."""
     logs = [
-        [*_named(step, read(api, LogQuery(project_id, step, tail=tail)))]
-        for step in _started(api, project_id)
+        [*_named(one["step"], read(api, LogQuery(project_id, one["step"], tail=tail)))]
+        for one in _started(api, project_id)
     ]
     yield from heapq.merge(*logs, key=lambda pair: pair[1].get("at", ""))
 
@@ -110,22 +131,16 @@ def _named(step: str, items: Iterable[Json]) -> Iterator[tuple[str | None, Json]
 def _all_followed(api: Api, project_id: str, tail: int | None) -> Iterator[tuple[str | None, Json]]:
     """The lines of all steps as they come, until the project has ended."""
     found: queue.SimpleQueue[tuple[str | None, Json]] = queue.SimpleQueue()
-    followers: dict[str, threading.Thread] = {}
-
-    def follower(step: str) -> None:
-        try:
-            for item in follow_step(api, LogQuery(project_id, step, tail=tail)):
-                found.put((step, item))
-        except ClientError as error:
-            found.put((step, {"problem": str(error)}))
-
+    connected = _Connection()
+    followers: dict[str, _Follower] = {}
     while True:
-        has_ended = api.get(f"/projects/{project_id}")["status"] in _ENDED
-        for step in _started(api, project_id):
-            if step not in followers:
-                followers[step] = threading.Thread(target=follower, args=(step,), daemon=True)
-                followers[step].start()
-        if has_ended and not any(thread.is_alive() for thread in followers.values()):
+        project = patiently(lambda: api.get(f"/projects/{project_id}"), connected)
+        for one in patiently(lambda: _started(api, project_id), connected):
+            query = LogQuery(project_id, one["step"], tail=tail)
+            follower = followers.setdefault(one["step"], _Follower(api, query, connected, found))
+            follower.follow((one["round"], one["attempt"]))
+        has_ended = project["initialization_completed_at"] is not None
+        if has_ended and not any(follower.runs for follower in followers.values()):
             while not found.empty():
                 yield found.get()
             return
@@ -134,6 +149,44 @@ def _all_followed(api: Api, project_id: str, tail: int | None) -> Iterator[tuple
                 yield found.get(timeout=POLL)
         except queue.Empty:
             pass
+
+
+class _Follower:
+    """Follows the attempts at one step in a thread, and those of a retry in another one."""
+
+    def __init__(
+        self,
+        api: Api,
+        query: LogQuery,
+        connected: Callable[[bool], None],
+        found: queue.SimpleQueue[tuple[str | None, Json]],
+    ) -> None:
+        self._api = api
+        self._query = query
+        self._connected = connected
+        self._found = found
+        self._shown: set[tuple[int, int]] = set()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether lines may come."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def follow(self, newest: tuple[int, int]) -> None:
+        """Follow the attempts up to this one, unless that is done."""
+        if not self.runs and newest not in self._shown:
+            self._thread = threading.Thread(target=self._run, args=(newest,), daemon=True)
+            self._thread.start()
+
+    def _run(self, newest: tuple[int, int]) -> None:
+        lines = follow_step(self._api, self._query, self._connected, shown=self._shown)
+        try:
+            for item in lines:
+                self._found.put((self._query.step, item))
+        except ClientError as error:
+            self._shown.add(newest)
+            self._found.put((self._query.step, {"problem": str(error)}))
 
 
 def _json_printer() -> Callable[[str | None, Json], None]:

@@ -15,6 +15,7 @@ from stepway.cli.client.events import Event
 from stepway.cli.client.events import follow as follow_events
 from stepway.cli.client.fold import Gap, Initialization, fold, from_snapshot
 from stepway.cli.client.http import Api, connect, step_path
+from stepway.cli.client.tails import Tails
 from stepway.cli.run.signals import persistent_interrupts
 from stepway.cli.view.invocation import command
 from stepway.cli.view.output import console, is_terminal, say
@@ -59,7 +60,9 @@ def watch_project(api: Api, project_id: str, follow: bool = False, advice: bool 
     `advice` prints how to watch it again after Ctrl-C.
     """
     state = _snapshot(api, project_id)
-    view: View = ScreenView(console()) if is_terminal() else LogView(say)
+    view: View = LogView(say)
+    if is_terminal():
+        view = ScreenView(console(), Tails(api, project_id))
     try:
         with view, persistent_interrupts():
             state = _until_settled(api, state, view, follow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -38,6 +38,11 @@ _BAR = 12
 _PERCENT = 4
 _DURATION = 11
 _ERROR_LINES = 4
+_TAIL_LINES = 3
+_MOST_TAILS = 3
+"""Steps whose last lines are shown."""
+_TAIL_WIDTH = 60
+"""Columns from which on last lines are shown."""
 # Header, total progress, an empty line, two notices and the cursor's line.
 _LINES_AROUND = 6
 
@@ -49,11 +54,16 @@ def picture(
     height: int,
     connected: bool = True,
     left: TimeLeft | None = None,
+    tail: Callable[[Step], Sequence[str]] = lambda _: (),
 ) -> RenderableType:
-    """Return the view for a terminal of `width` columns and `height` lines."""
+    """Return the view for a terminal of `width` columns and `height` lines.
+
+    `tail` gives the last lines of a running step's log, which are shown where there is room.
+    """
     steps = in_order(state)
     names = min(width // 3, max((_name_width(step) for step in steps), default=0))
     blocks = [_block(step, now, width, names) for step in steps]
+    _add_tails(steps, blocks, _room(blocks, width, height), tail)
     return Group(
         _header(state, now, width, left),
         _whole(state, width),
@@ -61,6 +71,39 @@ def picture(
         *_fit_to_height(steps, blocks, height - _LINES_AROUND),
         *_notices(state, connected),
     )
+
+
+def tailed(state: Initialization, now: datetime, width: int, height: int) -> list[Step]:
+    """Return the running steps whose last lines have room in the view."""
+    steps = in_order(state)
+    blocks = [_block(step, now, width, width // 3) for step in steps]
+    running = [step for step in steps if _has_log(step)]
+    return running[: min(_MOST_TAILS, _room(blocks, width, height))]
+
+
+def _has_log(step: Step) -> bool:
+    return step["status"] == "running" and not step.get("parent_step")
+
+
+def _room(blocks: list[list[RenderableType]], width: int, height: int) -> int:
+    """Return how many lines are free below all steps."""
+    free = height - _LINES_AROUND - sum(len(block) for block in blocks)
+    return max(0, free) if width >= _TAIL_WIDTH else 0
+
+
+def _add_tails(
+    steps: Sequence[Step],
+    blocks: list[list[RenderableType]],
+    room: int,
+    tail: Callable[[Step], Sequence[str]],
+) -> None:
+    """Add last lines to the blocks of running steps: to each at least one, then to the first."""
+    running = [i for i, step in enumerate(steps) if _has_log(step)][: min(_MOST_TAILS, room)]
+    for place, index in enumerate(running):
+        most = min(_TAIL_LINES, room - (len(running) - place - 1))
+        lines = [line for line in map(one_line, tail(steps[index])) if line][-most:]
+        blocks[index] += [_below(f"│ {line}", "dim", 2) for line in lines]
+        room -= len(lines)
 
 
 def _header(state: Initialization, now: datetime, width: int, left: TimeLeft | None) -> Table:

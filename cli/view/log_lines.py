@@ -40,8 +40,7 @@ class LogPrinter:
                 None if item["end"].get("complete", True) else "… the end of the log is missing …"
             )
         if "attempt" in item:
-            number = item["attempt"]
-            return None if number["attempt"] == 1 else f"── attempt {number['attempt']} ──"
+            return _heading(**item["attempt"])
         if "problem" in item:
             return f"error: {clean(item['problem'])}"
         if "text" not in item:
@@ -68,3 +67,9 @@ class LogPrinter:
         if not self._colours:
             return name
         return f"\x1b[{_STEP_COLOURS[number % len(_STEP_COLOURS)]}m{name}{_RESET}"
+
+
+def _heading(round: int, attempt: int) -> str | None:
+    if round > 1:
+        return f"── round {round}, attempt {attempt} ──"
+    return None if attempt == 1 else f"── attempt {attempt} ──"

@@ -36,6 +36,17 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def has_colours() -> bool:
+    """Whether standard output shows colours: a terminal, unless NO_COLOR is set."""
+    found = console()
+    return found.is_terminal and found.color_system is not None and not found.no_color
+
+
+def say_aside(text: str) -> None:
+    """Print a line that is no result to standard error."""
+    typer.echo(clean(redact(text)), err=True)
+
+
 def say(text: str) -> None:
     """Print a line, redacted and without terminal control characters."""
     console().print(Text(clean(redact(text))), soft_wrap=not is_terminal())

@@ -10,19 +10,25 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from stepway.cli.client.fold import Initialization
-from stepway.cli.view.live import picture
+from stepway.cli.client.fold import Initialization, Step
+from stepway.cli.client.tails import Tails
+from stepway.cli.view.live import picture, tailed
 from stepway.cli.view.log import changes
 from stepway.cli.view.words import TimeLeft, time_left
+from stepway.vault.redaction import redact
 
 _FRAMES_A_SECOND = 8
 
 
 class ScreenView:
-    """Redraws the view several times a second, so that clocks advance between events."""
+    """Redraws the view several times a second, so that clocks advance between events.
 
-    def __init__(self, console: Console) -> None:
+    With `tails`, the last lines of running steps are shown where there is room.
+    """
+
+    def __init__(self, console: Console, tails: Tails | None = None) -> None:
         self._console = console
+        self._tails = tails
         self._state: Initialization | None = None
         self._left: TimeLeft | None = None
         self._connected = True
@@ -43,9 +49,13 @@ class ScreenView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._tails is not None:
+            self._tails.stop()
         self._live.stop()
 
     def show(self, state: Initialization, left: TimeLeft | None = None) -> None:
+        if self._tails is not None:
+            self._tails.show(tailed(state, datetime.now(UTC), *self._console.size))
         self._state = state
         self._left = left
 
@@ -57,7 +67,10 @@ class ScreenView:
             return Text()
         width, height = self._console.size
         now = datetime.now(UTC)
-        return picture(self._state, now, width, height, self._connected, self._left)
+        return picture(self._state, now, width, height, self._connected, self._left, self._tail)
+
+    def _tail(self, step: Step) -> list[str]:
+        return [] if self._tails is None else [redact(line) for line in self._tails.lines(step)]
 
 
 class LogView:

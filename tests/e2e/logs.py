@@ -37,11 +37,8 @@ BUILD: list[dict[str, Any]] = [
     {"print": "".join(f"{ESCAPE}{n}m {n} " for n in [*range(30, 38), *range(90, 98)])},
     {"print": "".join(f"{ESCAPE}{n}m {n} " for n in [*range(40, 48), *range(100, 108)])},
     {"print": "".join(f"{ESCAPE}38;5;{n}m{n} " for n in range(16, 256, 7))},
-    {"print": "".join(f"{ESCAPE}38;2;{n};{255 - n};128m#" for n in range(0, 255, 6))},
-    {
-        "print": f"{ESCAPE}2mdim{ESCAPE}0m {ESCAPE}3;4mitalic{ESCAPE}0m "
-        f"{ESCAPE}7minverse{ESCAPE}0m"
-    },
+    {"print": "".join(f"{ESCAPE}38;2;{n};{255 - n};128m=" for n in range(0, 255, 6))},
+    {"print": f"{ESCAPE}2mdim{ESCAPE}0m {ESCAPE}3;4mitalic{ESCAPE}0m {ESCAPE}7minverse{ESCAPE}0m"},
     {"print": "下载依赖包:已完成 100%,用时 3 秒。" * 12},
     {"print": "10 %\r50 %\r100 % done"},
     {"print": "one long line " + "lorem ipsum dolor sit amet " * 40},

@@ -49,7 +49,15 @@ steps:
     display_name: {en: Build image, zh: 构建镜像}
     uses: run_command
     with:
-      command: [/bin/sh, -c, 'for n in 1 2 3 4 5; do echo "layer $n of 9"; sleep 1; done']
+      command:
+        - /bin/sh
+        - -c
+        - |
+          printf '::group::Fetch the base image\\n'
+          printf 'alpine 3.22: \\033[32mup to date\\033[0m\\n::endgroup::\\n'
+          for n in 1 2 3 4 5; do echo "layer $n of 9"; sleep 1; done
+          printf '\\033[33m2 layers\\033[0m are larger than 100 MB\\n'
+          echo 'cache: 4 layers are new' >&2
     needs: [push_template]
     weight: 4
   - step: run_tests
@@ -94,6 +102,7 @@ async def take_all(target: Path) -> None:
 async def _take_in_english(browser: Browser, stepway: Stepway, target: Path) -> None:
     page = await _open(browser, stepway, "en-GB")
     await _take_running(page, await _create(stepway, "payments"), target / "running.png")
+    await _take_log(page, target / "log.png")
     ready = await _create(stepway, "shop", "web-service")
     await page.goto(f"/projects/{ready}")
     await see_project(page, "active")
@@ -141,6 +150,20 @@ async def _take_running(page: Page, project: str, file: Path) -> None:
     await expect(step(page, "build_image")).to_contain_text("layer 3 of 9")
     await expect(step(page, "run_tests")).to_contain_text("tests passed")
     await _take(page, file)
+
+
+async def _take_log(page: Page, file: Path) -> None:
+    """Take the log of a step of the project that is shown."""
+    row = step(page, "build_image")
+    await see_step(page, "build_image", "completed")
+    await row.get_by_role("button").first.click()
+    await row.get_by_role("button", name="Show log").click()
+    await expect(row).to_contain_text("End of the log: Completed")
+    await page.get_by_label("Time stamps").select_option("relative")
+    await page.set_viewport_size({**SIZE, "height": 560})  # type: ignore[typeddict-item]
+    await row.locator(".log-frame").screenshot(path=file)
+    await page.set_viewport_size(SIZE)  # type: ignore[arg-type]
+    print(file, flush=True)
 
 
 async def _take(page: Page, file: Path) -> None:

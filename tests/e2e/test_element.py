@@ -8,14 +8,16 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.axe import violations
+from tests.e2e.logs import TALK, see_line, talking
 from tests.e2e.projects import open_gate
 from tests.e2e.restarting import RestartingApi
-from tests.e2e.screen import see_failure, see_project, see_step
+from tests.e2e.screen import see_failure, see_project, see_step, step
 from tests.support.servers import Stepway
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -57,6 +59,11 @@ async def embedding(page: Page, stepway: Stepway, *, let_in: bool) -> AsyncItera
             yield site
 
 
+def project_in(url: str) -> str:
+    """The project that the documentation's page is asked to show."""
+    return parse_qs(urlsplit(url).query)["project"][0]
+
+
 @pytest.fixture
 async def embedded(page: Page, stepway: Stepway) -> AsyncIterator[Page]:
     """The documentation's page, on an origin that the API allows."""
@@ -74,6 +81,44 @@ async def test_an_element_on_another_origin_follows_to_the_end(
     await see_project(embedded, "active")
     await expect(embedded.locator("#heard")).to_contain_text("active, 100 %")
     assert await violations(embedded) == []
+
+
+async def test_an_element_loads_the_log_viewer_when_a_log_is_opened(
+    page: Page, stepway: Stepway
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def viewer_was_asked_for() -> bool:
+        return any("stepway-progress-viewer-" in url for url in asked)
+
+    async with embedding(page, stepway, let_in=True) as site:
+        talk = await talking(stepway, {"text": "line #", "times": 100})
+        await page.goto(page.url.replace(project_in(page.url), talk.project))
+        await see_step(page, TALK, "running")
+        row = step(page, TALK)
+        await row.get_by_role("button").first.click()
+        show = row.get_by_role("button", name="Show log")
+        await expect(show).to_be_visible()
+        assert not viewer_was_asked_for()
+        assert not any("/logs?" in url for url in asked)
+        await show.click()
+        pane = row.locator(".log-pane")
+        await see_line(pane, 100)
+        assert viewer_was_asked_for()
+        talk.say({"text": "last"})
+        await see_line(pane, 101)
+        # The address is the portal's: no link to a line is offered or written.
+        await pane.locator('[data-line="101"] .log-number').click()
+        await expect(pane.locator(".log-selected")).to_have_count(1)
+        await expect(pane.get_by_role("button", name="Copy link")).to_have_count(0)
+        assert page.url.startswith(site) and "#" not in page.url
+        assert await violations(page) == []
+
+        await page.locator("stepway-progress").evaluate("one => one.setAttribute('logs', 'off')")
+        await expect(pane).to_have_count(0)
+        await expect(show).to_have_count(0)
+        talk.end()
 
 
 async def test_an_origin_that_the_api_does_not_know_is_told_which_setting_lets_it_in(

@@ -87,7 +87,9 @@ async def test_a_lost_connection_leaves_no_gap_and_no_double(page: Page, stepway
         pane = await open_log(page, project, "prepare", "completed")
         await expect(pane).to_contain_text("Connection lost")
         await expect(pane).to_contain_text("End of the log", timeout=60_000)
-        follows = [query for query in logs.asked if "follow=true" in query]
+        # The failed step beside it asks for its last ten lines.
+        asked = [query for query in logs.asked if "tail=10&" not in query]
+        follows = [query for query in asked if "follow=true" in query]
         assert [re.sub(r".*?(tail|after)", r"\1", query) for query in follows] == [
             "tail=5000&follow=true",
             "after=700&follow=true",
@@ -113,4 +115,18 @@ async def test_a_refusal_is_explained(
         logs.logs["prepare", 1, 1] = log
         pane = await open_log(page, project, "prepare", "completed")
         await expect(pane).to_contain_text(said)
+        assert await violations(page) == []
+
+
+async def test_a_log_whose_worker_was_lost_says_that_its_end_is_missing(
+    page: Page, stepway: Stepway
+) -> None:
+    project = await failed(stepway)
+    async with fake_logs(page) as logs:
+        logs.logs["prepare", 1, 1] = FakeLog(30, outcome="lost", complete=False)
+        pane = await open_log(page, project, "prepare", "completed")
+        await see_line(pane, 30)
+        await expect(pane).to_contain_text("The end of this log is missing")
+        await expect(pane).to_contain_text("A newer attempt has begun.")
+        await expect(pane).to_contain_text("End of the log: Worker lost")
         assert await violations(page) == []

@@ -31,18 +31,6 @@ def plain_line(seq: int) -> Line:
     return {"seq": seq, "at": STEADY_AT, "level": "info", "stream": "stdout", "text": text}
 
 
-def lines_of(*texts: str | Line) -> Callable[[int], Line]:
-    """Return a function for FakeLog.line that gives these lines."""
-
-    def line(seq: int) -> Line:
-        given = texts[seq - 1]
-        more = {"text": given} if isinstance(given, str) else given
-        at = f"2026-11-26T02:30:{seq % 60:02}.{seq % 1000:03}Z"
-        return {"seq": seq, "at": at, "level": "info", "stream": "stdout", **more}
-
-    return line
-
-
 @dataclass
 class FakeLog:
     """One attempt's log."""
@@ -59,6 +47,8 @@ class FakeLog:
     lose_after: list[int] = field(default_factory=list)
     """Numbers of lines after which a connection is lost, each once."""
     status: int = 200
+    complete: bool = True
+    """Whether its worker has written its end."""
     _began: float | None = None
 
     def available(self) -> int:
@@ -152,7 +142,8 @@ async def _stream(log: FakeLog, after: int, follow: bool) -> AsyncIterator[bytes
         elif not follow:
             return
         elif log.has_ended:
-            yield _record({"end": {"seq": after, "outcome": log.outcome}}).encode()
+            end = {"seq": after, "outcome": log.outcome, "complete": log.complete}
+            yield _record({"end": {**end, "superseded": not log.complete}}).encode()
             return
         else:
             await asyncio.sleep(TICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import sys
@@ -90,12 +91,10 @@ async def talk(given: LogInput) -> None:
     standard output and standard error, `{fail}` fails the step, and `{}` completes it. With
     `{times}`, an item is repeated, and its `#` stands for the number from 1.
     """
-    for run in range(1, 100):
-        taken = Path(given.folder) / f"{given.name}.{run}.taken"
-        if not taken.exists():
-            break
-    taken.touch()
-    file = taken.with_suffix(".lines")
+    names = (f"{given.name}.{run}" for run in itertools.count(1))
+    name = next(name for name in names if not (Path(given.folder) / f"{name}.taken").exists())
+    (Path(given.folder) / f"{name}.taken").touch()
+    file = Path(given.folder) / f"{name}.lines"
     done = 0
     logger = logging.getLogger("acme.talk")
     logger.setLevel(logging.DEBUG)

@@ -42,7 +42,7 @@ steps:
   - step: rest
     display_name: Rest a while
     uses: run_command
-    with: {command: [sleep, "${{ parameters.seconds }}"]}
+    with: {command: [sh, -c, 'echo lying down; sleep "$0"', "${{ parameters.seconds }}"]}
 """
 
 
@@ -198,12 +198,18 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     logs = stepway(environment, "logs", "mended", "passage", "--round", "1", "--follow", "--json")
     lines = [json.loads(line) for line in logs.stdout.splitlines()]
     assert [line.get("stream") for line in lines] == ["stderr", None], logs.stderr
-    assert lines[-1]["end"] == {"seq": 1, "outcome": "failed"}
+    end = {"seq": 1, "outcome": "failed", "complete": True, "superseded": True}
+    assert lines[-1]["end"] == end
     whole = stepway(environment, "logs", "mended")
     assert "passage | " + str(flag) in whole.stdout, whole.stderr
     attempts = listed(environment, "attempts", "mended", "passage")
     assert [attempt["outcome"] for attempt in attempts] == ["failed", "completed"]
     assert [attempt["round"] for attempt in attempts] == [1, 2]
+    unstarted = stepway(environment, "logs", "mended", "nowhere")
+    assert unstarted.returncode == 1
+    assert "Unknown step 'nowhere'; available steps: prepare, passage, rest" in unstarted.stderr
+    quiet = stepway(environment, "logs", "mended", "prepare")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "no lines yet\n")
     again = stepway(environment, "retry", "mended", "passage")
     assert again.returncode == 1
     assert "the project is active" in again.stderr
@@ -215,6 +221,7 @@ def test_interrupted_watch_leaves_the_initialization_running_until_it_is_cancell
     parameters = ("--param", "flag=/", "--param", "seconds=60")
     with terminal(environment, "create", "long", "--blueprint", "rough", *parameters, "-w") as tty:
         tty.wait_for("● Rest a while")
+        tty.wait_for("│ lying down")
         tty.process.send_signal(signal.SIGINT)
         assert tty.end() == 130
         assert "the initialization continues" in tty.shown

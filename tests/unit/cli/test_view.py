@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,10 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from stepway.cli.client.fold import Initialization, fold, from_snapshot
-from stepway.cli.view.live import picture
+from stepway.cli.view.live import picture, tailed
 from stepway.cli.view.log import changes
 from stepway.cli.view.screen import LogView, ScreenView
-from stepway.cli.view.summary import retry_command, rollback_text, step_table, summary
+from stepway.cli.view.summary import rollback_text, step_table, suggested_changes, summary
 from stepway.cli.view.text import clean, clock, duration, excerpt, headline
 from stepway.cli.view.words import remark, taken
 
@@ -113,6 +114,50 @@ def test_low_terminal_keeps_what_runs_and_what_failed_in_sight() -> None:
     assert "✗ Broken" in drawn
     assert "more completed" in drawn
     assert "more pending" in drawn
+
+
+LOG = {
+    "template": ("\x1b[32mrender\x1b[0m a.txt", "render b.txt", "render c.txt"),
+    "environments": ("create staging", " ", "create " + "production " * 20),
+}
+
+
+def _tail(step: Mapping[str, Any]) -> tuple[str, ...]:
+    return LOG.get(step["step"], ())
+
+
+def test_picture_shows_the_last_lines_of_running_steps_below_them() -> None:
+    drawn = _drawn(picture(BUSY, NOW, 80, 40, tail=_tail))
+    lines = [line.rstrip() for line in drawn.splitlines()]
+    template = lines.index(_line(drawn, "● Template "))
+    assert lines[template + 1 : template + 4] == [
+        "  │ render a.txt",
+        "  │ render b.txt",
+        "  │ render c.txt",
+    ]
+    environments = lines.index(_line(drawn, "● Environments"))
+    assert lines[environments + 1] == "  │ create staging"
+    assert re.fullmatch(r"  │ create (production )+.*…", lines[environments + 2])
+    assert max(cell_len(line) for line in lines) <= 80
+    assert tailed(BUSY, NOW, 80, 40) == [BUSY.steps["template"], BUSY.steps["environments"]]
+
+
+@pytest.mark.parametrize(("width", "height"), [(59, 40), (80, 16), (80, 10)])
+def test_without_room_the_picture_has_no_last_lines(width: int, height: int) -> None:
+    plain = _drawn(picture(BUSY, NOW, width, height), width)
+    assert _drawn(picture(BUSY, NOW, width, height, tail=_tail), width) == plain
+    assert tailed(BUSY, NOW, width, height) == []
+
+
+@pytest.mark.parametrize("height", [17, 18, 19, 20, 21, 22])
+def test_last_lines_take_the_lines_that_are_free_and_no_more(height: int) -> None:
+    plain = _drawn(picture(BUSY, NOW, 80, height)).splitlines()
+    drawn = _drawn(picture(BUSY, NOW, 80, height, tail=_tail)).splitlines()
+    free = height - 16
+    assert len(drawn) == len(plain) + min(free, 5)
+    shown = [line for line in drawn if "│" in line]
+    assert ("create" in "".join(shown)) is (free > 1)
+    assert [line for line in drawn if line not in shown] == plain
 
 
 def test_lost_connection_is_said_below_the_picture() -> None:
@@ -247,6 +292,11 @@ def test_undo_that_failed_says_what_was_left_behind() -> None:
     undo = {"status": "failed", "error": "somebody pushed to it"}
     state = _state(_step("repository", "completed", metadata={"undo": undo}))
     assert "rollback failed: somebody pushed to it" in _drawn(picture(state, NOW, 80, 40))
+    failed = _step("gitops", "failed", error="no such place", metadata={"undo": undo})
+    state = _state(failed, status="cancelled")
+    for view in (picture(state, NOW, 80, 40), summary(state, NOW)):
+        assert "no such place" in _drawn(view)
+        assert "rollback failed: somebody pushed to it" in _drawn(view)
 
 
 def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
@@ -420,8 +470,17 @@ def test_suggested_retry_changes_the_parameter_that_failed(
 ) -> None:
     failed = _step("push", "failed", error=error)
     project = {"name": "shop", "parameters": {"region": "us-moon", "size": 3}}
-    said = retry_command(project, failed, parameters)
-    assert said.partition("retry shop push")[2].strip() == suggested
+    assert suggested_changes(project, failed, parameters) == suggested
+
+
+def test_summary_suggests_a_retry_and_apart_from_it_a_change() -> None:
+    """The error may have another cause than the parameter: its line can be copied as it is."""
+    failed = _step("push", "failed", error="The credential ci does not work")
+    state = _state(failed, status="failed", parameters={"credential": "ci"})
+    lines = _drawn(summary(state, NOW, changeable={"push": ["credential"]})).splitlines()
+    (run,) = [line for line in lines if "Then run:" in line]
+    assert run.strip().endswith("retry shop push")
+    assert "  To change a parameter, add: --param credential=CREDENTIAL" in map(str.rstrip, lines)
 
 
 def test_time_worked_and_time_waited_are_told_apart() -> None:

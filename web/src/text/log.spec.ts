@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { LOG_TEXTS } from './log'
+import { gapText, LOG_TEXTS } from './log'
 import { createText } from './text'
 
 function leaves(messages: object, path = ''): string[] {
@@ -19,4 +19,12 @@ test('every text of the log viewer is there in both languages, with the same slo
     expect(slots(at(LOG_TEXTS.zh, key)), key).toEqual(slots(at(LOG_TEXTS.en, key)))
     for (const text of [english, chinese]) expect(text.t(key), key).not.toBe(key)
   }
+})
+
+test('a gap says how much is left out, as far as that is known', () => {
+  const text = createText('en')
+  text.mergeLocaleMessage('en', LOG_TEXTS.en)
+  const gap = { after: 1, before: 100, lines: 98 }
+  expect(gapText(text, { ...gap, characters: 83_000_000 })).toBe('… 83 MB left out (98 lines)')
+  expect(gapText(text, { ...gap, characters: null })).toBe('… 98 lines left out')
 })

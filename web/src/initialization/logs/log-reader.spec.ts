@@ -31,7 +31,7 @@ function read(options: Partial<ReaderOptions> = {}): Promise<void> {
   reader = new LogReader({ url: URL, root: '', follow: true, ...options }, {
     line: ({ seq }: LogLine) => void lines.push(seq),
     gap: (gap) => void gaps.push(gap),
-    state: (state, more) => void states.push(more?.outcome ?? more?.failure?.kind ?? state),
+    state: (state, more) => void states.push(more?.end?.outcome ?? more?.failure?.kind ?? state),
   })
   return reader.run()
 }

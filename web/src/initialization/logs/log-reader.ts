@@ -3,7 +3,7 @@ import { whyNoAnswer } from '@/api/origin'
 import { Backoff } from '../sources/backoff'
 import { watchWakeups } from '../sources/wakeups'
 import { Slices } from './store/slices'
-import type { LogGap, LogLine, LogRecord } from './store/line'
+import type { LogEnd, LogGap, LogLine, LogRecord } from './store/line'
 
 /** The server sends an empty line every 15 s. */
 const SILENCE_MS = 40_000
@@ -14,8 +14,11 @@ export type ReaderState = 'connecting' | 'live' | 'lost' | 'ended' | 'failed'
 export interface ReaderObserver {
   line(line: LogLine): void
   gap(gap: LogGap): void
-  /** `failure` comes with `failed`, and with `lost` where it is known; `retryAt` in milliseconds since 1970 */
-  state(state: ReaderState, more?: { failure?: Failure; retryAt?: number; outcome?: string | null }): void
+  /**
+   * `failure` comes with `failed`, and with `lost` where it is known; `end` with `ended`; `retryAt` in milliseconds
+   * since 1970
+   */
+  state(state: ReaderState, more?: { failure?: Failure; retryAt?: number; end?: LogEnd }): void
 }
 
 export interface ReaderOptions {
@@ -141,7 +144,7 @@ export class LogReader {
     const record = JSON.parse(line) as LogRecord
     if ('end' in record) {
       if (record.end.outcome === null) return false
-      this.observer.state('ended', { outcome: record.end.outcome })
+      this.observer.state('ended', { end: record.end })
       return true
     }
     if ('gap' in record) return this.gap(record.gap)

@@ -10,9 +10,10 @@ const LOG = `${line(1, 'compiling')}${line(2, '\x1b[31mno space left\x1b[0m', 'e
 
 afterEach(() => vi.unstubAllGlobals())
 
-async function show(logs: 'on' | 'off' | undefined, answer: () => Response) {
+async function show(logs: 'on' | 'off' | undefined, answer: () => Response, completedAt = '2026-03-02T09:00:05Z') {
   const asked: string[] = []
-  const failed = aStep({ step: 'build', status: 'failed', error: 'It failed.', started_at: '2026-03-02T09:00:00Z', attempt: 2 })
+  const times = { started_at: '2026-03-02T09:00:00Z', completed_at: completedAt }
+  const failed = aStep({ step: 'build', status: 'failed', error: 'It failed.', attempt: 2, ...times })
   vi.stubGlobal('fetch', async (input: RequestInfo) => {
     const url = typeof input === 'string' ? input : input.url
     if (!url.includes('/logs?')) return Response.json(anInitialization(1, [failed], { status: 'failed' }))
@@ -32,6 +33,19 @@ test('a failed step shows the last lines of its last attempt', async () => {
   expect(view.get('.log-error .log-text').text()).toBe('no space left')
   expect(view.get('.log-error [role=img]').attributes('aria-label')).toBe('Error')
   expect(view.text()).toContain('Show the whole log')
+})
+
+test('of a step that has just failed, lines that are written late are shown too', async () => {
+  const { view, asked } = await show('on', () => new Response(LOG), new Date().toISOString())
+  await until(() => expect(view.findAll('.log-tail .log-row')).toHaveLength(2))
+  expect(asked[0]).toMatch(/attempt=2&tail=10&follow=true$/)
+  view.unmount()
+})
+
+test('the titles of groups are shown without their marks', async () => {
+  const group = `${line(1, '::group::Install')}${line(2, 'added')}${line(3, '::endgroup::')}`
+  const { view } = await show('on', () => new Response(group))
+  await until(() => expect(view.findAll('.log-tail .log-text').map((row) => row.text())).toEqual(['Install', 'added']))
 })
 
 test('a server that has no logs leaves the error alone', async () => {

@@ -2,7 +2,7 @@ import { computed, onScopeDispose, shallowRef } from 'vue'
 import type { Failure } from '@/api/errors'
 import { LogReader, type ReaderState } from './log-reader'
 import type { Logs } from './logs'
-import type { LogOf } from './store/line'
+import type { LogEnd, LogOf } from './store/line'
 import { LogStore } from './store/log-store'
 
 /** At first only the end is read; so many lines before it are read without asking. */
@@ -23,7 +23,7 @@ export function useLog(logs: Logs, step: string, of: LogOf, fromStart: boolean) 
   const tick = shallowRef(0)
   const state = shallowRef<ReaderState>('connecting')
   const failure = shallowRef<Failure | null>(null)
-  const outcome = shallowRef<string | null>(null)
+  const end = shallowRef<LogEnd | null>(null)
   const isLoadingEarlier = shallowRef(false)
   /** there is nothing before the first line that was read */
   const hasStart = shallowRef(fromStart)
@@ -55,7 +55,7 @@ export function useLog(logs: Logs, step: string, of: LogOf, fromStart: boolean) 
       state: (next, more) => {
         state.value = next
         failure.value = more?.failure ?? null
-        if (next === 'ended') outcome.value = more?.outcome ?? null
+        if (more?.end) end.value = more.end
         flush()
       },
     },
@@ -111,7 +111,7 @@ export function useLog(logs: Logs, step: string, of: LogOf, fromStart: boolean) 
     tick,
     state,
     failure,
-    outcome,
+    end,
     missing,
     isLoadingEarlier,
     canLoadEarlier,

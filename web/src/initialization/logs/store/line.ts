@@ -26,6 +26,10 @@ export interface LogGap {
 
 export interface LogEnd {
   seq: number
+  /** false: the worker was lost before it wrote the end of the log */
+  complete?: boolean
+  /** another attempt had begun before this one ended */
+  superseded?: boolean
   /** null: the response ends, the log goes on */
   outcome: string | null
 }
