@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import CancelledError
 
 from stepway_tracking.record.progress import Progress
@@ -23,6 +24,9 @@ PATIENCE = 5.0
 
 Beat = Callable[[], None]
 T = TypeVar("T")
+
+CANCELLED_WITHIN = 60.0
+"""Seconds in which a worker learns of a cancel that Temporal has said in an answer."""
 
 MOST_THREADS = 64
 
@@ -79,6 +83,19 @@ class Beats:
         """Send details that the next attempt finds in `activity.info().heartbeat_details`."""
         self._last = details
         activity.heartbeat(*details)
+
+    async def kept(self, *details: Any) -> None:
+        """Send such details and return when Temporal has them, which `keep` does not wait for.
+
+        Raises RPCError without Temporal, or if this attempt has been replaced by another.
+        """
+        self.keep(*details)
+        handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
+        try:
+            await handle.heartbeat(*details)
+        except AsyncActivityCancelledError:
+            # The cancel arrives here with the next ordinary heartbeat.
+            await asyncio.wait_for(activity.wait_for_cancelled(), CANCELLED_WITHIN)
 
     def check(self) -> None:
         """Raise CancelledError if the step was cancelled. For threads."""

@@ -13,12 +13,6 @@ from stepway.activities.credentials.resolve_credentials import CredentialSteps
 from stepway.activities.database.create_db_records import DatabaseSteps
 from stepway.activities.database.create_environments import EnvironmentSteps
 from stepway.activities.database.finalize import FinalizeSteps
-from stepway.activities.git.create_repository import RepositorySteps
-from stepway.activities.git.push_template import TemplateSteps
-from stepway.activities.git.template_access import TemplateAccess
-from stepway.activities.git.template_cache import TemplateCache
-from stepway.activities.git.template_pins import TemplatePins
-from stepway.activities.git.template_source import TemplateSource
 from stepway.activities.gitops.deploy_key import DeployKeys
 from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.gitops.in_repository import RepositoryGitops
@@ -32,7 +26,13 @@ from stepway.activities.on_host.dispatch_pipeline import PipelineSteps
 from stepway.activities.on_host.open_pull_request import PullRequestSteps
 from stepway.activities.on_host.protect_branch import ProtectionSteps
 from stepway.activities.registry import Resources, StepActivity
+from stepway.activities.repository.create_repository import RepositorySteps
+from stepway.activities.repository.push_template import TemplateSteps
 from stepway.activities.simulation.simulate import simulate
+from stepway.activities.templates.access import TemplateAccess
+from stepway.activities.templates.cache import TemplateCache
+from stepway.activities.templates.pins import TemplatePins
+from stepway.activities.templates.source import TemplateSource
 from stepway.blueprints.template_rules import TemplateRules
 
 BLUEPRINTS = Path(__file__).parents[1] / "blueprints"

@@ -14,8 +14,12 @@ from temporalio.converter import PayloadCodec
 from stepway.api.auth.limits import Limits
 from stepway.api.auth.policy import Rules
 from stepway.api.auth.signin import SignIn
+from stepway.api.commands.boards import Boards
 from stepway.api.commands.control import Commands
+from stepway.api.commands.previews import Previews
 from stepway.api.commands.records import Records
+from stepway.api.commands.starting import Starts
+from stepway.api.commands.updates import Updates
 from stepway.api.readiness import Readiness
 from stepway.api.waiting.watch import WorkerWatch
 from stepway.blueprints.arguments import KnownSteps
@@ -58,7 +62,9 @@ class AppResources:
     logged_attempts: LoggedAttempts
     records: Records
     durations: Durations
+    starts: Starts
     commands: Commands
+    previews: Previews
     sign_in: SignIn
     rules: Rules
     limits: Limits
@@ -92,7 +98,9 @@ async def open_resources(
         keyring = open_keyring(settings.keys)
         # Postgres asks for a password: results need no signature there.
         records = Records(pool, data_converter(keyring))
+        boards = Boards(records)
         durations = Durations(pool)
+        updates = Updates(temporal, settings.temporal_task_queue, settings.public_url)
         hub = Hub(reader, settings.redis_url, hub_options)
         await hub.start()
         stack.push_async_callback(hub.close)
@@ -120,15 +128,9 @@ async def open_resources(
             logged_attempts=logged_attempts,
             records=records,
             durations=durations,
-            commands=Commands(
-                temporal,
-                records,
-                durations,
-                catalog,
-                SealedParameters(keyring),
-                settings.temporal_task_queue,
-                settings.public_url,
-            ),
+            starts=Starts(updates, records, durations, catalog),
+            commands=Commands(updates, records, boards, durations, SealedParameters(keyring)),
+            previews=Previews(boards),
             sign_in=SignIn(settings, pool),
             rules=Rules.of(settings),
             limits=Limits(settings, pool),

@@ -34,6 +34,7 @@ BENCHES = (
     "storm",
     "recovery",
     "page",
+    "waiting",
     "logs",
     "logs-page",
     "scale",

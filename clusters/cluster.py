@@ -34,6 +34,7 @@ TERMINATING = 10.0
 """Seconds until the next look at an object that is being deleted."""
 
 TIMEOUT = httpx2.Timeout(20.0, connect=10.0)
+_ANONYMOUS = "system:anonymous"
 _LATER = frozenset({408, 409, 429, 500, 502, 503, 504})
 
 Manifest = dict[str, Any]
@@ -121,12 +122,15 @@ class Cluster:
         return str(self._config.cluster.server)
 
     async def account(self) -> str:
-        """Return the account's name in the cluster; Kubernetes before 1.28 does not tell it."""
+        """Return the account's name in the cluster; "" if the cluster does not tell it.
+
+        Kubernetes before 1.28 does not, and one that does not let the account ask.
+        """
         async with self._errors(None):
             try:
                 review = await self._client.create(SelfSubjectReview())
             except ApiError as error:
-                if error.response.status_code != 404:
+                if error.response.status_code not in (403, 404) or _ANONYMOUS in str(error):
                     raise
                 await self._raw("api")
                 return ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from stepway.runtime.server_settings import ServerSettings
 from stepway.runtime.setting_types import Folders, Words
-from stepway_tracking.logs.blobs import LogBlobs
+
+if TYPE_CHECKING:
+    from stepway_tracking.logs.blobs import LogBlobs
 
 _QUEUE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -78,15 +81,14 @@ class WorkerSettings(ServerSettings):
     @classmethod
     def _is_log_store(cls, value: str) -> str:
         try:
-            if value:
-                LogBlobs(value)
+            _open_blobs(value)
         except ImportError:
             raise ValueError("needs the package obstore: pip install 'stepway[s3]'") from None
         return value
 
     def log_blobs(self) -> LogBlobs | None:
         """The store that takes the logs of ended attempts, if one is set."""
-        return LogBlobs(self.log_store) if self.log_store else None
+        return _open_blobs(self.log_store)
 
     @field_validator("step_queues")
     @classmethod
@@ -136,3 +138,12 @@ class WorkerSettings(ServerSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+
+def _open_blobs(url: str) -> LogBlobs | None:
+    if not url:
+        return None
+    # Commands of the client do without it, and start faster.
+    from stepway_tracking.logs.blobs import LogBlobs  # noqa: PLC0415
+
+    return LogBlobs(url)

@@ -38,6 +38,13 @@ class Redactor:
         """Redact a text; also finds a secret that is cut off at an end of the text."""
         return without_shapes(self.known.replaced(text, lambda _: REDACTED))
 
+    def contains_secret(self, text: str) -> bool:
+        """Whether a text contains a whole secret, or what looks like one.
+
+        For texts that are not cut: a part of a secret at an end does not count.
+        """
+        return any(self.known.whole(text)) or any(find(text))
+
     def value(self, value: T) -> T:
         """Redact all texts in a value (vault/values.py)."""
         try:
@@ -70,3 +77,4 @@ PROCESS = Redactor()
 learn = PROCESS.learn
 redact = PROCESS.text
 redact_value = PROCESS.value
+contains_secret = PROCESS.contains_secret

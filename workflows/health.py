@@ -12,9 +12,11 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import WorkflowTaskFailedEventAttributes
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
+from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.workflows.model.messages import WORKFLOW
+from stepway_tracking.record.errors import StepwayError
 
 MISMATCH = (
     "The workers cannot continue this initialization: it was started by another version "
@@ -26,7 +28,13 @@ _NEWEST = 10
 _JUDGED = 3
 """Number of the newest running initializations that tell a fault of the deployment."""
 
-_MISMATCHES = {"Unsigned", "KeyMissing", "Undecipherable", "NotFoundError"}
+OTHER_KEYS = (
+    "Run all workers and the API with the same keys. If a worker with another key has worked on "
+    "this initialization, terminate its workflow in Temporal, then retry the initialization."
+)
+
+_OF_KEYS = {"Unsigned", "KeyMissing", "Undecipherable"}
+_MISMATCHES = {*_OF_KEYS, "NotFoundError"}
 """Types of errors that mean that the workers have another key, or lack the type of workflow."""
 
 _UNKNOWN_ATTRIBUTE = RPCStatusCode.INVALID_ARGUMENT
@@ -111,19 +119,35 @@ async def _last_task(client: Client, workflow_id: str) -> _Task | None:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             return _Task()
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            return _failed(event.workflow_task_failed_event_attributes)
+            return await _failed(client, event.workflow_task_failed_event_attributes)
     return None
 
 
-def _failed(task: WorkflowTaskFailedEventAttributes) -> _Task:
+async def _failed(client: Client, task: WorkflowTaskFailedEventAttributes) -> _Task:
     cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-    if task.cause == cause or "TMPRL1100" in task.failure.message:
+    message, types = await _message(client, task.failure), set(_types(task.failure))
+    if task.cause == cause or "TMPRL1100" in message:
         return _Task(MISMATCH, mismatch=True)
-    reason = task.failure.message or "their log says why"
+    reason = message or "Their log says why."
+    remedy = f" {OTHER_KEYS}" if types & _OF_KEYS else ""
     return _Task(
-        f"The workers cannot continue this initialization: {reason}",
-        mismatch=not _MISMATCHES.isdisjoint(_types(task.failure)),
+        f"The workers cannot continue this initialization: {reason}{remedy}",
+        mismatch=bool(types & _MISMATCHES),
     )
+
+
+async def _message(client: Client, failure: Failure) -> str:
+    """Return the message of a failure, which is encoded where there is an encryption key; or "".
+
+    It cannot be decoded if it was encoded with a key that this process does not have.
+    """
+    copy = Failure()
+    copy.CopyFrom(failure)
+    try:
+        found = await client.data_converter.decode_failure(copy)
+    except StepwayError:
+        return ""
+    return found.message if isinstance(found, FailureError) else str(found)
 
 
 def _types(failure: Failure) -> Iterator[str]:

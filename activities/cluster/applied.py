@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio import activity
-
+from stepway.activities.beats import Beats
 from stepway.clusters.cluster import Cluster, Manifest, Ref, ref_of
 from stepway_tracking.record.progress import Progress
 
@@ -25,12 +24,16 @@ class AppliedObject:
 
 
 async def apply_all(
-    cluster: Cluster, bodies: Sequence[Manifest], project_id: str, namespace: str | None = None
+    cluster: Cluster,
+    bodies: Sequence[Manifest],
+    project_id: str,
+    beats: Beats,
+    namespace: str | None = None,
 ) -> list[AppliedObject]:
     """Apply the objects in order, with progress. Raises ClusterError."""
     applied = []
     for number, body in enumerate(bodies):
-        activity.heartbeat(Progress(100 * number // len(bodies), f"Applying {ref_of(body)}"))
+        beats.say(Progress(100 * number // len(bodies), f"Applying {ref_of(body)}"))
         done = await cluster.apply(body, project_id, namespace)
         ref = done.ref
         applied.append(

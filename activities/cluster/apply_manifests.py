@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from temporalio import activity
 
+from stepway.activities.beats import beating
 from stepway.activities.cluster.access import OpenCluster, cluster_errors
 from stepway.activities.cluster.applied import AppliedObject, apply_all
 from stepway.activities.cluster.delete_all import delete_all
@@ -65,10 +66,10 @@ class ClusterSteps:
             bodies = _objects(given.manifests)
         if not bodies:
             return Skipped("There are no manifests")
-        async with self._open(given.cluster, given.project) as cluster:
+        async with beating() as beats, self._open(given.cluster, given.project) as cluster:
             return AppliedManifests(
                 cluster.server,
-                await apply_all(cluster, bodies, given.project.id, given.namespace),
+                await apply_all(cluster, bodies, given.project.id, beats, given.namespace),
             )
 
     @activity.defn
@@ -78,8 +79,8 @@ class ClusterSteps:
         Goes on after a refusal; fails with what is left, and why.
         """
         made = (given.result or {}).get("objects", [])
-        async with self._open(given.cluster, given.project) as cluster:
-            done = await delete_all(cluster, made, given.project.id)
+        async with beating() as beats, self._open(given.cluster, given.project) as cluster:
+            done = await delete_all(cluster, made, given.project.id, beats)
         return Removed(done.or_raise())
 
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stepway.activities.beats import Beats
 from stepway.activities.cluster.applied import ref_of_applied
 from stepway.clusters.cluster import Cluster, Manifest, Ref, waiting_deletion
 from stepway.clusters.errors import ClusterError, NotOurs
@@ -78,14 +78,14 @@ class Removal:
 
 
 async def delete_all(
-    cluster: Cluster, objects: Sequence[dict[str, Any]], project_id: str
+    cluster: Cluster, objects: Sequence[dict[str, Any]], project_id: str, beats: Beats
 ) -> Removal:
     """Delete objects from results of `apply_all`, the last one first, namespaces at the end.
 
     A namespace is kept if something in it is left: it would be deleted with it. Raises
     ClusterError if the cluster does not answer, or does not know the account.
     """
-    deleting = _Deleting(cluster, project_id, len(objects))
+    deleting = _Deleting(cluster, project_id, len(objects), beats)
     refs = [ref_of_applied(entry) for entry in reversed(objects)]
     for ref in refs:
         if ref.kind != "Namespace":
@@ -98,17 +98,18 @@ async def delete_all(
 
 
 class _Deleting:
-    def __init__(self, cluster: Cluster, project_id: str, total: int) -> None:
+    def __init__(self, cluster: Cluster, project_id: str, total: int, beats: Beats) -> None:
         self.done = Removal()
         self._cluster = cluster
         self._project_id = project_id
         self._total = total
+        self._beats = beats
         self._seen = 0
         self._going: list[Ref] = []
         self._kept: set[str] = set()
 
     async def delete(self, ref: Ref) -> None:
-        activity.heartbeat(Progress(100 * self._seen // self._total, f"Deleting {ref}"))
+        self._beats.say(Progress(100 * self._seen // self._total, f"Deleting {ref}"))
         self._seen += 1
         try:
             if await self._cluster.delete(ref, self._project_id):
@@ -141,7 +142,7 @@ class _Deleting:
                     self._leave(ref, f"is being deleted, but {waiting_deletion(body)}", _FINALIZERS)
                 return
             if waiting:
-                activity.heartbeat(Progress(90, f"Waiting until {_named(waiting)} is gone"))
+                self._beats.say(Progress(90, f"Waiting until {_named(waiting)} is gone"))
                 await asyncio.sleep(POLL)
 
     async def _still_there(self, ref: Ref) -> Manifest | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from temporalio import activity
 
+from stepway.activities.beats import Beats, beating
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.applied import ref_of_applied
 from stepway.activities.project import ProjectRef
@@ -61,11 +62,13 @@ class WaitingSteps:
         refs = [ref_of_applied(entry) for entry in given.objects]
         if not refs:
             return Skipped("There are no objects to wait for")
-        async with self._open(given.cluster, given.project) as cluster:
-            return ReadyObjects(await _wait(cluster, refs, given.within))
+        async with beating() as beats, self._open(given.cluster, given.project) as cluster:
+            return ReadyObjects(await _wait(cluster, refs, given.within, beats))
 
 
-async def _wait(cluster: Cluster, refs: Sequence[Ref], within: float) -> dict[str, str]:
+async def _wait(
+    cluster: Cluster, refs: Sequence[Ref], within: float, beats: Beats
+) -> dict[str, str]:
     end = time.monotonic() + within
     while True:
         states = await _look(cluster, refs)
@@ -77,7 +80,7 @@ async def _wait(cluster: Cluster, refs: Sequence[Ref], within: float) -> dict[st
         if time.monotonic() > end:
             raise _not_ready(waiting, f"is not ready after {within:.0f} s")
         ready = len(states) - len(waiting)
-        activity.heartbeat(Progress(100 * ready // len(states), _told(waiting)))
+        beats.say(Progress(100 * ready // len(states), _told(waiting)))
         await asyncio.sleep(POLL)
 
 
@@ -103,6 +106,7 @@ def _not_ready(states: dict[Ref, Readiness], why: str) -> Exception:
     return step_error(
         _told(states, f" {why}"),
         remedy="Correct the cause in the cluster or the repository, then retry.",
+        retry=False,
         details={str(ref): state.message for ref, state in states.items()},
     )
 

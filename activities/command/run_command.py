@@ -20,15 +20,15 @@ from temporalio.exceptions import ApplicationError
 from stepway.activities.beats import Beats
 from stepway.activities.command.process import OutputTail, run_in_group
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.target import (
+from stepway.activities.git.working_tree import fresh_clone, working_tree
+from stepway.activities.hosts import LOCAL, OpenHost, host_errors
+from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     own_repository,
     owner_on,
     remote_of,
 )
-from stepway.activities.git.working_tree import fresh_clone, working_tree
-from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.vault.redaction import redact
 from stepway.workflows.model.references import text_of
 from stepway_tracking.record.errors import step_error
@@ -97,10 +97,10 @@ class CommandSteps:
         """
         _refuse_absent(given.absent_references)
         command = _words(given.command)
-        environment = _environment(await self._with_secrets(given))
         output, waiting = OutputTail(), asyncio.Event()
         beating = asyncio.create_task(_beat(output, waiting))
         try:
+            environment = _environment(await self._with_secrets(given))
             async with self._working_tree(given, waiting) as tree:
                 directory = _inside(tree, given.directory)
                 status = await _run(

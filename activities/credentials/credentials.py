@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stepway.activities.postgres import postgres_errors
 from stepway.activities.project import ProjectRef
 from stepway.vault.errors import CredentialRefused, KeyMissing, Undecipherable
 from stepway.vault.known import SecretName
@@ -27,7 +28,8 @@ class Credentials:
         Raises step_error if the project may not use a credential with that name.
         """
         try:
-            secret = await self._vault.find(project.owner, name)
+            with postgres_errors():
+                secret = await self._vault.find(project.owner, name)
         except (KeyMissing, Undecipherable, CredentialRefused) as error:
             raise step_error(
                 f"Cannot decrypt the credential {name!r}. {error}",
@@ -44,8 +46,10 @@ class Credentials:
 
     async def stored(self, name: SecretName) -> Secret | None:
         """Return a credential as it is stored now. Raises KeyMissing, Undecipherable."""
-        return await self._vault.find(name.owner, name.name)
+        with postgres_errors():
+            return await self._vault.find(name.owner, name.name)
 
     async def change(self, name: SecretName, change: Callable[[str], str | None]) -> None:
         """Replace the value of a credential, as Vault.change does."""
-        await self._vault.change(name.owner, name.name, change)
+        with postgres_errors():
+            await self._vault.change(name.owner, name.name, change)

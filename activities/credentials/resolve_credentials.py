@@ -10,6 +10,7 @@ from typing import Any
 
 from temporalio import activity
 
+from stepway.activities.beats import beating
 from stepway.activities.credentials.checking import (
     Checked,
     check_credential,
@@ -51,13 +52,14 @@ class ResolveCredentialsInput:
 class ResolvedCredential:
     """The account and the host of the credential; the result is public, so it has no secret.
 
+    `host` is the URL of the host; the page lists fields named `url` as what a step has made.
     `scopes` is None if the host does not tell them; `expires_at` is a time in ISO 8601, or empty.
     """
 
     account: str
     credential: str
     kind: str = LOCAL
-    url: str = ""
+    host: str = ""
     scopes: list[str] | None = None
     expires_at: str = ""
 
@@ -78,14 +80,15 @@ class CredentialSteps:
         """
         if given.credential == LOCAL:
             return await self._resolve_local(given)
-        secret = await self._credentials.open(given.credential, given.project)
-        with host_errors():
-            checked = await self._checked(given, secret)
+        async with beating():
+            secret = await self._credentials.open(given.credential, given.project)
+            with host_errors():
+                checked = await self._checked(given, secret)
         return ResolvedCredential(
             account=secret.account or checked.account,
             credential=given.credential,
             kind=secret.target.kind or "",
-            url=secret.target.url,
+            host=secret.target.url,
             scopes=None if checked.scopes is None else sorted(checked.scopes),
             expires_at=checked.expires_at.isoformat() if checked.expires_at else "",
         )

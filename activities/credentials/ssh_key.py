@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from stepway.activities.scratch import scratch
 from stepway.hosts.errors import HostError, Reason
 from stepway.vault.redaction import redact
 from stepway.vault.vault import Secret
@@ -36,8 +36,8 @@ async def check_ssh(credential: str, secret: Secret) -> str:
             remedy="Install OpenSSH's client.",
         )
     url = urlsplit(secret.target.url)
-    with TemporaryDirectory(prefix="stepway-ssh-") as folder:
-        key, known = Path(folder, "key"), Path(folder, "known_hosts")
+    with scratch() as folder:
+        key, known = folder / "key", folder / "known_hosts"
         for path, text in ((key, secret.value), (known, secret.target.ca or "")):
             path.touch(mode=0o600)
             path.write_text(text)

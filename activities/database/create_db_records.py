@@ -11,7 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
+from stepway.activities.beats import beating
 from stepway.activities.models import Repository
+from stepway.activities.postgres import opened
 from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.rollback import Removed, left_behind
 
@@ -66,7 +68,7 @@ class DatabaseSteps:
         statement = insert(Repository).values(
             id=row_id, project_id=UUID(given.project.id), name=given.name, **values
         )
-        async with self._engine.begin() as connection:
+        async with beating(), opened(self._engine) as connection:
             await connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["project_id", "name"],
@@ -83,7 +85,7 @@ class DatabaseSteps:
             Repository.name == made.get("name")
         )
         found = select(Repository.name, Repository.url, Repository.commit).where(ours)
-        async with self._engine.begin() as connection:
+        async with beating(), opened(self._engine) as connection:
             row = (await connection.execute(found.with_for_update())).one_or_none()
             if row is None:
                 return Removed()

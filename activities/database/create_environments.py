@@ -15,15 +15,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import beating
-from stepway.activities.git.target import (
+from stepway.activities.hosts import LOCAL, OpenHost
+from stepway.activities.models import Environment
+from stepway.activities.postgres import opened
+from stepway.activities.project import ProjectRef, object_id
+from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     opened_repository,
     owner_on,
 )
-from stepway.activities.hosts import LOCAL, OpenHost
-from stepway.activities.models import Environment
-from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import DeployEnvironment, Feature
 from stepway_tracking.record.errors import step_error
@@ -123,22 +124,23 @@ class EnvironmentSteps:
         specs = environment_specs(asked)
         if not specs:
             return Skipped("The project has no environments")
-        on_host = given.credential != LOCAL and await self._put_on_host(given, specs)
-        statement = insert(Environment).values([_row(given.project, spec) for spec in specs])
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["project_id", "name"],
-                    set_={"approvals": statement.excluded.approvals},
+        async with beating():
+            on_host = given.credential != LOCAL and await self._put_on_host(given, specs)
+            statement = insert(Environment).values([_row(given.project, spec) for spec in specs])
+            async with opened(self._engine) as connection:
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["project_id", "name"],
+                        set_={"approvals": statement.excluded.approvals},
+                    )
                 )
-            )
         return CreatedEnvironments(specs, on_host)
 
     async def _put_on_host(
         self, given: CreateEnvironmentsInput, specs: Sequence[EnvironmentSpec]
     ) -> bool:
         """Create the environments on the host; False if it has none."""
-        async with beating(), opened_repository(self._hosts, given) as (host, repository):
+        async with opened_repository(self._hosts, given) as (host, repository):
             if Feature.ENVIRONMENTS not in host.features:
                 return False
             for spec in specs:
@@ -147,7 +149,7 @@ class EnvironmentSteps:
 
     async def _remove_from_host(self, given: DeleteEnvironmentsInput, names: Sequence[str]) -> None:
         """Delete the environments from the host. Raises step_error if they may be older."""
-        async with beating(), opened_host(self._hosts, given) as host:
+        async with opened_host(self._hosts, given) as host:
             owner, name = await owner_on(host, given), given.repository_name
             repository = await host.find_repository(owner, name)
             if repository is None:
@@ -166,16 +168,18 @@ class EnvironmentSteps:
         made = {e["name"]: e["approvals"] for e in (given.result or {}).get("environments", [])}
         ours = (Environment.project_id == UUID(given.project.id)) & Environment.name.in_(list(made))
         found = select(Environment.name, Environment.approvals).where(ours).with_for_update()
-        async with self._engine.begin() as connection:
-            rows = (await connection.execute(found)).all()
-            for row in rows:
-                if row.approvals != made[row.name]:
-                    raise left_behind(
-                        f"The environment {row.name}", "its approvals were changed in the meantime"
-                    )
-            await connection.execute(delete(Environment).where(ours))
-        if (given.result or {}).get("on_host"):
-            await self._remove_from_host(given, sorted(made))
+        async with beating():
+            async with opened(self._engine) as connection:
+                rows = (await connection.execute(found)).all()
+                for row in rows:
+                    if row.approvals != made[row.name]:
+                        raise left_behind(
+                            f"The environment {row.name}",
+                            "its approvals were changed in the meantime",
+                        )
+                await connection.execute(delete(Environment).where(ours))
+            if (given.result or {}).get("on_host"):
+                await self._remove_from_host(given, sorted(made))
         return Removed(sorted(row.name for row in rows))
 
 

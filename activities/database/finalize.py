@@ -13,15 +13,16 @@ from temporalio import activity
 from stepway.activities.beats import Beats, beating
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
 from stepway.activities.git.remote import Remote
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.models import Environment, Repository
+from stepway.activities.postgres import opened
+from stepway.activities.repository.target import (
     OnRepository,
     is_own,
     opened_host,
     owner_on,
     remote_of,
 )
-from stepway.activities.hosts import OpenHost
-from stepway.activities.models import Environment, Repository
 from stepway.hosts.host import GitHost, HostRepository
 from stepway_tracking.record.errors import step_error
 
@@ -57,11 +58,12 @@ class FinalizeSteps:
     async def finalize(self, given: FinalizeInput) -> Verified:
         """Verify all results. Raises step_error that names all missing or different objects."""
         wrong: list[str] = []
-        if given.repository is not None:
-            wrong += await self._wrong_in_git(given)
-        async with self._engine.connect() as connection:
-            wrong += await _wrong_record(connection, given)
-            wrong += await _wrong_environments(connection, given)
+        async with beating() as beats:
+            if given.repository is not None:
+                wrong += await self._wrong_in_git(given, beats)
+            async with opened(self._engine) as connection:
+                wrong += await _wrong_record(connection, given)
+                wrong += await _wrong_environments(connection, given)
         if wrong:
             raise step_error(
                 "The results of the steps do not match: " + "; ".join(wrong),
@@ -72,8 +74,8 @@ class FinalizeSteps:
         repository = [f"repository {given.repository}"] if given.repository else []
         return Verified([*repository, *(f"environment {e.name}" for e in environments)])
 
-    async def _wrong_in_git(self, given: FinalizeInput) -> list[str]:
-        async with beating() as beats, opened_host(self._hosts, given) as host:
+    async def _wrong_in_git(self, given: FinalizeInput, beats: Beats) -> list[str]:
+        async with opened_host(self._hosts, given) as host:
             owner = await owner_on(host, given)
             found = await host.find_repository(owner, given.repository_name)
             if found is None or not (given.mode == "import" or is_own(found, given.project)):

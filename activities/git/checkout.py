@@ -31,6 +31,7 @@ from dulwich.index import (
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.child import waited
+from stepway.activities.scratch import scratch
 from stepway_tracking.record.errors import step_error
 
 LINK = 0o120000
@@ -174,8 +175,7 @@ def check_out_clean(repository: Path, commit: str, beat: Callable[[], None]) -> 
     program = shutil.which("git")
     if program is None:
         return
-    with tempfile.TemporaryDirectory(prefix="stepway-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         git = _Git(program, folder, beat)
         git.run("init", "--quiet", ".")
         # The commit is on no branch yet, so that a clone would not bring it.

@@ -1,7 +1,8 @@
-"""Waiting for a child process in a thread, with heartbeats."""
+"""Child processes that end: waiting for one in a thread, with heartbeats."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,6 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 BEAT_EVERY = 1.0
+
+_SET_SIGNAL_OF_PARENTS_DEATH = 1
+
+
+def end_with_parent() -> None:
+    """Have this process killed when the thread that started it ends, on Linux."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
 
 
 def waited(process: subprocess.Popen[bytes], seconds: float, beat: Callable[[], None]) -> int:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from stepway.activities.postgres import opened
 from stepway_tracking.record.models import Project, Step
 
 FIELD = "place"
@@ -56,7 +57,7 @@ class Places:
         )
 
     async def _first(self, query: Select[Any]) -> Place | None:
-        async with self._engine.connect() as connection:
+        async with opened(self._engine) as connection:
             found = await connection.scalar(query.limit(1))
         if not isinstance(found, Mapping):
             return None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from stepway.activities.git.refusals import Push, push_refused
 from stepway.activities.git.remote_errors import Place, as_host_errors
 from stepway.activities.git.repositories import locked, new_objects
 from stepway.activities.git.watch import Limits
+from stepway.activities.scratch import scratch
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.host import GitRemote
 
@@ -256,7 +256,7 @@ def https(remote: GitRemote) -> bool:
 @contextmanager
 def temporary_repository() -> Iterator[Repo]:
     """Yield an empty bare repository in a temporary folder, which is removed afterwards."""
-    with TemporaryDirectory(prefix="stepway-") as folder, Repo.init_bare(folder) as repo:
+    with scratch() as folder, Repo.init_bare(str(folder)) as repo:
         yield repo
 
 

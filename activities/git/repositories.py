@@ -20,7 +20,7 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from stepway.activities.git.locks import try_lock, unlock
+from stepway.activities.locks import try_lock, unlock
 from stepway_tracking.record.errors import step_error
 
 MAIN = Ref(b"refs/heads/main")

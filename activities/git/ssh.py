@@ -8,14 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, RawIOBase
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from dulwich.client import SSHVendor, StrangeHostname, SubprocessWrapper
 from dulwich.protocol import DEFAULT_GIT_PROTOCOL_VERSION_FETCH
 
 from stepway.activities.git.watch import Watch
+from stepway.activities.scratch import scratch
 
 CONNECT = 10.0
 """Seconds that a connection may take."""
@@ -170,8 +169,8 @@ def _held(text: str) -> Iterator[str]:
     """Yield the path of a file with the text, which other accounts cannot read."""
     data = f"{text.strip()}\n".encode()
     if not hasattr(os, "memfd_create"):
-        with TemporaryDirectory(prefix="stepway-") as folder:
-            path = Path(folder, "held")
+        with scratch() as folder:
+            path = folder / "held"
             path.touch(mode=0o600)
             path.write_bytes(data)
             yield str(path)

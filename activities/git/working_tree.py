@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dulwich.diff_tree import tree_changes
 from dulwich.index import update_working_tree
@@ -15,10 +14,11 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from stepway.activities.beats import Beats
-from stepway.activities.git.locks import try_lock, unlock
 from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import LOCK_POLL, MAIN, head_of, project_of
+from stepway.activities.locks import try_lock, unlock
 from stepway.activities.project import ProjectRef, repository_path, working_tree_path
+from stepway.activities.scratch import scratch
 
 
 @asynccontextmanager
@@ -54,8 +54,8 @@ async def working_tree(
 @asynccontextmanager
 async def fresh_clone(remote: Remote, branch: str, beats: Beats) -> AsyncIterator[Path]:
     """Yield a temporary folder with the branch checked out; it is empty without the branch."""
-    with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "work"
+    with scratch() as outer:
+        folder = outer / "work"
         folder.mkdir()
         await beats.in_thread(lambda: _clone(remote, branch, folder, beats))
         yield folder.resolve()

@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.target import (
+from stepway.activities.gitops.known_hosts import lines_for, names, place_of
+from stepway.activities.hosts import OpenHost
+from stepway.activities.project import ProjectRef
+from stepway.activities.repository.target import (
     Mode,
     OnRepository,
     need,
@@ -25,9 +28,6 @@ from stepway.activities.git.target import (
     opened_repository,
     owner_on,
 )
-from stepway.activities.gitops.known_hosts import lines_for, names, place_of
-from stepway.activities.hosts import OpenHost
-from stepway.activities.project import ProjectRef
 from stepway.hosts.host import Feature, GitHost, HostRepository
 from stepway.hosts.paths import ssh_url
 from stepway_tracking.record.errors import step_error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepway.activities.beats import Beats, beating
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.applied import AppliedObject, apply_all
 from stepway.activities.cluster.delete_all import Removal, delete_all
@@ -80,6 +81,12 @@ class ClusterGitops:
 
     async def set_up(self, deployment: Deployment, target: GitopsCluster) -> InCluster:
         """Apply the objects. Raises step_error."""
+        async with beating() as beats:
+            return await self._set_up(deployment, target, beats)
+
+    async def _set_up(
+        self, deployment: Deployment, target: GitopsCluster, beats: Beats
+    ) -> InCluster:
         if target.deploy_key is not None:
             if target.pull_credential is not None:
                 raise step_error(
@@ -88,7 +95,7 @@ class ClusterGitops:
                     retry=False,
                 )
             async with self._keys.opened(deployment.project, target.deploy_key) as repository:
-                return await self._with_key(deployment, target, repository)
+                return await self._with_key(deployment, target, repository, beats)
         project, pull = deployment.project, {}
         if target.pull_credential is not None:
             secret = await self._credentials.open(target.pull_credential, project)
@@ -99,7 +106,7 @@ class ClusterGitops:
         namespace, *others = objects(deployment).values()
         secrets = [pull_secret(project, pull)] if pull else []
         async with self._open(target.credential, project) as cluster:
-            applied = await apply_all(cluster, [namespace, *secrets, *others], project.id)
+            applied = await apply_all(cluster, [namespace, *secrets, *others], project.id, beats)
             return InCluster(cluster.server, applied)
 
     async def remove(
@@ -109,21 +116,31 @@ class ClusterGitops:
 
         Goes on after a refusal. Raises step_error with what is left, and why.
         """
+        async with beating() as beats:
+            return await self._remove(project, target, made, beats)
+
+    async def _remove(
+        self, project: ProjectRef, target: GitopsCluster, made: dict[str, Any], beats: Beats
+    ) -> list[str]:
         found = made.get("objects", [])
         if target.deploy_key is None:
             async with self._open(target.credential, project) as cluster:
-                return (await delete_all(cluster, found, project.id)).or_raise()
+                return (await delete_all(cluster, found, project.id, beats)).or_raise()
         removal = Removal()
         with removal.going_on("The objects in the cluster"):
             async with self._open(target.credential, project) as cluster:
-                removal.add(await delete_all(cluster, found, project.id))
+                removal.add(await delete_all(cluster, found, project.id, beats))
         with removal.going_on("The deploy key of the repository"):
             title = title_of(project, target.credential)
             removal.removed += await self._keys.remove(project, target.deploy_key, title)
         return removal.or_raise()
 
     async def _with_key(
-        self, deployment: Deployment, target: GitopsCluster, repository: ReadableRepository
+        self,
+        deployment: Deployment,
+        target: GitopsCluster,
+        repository: ReadableRepository,
+        beats: Beats,
     ) -> InCluster:
         """Apply the objects with a deploy key; the one that is in the cluster is used again.
 
@@ -145,9 +162,9 @@ class ClusterGitops:
                     "known_hosts": repository.known_hosts,
                 },
             )
-            first = await apply_all(cluster, [namespace, secret], project.id)
+            first = await apply_all(cluster, [namespace, secret], project.id, beats)
             key = await repository.add(title_of(project, target.credential), public)
-            rest = await apply_all(cluster, others, project.id)
+            rest = await apply_all(cluster, others, project.id, beats)
             return InCluster(cluster.server, [*first, *rest], key)
 
 

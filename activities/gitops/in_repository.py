@@ -14,7 +14,6 @@ from dulwich.repo import Repo
 from temporalio import activity
 
 from stepway.activities.beats import Beats, beating
-from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import (
@@ -27,12 +26,6 @@ from stepway.activities.git.repositories import (
     locked,
     pack_when_many,
 )
-from stepway.activities.git.target import (
-    OnRepository,
-    opened_host,
-    own_repository,
-    remote_to_push_to,
-)
 from stepway.activities.gitops.commits import Committed, Plan, Writing
 from stepway.activities.gitops.manifests import (
     ENVIRONMENT_PREFIX,
@@ -43,6 +36,14 @@ from stepway.activities.gitops.manifests import (
 )
 from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.activities.project import ProjectRef, manifests_path
+from stepway.activities.repository.keys import OpenKey
+from stepway.activities.repository.target import (
+    OnRepository,
+    opened_host,
+    own_repository,
+    owner_on,
+    remote_to_push_to,
+)
 from stepway.activities.rollback import left_behind
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import Feature, GitHost, GitRemote, HostRepository, PullRequestSpec
@@ -107,10 +108,13 @@ class RepositoryGitops:
     ) -> list[str]:
         """Remove the project's manifests, or withdraw the pull request that has them.
 
-        `made` is the result of the step, or empty. Raises step_error if the manifests were changed.
+        `made` is the result of the step, or empty: then a repository that does not exist has none
+        of them. Raises step_error if the manifests were changed.
         """
         path = manifests_path(project)
         async with beating() as beats:
+            if target is not None and not made and not await self._exists(project, target):
+                return []
             if (withdrawn := await self._withdraw(project, target, made, beats)) is not None:
                 return withdrawn
             found: list[str] = []
@@ -212,6 +216,12 @@ class RepositoryGitops:
             if await beats.in_thread(lambda: remote.delete_branch(branch, commit, beats.check)):
                 removed.append(branch)
             return removed
+
+    async def _exists(self, project: ProjectRef, target: GitopsRepository) -> bool:
+        given = _on(project, target)
+        async with opened_host(self._hosts, given) as host:
+            owner = await owner_on(host, given)
+            return await host.find_repository(owner, given.repository_name) is not None
 
     async def _opened(
         self, host: GitHost, project: ProjectRef, target: GitopsRepository

@@ -99,7 +99,6 @@ class HttpSteps:
     @activity.defn
     async def http_request(self, given: HttpRequestInput) -> HttpAnswer:
         """Send the request. Raises step_error for a status that is not expected."""
-        request = await self._request(given)
         timeout = httpx.Timeout(min(max(given.timeout, 1.0), 300.0), connect=10.0)
         async with (
             beating(),
@@ -110,6 +109,7 @@ class HttpSteps:
                 event_hooks={"response": [_check_location]},
             ) as client,
         ):
+            request = await self._request(given)
             response, body = await self._followed(client, request)
         return _answer(given, response, body, request.url)
 

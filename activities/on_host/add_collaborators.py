@@ -9,14 +9,14 @@ from typing import Any, Literal
 from temporalio import activity
 
 from stepway.activities.beats import beating
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     to_take_back,
 )
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import Feature, Permission
 from stepway_tracking.record.progress import Skipped

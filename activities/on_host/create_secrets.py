@@ -11,14 +11,14 @@ from temporalio import activity
 
 from stepway.activities.beats import beating
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     to_take_back,
 )
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import Feature, GitHost
 from stepway.workflows.model.references import text_of
@@ -78,16 +78,17 @@ class SecretSteps:
             return Skipped("There are no secrets and no variables")
         variables = _texts(given.variables)
         _check_names([*given.secrets, *variables])
-        secrets = {
-            name: (await self._credentials.open(one.credential, given.project)).value
-            for name, one in given.secrets.items()
-        }
-        async with beating(), opened_repository(self._hosts, given) as (host, repository):
-            _need(host, given)
-            for name, value in secrets.items():
-                await host.put_secret(repository, name, value, given.environment)
-            for name, value in variables.items():
-                await host.put_variable(repository, name, value, given.environment)
+        async with beating():
+            secrets = {
+                name: (await self._credentials.open(one.credential, given.project)).value
+                for name, one in given.secrets.items()
+            }
+            async with opened_repository(self._hosts, given) as (host, repository):
+                _need(host, given)
+                for name, value in secrets.items():
+                    await host.put_secret(repository, name, value, given.environment)
+                for name, value in variables.items():
+                    await host.put_variable(repository, name, value, given.environment)
         return CreatedSecrets(list(secrets), list(variables))
 
     @activity.defn

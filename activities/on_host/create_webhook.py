@@ -10,15 +10,15 @@ from temporalio import activity
 
 from stepway.activities.beats import beating
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.on_host.create_secrets import FromCredential
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     to_take_back,
 )
-from stepway.activities.hosts import OpenHost
-from stepway.activities.on_host.create_secrets import FromCredential
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import Feature, WebhookSpec
 from stepway_tracking.record.errors import step_error
@@ -71,13 +71,17 @@ class WebhookSteps:
                 remedy="Use an HTTP or HTTPS URL without a password; give `secret` a credential.",
                 retry=False,
             )
-        secret = ""
-        if given.secret is not None:
-            secret = (await self._credentials.open(given.secret.credential, given.project)).value
-        async with beating(), opened_repository(self._hosts, given) as (host, repository):
-            need(host, Feature.WEBHOOKS)
-            webhook = WebhookSpec(given.url, tuple(given.events), secret)
-            return CreatedWebhook(await host.add_webhook(repository, webhook), given.url)
+        async with beating():
+            secret = await self._secret(given)
+            async with opened_repository(self._hosts, given) as (host, repository):
+                need(host, Feature.WEBHOOKS)
+                webhook = WebhookSpec(given.url, tuple(given.events), secret)
+                return CreatedWebhook(await host.add_webhook(repository, webhook), given.url)
+
+    async def _secret(self, given: CreateWebhookInput) -> str:
+        if given.secret is None:
+            return ""
+        return (await self._credentials.open(given.secret.credential, given.project)).value
 
     @activity.defn
     async def delete_webhook(self, given: DeleteWebhookInput) -> Removed:

@@ -9,8 +9,8 @@ from typing import Any
 from temporalio import activity
 
 from stepway.activities.beats import Beats, beating
-from stepway.activities.git.target import OnRepository, need, opened_repository
 from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.target import OnRepository, need, opened_repository
 from stepway.hosts.dispatches import may_have_started
 from stepway.hosts.errors import UNCERTAIN, HostError
 from stepway.hosts.host import Feature, GitHost, HostRepository, PipelineRun
@@ -75,7 +75,7 @@ class PipelineSteps:
             if newest.id > asked:
                 return newest.url
         after = newest if asked is None else PipelineRun(asked)
-        beats.keep({_ASKED: after.id if after else 0})
+        await beats.kept({_ASKED: after.id if after else 0})
         try:
             return await host.dispatch(repository, given.workflow, ref, given.inputs, after)
         except HostError as error:

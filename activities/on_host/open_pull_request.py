@@ -8,14 +8,14 @@ from typing import Any
 from temporalio import activity
 
 from stepway.activities.beats import beating
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     owner_on,
 )
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import Feature, PullRequestSpec
 

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from temporalio import activity
 
 from stepway.activities.beats import beating
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.target import (
     OnRepository,
     need,
     opened_host,
     opened_repository,
     to_take_back,
 )
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed
 from stepway.hosts.host import BranchRules, Feature
 from stepway_tracking.record.errors import step_error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,9 @@ from stepway.workflows.model.references import Reference, parse, texts
 
 Steps = Sequence[tuple[Step, PlannedStep]]
 """Steps as the blueprint has them, each with the plan that parameters make of it."""
+
+InspectSteps = Callable[[str, Steps], Awaitable[None]]
+"""Gets the owner of a project and steps; raises to refuse them."""
 
 
 async def refuse_lacking(vault: Vault, owner: str, steps: Steps) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from stepway.api.commands.records import StepRecord, resumed_state
+from stepway.api.commands.records import Records, StepRecord, resumed_state
 from stepway.api.schemas import Controls, ProjectControl, StepControl
 from stepway.vault.redaction import REDACTED
 
@@ -14,8 +15,17 @@ Json = dict[str, Any]
 NONE = Controls(project=[], steps={})
 
 
-def offers(found: Json) -> Controls:
-    """Return the controls for an initialization's JSON whose workflow takes updates."""
+async def offers(records: Records, found: Json) -> Controls:
+    """Return the controls that an initialization takes now; `found` is its JSON."""
+    if found["project"]["status"] == "active":
+        return NONE
+    project = await records.project(UUID(found["project"]["id"]))
+    if not project.takes_updates or await records.is_being_cancelled(project):
+        return NONE
+    return _of_own(found)
+
+
+def _of_own(found: Json) -> Controls:
     project = found["project"]
     steps = [step for step in found["steps"] if step["parent_step"] is None]
     if project["initialization_completed_at"] is not None:

@@ -5,15 +5,66 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+from stepway.api.commands.boards import Boards, ended_sentence, refuse_typed, require_failed
 from stepway.api.commands.records import StepRecord
+from stepway.api.commands.retry_parameters import lost
 from stepway.api.schemas import CancelPreview, ExistingObject, RetryPreview
 from stepway.blueprints.models import Blueprint
+from stepway.workflows.engine import rules
 from stepway.workflows.engine.board import Board
 from stepway.workflows.model.references import Reference, parse, texts
+from stepway_tracking.record.errors import Refused
 from stepway_tracking.record.facts import STEPWAY_METADATA
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Previews:
+    """Says what a control would do."""
+
+    def __init__(self, boards: Boards) -> None:
+        self._boards = boards
+
+    async def retry(self, project_id: UUID, step: str) -> RetryPreview:
+        """Return the steps that a retry would run and keep, the existing objects, and the
+        parameters that may be changed.
+
+        Raises ProjectUnknown, StepUnknown, Refused.
+        """
+        project = await self._boards.project(project_id)
+        await self._boards.require_step(project_id, step)
+        board, records = await self._boards.retried(project)
+        require_failed(board, step, ended=project.ended)
+        shown = preview_retry(board, records, [step])
+        blueprint = Blueprint.model_validate(project.definition)
+        shown.parameters = changeable(blueprint, step, lost(project))
+        return shown
+
+    async def retry_of_all(self, project_id: UUID) -> RetryPreview:
+        """Return the steps that a retry of all would run and keep, and the existing objects.
+
+        Raises ProjectUnknown, and Refused if there is nothing to retry.
+        """
+        project = await self._boards.project(project_id)
+        board, records = await self._boards.retried(project)
+        chosen = board.retried_by_all(ended=project.ended)
+        if not project.ended:
+            refuse_typed(rules.must_have_failures, chosen, project.status)
+        return preview_retry(board, records, chosen)
+
+    async def cancel(self, project_id: UUID) -> CancelPreview:
+        """Return the steps that a cancel with `undo` would roll back, in order, and the others that
+        have made something.
+
+        Raises ProjectUnknown, and Refused if the initialization has ended.
+        """
+        project = await self._boards.project(project_id)
+        if project.ended:
+            raise Refused(ended_sentence(project))
+        board, records = await self._boards.of(project, rules.CANCELLED_ALREADY)
+        return preview_cancel(board, records)
 
 
 def preview_retry(board: Board, records: Iterable[StepRecord], chosen: list[str]) -> RetryPreview:

@@ -16,6 +16,7 @@ from temporalio.converter import DataConverter
 
 from stepway.workflows.model.fitting import fitting_errors, fitting_results
 from stepway.workflows.model.messages import CANCEL_REQUESTED, Resumed, workflow_id
+from stepway.workflows.model.plan import Graph
 from stepway_tracking.record.errors import ProjectUnknown
 from stepway_tracking.record.facts import ProjectStatus, StepStatus
 
@@ -117,15 +118,15 @@ class Records:
             for row in rows
         ]
 
-    async def resumed(self, project_id: UUID) -> Resumed:
+    async def resumed(self, project_id: UUID, graph: Graph) -> Resumed:
         """Return the state from which a new workflow continues an initialization."""
-        states: dict[str, StepStatus] = {}
         results: dict[str, Any] = {}
         errors: dict[str, str] = {}
         reopened: list[str] = []
         records = await self.steps(project_id)
+        states = resumed_states(records, graph)
         for record in records:
-            state = states[record.step] = resumed_state(record)
+            state = states[record.step]
             if state == "completed" and record.result is not None:
                 results[record.step] = await self._decode(record.result)
             elif state == "failed":
@@ -174,6 +175,21 @@ def finished_order(records: Iterable[StepRecord]) -> list[str]:
     """Return the completed steps in the order of their completion."""
     completed = [one for one in records if one.status == "completed" and one.completed_at]
     return [one.step for one in sorted(completed, key=attrgetter("completed_at"))]
+
+
+def resumed_states(records: Iterable[StepRecord], graph: Graph) -> dict[str, StepStatus]:
+    """Return the states of all steps for a new workflow run.
+
+    A completed step that needs one that was rolled back is pending too: it has built on what no
+    longer exists.
+    """
+    states = {record.step: resumed_state(record) for record in records}
+    gone = {record.step for record in records if record.undone}
+    for step in graph.order:
+        if states[step] == "completed" and graph.needs[step] & gone:
+            states[step] = "pending"
+            gone.add(step)
+    return states
 
 
 def resumed_state(record: StepRecord) -> StepStatus:

@@ -67,19 +67,19 @@ async def preview_retry(
     project_id: ProjectId, step: StepName, given: Resources
 ) -> schemas.RetryPreview:
     """Preview a retry without running it."""
-    return await given.commands.preview_retry(project_id, step)
+    return await given.previews.retry(project_id, step)
 
 
 @router.get("/retry", responses=problems(404, 409, 422, 503))
 async def preview_retry_of_all(project_id: ProjectId, given: Resources) -> schemas.RetryPreview:
     """Preview the retry of all failed steps, or after the end of all uncompleted steps."""
-    return await given.commands.preview_retry_of_all(project_id)
+    return await given.previews.retry_of_all(project_id)
 
 
 @router.get("/cancel", responses=problems(404, 409, 422, 503))
 async def preview_cancel(project_id: ProjectId, given: Resources) -> schemas.CancelPreview:
     """Preview a cancel with `undo`: what it would roll back, and what stays."""
-    return await given.commands.preview_cancel(project_id)
+    return await given.previews.cancel(project_id)
 
 
 @router.post("/steps/{step}/retry", **CONTROLS)

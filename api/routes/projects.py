@@ -16,9 +16,9 @@ from stepway.api import schemas
 from stepway.api.auth.guard import Guarded
 from stepway.api.auth.policy import owner_name
 from stepway.api.auth.refusals import Forbidden
-from stepway.api.commands.control import NewProject
 from stepway.api.commands.host_features import refuse_lacking
 from stepway.api.commands.parameters import Parameters, refuse_secrets
+from stepway.api.commands.starting import NewProject
 from stepway.api.dependencies import (
     Caller,
     ProjectId,
@@ -114,10 +114,10 @@ async def create_project(
     if not given.rules.may(caller, Scope.CREATE, owner):
         raise Forbidden(f"You are not allowed to create projects for {owner}.")
     new, created = NewProject(body.name, body.blueprint, body.parameters), False
-    project_id = await given.commands.repeated(new, owner, key) if key else None
+    project_id = await given.starts.repeated(new, owner, key) if key else None
     if project_id is None:
         await given.limits.start(caller, owner)
-        project_id, created = await given.commands.start(
+        project_id, created = await given.starts.start(
             new,
             owner,
             key or str(uuid4()),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from stepway.cli.client.errors import ClientError
 from stepway.cli.client.fold import Initialization
 from stepway.cli.client.http import Api
-from stepway.cli.view.words import TimeLeft
+from stepway.cli.view.words import TimeLeft, is_held_up
 from stepway_tracking.record.facts import DONE_STATUSES
 
 
@@ -21,12 +21,15 @@ class Estimates:
         self._left: TimeLeft | None = None
 
     def left(self, state: Initialization) -> TimeLeft | None:
-        """Return the remaining time; None after too few earlier runs or a failed request."""
+        """Return the remaining time; None after too few earlier runs or a failed request, and while
+        a step waits for a limit or a worker.
+        """
         ended = sum(step["status"] in DONE_STATUSES for step in state.steps.values())
         if (state.status, ended) != self._moment:
             self._moment = (state.status, ended)
             self._left = self._ask() if state.status == "initializing" else None
-        return self._left
+        now = datetime.now(UTC)
+        return None if any(is_held_up(step, now) for step in state.steps.values()) else self._left
 
     def _ask(self) -> TimeLeft | None:
         try:

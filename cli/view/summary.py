@@ -142,8 +142,10 @@ def _errors(state: Initialization, changeable: Mapping[str, Sequence[str]]) -> I
         if remedy_of(step):
             yield Text(f"  → {remedy_of(step)}", style="yellow")
         if step["status"] == state.status == "failed":
-            names = changeable.get(step["step"], ())
-            yield Text(f"  Then run: {retry_command(state.project, step, names)}")
+            yield Text(f"  Then run: {command('retry', state.project['name'], step['step'])}")
+            changes = suggested_changes(state.project, step, changeable.get(step["step"], ()))
+            if changes:
+                yield Text(f"  To change a parameter, add: {changes}")
     # The outcome of a rollback has its own line, and what failed in it was listed above.
     if state.project.get("initialization_error") and not (failed or state.project.get("rollback")):
         yield from (
@@ -152,18 +154,17 @@ def _errors(state: Initialization, changeable: Mapping[str, Sequence[str]]) -> I
         )
 
 
-def retry_command(project: Mapping[str, Any], step: Step, names: Sequence[str]) -> str:
-    """Return the command that retries a step.
+def suggested_changes(project: Mapping[str, Any], step: Step, names: Sequence[str]) -> str:
+    """Return the options of a retry that may help, with placeholders for values; or "".
 
-    It gives the parameter that the error speaks of, or the only one that the step uses, with a
-    placeholder for its value; `names` are the parameters that may be changed.
+    They give the parameters that the error speaks of, or the only one that the step uses; `names`
+    are the parameters that may be changed.
     """
     said = f"{error_of(step)} {remedy_of(step)}"
     given = project.get("parameters") or {}
     blamed = [name for name in names if _speaks_of(said, name, given.get(name))]
     blamed = blamed or (list(names) if len(names) == 1 else [])
-    changes = [part for name in blamed for part in ("--param", f"{name}={name.upper()}")]
-    return command("retry", project["name"], step["step"], *changes)
+    return " ".join(f"--param {name}={name.upper()}" for name in blamed)
 
 
 def _speaks_of(text: str, name: str, value: Any) -> bool:

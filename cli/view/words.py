@@ -139,20 +139,29 @@ def time_left(left: TimeLeft | None, now: datetime) -> str:
 
 
 def error_of(step: Step) -> str:
-    """Return the error of the step, of its last attempt, or of its rollback or the last attempt at
-    that; or "".
+    """Return the error of the step or of its last attempt, then that of its rollback or the last
+    attempt at that; or "".
 
     A sub-step has no error: its step has it.
     """
-    if step["status"] == "failed":
-        unknown = "" if step.get("parent_step") else "failed without an error message"
-        return str(step.get("error") or unknown)
     if step["status"] == "running":
         return str(metadata_of(step).get("last_error") or step.get("error") or "")
+    errors = [_own_error(step), _rollback_error(step)]
+    return "\n".join(error for error in errors if error)
+
+
+def _own_error(step: Step) -> str:
+    if step["status"] != "failed":
+        return ""
+    unknown = "" if step.get("parent_step") else "failed without an error message"
+    return str(step.get("error") or unknown)
+
+
+def _rollback_error(step: Step) -> str:
     undo = metadata_of(step).get("undo") or {}
-    if undo.get("status") == "running":
-        return str(undo.get("error") or "")
-    return f"rollback failed: {undo.get('error')}" if undo.get("status") == "failed" else ""
+    if undo.get("status") == "failed":
+        return f"rollback failed: {undo.get('error')}"
+    return str(undo.get("error") or "") if undo.get("status") == "running" else ""
 
 
 def error_style(step: Step) -> str:
@@ -212,6 +221,13 @@ def wait_of(step: Step, now: datetime) -> str:
     if step["status"] != "running" or metadata.get("paused"):
         return ""
     return next_try(metadata, now, f"attempt {(step.get('attempt') or 1) + 1}")
+
+
+def is_held_up(step: Step, now: datetime) -> bool:
+    """Whether the step waits for another system's limit or for a worker: nobody knows how long."""
+    metadata = metadata_of(step)
+    at = moment(metadata.get("next_attempt_at")) if metadata.get("asked_to_wait") else None
+    return bool(awaited_worker(step)) or (at is not None and at > now)
 
 
 def attempt_of(step: Step) -> str:

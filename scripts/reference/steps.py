@@ -13,8 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from scripts.reference.tables import table
-from stepway.activities.git.target import OnRepository
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.target import OnRepository
 from stepway.blueprints.arguments import input_types
 from stepway.runtime.settings import Settings
 from stepway_tracking.record.progress import Skipped

@@ -295,3 +295,40 @@ async def test_run_that_no_retry_reaches_closes_by_itself_and_changes_nothing(
         assert await runs_of(temporal, project) >= 1
         assert await until_closed(temporal, project) is WorkflowExecutionStatus.FAILED
         assert (await stepway.initialization(project))["version"] == before["version"]
+
+
+async def test_after_a_rollback_what_needs_a_rolled_back_step_runs_again(
+    start_stepway: StartStepway, folder: Path
+) -> None:
+    blueprint = write_blueprint(
+        folder,
+        [
+            {"step": "apart", "needs": []},
+            {"step": "made", "needs": [], "undo": {"uses": "undo"}},
+            {"step": "built_on_it", "needs": ["made"]},
+            {"step": "and_on_that", "needs": ["built_on_it"]},
+            {"step": "after_it", "needs": [], "after": ["made"]},
+            {"step": "held", "uses": "gate", "needs": ["apart", "and_on_that", "after_it"]},
+        ],
+    )
+    async with start_stepway() as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+        await stepway.control(project, "cancel", {"undo": True})
+        await until_ended(stepway, project, "cancelled")
+
+        path = f"/api/projects/{project}/initialization/retry"
+        preview = (await stepway.http.get(path)).json()
+        assert sorted(preview["keeps"]) == ["after_it", "apart"]
+        assert preview["runs"] == ["made", "built_on_it", "and_on_that", "held"]
+
+        stepway.open_gate("held")
+        assert (await stepway.control(project, "retry")).status_code == 202
+        done = await stepway.until(project, "active")
+        assert set(statuses(done).values()) == {"completed"}
+        ran = {step: stepway.runs(step) for step in ("made", "built_on_it", "and_on_that")}
+        assert set(ran.values()) == {2}, ran
+        assert {step: stepway.runs(step) for step in ("apart", "after_it")} == {
+            "apart": 1,
+            "after_it": 1,
+        }

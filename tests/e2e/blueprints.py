@@ -65,6 +65,8 @@ BLUEPRINTS: dict[str, Steps] = {
         {"step": "second", "undo": {"uses": "stubborn_undo"}},
         gate("long"),
     ],
+    "limited": [{"step": "ask", "uses": "limited", "with": {"seconds": 3_600}}],
+    "unclaimed": [{"step": "far", "queue": "nowhere"}],
     "deaf": [{"step": "deaf", "uses": "deaf_coroutine", "with": {"name": gate_of("deaf")}}],
     "steady": [gate("steady")],
     "hostile": [

@@ -47,6 +47,18 @@ async def show_waiting(page: Page, stepway: Stepway) -> None:
     await expect(step(page, "flaky")).to_contain_text("Next attempt in")
 
 
+async def show_limited(page: Page, stepway: Stepway) -> None:
+    """A step that waits for a host's rate limit."""
+    await page.goto(f"/projects/{await stepway.create('limited')}")
+    await expect(step(page, "ask")).to_contain_text("limit is used up")
+
+
+async def show_unclaimed(page: Page, stepway: Stepway) -> None:
+    """A step for whose queue there is no worker."""
+    await page.goto(f"/projects/{await stepway.create('unclaimed')}")
+    await expect(step(page, "far")).to_contain_text("nowhere", timeout=60_000)
+
+
 async def show_failed(page: Page, stepway: Stepway) -> None:
     """A failed step with everything unfolded."""
     await page.goto(f"/projects/{await stepway.create('skippable')}")
@@ -214,6 +226,8 @@ STATES: list[Show] = [
     show_parts,
     show_many,
     show_waiting,
+    show_limited,
+    show_unclaimed,
     show_failed,
     show_timeline,
     show_retry,

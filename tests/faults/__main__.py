@@ -27,6 +27,7 @@ async def run(rounds: int, seed: int, keep: Path | None) -> Summary:
     async with running_rounds(seed, keep, OUTAGES) as (cluster, driver):
         await driver.run(rounds)
         driver.summary.recoveries = await recoveries(cluster, KILLS)
+        await driver.search_secrets()
         return driver.summary
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +22,22 @@ OWN_ERRORS = (
     "Its workflow was terminated before the initialization ended",
 )
 """Beginnings of the errors that a step of the harness may have."""
+
+
+@dataclass(frozen=True)
+class Tolerated:
+    """Errors of steps that the run's faults explain: of attempts, and of steps that end so."""
+
+    passing: re.Pattern[str] = re.compile("(?!)")
+    final: re.Pattern[str] = re.compile("(?!)")
+
+    def allows(self, action: str, error: str) -> bool:
+        """Whether a step may fail with this error: in an attempt, or for good."""
+        passes = action == "attempt_failed" and self.passing.search(error) is not None
+        return passes or self.final.search(error) is not None
+
+
+NOTHING = Tolerated()
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,9 @@ class Record:
     code_runs: dict[str, int] = field(default_factory=dict)
     """How often the code of each step has run, as it noted itself."""
 
+    tolerated: Tolerated = NOTHING
+    """Errors beside OWN_ERRORS."""
+
 
 def watcher_faults(seen: list[Seen], final: int) -> list[str]:
     """Return missed, duplicate and misordered versions of a watcher, and a missed end."""
@@ -86,7 +107,7 @@ def record_faults(record: Record) -> list[str]:
         *_fold_faults(record),
         *_attempt_faults(record),
         *_double_runs(record),
-        *_failures_by_others(record.events),
+        *_failures_by_others(record),
         *_temporal_faults(record),
         *_ending_faults(record),
     ]
@@ -163,7 +184,8 @@ def _double_runs(record: Record) -> Iterable[str]:
     last: dict[str, Json] = {}
     for attempt in sorted(record.attempts, key=lambda one: (one["round"], one["attempt"])):
         before = last.get(attempt["step"])
-        if before and _may_not_follow(attempt, before, record.reset_runs):
+        undone = _undone_between(record.events, before, attempt)
+        if before and not undone and _may_not_follow(attempt, before, record.reset_runs):
             yield f"{attempt['step']} ran again after it had {before['outcome']}"
         last[attempt["step"]] = attempt
     made = Counter(attempt["step"] for attempt in record.attempts)
@@ -172,18 +194,40 @@ def _double_runs(record: Record) -> Iterable[str]:
             yield f"{step} ran more often, {times} times, than its {made[step]} attempts"
 
 
-def _failures_by_others(events: list[Json]) -> Iterable[str]:
+def _undone_between(events: list[Json], before: Json | None, attempt: Json) -> bool:
+    """Whether the step was rolled back after the attempt before."""
+    if before is None or before["ended_at"] is None:
+        return False
+    return any(
+        event["action"] == "undone"
+        and event["step"] == attempt["step"]
+        and _at(before["ended_at"]) <= _at(event["at"]) <= _at(attempt["started_at"])
+        for event in events
+    )
+
+
+def _at(time: str) -> datetime:
+    return datetime.fromisoformat(time)
+
+
+def _failures_by_others(record: Record) -> Iterable[str]:
     """A step fails only by an error of its own code or an action of an operator, and never after it
-    has completed.
+    has completed. A cancel ends the retries: then the error of the last attempt may fail it.
     """
     done: set[str] = set()
-    for event in events:
+    is_cancelled = record.project["status"] == "cancelled"
+    ends = {event.get("step"): event for event in record.events if event["type"] == "step"}
+    for event in record.events:
         step, action = event.get("step"), event["action"]
+        is_end = is_cancelled and event is ends.get(step)
         if event["type"] != "step" or event["payload"]["step"].get("parent_step"):
             continue
         if action in ("failed", "attempt_failed"):
             error = event["payload"]["step"]["error"]
-            if not (error or "").startswith(OWN_ERRORS):
+            said = error or ""
+            if not said.startswith(OWN_ERRORS) and not record.tolerated.allows(
+                "attempt_failed" if is_end else action, said
+            ):
                 yield f"{step} failed for a reason that is not its own: {error}"
             if step in done:
                 yield f"{step} completed, then failed: {error}"

@@ -8,13 +8,14 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import psutil
+from pydantic import SecretStr
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -24,8 +25,11 @@ from stepway.embedded.servers import EmbeddedServers
 from stepway.migrations.upgrade import upgrade_database
 from stepway.runtime.settings import Settings
 from stepway.runtime.temporal import connect_temporal
+from stepway.vault.keys import new_key
 from stepway.workflows.deployment import prepare_temporal
+from tests.faults.hosts.forges import KINDS, Forge, running_forge
 from tests.faults.proxy import HOST, Proxy
+from tests.support.canaries import Canaries
 from tests.support.servers import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -44,10 +48,14 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.servers = EmbeddedServers(Settings(data_dir=folder / "data"))
+        keys = SecretStr(new_key("faults"))
+        self.servers = EmbeddedServers(Settings(data_dir=folder / "data", secret_keys=keys))
         self.proxies: dict[str, Proxy] = {}
         self.processes: dict[str, Process] = {}
         self.settings = Settings()
+        self.forges: dict[str, Forge] = {}
+        self.canaries = Canaries()
+        self._stack = AsyncExitStack()
         self.temporal: Client
         self._api_port = 0
         # Several faults may end a process at once; each is started again once.
@@ -60,6 +68,7 @@ class Cluster:
 
     async def start(self) -> None:
         """Start everything and wait until it serves."""
+        self.temporary.mkdir()
         self.settings = await self.servers.start()
         await upgrade_database(self.settings.sqlalchemy_url)
         self.temporal = await connect_temporal(self.settings)
@@ -72,6 +81,10 @@ class Cluster:
         for role in ("worker", "api"):
             for name, port in targets.items():
                 await self._add_proxy(f"{role}-{name}", port or 0)
+        for kind in KINDS:
+            forge = running_forge(kind, self.settings, self.canaries)
+            self.forges[kind] = await self._stack.enter_async_context(forge)
+            self.proxies[self.forges[kind].proxy.name] = self.forges[kind].proxy
         self._api_port = _free_port()
         await self._add_proxy("watcher-api", self._api_port)
         for name in (*WORKERS, "api"):
@@ -86,7 +99,13 @@ class Cluster:
             for proxy in self.proxies.values():
                 await proxy.stop()
         finally:
+            await self._stack.aclose()
             await self.servers.stop()
+
+    @property
+    def temporary(self) -> Path:
+        """The temporary folder of workers and API."""
+        return self.folder / "tmp"
 
     async def launch(self, name: str) -> None:
         """Start a worker or the API."""
@@ -203,11 +222,13 @@ class Cluster:
         return {
             **inherited,
             "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(self.temporary),
             "STEPWAY_DATA_DIR": str(self.folder / "data"),
             "STEPWAY_DATABASE_URL": _at(self.settings.database_url, ports["postgres"]),
             "STEPWAY_REDIS_URL": _at(self.settings.redis_url, ports["valkey"]),
             "STEPWAY_TEMPORAL_ADDRESS": f"{HOST}:{ports['temporal']}",
             "STEPWAY_TEMPORAL_SIGNING_KEY_FILE": str(self.settings.temporal_signing_key_file),
+            "STEPWAY_SECRET_KEYS": self.settings.secret_keys.get_secret_value(),
             "STEPWAY_BLUEPRINTS": str(self.folder),
             "STEPWAY_STEP_MODULES": "tests.support.steps",
         }

@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
@@ -15,16 +16,27 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stepway.workflows.model.messages import workflow_id
 from stepway_tracking.workflow.recording import KEPT, PLAN, RECORD, REQUEST_CANCEL
-from tests.faults.checks import Completion, Json, Record
-from tests.faults.cluster import Cluster
+from tests.faults.checks import NOTHING, Completion, Json, Record, Tolerated
+from tests.faults.hosts.blueprint import UNDO
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 WRITES = (PLAN, RECORD, KEPT, REQUEST_CANCEL)
+ROLLBACKS = tuple(UNDO.values())
 RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 
-async def collect(cluster: Cluster, project: str) -> Record:
+class Source(Protocol):
+    """Postgres and Temporal of a run: a Cluster, or the servers of a test."""
+
+    temporal: Client
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        """Return rows from Postgres."""
+        ...
+
+
+async def collect(cluster: Source, project: str, tolerated: Tolerated = NOTHING) -> Record:
     """Return a project's rows and the completed activities of all its runs."""
     [row] = await cluster.fetch(
         """
@@ -57,6 +69,7 @@ async def collect(cluster: Cluster, project: str) -> Record:
         last.status.name if last.status else "",
         {run for run, events in histories.items() if any(map(_is_reset, events))},
         await asyncio.to_thread(_code_runs, project_row["parameters"].get("folder")),
+        tolerated,
     )
 
 
@@ -92,13 +105,15 @@ def _completions(histories: Mapping[str, Sequence[HistoryEvent]]) -> list[Comple
 def _completed(events: Sequence[HistoryEvent]) -> list[tuple[str, int]]:
     """Return the completed steps of one run: their activity IDs and times in nanoseconds.
 
-    Writes of the record are local activities; in a long outage they become other ones.
+    Writes of the record are local activities; in a long outage they become other ones. Rollbacks
+    have no attempts.
     """
     scheduled = {
         event.event_id: event.activity_task_scheduled_event_attributes.activity_id
         for event in events
         if event.event_type == SCHEDULED
-        and event.activity_task_scheduled_event_attributes.activity_type.name not in WRITES
+        and event.activity_task_scheduled_event_attributes.activity_type.name
+        not in (*WRITES, *ROLLBACKS)
     }
     return [
         (

@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from stepway_tracking.postgres import UNREACHABLE
 from stepway_tracking.workflow.marks import WORKER_SILENCE
 from tests.faults.cluster import START_PATIENCE, WORKERS, Cluster
+from tests.faults.hosts.injections import HostFaults
 from tests.faults.operators import Operator
 from tests.faults.proxy import Proxy
 from tests.faults.watchers import Node, Plain
@@ -61,10 +62,14 @@ class Injector:
     outages: tuple[float, ...] = (OUTAGE,)
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
+    hosts: HostFaults = field(init=False)
     _servers: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
     _going_on: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.hosts = HostFaults(self.cluster, self.dice, self.counts)
 
     async def inject(self) -> str:
         """Inject one fault; return its name. It may overlap with the next one."""
@@ -82,6 +87,7 @@ class Injector:
         await asyncio.gather(*going_on)
         for proxy in self.cluster.proxies.values():
             proxy.disarm()
+        self.hosts.finish()
 
     async def _run(self, name: str, fault: Fault) -> None:
         try:
@@ -94,7 +100,7 @@ class Injector:
 
     def _kinds(self) -> dict[str, tuple[int, Fault]]:
         """Return all kinds of faults with their weights."""
-        operator = Operator(self.cluster, self.dice, self.projects)
+        operator = Operator(self.cluster, self.dice, self.projects, self.hosts.rolled_back)
         return {
             "kill worker": (4, self._kill_worker),
             "kill API": (2, self._kill_api),
@@ -119,6 +125,7 @@ class Injector:
             "terminate": (2, operator.terminate),
             "cancel": (2, operator.cancel),
             "cancel during a write": (2, operator.cancel_during_a_write),
+            **self.hosts.kinds(),
         }
 
     async def _kill_worker(self, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Set
 from typing import Any
 from uuid import uuid4
 
@@ -26,15 +27,29 @@ class Operator:
     Postgres is.
     """
 
-    def __init__(self, cluster: Cluster, dice: random.Random, projects: list[str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        dice: random.Random,
+        projects: list[str],
+        rolled_back: Set[str] = frozenset(),
+    ) -> None:
+        """`rolled_back` are the projects whose rollback was requested."""
         self._cluster = cluster
         self._temporal = cluster.temporal
         self._dice = dice
         self._projects = projects
+        self._rolled_back = rolled_back
 
     async def reset_workflow(self, name: str) -> bool:
-        """Reset the workflow to one of its completed workflow tasks."""
-        handle = self._any()
+        """Reset the workflow to one of its completed workflow tasks.
+
+        Not one that rolls back: it would go on with objects that are gone.
+        """
+        project = self._dice.choice(self._projects)
+        if project in self._rolled_back:
+            return False
+        handle = self._temporal.get_workflow_handle(workflow_id(project))
         history = await handle.fetch_history()
         tasks = [
             event.event_id

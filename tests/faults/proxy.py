@@ -26,7 +26,7 @@ class Proxy:
         self.name = name
         self.address = address
         self.port = 0
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._away = asyncio.Lock()
@@ -93,7 +93,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            server_reader, server_writer = await asyncio.open_connection(HOST, self._target)
+            server_reader, server_writer = await asyncio.open_connection(HOST, self.target)
         except OSError:
             writer.transport.abort()
             return

@@ -33,6 +33,12 @@ def figures(summary: Summary) -> str:
         "lost endings": found["lost ending"],
         "steps run twice": found["run twice"],
         "steps failed by others": found["failed by others"],
+        **{f"projects on Git hosts, {kind}": n for kind, n in sorted(summary.hosted.items())},
+        "objects not exactly once on a host": found["not exactly once"],
+        "objects left after a rollback": found["left behind"],
+        "requests that do not fit the host's API": found["wrong request"],
+        "secrets searched for": summary.secrets,
+        "secrets found": found["secret found"],
         "other violations": found["other"],
     }
     return "\n".join(

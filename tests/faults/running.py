@@ -14,6 +14,7 @@ from tests.faults.blueprint import (
     write_steady_blueprint,
 )
 from tests.faults.cluster import Cluster
+from tests.faults.hosts.blueprint import write_hosted_blueprint
 from tests.faults.injections import OUTAGE
 from tests.faults.recovery import write_held_blueprint
 from tests.faults.rounds import Rounds
@@ -32,6 +33,7 @@ async def running_rounds(
         write_steady_blueprint(place)
         write_one_step_blueprint(place)
         write_held_blueprint(place)
+        write_hosted_blueprint(place)
         cluster = Cluster(place)
         rounds = Rounds(cluster, seed, keep, outages)
         try:

@@ -12,6 +12,10 @@ KINDS = (
     ("lost ending", ("lost ending",)),
     ("run twice", ("completed twice", "ran again", "ran more often")),
     ("failed by others", ("failed for a reason that is not its own", "completed, then failed")),
+    ("not exactly once", ("not exactly",)),
+    ("left behind", ("left after the rollback", "left in the GitOps", "the rollback failed")),
+    ("secret found", ("secret found",)),
+    ("wrong request", ("request that does not fit",)),
 )
 
 TOLERANCE = 1.2
@@ -20,7 +24,10 @@ TOLERANCE = 1.2
 
 @dataclass
 class Summary:
-    """Counts of a run; `recoveries` and `recovery_limit` are seconds."""
+    """Counts of a run; `recoveries` and `recovery_limit` are seconds.
+
+    `hosted` are the projects on Git hosts by kind and outcome; `secrets` were searched for.
+    """
 
     seed: int
     recovery_limit: float
@@ -31,6 +38,8 @@ class Summary:
     faults: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
+    hosted: Counter[str] = field(default_factory=Counter)
+    secrets: int = 0
     seconds: float = 0.0
     recoveries: list[float] = field(default_factory=list)
 
@@ -63,11 +72,15 @@ class Summary:
         by_kind = ", ".join(f"{name} {count}" for name, count in self.faults.most_common())
         return (
             f"{self.rounds} rounds, {self.faults.total()} faults ({by_kind}), "
-            f"{self.projects} projects, "
+            f"{self.projects} projects, {self.hosted.total()} of them on Git hosts, "
             f"{self.watchers} watchers, {self.versions} versions delivered: "
             f"{found['gap']} gaps, {found['duplicate']} duplicates, "
             f"{found['lost ending']} lost endings, {found['run twice']} steps run twice, "
             f"{found['failed by others']} steps failed by others, "
+            f"{found['not exactly once']} objects not exactly once on a host, "
+            f"{found['left behind']} left after a rollback, "
+            f"{found['secret found']} of {self.secrets} secrets found, "
+            f"{found['wrong request']} requests that do not fit, "
             f"{found['other']} other violations; {self.recovery} "
             f"(seed {self.seed}, {self.seconds:.0f} s)"
         )

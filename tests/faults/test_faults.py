@@ -13,7 +13,7 @@ from stepway.workflows.model.messages import workflow_id
 from tests.faults import blueprint
 from tests.faults.cluster import Cluster
 from tests.faults.recovery import recoveries
-from tests.faults.rounds import Rounds
+from tests.faults.rounds import HOSTED, Rounds
 from tests.faults.running import running_rounds
 from tests.support.servers import eventually
 
@@ -48,12 +48,16 @@ async def is_at(cluster: Cluster, project: str, status: str) -> bool:
     return bool(row["status"] == status)
 
 
-async def test_no_watcher_loses_anything_whatever_breaks(harness: Harness) -> None:
+async def test_nothing_is_lost_doubled_or_left_behind_whatever_breaks(harness: Harness) -> None:
     _, rounds = harness
     summary = await rounds.run(ROUNDS)
+    await rounds.search_secrets()
     assert summary.violations == []
     assert summary.versions > 0
     assert summary.faults.total() >= 20
+    assert any(name.startswith("host: ") for name in summary.faults)
+    assert summary.hosted.total() == ROUNDS * HOSTED
+    assert summary.secrets > 0
 
 
 async def test_step_runs_again_soon_after_kill_9_of_its_worker(harness: Harness) -> None:

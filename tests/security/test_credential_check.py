@@ -216,6 +216,31 @@ async def test_password_is_tried_at_its_address(run: Run) -> None:
     assert "--url URL" in str(said["remedy"])
 
 
+def silent_cluster(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, object]]:
+    """Answer as a cluster whose accounts may not ask for their own names."""
+    if request.path.split("?")[0] == "/api":
+        return 200, {"kind": "APIVersions", "versions": ["v1"]}
+    known = request.headers.get("authorization") == f"Bearer {TOKEN}"
+    user = "system:serviceaccount:flux:deployer" if known else "system:anonymous"
+    message = f'selfsubjectreviews is forbidden: User "{user}" cannot create resource'
+    return 403, {"kind": "Status", "apiVersion": "v1", "message": message, "code": 403}
+
+
+async def test_cluster_need_not_tell_the_account(run: Run, tmp_path: Path) -> None:
+    key = ec_key()
+    authority = certificate(key, "127.0.0.1")
+    (tmp_path / "host.pem").write_text(authority + pem_of(key))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "host.pem")
+    with server(silent_cluster, tls) as url:
+        await put(run, kubeconfig(url, authority, token=TOKEN), "--kind", "kubernetes")
+        status, said = await checked(run)
+        assert (status, said.get("account")) == (0, ""), said
+        await put(run, kubeconfig(url, authority, token="unknown"), "--kind", "kubernetes")
+        status, said = await checked(run)
+        assert (status, said["reason"]) == (1, "forbidden")
+
+
 def cluster(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, object]]:
     """Answer who the token is, as a Kubernetes API server."""
     assert request.path.split("?")[0] == "/apis/authentication.k8s.io/v1/selfsubjectreviews"

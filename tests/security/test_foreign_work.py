@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import yaml
+from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
@@ -18,8 +20,10 @@ from stepway.runtime.data_converter import data_converter
 from stepway.runtime.settings import Settings
 from stepway.vault.errors import Unsigned
 from stepway.vault.keyring import open_keyring
-from stepway.workflows.health import failing_workflows, why_unanswered
+from stepway.vault.keys import new_key
+from stepway.workflows.health import OTHER_KEYS, failing_workflows, why_unanswered
 from stepway.workflows.model.messages import WORKFLOW, workflow_id
+from tests.support.controls import until_swept
 from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 
@@ -142,3 +146,31 @@ async def test_a_fresh_data_folder_has_a_key_of_its_own(servers: Settings) -> No
     mode = await asyncio.to_thread(file.stat)
     assert mode.st_mode & 0o777 == 0o600
     assert servers.signing_key
+
+
+async def test_work_of_a_worker_without_the_signing_key_is_named_and_a_retry_helps(
+    servers: Settings, temporal: Client, pool: asyncpg.Pool, tmp_path: Path
+) -> None:
+    """With encryption, Temporal holds the reason encoded."""
+    keyed = servers.model_copy(update={"secret_keys": SecretStr(new_key("first"))})
+    unsigned = keyed.model_copy(update={"temporal_signing_key_file": None})
+    blueprint = write_blueprint(tmp_path, [{"step": "made"}, {"step": "held", "uses": "gate"}])
+    queue = f"foreign-{uuid4().hex[:8]}"
+    async with running_stepway(unsigned, tmp_path, queue=queue) as stepway:
+        project = await stepway.create(blueprint)
+        await stepway.until_step(project, "held", "running")
+    async with running_stepway(keyed, tmp_path, queue=queue) as stepway:
+
+        async def reason() -> str | None:
+            answer = await stepway.control(project, "cancel")
+            return str(answer.json()["detail"]) if answer.status_code != 202 else None
+
+        said = await eventually(reason)
+        assert said is not None and "STEPWAY_TEMPORAL_SIGNING_KEY_FILE" in said
+        assert OTHER_KEYS in said
+        await temporal.get_workflow_handle(workflow_id(project)).terminate()
+        await until_swept(keyed, pool, temporal, stepway, project)
+        stepway.open_gate("held")
+        assert (await stepway.control(project, "retry")).status_code == 202
+        await stepway.until(project, "active")
+        assert stepway.runs("made") == 1

@@ -23,10 +23,10 @@ from stepway.runtime.postgres import open_engine
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import Keyring, open_keyring
 from stepway.vault.keys import new_key, parse_keys
-from stepway.vault.redaction import REDACTED
+from stepway.vault.redaction import REDACTED, learn
 from stepway.vault.vault import Vault
 from tests.security.conftest import Secured
-from tests.security.test_secrets import everything_in
+from tests.support.canaries import everything_in
 from tests.support.servers import Stepway, running_stepway, write_blueprint
 
 ANYTHING: dict[str, Any] = {"a": {}, "b": {}}
@@ -123,6 +123,17 @@ async def test_what_looks_like_a_secret_is_refused(given: Given, parameters: Any
 
 async def test_ordinary_words_are_no_secret(given: Given) -> None:
     parameters = {"a": "A basic microservice-template-v2"}
+    answer = await given.start(given.alice, parameters=parameters)
+    assert answer.status_code == 201
+    assert answer.json()["project"]["parameters"] == parameters
+
+
+async def test_value_with_the_beginning_or_end_of_a_secret_is_stored_as_it_is(
+    given: Given,
+) -> None:
+    secret = str(uuid4())
+    learn(secret)
+    parameters = {"a": f"shop-{secret[:8]}", "b": f"{secret[-8:]}-shop"}
     answer = await given.start(given.alice, parameters=parameters)
     assert answer.status_code == 201
     assert answer.json()["project"]["parameters"] == parameters

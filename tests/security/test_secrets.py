@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sys
@@ -20,9 +19,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import yaml
-from google.protobuf.json_format import MessageToJson
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -35,17 +32,13 @@ from stepway.vault.payload_codec import ENCODING, EncryptionCodec
 from stepway.vault.redaction import REDACTED, RedactingFormatter
 from stepway.vault.vault import CredentialRefused, Vault
 from tests.security.conftest import Secured
+from tests.support.canaries import Canaries, everything_in, overheard, raw_history
 from tests.support.processes import run
 from tests.support.servers import Stepway, eventually, running_stepway, write_blueprint
 
 CANARY = f"canary {uuid4()}"
-SPELLINGS = (
-    CANARY,
-    # The end, which is left where a library cuts the middle out of a long text.
-    CANARY[-20:],
-    json.dumps(CANARY)[1:-1],
-    b64encode(CANARY.encode()).decode().rstrip("="),
-)
+CANARIES = Canaries()
+CANARIES.add("the secret", CANARY)
 
 
 DRIPS = """
@@ -69,8 +62,7 @@ def handed_on(reference: str, expected: str) -> dict[str, str]:
 def assert_silent(where: str, text: str) -> None:
     """Assert that the text is not empty and does not contain the canary."""
     assert text, f"nothing was read from {where}"
-    for spelling in SPELLINGS:
-        assert spelling not in text, f"{where} tells the secret"
+    assert not CANARIES.in_text(text), f"{where} tells the secret"
 
 
 @pytest.fixture(scope="session")
@@ -83,43 +75,6 @@ async def engine(servers: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture(scope="session")
 async def vault(engine: AsyncEngine, secured_settings: Settings) -> Vault:
     return Vault(engine, open_keyring(secured_settings.keys))
-
-
-async def everything_in(pool: asyncpg.Pool) -> str:
-    """Return all rows of all tables as text, as in a dump; bytes are decoded."""
-    tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    rows = [await pool.fetch(f'SELECT * FROM "{table[0]}"') for table in tables]
-    return "\n".join(
-        value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        for table in rows
-        for row in table
-        for value in row.values()
-    )
-
-
-async def raw_history(temporal: Client, project: str) -> str:
-    """Return the data of a project in Temporal, as stored."""
-    # Use a client without a key, so that nothing is decrypted.
-    handle = temporal.get_workflow_handle(f"initialize-{project}")
-    events = [event async for event in handle.fetch_history_events()]
-    raw = b"".join(event.SerializeToString() for event in events).decode(errors="replace")
-    return raw + "".join(MessageToJson(event) for event in events)
-
-
-@asynccontextmanager
-async def overheard(settings: Settings) -> AsyncIterator[list[str]]:
-    """Collect all commands that Valkey receives in the block."""
-    heard: list[str] = []
-    async with Redis.from_url(settings.redis_url) as redis, redis.monitor() as monitor:
-
-        async def listen() -> None:
-            async for command in monitor.listen():
-                heard.append(json.dumps(command["command"]))
-
-        listening = asyncio.create_task(listen())
-        yield heard
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -226,7 +181,7 @@ async def test_secret_of_careless_steps_is_found_nowhere(
     (folder_of / "careless.yaml").write_text(yaml.safe_dump(careless))
     async with (
         logged() as log,
-        overheard(secured.stepway.settings) as heard,
+        overheard(secured.stepway.settings.redis_url) as commands,
         running_stepway(
             secured.stepway.settings,
             folder_of,
@@ -276,7 +231,7 @@ async def test_secret_of_careless_steps_is_found_nowhere(
     for where, text in {
         "the API": "\n".join(answers),
         "the log": log.getvalue(),
-        "Valkey": "\n".join(heard),
+        "Valkey": "\n".join(commands),
         "Postgres": await everything_in(pool),
         "Temporal": history,
         "the command line": shown,

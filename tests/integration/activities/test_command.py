@@ -17,9 +17,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.command.run_command import WAITING, RunCommandInput
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.project import ProjectRef, working_tree_path
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushTemplateInput
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parents[3]

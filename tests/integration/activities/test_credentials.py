@@ -97,7 +97,7 @@ async def test_it_tells_account_scopes_and_expiry_and_no_secret(
         account="erin",
         credential="forge",
         kind="github",
-        url=host.url,
+        host=host.url,
         scopes=sorted(found.scopes or []),
         expires_at=token.expires_at.replace(microsecond=0).isoformat(),
     )
@@ -125,7 +125,7 @@ async def test_other_hosts_tell_the_same(
         token = host.world.add_token("erin", scopes, prefix="")
         await vault.put(EVERYONE, "forge", token.value, "", target(host, kind))
         found = await resolve(needs=[Feature.WEBHOOKS], workflows=True)
-        assert (found.account, found.kind, found.url) == ("erin", kind, host.url)
+        assert (found.account, found.kind, found.host) == ("erin", kind, host.url)
         narrow = host.world.add_token("erin", missing, prefix="")
         await vault.put(EVERYONE, "forge", narrow.value, "", target(host, kind))
         with pytest.raises(ApplicationError, match="lacks the scope") as caught:

@@ -12,11 +12,11 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.git.remote import Remote
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushTemplateInput
 from stepway.blueprints.git_template import FIELDS, GitTemplate
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import GitRemote

@@ -20,10 +20,10 @@ from stepway.activities.database.create_environments import (
     EnvironmentSpec,
 )
 from stepway.activities.database.finalize import FinalizeInput
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushedTemplate, PushTemplateInput
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushedTemplate, PushTemplateInput
 from stepway.hosts.host import GitRemote
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import Keyring
@@ -38,6 +38,7 @@ from tests.support.githost.gitlab.surface import GitLabSurface
 from tests.support.githost.server import Host, running_host
 from tests.support.githost.state import Repository
 from tests.support.githost.surface import Surface
+from tests.support.leftovers import left_by_steps
 
 KEY = new_key("on-hosts")
 HOSTS: dict[str, tuple[type[Surface], set[str], str]] = {
@@ -157,7 +158,7 @@ async def test_a_command_runs_in_a_new_clone_of_the_newest_commit(
     assert on_host.remote.password not in done.output
     # The clone is gone: it was a folder below the temporary one.
     assert lines[-1].startswith(str(temporary))
-    assert list(temporary.iterdir()) == []
+    assert left_by_steps(temporary) == []
 
 
 async def test_finalize_finds_a_commit_that_people_have_built_upon(on_host: Remote) -> None:

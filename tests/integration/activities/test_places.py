@@ -12,10 +12,13 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.command.run_command import RunCommandInput
 from stepway.activities.database.finalize import FinalizeInput
-from stepway.activities.git.create_repository import CreateRepositoryInput, DeleteRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import (
+    CreateRepositoryInput,
+    DeleteRepositoryInput,
+)
+from stepway.activities.repository.push_template import PushTemplateInput
 from stepway.runtime.settings import Settings
 from stepway_tracking.record.models import Step
 

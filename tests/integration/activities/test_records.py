@@ -16,9 +16,9 @@ from stepway.activities.database.create_environments import (
     EnvironmentSpec,
 )
 from stepway.activities.database.finalize import FinalizeInput
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.models import Environment, Repository
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushTemplateInput
 from stepway_tracking.record.progress import Skipped
 
 MADE = {

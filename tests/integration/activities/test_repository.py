@@ -12,9 +12,12 @@ from stepway.activities.credentials.resolve_credentials import (
     ResolveCredentialsInput,
     ResolvedCredential,
 )
-from stepway.activities.git.create_repository import CreateRepositoryInput, DeleteRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository.create_repository import (
+    CreateRepositoryInput,
+    DeleteRepositoryInput,
+)
+from stepway.activities.repository.push_template import PushTemplateInput
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushTemplateInput
 from tests.integration.activities.conftest import Worker
 from tests.packaging.conftest import find_uv
 

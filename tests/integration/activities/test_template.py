@@ -14,11 +14,11 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushTemplateInput
-from stepway.activities.git.rendering import find_template
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushTemplateInput
+from stepway.activities.templates.rendering import find_template
 from stepway.runtime.settings import Settings
 from stepway_tracking.record.progress import Progress
 

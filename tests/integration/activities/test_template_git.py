@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import delete, select
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.create_repository import CreateRepositoryInput
-from stepway.activities.git.push_template import PushedTemplate, PushTemplateInput
 from stepway.activities.models import TemplateVersion
 from stepway.activities.project import ProjectRef
 from stepway.activities.registry import Resources, load_steps
+from stepway.activities.repository.create_repository import CreateRepositoryInput
+from stepway.activities.repository.push_template import PushedTemplate, PushTemplateInput
 from stepway.blueprints.git_template import FIELDS, GitTemplate
 from stepway.runtime.settings import Settings
 from stepway.vault.keyring import open_keyring

@@ -149,6 +149,7 @@ async def test_what_cannot_become_ready_fails_with_fluxs_own_reason(
         with pytest.raises(ApplicationError) as caught:
             await task
     assert "cannot become ready: InvalidURL: unsupported protocol" in caught.value.message
+    assert caught.value.non_retryable
 
 
 async def test_what_is_not_ready_in_time_fails_with_the_last_message(
@@ -162,6 +163,7 @@ async def test_what_is_not_ready_in_time_fails_with_the_last_message(
             await task
     assert "is not ready after 1 s: BuildFailed: path not found" in caught.value.message
     assert caught.value.details[0]["remedy"]
+    assert caught.value.non_retryable, "the next attempt would wait as long once more"
 
 
 async def test_an_object_that_is_deleted_meanwhile_fails_the_step(

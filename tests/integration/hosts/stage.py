@@ -6,34 +6,35 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from dulwich.objects import Commit, Tree
 from dulwich.repo import Repo
 from sqlalchemy.ext.asyncio import create_async_engine
+from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from stepway.activities.credentials.credentials import Credentials
-from stepway.activities.git.create_repository import (
-    CreateRepositoryInput,
-    DeleteRepositoryInput,
-    RepositorySteps,
-)
-from stepway.activities.git.push_template import (
-    PushTemplateInput,
-    TemplateSteps,
-    WithdrawTemplateInput,
-)
 from stepway.activities.git.remote import SshKey
-from stepway.activities.git.template_cache import TemplateCache
-from stepway.activities.git.template_pins import TemplatePins
-from stepway.activities.git.template_source import TemplateSource
 from stepway.activities.gitops.deploy_key import DeployKeys
 from stepway.activities.gitops.in_cluster import ClusterGitops
 from stepway.activities.gitops.in_repository import RepositoryGitops
 from stepway.activities.gitops.setup_gitops import GitopsSteps
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository.create_repository import (
+    CreateRepositoryInput,
+    DeleteRepositoryInput,
+    RepositorySteps,
+)
+from stepway.activities.repository.push_template import (
+    PushTemplateInput,
+    TemplateSteps,
+    WithdrawTemplateInput,
+)
+from stepway.activities.templates.cache import TemplateCache
+from stepway.activities.templates.pins import TemplatePins
+from stepway.activities.templates.source import TemplateSource
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.clusters.cluster import Cluster
 from stepway.hosts.host import GitHost, HostRepository
@@ -45,6 +46,16 @@ from tests.integration.hosts.places import Place
 BINARY = bytes(range(256)) * 40
 CREDENTIAL = "work"
 _NO_DATABASE = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+
+class _Temporal:
+    """Takes the heartbeats that a step sends by the client; on_heartbeat gets them as well."""
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> _Temporal:
+        return self
+
+    async def heartbeat(self, *details: Any) -> None:
+        pass
 
 
 @dataclass
@@ -101,7 +112,7 @@ class Stage:
 
     async def run(self, step: Callable[..., Any], given: Any, kept: Sequence[Any] = ()) -> Any:
         """Run a step; `kept` are the heartbeat's details of an attempt before."""
-        environment = ActivityEnvironment()
+        environment = ActivityEnvironment(client=cast("Client", _Temporal()))
         environment.info = replace(environment.info, heartbeat_details=list(kept))
         environment.on_heartbeat = lambda *details: self.heartbeats.extend(details[:1])
         return await environment.run(step, given)

@@ -13,8 +13,9 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import create_repository, remote, target
+from stepway.activities.git import remote
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository import create_repository, target
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import BranchRules, topic_of
 from tests.integration.hosts.places import Place

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import remote
+from stepway.activities.repository import target
 from stepway.hosts.host import BranchRules
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import Stage, new_stage

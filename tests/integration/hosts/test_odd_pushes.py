@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import http_client, remote, target
+from stepway.activities.git import http_client, remote
 from stepway.activities.git.remote import Remote
+from stepway.activities.repository import target
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import GitRemote
 from tests.integration.hosts.places import Place

@@ -11,13 +11,15 @@ import asyncssh
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import remote
 from stepway.activities.git.remote import SshKey
-from stepway.activities.git.template_fetch import Access, Repository, resolve
-from stepway.activities.git.template_fetch import fetch as fetch_template
+from stepway.activities.repository import target
+from stepway.activities.templates.fetch import Access, Repository, resolve
+from stepway.activities.templates.fetch import fetch as fetch_template
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import Stage, new_stage
 from tests.support.githost.ssh import SshDoor, ssh_door
+from tests.support.leftovers import left_by_steps
 from tests.support.secrets_of_kinds import ssh_key
 
 KEY = ssh_key()
@@ -87,7 +89,7 @@ async def test_nothing_of_the_key_is_ever_on_a_disk(
     hook.chmod(0o755)
     await stage.push(ssh_credential=NAME)
     assert (tmp_path / "found").read_text() == ""
-    assert list(temporary.iterdir()) == []
+    assert left_by_steps(temporary) == []
     assert not held_in_memory()
 
 

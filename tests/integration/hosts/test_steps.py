@@ -12,13 +12,15 @@ import pytest
 import yaml
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import remote, target
+from stepway.activities.git import remote
 from stepway.activities.gitops.in_repository import GitopsRepository
 from stepway.activities.gitops.manifests import PullSecret
 from stepway.activities.gitops.setup_gitops import RemoveManifestsInput, SetupGitopsInput
+from stepway.activities.repository import target
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import BINARY, CREDENTIAL, Stage, new_stage
 from tests.support.githost.answers import Answer
+from tests.support.leftovers import left_by_steps
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +121,7 @@ async def test_nothing_stays_on_the_workers_disk(
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     await stage.create()
     await stage.push()
-    assert list(temporary.iterdir()) == []
+    assert left_by_steps(temporary) == []
 
 
 async def test_a_person_who_pushed_first_is_refused(stage: Stage) -> None:
@@ -206,6 +208,19 @@ async def test_manifests_are_committed_beside_those_of_others(stage: Stage) -> N
     head = await stage.place.host.branch_head(gitops, "main")
     assert head not in (None, made.commit)
     assert not (stage.folder / "gitops.git").exists()
+
+
+async def test_rolling_back_what_never_found_its_gitops_repository_finds_nothing(
+    stage: Stage,
+) -> None:
+    goal = GitopsRepository(CREDENTIAL, stage.place.owner, "mistyped")
+    url = "https://example.org/x.git"
+    steps = stage.gitops()
+    with pytest.raises(ApplicationError, match="mistyped was not found"):
+        given = SetupGitopsInput(stage.project, url, ["test"], gitops=goal)
+        await stage.run(steps.setup_gitops, given)
+    back = RemoveManifestsInput(stage.project, url, ["test"], gitops=goal, result=None)
+    assert (await stage.run(steps.remove_manifests, back)).removed == []
 
 
 @pytest.mark.parametrize("visibility", ["private", "internal", "public", None])

@@ -15,11 +15,12 @@ import pytest
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 
-from stepway.activities.git import remote, template_fetch
-from stepway.activities.git.push_template import PushTemplateInput, TemplateSteps
+from stepway.activities.git import remote
 from stepway.activities.git.remote import Remote, SshKey
-from stepway.activities.git.template_fetch import Access, Repository, resolve
 from stepway.activities.git.watch import Limits
+from stepway.activities.repository.push_template import PushTemplateInput, TemplateSteps
+from stepway.activities.templates import fetch as template_fetch
+from stepway.activities.templates.fetch import Access, Repository, resolve
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import GitRemote, HostRepository
 from tests.integration.hosts.places import Place
@@ -30,6 +31,7 @@ from tests.support.secrets_of_kinds import ssh_key
 KEY = ssh_key()
 NAME = "deploy-key"
 LONG = 1e6
+ROOMS = tuple(f"/activities/{room}/" for room in ("git", "repository", "templates"))
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def left_over() -> list[str]:
     found += [one.name for one in threading.enumerate() if one.name == "git-watch"]
     for number, frame in sys._current_frames().items():
         while frame is not None:
-            if "/activities/git/" in frame.f_code.co_filename:
+            if any(room in frame.f_code.co_filename for room in ROOMS):
                 found.append(f"thread {number} in {frame.f_code.co_name}")
             frame = frame.f_back  # type: ignore[assignment]
     return found

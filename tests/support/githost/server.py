@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -49,10 +49,11 @@ class Logged:
 
 
 class Host:
-    """A running host. `url` is its address as people open it."""
+    """A running host. `url` is its address as people open it, `port` the one that it listens on."""
 
     def __init__(self, surface: type[Surface], folder: Path, url: str) -> None:
         self.url = url
+        self.port = 0
         self.world = World(folder)
         self.faults = Faults()
         self.surface = surface(self.world, url)
@@ -63,6 +64,10 @@ class Host:
     def violations(self) -> list[str]:
         """What in requests and answers does not fit the host's OpenAPI document."""
         return self.surface.shapes.violations if self.surface.shapes else []
+
+    def held(self) -> AbstractContextManager[Any]:
+        """Handle no request meanwhile, so that the world stays the same."""
+        return self._lock
 
     def requests(self, pattern: str) -> list[Logged]:
         """Return the requests so far whose `METHOD /path` the regular expression finds."""
@@ -221,11 +226,16 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 @contextmanager
 def running_host(
-    surface: type[Surface], *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    surface: type[Surface],
+    *,
+    address: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    seen_as: str = "",
 ) -> Iterator[Host]:
     """Run a host on a free port of an address of this machine.
 
-    Its repositories are in a temporary folder. With `tls` it speaks HTTPS.
+    Its repositories are in a temporary folder. With `tls` it speaks HTTPS. `seen_as` is the address
+    as people open it, where that is a proxy's.
     """
     with (
         TemporaryDirectory(prefix="githost-") as folder,
@@ -234,7 +244,9 @@ def running_host(
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         scheme = "https" if tls else "http"
-        host = Host(surface, Path(folder), f"{scheme}://{address}:{server.server_port}")
+        url = seen_as or f"{scheme}://{address}:{server.server_port}"
+        host = Host(surface, Path(folder), url)
+        host.port = server.server_port
         server.set_app(host.serve)
         thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

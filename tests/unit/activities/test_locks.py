@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from stepway.activities.git.locks import try_lock, unlock
+from stepway.activities.locks import try_lock, unlock
 
 
 def test_many_share_it_and_one_has_it_alone(tmp_path: Path) -> None:

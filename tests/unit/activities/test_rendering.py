@@ -11,8 +11,8 @@ import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import rendering
-from stepway.activities.git.rendering import find_template, render
+from stepway.activities.templates import rendering
+from stepway.activities.templates.rendering import find_template, render
 
 SLOW = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
 

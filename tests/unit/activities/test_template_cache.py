@@ -17,10 +17,10 @@ import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git import template_fetch
-from stepway.activities.git.locks import try_lock, unlock
-from stepway.activities.git.template_cache import TemplateCache, _key
-from stepway.activities.git.template_fetch import Repository
+from stepway.activities.locks import try_lock, unlock
+from stepway.activities.templates import fetch as template_fetch
+from stepway.activities.templates.cache import TemplateCache, _key
+from stepway.activities.templates.fetch import Repository
 from tests.support.gitserver import EXECUTABLE, LINK, GitServer, git_server
 from tests.support.gitserver import Repository as Served
 

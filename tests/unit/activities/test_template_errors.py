@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stepway.activities.git.fetch_failure import Failure
-from stepway.activities.git.template_errors import Subject, template_failure
+from stepway.activities.templates.errors import Subject, template_failure
+from stepway.activities.templates.fetch_failure import Failure
 
 URL = "https://git.example.com/acme/tpl.git"
 FOUND: dict[str, Any] = {

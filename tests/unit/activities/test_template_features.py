@@ -12,8 +12,8 @@ import yaml
 from copier import run_copy
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.rendering import Origin, render
-from stepway.activities.git.template_fetch import Version
+from stepway.activities.templates.fetch import Version
+from stepway.activities.templates.rendering import Origin, render
 from stepway.blueprints.template_rules import TemplateRules
 from tests.support.gitserver import git_server
 
@@ -439,8 +439,8 @@ def test_copier_itself_includes_no_file_from_outside_of_the_template(tmp_path):
 
 
 def test_a_bomb_of_references_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("stepway.activities.git.rendering.MEMORY", 512 << 20)
-    monkeypatch.setattr("stepway.activities.git.rendering.SECONDS", 20)
+    monkeypatch.setattr("stepway.activities.templates.rendering.MEMORY", 512 << 20)
+    monkeypatch.setattr("stepway.activities.templates.rendering.SECONDS", 20)
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     for before, name in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]")

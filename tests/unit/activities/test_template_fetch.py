@@ -18,10 +18,11 @@ from temporalio.exceptions import ApplicationError
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from stepway.activities.git import template_errors, template_fetch
-from stepway.activities.git.fetch_failure import Failed, Failure
-from stepway.activities.git.fetch_process import _failures, _whole_answers
-from stepway.activities.git.template_fetch import Access, Repository, Version, fetch, resolve
+from stepway.activities.templates import errors as template_errors
+from stepway.activities.templates import fetch as template_fetch
+from stepway.activities.templates.fetch import Access, Repository, Version, fetch, resolve
+from stepway.activities.templates.fetch_failure import Failed, Failure
+from stepway.activities.templates.fetch_process import _failures, _whole_answers
 from tests.support.gitserver import (
     EXECUTABLE,
     LINK,

@@ -15,7 +15,7 @@ import urllib3
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.proxy import proxy_of
-from stepway.activities.git.template_fetch import Repository, fetch, resolve
+from stepway.activities.templates.fetch import Repository, fetch, resolve
 from tests.support.gitserver import GitServer, git_server
 
 USER, PASSWORD = "worker", "p@ss:w/rd"

@@ -396,7 +396,8 @@ def test_watch_names_the_parameter_that_the_error_speaks_of(server: Server) -> N
     preview = {"runs": ["push"], "keeps": [], "parameters": ["credential", "size"]}
     server.answers[f"GET {INITIALIZATION}/steps/push/retry"] = (200, preview)
     said = run("watch", ID).stdout
-    assert "stepway retry shop push --param credential=CREDENTIAL" in " ".join(said.split())
+    assert "stepway retry shop push\n" in said
+    assert "To change a parameter, add: --param credential=CREDENTIAL" in said
 
 
 def test_history_reads_every_page_and_says_who_did_what_and_why(server: Server) -> None:

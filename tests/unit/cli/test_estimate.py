@@ -65,6 +65,22 @@ def test_nothing_is_asked_while_it_waits_for_a_person() -> None:
 
 
 @pytest.mark.parametrize(
+    ("metadata", "shown"),
+    [
+        ({"asked_to_wait": True, "next_attempt_at": "2999-01-01T00:00:00Z"}, False),
+        ({"waiting_for_worker": {"since": "2026-03-02T09:00:00Z"}}, False),
+        ({"next_attempt_at": "2999-01-01T00:00:00Z"}, True),
+        ({"asked_to_wait": True, "next_attempt_at": "2020-01-01T00:00:00Z"}, True),
+        ({}, True),
+    ],
+)
+def test_nothing_is_said_while_a_step_is_held_up(metadata: dict[str, Any], shown: bool) -> None:
+    found = state("running")
+    found.steps["0"]["metadata"] = metadata
+    assert (Answers().estimates.left(found) is not None) == shown
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "5 s to 9 s left"), (3, "2 s to 6 s left"), (8, "about 1 s left"), (9, ""), (60, "")],
 )

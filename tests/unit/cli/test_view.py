@@ -14,7 +14,7 @@ from stepway.cli.client.fold import Initialization, fold, from_snapshot
 from stepway.cli.view.live import picture, tailed
 from stepway.cli.view.log import changes
 from stepway.cli.view.screen import LogView, ScreenView
-from stepway.cli.view.summary import retry_command, rollback_text, step_table, summary
+from stepway.cli.view.summary import rollback_text, step_table, suggested_changes, summary
 from stepway.cli.view.text import clean, clock, duration, excerpt, headline
 from stepway.cli.view.words import remark, taken
 
@@ -292,6 +292,11 @@ def test_undo_that_failed_says_what_was_left_behind() -> None:
     undo = {"status": "failed", "error": "somebody pushed to it"}
     state = _state(_step("repository", "completed", metadata={"undo": undo}))
     assert "rollback failed: somebody pushed to it" in _drawn(picture(state, NOW, 80, 40))
+    failed = _step("gitops", "failed", error="no such place", metadata={"undo": undo})
+    state = _state(failed, status="cancelled")
+    for view in (picture(state, NOW, 80, 40), summary(state, NOW)):
+        assert "no such place" in _drawn(view)
+        assert "rollback failed: somebody pushed to it" in _drawn(view)
 
 
 def test_summary_of_a_success_lists_times_attempts_and_addresses() -> None:
@@ -465,8 +470,17 @@ def test_suggested_retry_changes_the_parameter_that_failed(
 ) -> None:
     failed = _step("push", "failed", error=error)
     project = {"name": "shop", "parameters": {"region": "us-moon", "size": 3}}
-    said = retry_command(project, failed, parameters)
-    assert said.partition("retry shop push")[2].strip() == suggested
+    assert suggested_changes(project, failed, parameters) == suggested
+
+
+def test_summary_suggests_a_retry_and_apart_from_it_a_change() -> None:
+    """The error may have another cause than the parameter: its line can be copied as it is."""
+    failed = _step("push", "failed", error="The credential ci does not work")
+    state = _state(failed, status="failed", parameters={"credential": "ci"})
+    lines = _drawn(summary(state, NOW, changeable={"push": ["credential"]})).splitlines()
+    (run,) = [line for line in lines if "Then run:" in line]
+    assert run.strip().endswith("retry shop push")
+    assert "  To change a parameter, add: --param credential=CREDENTIAL" in map(str.rstrip, lines)
 
 
 def test_time_worked_and_time_waited_are_told_apart() -> None:

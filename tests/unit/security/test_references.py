@@ -269,6 +269,12 @@ def test_parameters_are_stored_so_that_a_retry_has_them_and_nobody_reads_them(
             sealed.reveal("another", stored)
 
 
+@pytest.mark.parametrize("text", [f"about {SECRET[:8]}", f"{SECRET[-8:]} it", SECRET[:8]])
+def test_parameter_with_the_beginning_or_end_of_a_secret_is_stored_as_it_is(text: str) -> None:
+    assert SealedParameters(KEYRING).conceal("p", {"a": [text]}) == {"a": [text]}
+    assert redact(text) != text, "in a text that may be cut, it is a part of the secret"
+
+
 @pytest.mark.parametrize("keyring", [None, KEYRING], ids=["no key", "key"])
 @pytest.mark.parametrize(
     "text",

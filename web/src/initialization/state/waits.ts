@@ -19,5 +19,11 @@ export function waitOf({ status, metadata, error }: Step, now: number): Wait | n
   return { for: isSystem ? 'system' : 'attempt', at: Date.parse(at), error: told?.slice(0, 300) ?? null }
 }
 
+/** Whether the step waits for another system's limit or for a worker: nobody knows how long. */
+export function isHeldUp(step: Step, now: number): boolean {
+  const wait = waitOf(step, now)
+  return wait !== null && wait.for !== 'attempt'
+}
+
 /** An attempt that is due within this time is starting. */
 export const STARTING = 500

@@ -8,9 +8,9 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.git_hosts import GitHosts, host_kind
-from stepway.activities.git.template_fetch import Access
 from stepway.activities.hosts import host_errors
 from stepway.activities.project import ProjectRef
+from stepway.activities.templates.fetch import Access
 from stepway.hosts.access import HostKind
 from stepway.vault.addresses import is_at
 from stepway.vault.kinds import CredentialKind

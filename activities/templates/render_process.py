@@ -24,6 +24,7 @@ from copier.errors import CopierError, TaskError
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from plumbum import local
 
+from stepway.activities.git.child import end_with_parent
 from stepway.blueprints.copier_checks import (
     NotATemplate,
     answer_problems,
@@ -43,6 +44,7 @@ _NO_FILE = "<template>"
 
 def main(request_file: Path, error_file: Path) -> int:
     """Render what is requested; 0 if that went well, 1 with the reason in `error_file`."""
+    end_with_parent()
     request = json.loads(request_file.read_text())
     template = Path(request["template"])
     _limit(resource.RLIMIT_AS, request["memory"])

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import IO, Any
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git.child import waited
-from stepway.activities.git.template_fetch import Version
+from stepway.activities.scratch import scratch
+from stepway.activities.templates.fetch import Version
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.blueprints.templates import TemplateInvalid, template_folder
 from stepway_tracking.record.errors import step_error
@@ -28,7 +28,7 @@ SECONDS = 600
 _CPU_MORE = 10
 """Seconds of CPU beyond SECONDS after which the system ends the process of a worker that died.
 While the worker lives its own limit must come first, because only that one gives a reason."""
-_MODULE = "stepway.activities.git.render_process"
+_MODULE = "stepway.activities.templates.render_process"
 _OF_TASKS = ("PATH", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that the programs of a trusted template get."""
 _REQUEST, _ERROR = "request.json", "error.json"
@@ -80,8 +80,7 @@ def render(
     """
     origin = origin or Origin(template.name, template.name)
     trusted = origin.rules.trusts(origin.blueprint)
-    with tempfile.TemporaryDirectory(prefix="stepway-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         request = {
             "source": origin.source,
             "blueprint": origin.blueprint,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from stepway.activities.git.fetch_failure import Failure
+from stepway.activities.templates.fetch_failure import Failure
 from stepway_tracking.record.errors import step_error
 
 _NEAREST = 3

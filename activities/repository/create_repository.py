@@ -13,7 +13,9 @@ from stepway.activities.beats import Beats, beating
 from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
 from stepway.activities.git.repositories import is_made_for
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.project import ProjectRef
+from stepway.activities.repository.target import (
     OnRepository,
     is_own,
     opened_host,
@@ -21,8 +23,6 @@ from stepway.activities.git.target import (
     owner_on,
     remote_of,
 )
-from stepway.activities.hosts import OpenHost
-from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import GitHost, HostRepository, RepositorySpec, Visibility, topic_of
 from stepway_tracking.record.errors import step_error

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
-from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.remote import NOT_YET, Remote
 from stepway.activities.hosts import LOCAL, OpenHost, host_errors
 from stepway.activities.project import ProjectRef
+from stepway.activities.repository.keys import OpenKey
 from stepway.activities.rollback import left_behind
 from stepway.hosts.access import HostKind
 from stepway.hosts.errors import HostError, Reason

@@ -36,10 +36,11 @@ from dulwich.repo import Repo
 from packaging.version import InvalidVersion, Version
 from urllib3.exceptions import HTTPError, ProxyError
 
+from stepway.activities.git.child import end_with_parent
 from stepway.activities.git.connection import SignIn, connected
-from stepway.activities.git.fetch_failure import Failed, Failure
 from stepway.activities.git.http_client import Answered, Moved, NotGit
 from stepway.activities.git.watch import Limits, TransferTimedOut
+from stepway.activities.templates.fetch_failure import Failed, Failure
 
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
@@ -49,6 +50,7 @@ _COMMIT_DIGITS = 40
 
 def main(answer: Path) -> int:
     """Do what is requested; 0 if that went well, 1 with the failure in `answer`."""
+    end_with_parent()
     request = json.loads(sys.stdin.read())
     # Of a worker that died; while it lives, its own limit comes first.
     signal.alarm(request["seconds"])

@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeVar
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.credentials.credentials import LOCAL
-from stepway.activities.git.rendering import Origin, find_template, render
-from stepway.activities.git.template_cache import TemplateCache
-from stepway.activities.git.template_fetch import Access, Repository, Version, resolve
-from stepway.activities.git.template_pins import TemplatePins
 from stepway.activities.project import ProjectRef
+from stepway.activities.templates.cache import TemplateCache
+from stepway.activities.templates.fetch import Access, Repository, Version, resolve
+from stepway.activities.templates.pins import TemplatePins
+from stepway.activities.templates.rendering import Origin, find_template, render
 from stepway.blueprints.git_template import (
     CODE,
     FOLDER,

@@ -18,8 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from stepway.activities.git.locks import try_lock, unlock
-from stepway.activities.git.template_fetch import Repository, fetch
+from stepway.activities.locks import try_lock, unlock
+from stepway.activities.templates.fetch import Repository, fetch
 from stepway_tracking.record.errors import step_error
 
 ENTRIES = 100

@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stepway.activities.git.child import waited
-from stepway.activities.git.template_errors import Subject, template_failure
+from stepway.activities.scratch import scratch
+from stepway.activities.templates.errors import Subject, template_failure
 from stepway_tracking.record.errors import step_error
 
 MEMORY = 2 << 30
@@ -27,7 +27,7 @@ BYTES = 256 << 20
 FILES = 50_000
 _MORE = 10
 """Seconds after SECONDS at which the system ends the process of a worker that died."""
-_MODULE = "stepway.activities.git.fetch_process"
+_MODULE = "stepway.activities.templates.fetch_process"
 _KEPT = (
     *("PATH", "PYTHONPATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -75,8 +75,8 @@ def resolve(repository: Repository, ref: str, beat: Beat) -> Version:
     Raises step_error, which is retried where the host may answer later.
     """
     request = {"action": "resolve", "ref": ref}
-    with tempfile.TemporaryDirectory(prefix="stepway-") as folder:
-        done = _run(repository, request, Path(folder), beat, ref)
+    with scratch() as folder:
+        done = _run(repository, request, folder, beat, ref)
     return Version(done["commit"], done["version"])
 
 

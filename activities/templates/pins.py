@@ -8,9 +8,10 @@ from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from stepway.activities.git.template_fetch import Version
 from stepway.activities.models import TemplateVersion
+from stepway.activities.postgres import opened
 from stepway.activities.project import ProjectRef
+from stepway.activities.templates.fetch import Version
 from stepway_tracking.record.models import Project
 
 
@@ -27,7 +28,7 @@ class TemplatePins:
             TemplateVersion.url == url,
             TemplateVersion.ref == ref,
         )
-        async with self._engine.connect() as connection:
+        async with opened(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return Version(row.commit, row.version) if row else None
 
@@ -39,6 +40,6 @@ class TemplatePins:
             Project.id, literal(url), literal(ref), literal(found.commit), literal(found.version)
         ).where(Project.id == UUID(project.id))
         statement = insert(TemplateVersion).from_select(columns, row, include_defaults=False)
-        async with self._engine.begin() as connection:
+        async with opened(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_nothing())
         return await self.kept(project, url, ref) or found

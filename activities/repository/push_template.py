@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from dulwich.objects import Commit, ObjectID
@@ -19,7 +18,6 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import Beats, beating
 from stepway.activities.git.checkout import LINK, check_out_clean, normalized, refuse_unusable
-from stepway.activities.git.keys import OpenKey
 from stepway.activities.git.refusals import PushRefused
 from stepway.activities.git.remote import Refs, Remote
 from stepway.activities.git.repositories import (
@@ -29,16 +27,18 @@ from stepway.activities.git.repositories import (
     changed_tree,
     is_made_for,
 )
-from stepway.activities.git.target import (
+from stepway.activities.hosts import OpenHost
+from stepway.activities.repository.keys import OpenKey
+from stepway.activities.repository.target import (
     OnRepository,
     opened_host,
     opened_repository,
     owner_on,
     remote_to_push_to,
 )
-from stepway.activities.git.template_source import FoundTemplate, TemplateSource
-from stepway.activities.hosts import OpenHost
 from stepway.activities.rollback import Removed, left_behind
+from stepway.activities.scratch import scratch
+from stepway.activities.templates.source import FoundTemplate, TemplateSource
 from stepway.blueprints.git_template import GitTemplate
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import Feature, GitHost, HostRepository, PullRequestSpec
@@ -118,8 +118,8 @@ class TemplateSteps:
             template = await self._templates.find(
                 given.template, given.template_written, given.project, beats.in_thread, beats.check
             )
-            with TemporaryDirectory(prefix="stepway-") as name:
-                folder = Path(name) / "rendered"
+            with scratch() as outer:
+                folder = outer / "rendered"
                 folder.mkdir()
                 beats.say(_progress(20, "render_template", "Render template"))
                 await beats.in_thread(
@@ -162,7 +162,8 @@ class TemplateSteps:
         async with opened_repository(self._hosts, given) as (host, repository):
             remote = await self._remote(host, repository, given)
             can_propose = Feature.PULL_REQUESTS in host.features
-            message = f"Start from the template {template.label}"
+            verb = "Add files of" if given.mode == "import" else "Start from"
+            message = f"{verb} the template {template.label}"
             pushing = _Pushing(remote, repository, given, message, beats, can_propose)
             pushed = await beats.in_thread(partial(pushing.run, folder))
             request = None
