@@ -81,15 +81,14 @@ class WorkerSettings(ServerSettings):
     @classmethod
     def _is_log_store(cls, value: str) -> str:
         try:
-            if value:
-                _blobs(value)
+            _open_blobs(value)
         except ImportError:
             raise ValueError("needs the package obstore: pip install 'stepway[s3]'") from None
         return value
 
     def log_blobs(self) -> LogBlobs | None:
         """The store that takes the logs of ended attempts, if one is set."""
-        return _blobs(self.log_store) if self.log_store else None
+        return _open_blobs(self.log_store)
 
     @field_validator("step_queues")
     @classmethod
@@ -141,8 +140,10 @@ class WorkerSettings(ServerSettings):
         return value.expanduser().absolute()
 
 
-def _blobs(url: str) -> LogBlobs:
-    # Commands that talk to the API only must not wait for what this loads.
+def _open_blobs(url: str) -> LogBlobs | None:
+    if not url:
+        return None
+    # Commands of the client do without it, and start faster.
     from stepway_tracking.logs.blobs import LogBlobs  # noqa: PLC0415
 
     return LogBlobs(url)

@@ -208,8 +208,9 @@ async def test_of_a_hundred_megabytes_the_ends_are_kept_in_bounded_memory(
     lines = text.text.splitlines()
     gaps = [each for each in lines if each.startswith("…")]
     numbers = [int(each[:9]) for each in lines if not each.startswith("…")]
-    assert numbers[:20_000] == list(range(1, 20_001))
-    assert numbers[-20_000:] == list(range(480_001, 500_001))
+    # As much as waits in memory at least, however slow Postgres is.
+    assert numbers[:7_000] == list(range(1, 7_001))
+    assert numbers[-7_000:] == list(range(493_001, 500_001))
     assert numbers == sorted(set(numbers))
     assert gaps and all(" lines" in gap and " left out …" in gap for gap in gaps)
     assert any(" MB, left out …" in gap for gap in gaps)

@@ -73,17 +73,23 @@ def test_a_part_without_an_end_is_shown_and_continued() -> None:
     assert list(assembler.feed(b": \n")) == [": "]
 
 
-def test_numbers_have_no_gap_and_a_full_log_drops_its_oldest_lines() -> None:
+def test_a_full_log_keeps_its_oldest_and_newest_lines_and_counts_the_others() -> None:
     log = AttemptLog(KEY)
     text = "x" * 1000
     for _ in range(10_000):
         log.log("info", text)
-    batch = log.take(10**9)
-    assert batch is not None
-    assert len(batch.lines) == MOST_WAITING // (1000 + LINE_OVERHEAD)
-    assert [line.seq for line in batch.lines] == list(range(batch.lines[0].seq, 10_001))
-    assert batch.offset == 1000 * (batch.lines[0].seq - 1)
+    oldest, newest = log.take(10**9), log.take(10**9)
+    assert oldest is not None and newest is not None
+    assert [line.seq for line in oldest.lines] == list(range(1, len(oldest.lines) + 1))
+    assert [line.seq for line in newest.lines] == list(range(newest.first_seq, 10_001))
+    assert (oldest.offset, newest.offset) == (0, 1000 * (newest.first_seq - 1))
+    kept = len(oldest.lines) + len(newest.lines)
+    assert log.dropped == 10_000 - kept
+    assert abs(kept - MOST_WAITING // (1000 + LINE_OVERHEAD)) <= 1
     assert log.take(10**9) is None
+    log.log("info", text)
+    assert (last := log.take(10**9)) is not None
+    assert (last.first_seq, last.offset) == (10_001, 10_000_000)
 
 
 def test_many_threads_write_to_one_log() -> None:

@@ -12,7 +12,7 @@ from stepway_tracking.logs.assembler import LineAssembler, line_of
 from stepway_tracking.logs.line import Level, LogLine, Stream
 
 MOST_WAITING = 4 * 1024 * 1024
-"""Characters that wait for the writer; the oldest lines are dropped beyond that."""
+"""Characters that wait for the writer; beyond that, lines in the middle are dropped."""
 
 LEAST_WAITING = 64 * 1024
 """What each log may hold, however many there are."""
@@ -89,8 +89,11 @@ class AttemptLog:
         self._wake = wake
         self._room = room or Room()
         self._lock = threading.Lock()
-        self._waiting: deque[LogLine] = deque()
-        self._waiting_size = 0
+        self._oldest = _Lines()
+        self._newest = _Lines()
+        """Lines after the oldest ones, once those have half of the room; dropped from its front."""
+        self._lost_size = 0
+        """Characters of lines that were dropped between the oldest and the newest."""
         self._seq = 0
         self._taken = 0
         """Characters of all lines that the writer has taken or that were dropped."""
@@ -101,12 +104,12 @@ class AttemptLog:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits for the writer."""
-        return not self._waiting and not self._end_waits
+        return not self._oldest.lines and not self._newest.lines and not self._end_waits
 
     @property
-    def is_half_full(self) -> bool:
+    def is_filling(self) -> bool:
         """Whether lines will be dropped soon unless the writer takes some."""
-        return self._waiting_size > self._room.each // 2
+        return self._oldest.size + self._newest.size > self._room.each // 4
 
     @property
     def _end_waits(self) -> bool:
@@ -145,16 +148,21 @@ class AttemptLog:
     def take(self, most: int) -> Batch | None:
         """Take the oldest lines, about `most` characters of them, then the end; None if empty."""
         with self._lock:
+            if not self._oldest.lines:
+                self._oldest, self._newest = self._newest, self._oldest
+                self._taken += self._lost_size
+                self._lost_size = 0
             offset, lines, size = self._taken, [], 0
-            if not self._waiting:
+            if not self._oldest.lines:
                 if not self._end_waits:
                     return None
                 self._end_taken = True
                 return Batch(self.key, (), offset, self._seq + 1, ends=True)
-            while self._waiting and size < most:
-                line = self._pop()
+            while self._oldest.lines and size < most:
+                line = self._oldest.pop()
                 lines.append(line)
                 size += len(line.text) + LINE_OVERHEAD
+                self._taken += len(line.text)
             return Batch(self.key, tuple(lines), offset, lines[0].seq)
 
     def _add(self, level: Level, stream: Stream, texts: Iterable[str]) -> None:
@@ -163,15 +171,31 @@ class AttemptLog:
         now = datetime.now(UTC)
         for text in texts:
             self._seq += 1
-            line = LogLine(self._seq, now, level, stream, text)
-            self._waiting.append(line)
-            self._waiting_size += len(line.text) + LINE_OVERHEAD
-            while self._waiting_size > self._room.each:
-                self._pop()
-                self.dropped += 1
+            self._keep(LogLine(self._seq, now, level, stream, text))
 
-    def _pop(self) -> LogLine:
-        line = self._waiting.popleft()
-        self._waiting_size -= len(line.text) + LINE_OVERHEAD
-        self._taken += len(line.text)
+    def _keep(self, line: LogLine) -> None:
+        half = self._room.each // 2
+        if not self._newest.lines and self._oldest.size < half:
+            self._oldest.add(line)
+            return
+        self._newest.add(line)
+        while self._newest.size > half:
+            self._lost_size += len(self._newest.pop().text)
+            self.dropped += 1
+
+
+class _Lines:
+    """Lines in order, and their characters with LINE_OVERHEAD for each."""
+
+    def __init__(self) -> None:
+        self.lines: deque[LogLine] = deque()
+        self.size = 0
+
+    def add(self, line: LogLine) -> None:
+        self.lines.append(line)
+        self.size += len(line.text) + LINE_OVERHEAD
+
+    def pop(self) -> LogLine:
+        line = self.lines.popleft()
+        self.size -= len(line.text) + LINE_OVERHEAD
         return line

@@ -67,8 +67,8 @@ LAST_PATIENCE = 2.0
 class LogWriter:
     """Opens the logs of attempts and writes their lines every PAUSE seconds.
 
-    While Postgres is unreachable, each log keeps its newest lines in memory and drops older ones.
-    `notify` tells readers that an attempt has new lines.
+    While Postgres is unreachable, each log keeps its oldest and newest lines in memory, and drops
+    the others. `notify` tells readers that an attempt has new lines.
     """
 
     def __init__(
@@ -133,12 +133,12 @@ class LogWriter:
                 # Whatever it is: without this task no line would be written any more.
                 log.exception("Writing the lines of steps failed; trying again")
                 await asyncio.sleep(RETRY_DELAY)
-            if not any(opened.log.is_half_full for opened in self._logs):
+            if not any(opened.log.is_filling for opened in self._logs):
                 await asyncio.sleep(PAUSE)
 
     async def _wait(self) -> None:
         """Wait for a line or the end of a log, or until part of a line has waited long enough."""
-        if any(opened.log.is_half_full for opened in self._logs):
+        if any(opened.log.is_filling for opened in self._logs):
             return
         try:
             async with asyncio.timeout(PARTIAL_AFTER if self._logs else None):

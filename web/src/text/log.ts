@@ -1,4 +1,3 @@
-import type { LogGap } from '@/initialization/logs/store/line'
 import { LOCALES, useText, type Text } from './text'
 
 /** The texts of the log viewer, which are loaded with it. */
@@ -165,7 +164,7 @@ export function amountText(characters: number): string {
 }
 
 /** What is shown in place of lines that the server does not have. */
-export function gapText({ t }: Text, { lines, characters }: LogGap): string {
+export function gapText({ t }: Text, { lines, characters }: { lines: number; characters: number | null }): string {
   return characters ? t('log.gap', { size: amountText(characters), count: lines }) : t('log.gapOfLines', { count: lines })
 }
 
