@@ -251,9 +251,10 @@ async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
             if self.answers == 1:
                 raise TimeoutError
 
-    store = Deaf(pool)
+    store, lost = Deaf(pool), LINES_LOST._value.get()
     await write(writer := writer_of(store), key, 10, "short")
     assert store.answers > 1
+    assert LINES_LOST._value.get() == lost
     assert await seqs(store, key) == list(range(1, 11))
     await writer.close()
 
