@@ -20,6 +20,7 @@ import httpx
 
 from stepway.hosts.access import HostAccess
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.finishing import finished
 from stepway.hosts.kept import answers_of
 from stepway.hosts.pace import Pace
 from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
@@ -34,6 +35,7 @@ LONGEST_WAIT = 86_400.0
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SHOWN = 300
 _TOKEN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -227,6 +229,12 @@ class HostHttp:
         return response
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return await self._exchanged(request)
+        return await finished(self._exchanged(request))
+
+    async def _exchanged(self, request: httpx.Request) -> httpx.Response:
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(LONGEST):
                 response = await self._client.send(request, stream=True)
@@ -239,6 +247,7 @@ class HostHttp:
                 Reason.TIMED_OUT,
                 f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
+                sent_at=None if isinstance(error, _NOT_SENT) else sent_at,
             ) from error
         except AnswerRefused as error:
             raise HostError(
@@ -247,7 +256,10 @@ class HostHttp:
                 remedy="Check the credential's URL and the proxy of the worker.",
             ) from error
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            unreachable = self._unreachable(error)
+            unreachable.sent_at = None if isinstance(error, _NOT_SENT) else sent_at
+            raise unreachable from error
+        response.extensions["sent_at"] = sent_at
         return response
 
     def _bad_token(self) -> HostError:
@@ -302,6 +314,8 @@ class HostHttp:
                 remedy="Retry when the host works again.",
                 status=status,
                 retry_after=wait,
+                # A proxy gives up before the host does.
+                sent_at=response.extensions.get("sent_at") if status in (502, 504) else None,
             )
         if data is _NOT_JSON:
             return HostError(

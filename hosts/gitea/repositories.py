@@ -90,14 +90,6 @@ class Repositories(Tokens):
         )
         return found if same else None
 
-    async def _soon_at(self, owner: str, name: str) -> Json | None:
-        """Return the repository; a new one may not be visible at once."""
-        for pause in self.patience:
-            if (found := await self._at(owner, name)) is not None:
-                return found
-            await asyncio.sleep(pause)
-        return await self._at(owner, name)
-
     async def _soon(self, method: str, path: str, body: Json) -> Json | None:
         """Change a new repository, which may not be visible at once."""
         for pause in self.patience:
@@ -135,7 +127,7 @@ class Repositories(Tokens):
         """Return the repository that an earlier or unanswered request made. Raises HostError."""
         if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
-        found = await self._soon_at(spec.owner, spec.name)
+        found = await self.found_late(error, lambda: self._at(spec.owner, spec.name))
         if found is not None:
             project = (await self._repository(found)).project_id
             if project == spec.project_id:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from stepway.hosts.client import time_of
@@ -95,21 +94,13 @@ class Repositories(GitHubCalls):
                 raise self._no_owner(spec) from error
             if error.reason not in UNCERTAIN and error.reason is not Reason.NAME_TAKEN:
                 raise
-            found = await self._looked_up(spec)
+            found = await self.found_late(error, lambda: self._found(spec.owner, spec.name))
             if found is not None:
                 return found
             if error.reason is Reason.NAME_TAKEN:
                 path, credential = f"{spec.owner}/{spec.name}", self.access.credential
                 raise hidden_name(path, credential, status=422) from error
             raise
-
-    async def _looked_up(self, spec: RepositorySpec) -> Any:
-        """Return the repository that may have been created although the answer says nothing."""
-        for pause in self.patience:
-            await asyncio.sleep(pause)
-            if (found := await self._found(spec.owner, spec.name)) is not None:
-                return found
-        return None
 
     async def _creations(self, spec: RepositorySpec) -> str:
         is_app = isinstance(self.access.tokens, AppTokens)
