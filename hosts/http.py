@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST = 60.0
 """Seconds that a request may take in all."""
+SHORTEST_WAIT = 1.0
+"""Seconds of a host's wait at least: a step may wait only so many times."""
 LONGEST_WAIT = 86_400.0
 """Seconds that a host may ask to wait; a request for more is taken as this."""
 PAGES = 100
@@ -383,7 +385,8 @@ def message_of(data: Any) -> str:
 def retry_after(response: httpx.Response) -> float | None:
     """Return the seconds that the host asks to wait, from Retry-After or the limit's reset.
 
-    None if it names none that can be read; at most LONGEST_WAIT.
+    None if it names none that can be read, 0 if that time has passed; else between SHORTEST_WAIT
+    and LONGEST_WAIT.
     """
     if (given := response.headers.get("retry-after")) is not None:
         return _seconds(given)
@@ -411,4 +414,6 @@ def _seconds(given: str) -> float | None:
 
 
 def _bounded(seconds: float) -> float | None:
-    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)
+    if math.isnan(seconds):
+        return None
+    return 0.0 if seconds <= 0 else min(max(SHORTEST_WAIT, seconds), LONGEST_WAIT)

@@ -50,6 +50,11 @@ def test_retry_after_that_has_passed_or_is_none(given: str, seconds: float | Non
     assert waiting({"Retry-After": given}) == seconds
 
 
+@pytest.mark.parametrize("given", ["0.2", "1e-9"])
+def test_retry_after_is_a_second_at_least(given: str) -> None:
+    assert waiting({"Retry-After": given}) == 1.0
+
+
 @pytest.mark.parametrize("given", ["inf", "1e400", "9999999999", "Wed, 21 Oct 9999 07:28:00 GMT"])
 def test_retry_after_is_bounded(given: str) -> None:
     assert waiting({"Retry-After": given}) == LONGEST_WAIT
