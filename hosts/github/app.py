@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 import jwt
 
@@ -37,6 +38,9 @@ class _Installation:
 _cache: dict[tuple[str, str, str, str], _Installation] = {}
 """By host, App, account and the digest of the key: one token for all steps of this process."""
 
+_locks: WeakValueDictionary[tuple[str, str, str, str], asyncio.Lock] = WeakValueDictionary()
+"""By the same key: steps that begin at once ask for one token, not for one each."""
+
 
 class AppTokens:
     """Gives tokens of the App's installation in one account.
@@ -64,7 +68,7 @@ class AppTokens:
         )
         digest = hashlib.sha256(private_key.encode()).hexdigest()
         self._key = (url, app_id, account.casefold(), digest)
-        self._lock = asyncio.Lock()
+        self._lock = _locks.setdefault(self._key, asyncio.Lock())
 
     async def token(self) -> str:
         """Return a token that is valid for some minutes more. Raises HostError."""
