@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stepway.hosts.http import LONGEST_WAIT, message_of, retry_after
+from stepway.hosts.answers import LONGEST_WAIT, message_of, retry_after
 
 
 def waiting(headers: dict[str, str]) -> float | None:
