@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
@@ -31,6 +31,7 @@ LONGEST = 60.0
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
+_SHOWN = 100
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _TOKEN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -145,6 +146,7 @@ class HostHttp:
             url, given = response.links.get("next", {}).get("url"), None
             if not url:
                 return
+            url = self._in_api(url)
 
     def _url(self, path: str) -> str:
         url = path if path.startswith("http") else f"{self._api}/{path.lstrip('/')}"
@@ -154,9 +156,21 @@ class HostHttp:
             raise self._no_url() from None
         if parts[:2] != urlsplit(self._api)[:2]:
             raise HostError(Reason.INVALID, f"{self._name} refers to another host, {parts.netloc}")
-        if {".", ".."} & set(parts.path.split("/")):
+        if {".", ".."} & set(unquote(parts.path).split("/")):
             # httpx would remove them, and the path would be that of another object.
             raise HostError(Reason.INVALID, "A path on a Git host has a part '.' or '..'")
+        return url
+
+    def _in_api(self, url: str) -> str:
+        """Return an address that the host has named. The token is for no other part of the host."""
+        url = self._url(url)
+        path, api = urlsplit(url).path, urlsplit(self._api).path
+        if path != api and not path.startswith(f"{api}/"):
+            raise HostError(
+                Reason.NOT_JSON,
+                f"{self._name} did not answer as an API, but refers to {path[:_SHOWN]}",
+                remedy="Check the credential's URL and the proxy of the worker.",
+            )
         return url
 
     def _joined(self, url: str, location: str) -> str:
@@ -181,7 +195,7 @@ class HostHttp:
                 or "location" not in response.headers
             ):
                 return response
-            url, params = self._url(self._joined(url, response.headers["location"])), None
+            url, params = self._in_api(self._joined(url, response.headers["location"])), None
         raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
 
     async def _signed(
