@@ -92,6 +92,10 @@ class LocalHost:
             await self._refuse_elsewhere(owner, name)
         return found
 
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return None: a folder does not tell its former name."""
+        return None
+
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create the bare repository, or return the one of this project."""
         path = self._path(spec.owner, spec.name)

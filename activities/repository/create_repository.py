@@ -17,6 +17,7 @@ from stepway.activities.project import ProjectRef
 from stepway.activities.repository.target import (
     OnRepository,
     is_own,
+    made_repository,
     opened_host,
     own_repository,
     owner_on,
@@ -99,8 +100,10 @@ class RepositorySteps:
                 return Removed()
             if isinstance(host, LocalHost):
                 return Removed(await host.take_back(owner, given.repository_name))
-            found = await host.find_repository(owner, given.repository_name)
+            found = await made_repository(host, given, owner)
             if found is None:
+                if given.result is not None:
+                    await _refuse_unmarked(host, owner, given)
                 return Removed()
             if not is_own(found, given.project):
                 raise left_behind(_named(found), "it belongs to another project")
@@ -121,6 +124,17 @@ async def _is_of_others(host: GitHost, owner: str, given: OnRepository) -> bool:
         if found is not None:
             return not is_own(found, given.project)
     return False
+
+
+async def _refuse_unmarked(host: GitHost, owner: str, given: OnRepository) -> None:
+    """Raise step_error if the repository was renamed, and its mark was removed."""
+    renamed = await host.find_renamed(owner, given.repository_name)
+    if renamed is not None:
+        raise left_behind(
+            _named(renamed),
+            f"{owner}/{given.repository_name} was renamed to it, and it has no longer the topic "
+            f"{topic_of(given.project.id)}",
+        )
 
 
 def _spec(owner: str, given: CreateRepositoryInput) -> RepositorySpec:

@@ -34,6 +34,12 @@ class Repositories(GitHubCalls):
         data = await self._found(owner, name)
         return None if data is None else await self._described(data)
 
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the repository that GitHub redirects the old name to."""
+        path = f"repos/{segment(owner)}/{segment(name)}"
+        data = await self.http.call("GET", path, missing=True)
+        return None if data is None or _same(data, owner, name) else await self._described(data)
+
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty repository with the mark, or return the one that has this mark."""
         data = await self._found(spec.owner, spec.name) or await self._created(spec)
@@ -82,9 +88,7 @@ class Repositories(GitHubCalls):
     async def _found(self, owner: str, name: str) -> Any:
         path = f"repos/{segment(owner)}/{segment(name)}"
         data = await self.http.call("GET", path, missing=True)
-        if data is None or data["full_name"].casefold() != f"{owner}/{name}".casefold():
-            return None
-        return data
+        return data if data is not None and _same(data, owner, name) else None
 
     async def _created(self, spec: RepositorySpec) -> Any:
         try:
@@ -148,6 +152,10 @@ class Repositories(GitHubCalls):
             remedy=remedy,
             status=404,
         )
+
+
+def _same(data: Any, owner: str, name: str) -> bool:
+    return str(data["full_name"]).casefold() == f"{owner}/{name}".casefold()
 
 
 def _project_of(data: Any) -> str | None:

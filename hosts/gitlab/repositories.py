@@ -27,6 +27,13 @@ class Repositories(GitLabApi):
         found = await self._at(f"{owner}/{name}")
         return None if found is None or _doomed(found) else _repository(found)
 
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the project that GitLab finds by its former path."""
+        path = f"{owner}/{name}"
+        found: Json | None = await self.http.call("GET", f"projects/{quoted(path)}", missing=True)
+        gone = found is None or _doomed(found) or _same(found, path)
+        return None if found is None or gone else _repository(found)
+
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty project with the mark among its topics."""
         body = {

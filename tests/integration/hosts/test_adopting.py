@@ -27,6 +27,8 @@ from tests.integration.hosts.stage import Stage, new_stage
 from tests.support.githost.server import Host
 from tests.support.githost.state import Repository
 
+MINE = {"mine.txt": b"mine"}
+
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,3 +291,29 @@ async def test_a_rollback_reads_no_more_commits_than_stepway_makes(
     assert message.endswith("it has new commits (refs/heads/main)")
     monkeypatch.setattr(remote, "_OWN_COMMITS", 9)
     assert (await stage.delete()).removed
+
+
+async def test_a_repository_that_was_renamed_is_rolled_back(stage: Stage) -> None:
+    made = await stage.create()
+    await stage.push()
+    stored = stage.place.stored(await stage.found())
+    assert stored is not None
+    server(stage).world.rename(stored, stored.owner, f"{stored.name}-new")
+    removed = (await stage.delete(result=vars(made))).removed
+    assert removed == [f"{server(stage).url}/{stored.owner}/{stage.project.name}-new"]
+    assert server(stage).world.find(f"{stage.place.owner}/{stage.project.name}-new") is None
+
+
+async def test_a_renamed_repository_with_the_work_of_people_is_kept(stage: Stage) -> None:
+    made = await stage.create()
+    await stage.place.pushed(await stage.found(), MINE)
+    stored = stage.place.stored(await stage.found())
+    assert stored is not None
+    server(stage).world.rename(stored, stored.owner, f"{stored.name}-new")
+    message, _ = await refused(stage.delete(result=vars(made)))
+    assert message.startswith(f"The repository {stored.full_name} was kept: it has new commits")
+    stored.topics.clear()
+    message, _ = await refused(stage.delete(result=vars(made)))
+    assert message.startswith(f"The repository {stored.full_name} was kept: ")
+    assert f"{stage.project.name} was renamed to it" in message
+    assert (await stage.delete()).removed == []
