@@ -209,6 +209,11 @@ def _refuse_pushed(
     refs = remote.refs(beats.check)
     if others := remote.refs_with_others(refs, project.id, beats.check):
         raise left_behind(_named(repository), f"it has new commits ({', '.join(others)})")
+    # Reading the history takes a while.
+    now = remote.refs(beats.check)
+    if changed := sorted({name for name, _ in refs.items() ^ now.items()}):
+        names = b", ".join(changed).decode(errors="replace")
+        raise left_behind(_named(repository), f"somebody has just pushed to it ({names})")
 
 
 def _named(repository: HostRepository) -> str:

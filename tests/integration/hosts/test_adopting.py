@@ -6,6 +6,7 @@ that people do on the host, the test does it and repeats the step.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,10 +23,12 @@ from stepway.activities.project import ProjectRef
 from stepway.activities.repository import create_repository, target
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import BranchRules, topic_of
-from tests.integration.hosts.places import Place
+from tests.integration.hosts.places import Place, push
 from tests.integration.hosts.stage import Stage, new_stage
+from tests.support.githost.faults import Hold
 from tests.support.githost.server import Host
 from tests.support.githost.state import Repository
+from tests.support.servers import eventually
 
 MINE = {"mine.txt": b"mine"}
 
@@ -291,6 +294,26 @@ async def test_a_rollback_reads_no_more_commits_than_stepway_makes(
     assert message.endswith("it has new commits (refs/heads/main)")
     monkeypatch.setattr(remote, "_OWN_COMMITS", 9)
     assert (await stage.delete()).removed
+
+
+async def test_a_rollback_keeps_what_is_pushed_while_it_reads_the_history(stage: Stage) -> None:
+    await stage.create()
+    await stage.push()
+    repository = await stage.found()
+    hold = Hold()
+    server(stage).faults.add("POST .*/git-upload-pack", hold=hold)
+    deleting = asyncio.create_task(stage.delete())
+
+    async def reached() -> bool:
+        return hold.reached
+
+    await eventually(reached)
+    mine = await asyncio.to_thread(push, await stage.place.host.remote(repository), MINE, "work")
+    hold.release()
+    message, _ = await refused(deleting)
+    assert "was kept: " in message
+    assert "refs/heads/work" in message
+    assert stage.refs()["refs/heads/work"] == mine
 
 
 async def test_a_repository_that_was_renamed_is_rolled_back(stage: Stage) -> None:
