@@ -63,7 +63,8 @@ class HostError(StepwayError):
     """A request that a host did not carry out.
 
     `message` is a sentence without a full stop; `remedy` says what a person can do. `retry_after`
-    are the seconds that the host asks to wait; None if it names none.
+    are the seconds that the host asks to wait; None if it names none. `sent_at` is the time, on
+    `time.monotonic`, of a request that got no answer from the host and may still take effect.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class HostError(StepwayError):
         remedy: str = "",
         status: int | None = None,
         retry_after: float | None = None,
+        sent_at: float | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -81,6 +83,7 @@ class HostError(StepwayError):
         self.remedy = remedy
         self.status = status
         self.retry_after = retry_after
+        self.sent_at = sent_at
 
     @property
     def details(self) -> Mapping[str, Any]:

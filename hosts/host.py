@@ -212,6 +212,10 @@ class GitHost(Protocol):
         """
         ...
 
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the repository that had this name before it was renamed or moved; else None."""
+        ...
+
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty repository with the mark, or return the one that has this mark.
 

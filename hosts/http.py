@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import NOT_JSON, json_of, kind_of, message_of, retry_after
 from stepway.hosts.errors import HostError, Reason
+from stepway.hosts.finishing import finished
 from stepway.hosts.kept import answers_of
 from stepway.hosts.pace import Pace
-from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
+from stepway.net.answers import ENCODING, AnswerRefused, read_answer
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST = 60.0
 """Seconds that a request may take in all."""
-LONGEST_WAIT = 86_400.0
-"""Seconds that a host may ask to wait; a request for more is taken as this."""
 PAGES = 100
 """Pages of a list that are read at most."""
 _REDIRECTS = 5
-_SHOWN = 300
+_SHOWN = 100
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _TOKEN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 Explain = Callable[[httpx.Response, Any], HostError | None]
@@ -122,10 +120,10 @@ class HostHttp:
     ) -> tuple[httpx.Response, Any]:
         """Return the answer and its JSON. Raises HostError."""
         response = await self._sent(method, self._url(path), body, params)
-        data = _json(response)
-        if response.is_success and data is not _NOT_JSON:
+        data = json_of(response)
+        if response.is_success and data is not NOT_JSON:
             return response, data
-        if response.status_code == 404 and missing and data is not _NOT_JSON:
+        if response.status_code == 404 and missing and data is not NOT_JSON:
             return response, None
         error = self._error(response, data)
         if self._pace is not None and error.reason is Reason.RATE_LIMITED:
@@ -148,6 +146,7 @@ class HostHttp:
             url, given = response.links.get("next", {}).get("url"), None
             if not url:
                 return
+            url = self._in_api(url)
 
     def _url(self, path: str) -> str:
         url = path if path.startswith("http") else f"{self._api}/{path.lstrip('/')}"
@@ -157,9 +156,21 @@ class HostHttp:
             raise self._no_url() from None
         if parts[:2] != urlsplit(self._api)[:2]:
             raise HostError(Reason.INVALID, f"{self._name} refers to another host, {parts.netloc}")
-        if {".", ".."} & set(parts.path.split("/")):
+        if {".", ".."} & set(unquote(parts.path).split("/")):
             # httpx would remove them, and the path would be that of another object.
             raise HostError(Reason.INVALID, "A path on a Git host has a part '.' or '..'")
+        return url
+
+    def _in_api(self, url: str) -> str:
+        """Return an address that the host has named. The token is for no other part of the host."""
+        url = self._url(url)
+        path, api = urlsplit(url).path, urlsplit(self._api).path
+        if path != api and not path.startswith(f"{api}/"):
+            raise HostError(
+                Reason.NOT_JSON,
+                f"{self._name} did not answer as an API, but refers to {path[:_SHOWN]}",
+                remedy="Check the credential's URL and the proxy of the worker.",
+            )
         return url
 
     def _joined(self, url: str, location: str) -> str:
@@ -184,7 +195,7 @@ class HostHttp:
                 or "location" not in response.headers
             ):
                 return response
-            url, params = self._url(self._joined(url, response.headers["location"])), None
+            url, params = self._in_api(self._joined(url, response.headers["location"])), None
         raise HostError(Reason.NOT_JSON, f"{self._name} redirects in a circle")
 
     async def _signed(
@@ -227,6 +238,12 @@ class HostHttp:
         return response
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return await self._exchanged(request)
+        return await finished(self._exchanged(request))
+
+    async def _exchanged(self, request: httpx.Request) -> httpx.Response:
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(LONGEST):
                 response = await self._client.send(request, stream=True)
@@ -239,6 +256,7 @@ class HostHttp:
                 Reason.TIMED_OUT,
                 f"{self._name} did not answer in time",
                 remedy="Retry when the host answers again.",
+                sent_at=None if isinstance(error, _NOT_SENT) else sent_at,
             ) from error
         except AnswerRefused as error:
             raise HostError(
@@ -247,7 +265,10 @@ class HostHttp:
                 remedy="Check the credential's URL and the proxy of the worker.",
             ) from error
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            unreachable = self._unreachable(error)
+            unreachable.sent_at = None if isinstance(error, _NOT_SENT) else sent_at
+            raise unreachable from error
+        response.extensions["sent_at"] = sent_at
         return response
 
     def _bad_token(self) -> HostError:
@@ -280,7 +301,7 @@ class HostHttp:
     def _error(self, response: httpx.Response, data: Any) -> HostError:
         log.info("%s %s: %s", response.request.method, response.request.url, response.status_code)
         wait = retry_after(response)
-        if data is not _NOT_JSON and (known := self._explain(response, data)) is not None:
+        if data is not NOT_JSON and (known := self._explain(response, data)) is not None:
             known.status = response.status_code
             known.retry_after = known.retry_after if known.retry_after is not None else wait
             return known
@@ -302,11 +323,13 @@ class HostHttp:
                 remedy="Retry when the host works again.",
                 status=status,
                 retry_after=wait,
+                # A proxy gives up before the host does.
+                sent_at=response.extensions.get("sent_at") if status in (502, 504) else None,
             )
-        if data is _NOT_JSON:
+        if data is NOT_JSON:
             return HostError(
                 Reason.NOT_JSON,
-                f"{self._name} did not answer as an API, but {_kind(response)} (status {status})",
+                f"{self._name} did not answer as an API, but {kind_of(response)} (status {status})",
                 remedy="Check the credential's URL and the proxy of the worker.",
                 status=status,
             )
@@ -337,64 +360,3 @@ _BY_STATUS = {
     409: (Reason.CONFLICT, ""),
     423: (Reason.ARCHIVED, "Unarchive it, then retry."),
 }
-
-_NOT_JSON: Any = object()
-
-
-def _json(response: httpx.Response) -> Any:
-    if not response.content:
-        return None
-    try:
-        return parsed_json(response.content)
-    except ValueError:
-        return _NOT_JSON
-
-
-def _kind(response: httpx.Response) -> str:
-    return response.headers.get("content-type", "").partition(";")[0] or "an unknown type"
-
-
-def message_of(data: Any) -> str:
-    """Return a host's message as one short text, whatever its form (texts, lists, objects)."""
-    if isinstance(data, Mapping):
-        for field in ("message", "error_description", "error"):
-            if data.get(field):
-                return message_of(data[field])
-        return "; ".join(f"{name} {message_of(value)}" for name, value in data.items())[:_SHOWN]
-    if isinstance(data, list):
-        return "; ".join(message_of(item) for item in data)[:_SHOWN]
-    return " ".join(str(data).split())[:_SHOWN]
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that the host asks to wait, from Retry-After or the limit's reset.
-
-    None if it names none that can be read; at most LONGEST_WAIT.
-    """
-    if (given := response.headers.get("retry-after")) is not None:
-        return _seconds(given)
-    for prefix in ("x-ratelimit", "ratelimit"):
-        if response.headers.get(f"{prefix}-remaining") == "0":
-            reset = response.headers.get(f"{prefix}-reset", "")
-            if reset.isascii() and reset.isdigit():
-                # Seconds since the epoch, or from now on in the newer drafts.
-                at = float(reset)
-                return _bounded(at - time.time() if at > 1e9 else at)
-    return None
-
-
-def _seconds(given: str) -> float | None:
-    try:
-        return _bounded(float(given))
-    except ValueError:
-        pass
-    try:
-        at = parsedate_to_datetime(given)
-        # A date with the zone -0000 has none; HTTP's dates are in UTC.
-        return _bounded((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _bounded(seconds: float) -> float | None:
-    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

@@ -21,6 +21,7 @@ from stepway.activities.postgres import opened
 from stepway.activities.project import ProjectRef, object_id
 from stepway.activities.repository.target import (
     OnRepository,
+    made_repository,
     opened_host,
     opened_repository,
     owner_on,
@@ -151,7 +152,7 @@ class EnvironmentSteps:
         """Delete the environments from the host. Raises step_error if they may be older."""
         async with opened_host(self._hosts, given) as host:
             owner, name = await owner_on(host, given), given.repository_name
-            repository = await host.find_repository(owner, name)
+            repository = await made_repository(host, given, owner)
             if repository is None:
                 return
             if repository.project_id != given.project.id:

@@ -18,7 +18,7 @@ from stepway.activities.credentials.addresses import addresses_of
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.http.guard import Guard, Pinned
 from stepway.activities.project import ProjectRef
-from stepway.hosts.http import retry_after
+from stepway.hosts.answers import retry_after
 from stepway.net.answers import parsed_json
 from stepway.vault.addresses import is_at
 from stepway.workflows.model.references import text_of

@@ -11,6 +11,7 @@ from stepway.activities.beats import beating
 from stepway.activities.hosts import OpenHost
 from stepway.activities.repository.target import (
     OnRepository,
+    made_repository,
     need,
     opened_host,
     opened_repository,
@@ -69,8 +70,7 @@ class PullRequestSteps:
         if number is None:
             return Removed()
         async with beating(), opened_host(self._hosts, given) as host:
-            owner, name = await owner_on(host, given), given.repository_name
-            repository = await host.find_repository(owner, name)
+            repository = await made_repository(host, given, await owner_on(host, given))
             if repository is None:
                 return Removed()
             found = await host.find_pull_request(repository, number)

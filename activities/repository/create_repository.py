@@ -12,12 +12,12 @@ from temporalio import activity
 from stepway.activities.beats import Beats, beating
 from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
-from stepway.activities.git.repositories import is_made_for
 from stepway.activities.hosts import OpenHost
 from stepway.activities.project import ProjectRef
 from stepway.activities.repository.target import (
     OnRepository,
     is_own,
+    made_repository,
     opened_host,
     own_repository,
     owner_on,
@@ -100,8 +100,10 @@ class RepositorySteps:
                 return Removed()
             if isinstance(host, LocalHost):
                 return Removed(await host.take_back(owner, given.repository_name))
-            found = await host.find_repository(owner, given.repository_name)
+            found = await made_repository(host, given, owner)
             if found is None:
+                if given.result is not None:
+                    await _refuse_unmarked(host, owner, given)
                 return Removed()
             if not is_own(found, given.project):
                 raise left_behind(_named(found), "it belongs to another project")
@@ -122,6 +124,17 @@ async def _is_of_others(host: GitHost, owner: str, given: OnRepository) -> bool:
         if found is not None:
             return not is_own(found, given.project)
     return False
+
+
+async def _refuse_unmarked(host: GitHost, owner: str, given: OnRepository) -> None:
+    """Raise step_error if the repository was renamed, and its mark was removed."""
+    renamed = await host.find_renamed(owner, given.repository_name)
+    if renamed is not None:
+        raise left_behind(
+            _named(renamed),
+            f"{owner}/{given.repository_name} was renamed to it, and it has no longer the topic "
+            f"{topic_of(given.project.id)}",
+        )
 
 
 def _spec(owner: str, given: CreateRepositoryInput) -> RepositorySpec:
@@ -192,21 +205,15 @@ def _result(
 def _refuse_pushed(
     remote: Remote, repository: HostRepository, project: ProjectRef, beats: Beats
 ) -> None:
-    """Raise step_error if a branch or tag has a commit that Stepway did not make."""
-    pushed = [
-        name.decode(errors="replace")
-        for name, head in sorted(remote.refs(beats.check).items())
-        if not _is_ours(remote, name, head, project, beats)
-    ]
-    if pushed:
-        raise left_behind(_named(repository), f"it has new commits ({', '.join(pushed)})")
-
-
-def _is_ours(remote: Remote, name: bytes, head: bytes, project: ProjectRef, beats: Beats) -> bool:
-    if not name.startswith(b"refs/heads/"):
-        return False
-    commit = remote.commit(head, beats.check)
-    return commit is not None and is_made_for(commit, project.id)
+    """Raise step_error if a branch or tag leads to a commit that Stepway did not make."""
+    refs = remote.refs(beats.check)
+    if others := remote.refs_with_others(refs, project.id, beats.check):
+        raise left_behind(_named(repository), f"it has new commits ({', '.join(others)})")
+    # Reading the history takes a while.
+    now = remote.refs(beats.check)
+    if changed := sorted({name for name, _ in refs.items() ^ now.items()}):
+        names = b", ".join(changed).decode(errors="replace")
+        raise left_behind(_named(repository), f"somebody has just pushed to it ({names})")
 
 
 def _named(repository: HostRepository) -> str:

@@ -31,6 +31,7 @@ from stepway.activities.hosts import OpenHost
 from stepway.activities.repository.keys import OpenKey
 from stepway.activities.repository.target import (
     OnRepository,
+    made_repository,
     opened_host,
     opened_repository,
     owner_on,
@@ -139,9 +140,7 @@ class TemplateSteps:
         if not request:
             return Removed()
         async with beating() as beats, opened_host(self._hosts, given) as host:
-            repository = await host.find_repository(
-                await owner_on(host, given), given.repository_name
-            )
+            repository = await made_repository(host, given, await owner_on(host, given))
             if repository is None:
                 return Removed()
             found = await host.find_pull_request(repository, request["number"])

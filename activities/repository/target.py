@@ -151,13 +151,25 @@ def need(host: GitHost, feature: Feature) -> None:
         )
 
 
+async def made_repository(host: GitHost, given: OnRepository, owner: str) -> HostRepository | None:
+    """Return the repository of the step for a rollback, also if it was renamed since.
+
+    None if it is gone. What has the name may belong to another project.
+    """
+    found = await host.find_repository(owner, given.repository_name)
+    if found is not None:
+        return found
+    renamed = await host.find_renamed(owner, given.repository_name)
+    return renamed if renamed is not None and is_own(renamed, given.project) else None
+
+
 async def to_take_back(host: GitHost, given: OnRepository, what: str) -> HostRepository | None:
     """Return the repository for a rollback in it; None if it is gone.
 
     Raises step_error if it existed before the project: `what` may have been there, too.
     """
     owner, name = await owner_on(host, given), given.repository_name
-    found = await host.find_repository(owner, name)
+    found = await made_repository(host, given, owner)
     if found is not None and not is_own(found, given.project):
         raise left_behind(f"{what} of {owner}/{name}", "the repository is older than the project")
     return found

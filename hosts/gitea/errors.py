@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import message_of
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import Explain, message_of
+from stepway.hosts.http import Explain
 
 _SCOPE = re.compile(r"at least one of required scope\(s\)[,:] (?:required=)?\[(?P<needed>[^\]]*)\]")
 _TOKEN_SCOPE = re.compile(r"token scope=(?P<scopes>\S*)")

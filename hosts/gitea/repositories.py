@@ -41,6 +41,14 @@ class Repositories(Tokens):
         found = await self._at(owner, name)
         return None if found is None else await self._repository(found)
 
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the repository that the old name redirects to."""
+        path = f"repos/{quoted(owner)}/{quoted(name)}"
+        found: Json | None = await self.http.call("GET", path, missing=True)
+        if found is None or _same(found, owner, name):
+            return None
+        return await self._repository(found)
+
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty repository with the mark, in an organization or for the account."""
         _check_topics(spec.topics)
@@ -85,18 +93,7 @@ class Repositories(Tokens):
     async def _at(self, owner: str, name: str) -> Json | None:
         path = f"repos/{quoted(owner)}/{quoted(name)}"
         found: Json | None = await self.http.call("GET", path, missing=True)
-        same = found is not None and (
-            str(found["full_name"]).casefold() == f"{owner}/{name}".casefold()
-        )
-        return found if same else None
-
-    async def _soon_at(self, owner: str, name: str) -> Json | None:
-        """Return the repository; a new one may not be visible at once."""
-        for pause in self.patience:
-            if (found := await self._at(owner, name)) is not None:
-                return found
-            await asyncio.sleep(pause)
-        return await self._at(owner, name)
+        return found if found is not None and _same(found, owner, name) else None
 
     async def _soon(self, method: str, path: str, body: Json) -> Json | None:
         """Change a new repository, which may not be visible at once."""
@@ -135,7 +132,7 @@ class Repositories(Tokens):
         """Return the repository that an earlier or unanswered request made. Raises HostError."""
         if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
-        found = await self._soon_at(spec.owner, spec.name)
+        found = await self.found_late(error, lambda: self._at(spec.owner, spec.name))
         if found is not None:
             project = (await self._repository(found)).project_id
             if project == spec.project_id:
@@ -192,6 +189,10 @@ class Repositories(Tokens):
     @property
     def _host(self) -> str:
         return urlsplit(self.access.url).netloc
+
+
+def _same(data: Json, owner: str, name: str) -> bool:
+    return str(data["full_name"]).casefold() == f"{owner}/{name}".casefold()
 
 
 def _visibility(data: Json) -> Visibility:

@@ -7,21 +7,25 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 import jwt
 
 from stepway.hosts.access import HostAccess, HostKind
+from stepway.hosts.client import time_of
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.github.api import HEADERS, api_of, segment
 from stepway.hosts.github.errors import explain
 from stepway.hosts.http import HostHttp, http_client
+from stepway.hosts.reading import reading
 
 _EARLY = 300.0
 """Seconds before its expiry that a token is replaced: a push with it may take as long."""
 _ASSERTION_LASTS = 540
 _CLOCKS_APART = 60
+_USUAL_LIFETIME = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class _Installation:
 
 _cache: dict[tuple[str, str, str, str], _Installation] = {}
 """By host, App, account and the digest of the key: one token for all steps of this process."""
+
+_locks: WeakValueDictionary[tuple[str, str, str, str], asyncio.Lock] = WeakValueDictionary()
+"""By the same key: steps that begin at once ask for one token, not for one each."""
 
 
 class AppTokens:
@@ -61,7 +68,7 @@ class AppTokens:
         )
         digest = hashlib.sha256(private_key.encode()).hexdigest()
         self._key = (url, app_id, account.casefold(), digest)
-        self._lock = asyncio.Lock()
+        self._lock = _locks.setdefault(self._key, asyncio.Lock())
 
     async def token(self) -> str:
         """Return a token that is valid for some minutes more. Raises HostError."""
@@ -80,7 +87,8 @@ class AppTokens:
     async def name(self) -> str:
         """Return the App's name in URLs. Raises HostError."""
         async with http_client(self._ca) as client:
-            return str((await self._http(client).call("GET", "app"))["slug"])
+            with reading(self._access.url):
+                return str((await self._http(client).call("GET", "app"))["slug"])
 
     async def _installation(self) -> _Installation:
         async with self._lock:
@@ -90,17 +98,16 @@ class AppTokens:
             return known
 
     async def _asked(self) -> _Installation:
-        async with http_client(self._ca) as client:
-            http = self._http(client)
-            number = (await self._found(http))["id"]
-            made = await http.call("POST", f"app/installations/{number}/access_tokens")
-        token = str(made["token"])
+        with reading(self._access.url):
+            async with http_client(self._ca) as client:
+                http = self._http(client)
+                number = (await self._found(http))["id"]
+                made = await http.call("POST", f"app/installations/{number}/access_tokens")
+            token, permissions = made["token"], made.get("permissions") or {}
+            if not isinstance(token, str) or not isinstance(permissions, Mapping):
+                raise TypeError("a token is a text, and permissions are an object")
         self._made(token)
-        return _Installation(
-            token,
-            datetime.fromisoformat(made["expires_at"].replace("Z", "+00:00")),
-            made.get("permissions") or {},
-        )
+        return _Installation(token, _end(made.get("expires_at")), permissions)
 
     async def _found(self, http: HostHttp) -> Any:
         """Return the App's installation in the organization, or else in the person's account."""
@@ -148,6 +155,17 @@ class _Assertions:
 
     def refused(self, token: str) -> None:
         """Do nothing: the next request gets a new one."""
+
+
+def _end(given: Any) -> datetime:
+    """Return when a token ends; after the usual time where the answer does not say so.
+
+    A token that ends earlier than expected is refused, and then replaced.
+    """
+    usual = datetime.now(UTC) + _USUAL_LIFETIME
+    end = time_of(given) or usual
+    # A token that has ended would be replaced for each request.
+    return end if end > datetime.now(UTC) else usual
 
 
 def _seconds_left(installation: _Installation) -> float:

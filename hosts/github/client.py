@@ -22,6 +22,7 @@ from stepway.hosts.github.repositories import Repositories
 from stepway.hosts.host import Feature, GitHost, Identity
 from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Budget, Pace, pace_of
+from stepway.hosts.reading import reads_answers
 
 BUDGET = Budget(apart=1.0, burst=90, creation=9.0)
 """github.com allows 80 creations in a minute and 500 in an hour, those of its pages included, and
@@ -51,6 +52,7 @@ _PERMISSIONS = {
 """The permission, to write, that an App needs for a feature."""
 
 
+@reads_answers
 class GitHubHost(Repositories, People, Pipelines, Changes):
     """GitHub as one account; implements GitHost."""
 

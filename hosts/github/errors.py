@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import message_of, retry_after
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import message_of, retry_after
 
 _LIMIT_WAIT = 60.0
 """Seconds to wait at least where a limit names none, as GitHub asks."""

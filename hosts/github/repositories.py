@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from stepway.hosts.client import time_of
@@ -34,6 +33,12 @@ class Repositories(GitHubCalls):
         """Return the repository; None if it does not exist, or the token may not see it."""
         data = await self._found(owner, name)
         return None if data is None else await self._described(data)
+
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the repository that GitHub redirects the old name to."""
+        path = f"repos/{segment(owner)}/{segment(name)}"
+        data = await self.http.call("GET", path, missing=True)
+        return None if data is None or _same(data, owner, name) else await self._described(data)
 
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty repository with the mark, or return the one that has this mark."""
@@ -83,9 +88,7 @@ class Repositories(GitHubCalls):
     async def _found(self, owner: str, name: str) -> Any:
         path = f"repos/{segment(owner)}/{segment(name)}"
         data = await self.http.call("GET", path, missing=True)
-        if data is None or data["full_name"].casefold() != f"{owner}/{name}".casefold():
-            return None
-        return data
+        return data if data is not None and _same(data, owner, name) else None
 
     async def _created(self, spec: RepositorySpec) -> Any:
         try:
@@ -95,21 +98,13 @@ class Repositories(GitHubCalls):
                 raise self._no_owner(spec) from error
             if error.reason not in UNCERTAIN and error.reason is not Reason.NAME_TAKEN:
                 raise
-            found = await self._looked_up(spec)
+            found = await self.found_late(error, lambda: self._found(spec.owner, spec.name))
             if found is not None:
                 return found
             if error.reason is Reason.NAME_TAKEN:
                 path, credential = f"{spec.owner}/{spec.name}", self.access.credential
                 raise hidden_name(path, credential, status=422) from error
             raise
-
-    async def _looked_up(self, spec: RepositorySpec) -> Any:
-        """Return the repository that may have been created although the answer says nothing."""
-        for pause in self.patience:
-            await asyncio.sleep(pause)
-            if (found := await self._found(spec.owner, spec.name)) is not None:
-                return found
-        return None
 
     async def _creations(self, spec: RepositorySpec) -> str:
         is_app = isinstance(self.access.tokens, AppTokens)
@@ -157,6 +152,10 @@ class Repositories(GitHubCalls):
             remedy=remedy,
             status=404,
         )
+
+
+def _same(data: Any, owner: str, name: str) -> bool:
+    return str(data["full_name"]).casefold() == f"{owner}/{name}".casefold()
 
 
 def _project_of(data: Any) -> str | None:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from stepway.hosts.access import HostAccess
+from stepway.hosts.answers import message_of
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import Explain, message_of
+from stepway.hosts.http import Explain
 
 MARKED = "marked for deletion"
 """In the answer to the deletion of a project that waits for it already."""

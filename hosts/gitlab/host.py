@@ -22,8 +22,10 @@ from stepway.hosts.gitlab.webhooks import Webhooks
 from stepway.hosts.host import GitHost
 from stepway.hosts.http import HostHttp, http_client
 from stepway.hosts.pace import Pace
+from stepway.hosts.reading import reads_answers
 
 
+@reads_answers
 class GitLabHost(
     Tokens,
     Repositories,

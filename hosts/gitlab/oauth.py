@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from stepway.hosts.answers import message_of, retry_after
 from stepway.hosts.errors import HostError, Reason
-from stepway.hosts.http import LONGEST, TIMEOUT, message_of, retry_after
+from stepway.hosts.http import LONGEST, TIMEOUT
 from stepway.net.answers import ENCODING, AnswerRefused, parsed_json, read_answer
 
 EARLY = timedelta(minutes=5)

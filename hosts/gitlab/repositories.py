@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from stepway.hosts.client import Json, time_of
@@ -27,6 +26,13 @@ class Repositories(GitLabApi):
         """Return the project; a lookup by an old name, which GitLab follows, finds none."""
         found = await self._at(f"{owner}/{name}")
         return None if found is None or _doomed(found) else _repository(found)
+
+    async def find_renamed(self, owner: str, name: str) -> HostRepository | None:
+        """Return the project that GitLab finds by its former path."""
+        path = f"{owner}/{name}"
+        found: Json | None = await self.http.call("GET", f"projects/{quoted(path)}", missing=True)
+        gone = found is None or _doomed(found) or _same(found, path)
+        return None if found is None or gone else _repository(found)
 
     async def create_repository(self, spec: RepositorySpec) -> HostRepository:
         """Create an empty project with the mark among its topics."""
@@ -83,14 +89,6 @@ class Repositories(GitLabApi):
         found: Json | None = await self.http.call("GET", f"projects/{quoted(path)}", missing=True)
         return found if found is not None and _same(found, path) else None
 
-    async def _soon_at(self, path: str) -> Json | None:
-        """Return the project at a path; a new one may not be visible at once."""
-        for pause in self.patience:
-            if (found := await self._at(path)) is not None:
-                return found
-            await asyncio.sleep(pause)
-        return await self._at(path)
-
     async def _namespace_id(self, path: str) -> int:
         found = await self.http.call("GET", f"namespaces/{quoted(path)}", missing=True)
         if found is None:
@@ -107,7 +105,7 @@ class Repositories(GitLabApi):
         if error.reason not in UNCERTAIN and not error.is_taken:
             raise error
         path = f"{spec.owner}/{spec.name}"
-        found = await self._soon_at(path)
+        found = await self.found_late(error, lambda: self._at(path))
         if found is not None and not _doomed(found):
             repository = _repository(found)
             if repository.project_id == spec.project_id:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from stepway.hosts import client
 from tests.integration.hosts.places import PLACES, Place, forgejo, github, gitlab
 from tests.support.githost.shapes import test_data as shared_data
 
@@ -44,6 +45,12 @@ async def on_forgejo() -> AsyncIterator[Place]:
         yield opened
         assert opened.server is not None
         assert not opened.server.violations
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for late effects of a request without an answer, which only some tests have."""
+    monkeypatch.setattr(client, "UNDER_WAY", 0.0)
 
 
 @pytest.fixture(autouse=True, scope="session")

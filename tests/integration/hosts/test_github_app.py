@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -187,3 +188,12 @@ async def test_neither_key_nor_token_is_shown(on_github: Place) -> None:
     tokens = tokens_of(on_github)
     assert await tokens.token() not in repr(tokens)
     assert "PRIVATE" not in repr(vars(tokens))
+
+
+async def test_steps_that_begin_at_once_share_a_token(on_github: Place) -> None:
+    assert on_github.server is not None
+    number, key = surface(on_github).add_app("stepway", "acme", **RIGHTS)
+    all_tokens = [AppTokens(on_github.server.url, number, key, "acme") for _ in range(20)]
+    made = await asyncio.gather(*(tokens.token() for tokens in all_tokens))
+    assert len(set(made)) == 1
+    assert len(on_github.server.requests(ASKED)) == 1

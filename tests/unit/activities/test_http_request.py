@@ -28,7 +28,7 @@ from stepway.activities.http.http_request import (
 from stepway.activities.project import ProjectRef
 from stepway.vault.kinds import PLAIN, CredentialKind, Target
 from stepway.vault.vault import Secret
-from stepway_tracking.record.errors import LONGEST_WAIT, RATE_LIMITED
+from stepway_tracking.record.errors import LONGEST_WAIT, RATE_LIMITED, STEP_FAILED
 
 PROJECT = ProjectRef(str(uuid4()), "shop", "erin")
 HERE = ["127.0.0.0/8"]
@@ -400,7 +400,7 @@ async def test_a_redirect_to_no_url_is_final(sites, location):
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [("inf", LONGEST_WAIT), ("1e400", LONGEST_WAIT), ("-inf", 0.001), ("nan", None)],
+    [("inf", LONGEST_WAIT), ("1e400", LONGEST_WAIT), ("-inf", None), ("nan", None)],
 )
 async def test_an_endless_limit_is_bounded(sites, given, seconds):
     sites[0].answers["/a"] = [(429, {"Retry-After": given}, b"")]
@@ -408,6 +408,15 @@ async def test_an_endless_limit_is_bounded(sites, given, seconds):
     assert not error.non_retryable
     wait = error.next_retry_delay
     assert (wait and wait.total_seconds()) == seconds
+
+
+@pytest.mark.parametrize("given", ["0", "-7", "Wed, 21 Oct 2015 07:28:00 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_limit_that_has_passed_costs_an_attempt(sites, status, given):
+    sites[0].answers["/a"] = [(status, {"Retry-After": given}, b"")]
+    error = await failed(f"{sites[0].url}/a")
+    assert (error.type, error.next_retry_delay) == (STEP_FAILED, None)
+    assert not error.non_retryable
 
 
 @pytest.mark.parametrize("value", ["ü", "商店", "a\x7fb", "a\x01b", "a\x0bb"])

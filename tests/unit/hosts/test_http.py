@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stepway.hosts.http import LONGEST_WAIT, message_of, retry_after
+from stepway.hosts.answers import LONGEST_WAIT, message_of, retry_after
 
 
 def waiting(headers: dict[str, str]) -> float | None:
@@ -48,6 +48,11 @@ def test_retry_after_as_a_date_without_a_zone() -> None:
 )
 def test_retry_after_that_has_passed_or_is_none(given: str, seconds: float | None) -> None:
     assert waiting({"Retry-After": given}) == seconds
+
+
+@pytest.mark.parametrize("given", ["0.2", "1e-9"])
+def test_retry_after_is_a_second_at_least(given: str) -> None:
+    assert waiting({"Retry-After": given}) == 1.0
 
 
 @pytest.mark.parametrize("given", ["inf", "1e400", "9999999999", "Wed, 21 Oct 9999 07:28:00 GMT"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,16 @@ def gitlab(client: httpx.AsyncClient) -> Any:
 
 def github(client: httpx.AsyncClient) -> Any:
     return GitHubHost(*_http(client, HostKind.GITHUB), ())
+
+
+class Streamed(httpx.AsyncByteStream):
+    """A body that is read once, as from a host."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "../.."])
@@ -94,3 +104,46 @@ async def test_a_path_with_dots_is_not_sent() -> None:
         http = HostHttp(c, access, URL, lambda *_: None)
         with pytest.raises(HostError, match=r"has a part"):
             await http.call("DELETE", "repos/acme/shop/teams/..")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/wiki/steal",
+        "/gitlab/users/sign_in",
+        "/gitlab/api/v4x/user",
+        "/gitlab/api/v4/%2e%2e/%2e%2e/%2e%2e/wiki",
+        f"{URL}/wiki/steal",
+    ],
+)
+@pytest.mark.parametrize("named", ["redirect", "page"])
+async def test_the_token_is_sent_to_no_other_part_of_the_host(named: str, place: str) -> None:
+    sent: list[str] = []
+    link = place if place.startswith("http") else f"{URL}{place}"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        if named == "redirect":
+            return httpx.Response(302, headers={"location": place}, stream=Streamed(b""))
+        headers = {"link": f'<{link}>; rel="next"'}
+        return httpx.Response(200, headers=headers, stream=Streamed(b"[]"))
+
+    access = HostAccess(HostKind.GITLAB, f"{URL}/gitlab", "git", "acme", StaticToken("t"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        http = HostHttp(client, access, f"{URL}/gitlab/api/v4", lambda *_: None)
+        with pytest.raises(HostError, match=r"refers to|has a part"):
+            _ = [_ async for _ in http.pages("user")]
+    assert sent == ["/gitlab/api/v4/user"]
+
+
+async def test_a_redirect_within_the_api_is_followed() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/gitlab/api/v4/old":
+            headers = {"location": "/gitlab/api/v4/new"}
+            return httpx.Response(301, headers=headers, stream=Streamed(b""))
+        return httpx.Response(200, stream=Streamed(b'{"at": "new"}'))
+
+    access = HostAccess(HostKind.GITLAB, f"{URL}/gitlab", "git", "acme", StaticToken("t"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        http = HostHttp(client, access, f"{URL}/gitlab/api/v4", lambda *_: None)
+        assert await http.call("GET", "old") == {"at": "new"}

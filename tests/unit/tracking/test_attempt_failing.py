@@ -20,6 +20,7 @@ from stepway_tracking.record.progress import SubStep
 from stepway_tracking.worker.attempt import interruption_outcome, result_metadata
 from stepway_tracking.worker.failures import (
     error_text,
+    is_asked_to_wait,
     pause_before_retry,
     remedy_of,
     truncate,
@@ -67,6 +68,13 @@ def test_another_system_may_ask_for_six_hours_at_most() -> None:
     assert seconds(step_error("busy", retry_after=3600), info()) == 3600.0
     assert seconds(step_error("busy", retry_after=10 * LONGEST_WAIT), info()) == LONGEST_WAIT
     assert seconds(step_error("busy", retry_after=float("inf")), info()) == LONGEST_WAIT
+
+
+@pytest.mark.parametrize("asked", [0, 0.0, -7, float("-inf"), float("nan")])
+def test_a_wait_that_has_passed_is_left_to_the_policy(asked: float) -> None:
+    error = step_error("busy", retry_after=asked)
+    assert (error.next_retry_delay, is_asked_to_wait(error)) == (None, False)
+    assert [seconds(error, info(attempt)) for attempt in (1, 4)] == [2.0, None]
 
 
 def test_an_error_that_is_not_to_be_retried_ends_the_step() -> None:

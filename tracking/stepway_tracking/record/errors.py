@@ -120,13 +120,14 @@ def step_error(
     With `retry=False` the step fails without further attempts. `retry_after` says that another
     system asks to wait so many seconds, as by HTTP's Retry-After. The next attempt starts then,
     whatever the retry's `maximum_interval` is, at the latest after LONGEST_WAIT (6 hours). This
-    attempt is not among `maximum_attempts`. A round of a step may wait 100 times.
+    attempt is not among `maximum_attempts`. A round of a step may wait 100 times. 0 or less,
+    such as for a time that has passed, is no wait: the retry policy counts and decides.
     """
     given: dict[str, Any] = {"remedy": remedy} if remedy else {}
     if details:
         given["details"] = dict(details)
     more = [given] if given else []
-    if retry and retry_after is not None:
+    if retry and retry_after is not None and retry_after > 0:
         pause = timedelta(seconds=min(max(0.001, retry_after), LONGEST_WAIT))
         return ApplicationError(message, *more, type=RATE_LIMITED, next_retry_delay=pause)
     return ApplicationError(message, *more, type=STEP_FAILED, non_retryable=not retry)
