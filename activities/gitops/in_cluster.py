@@ -30,7 +30,8 @@ from stepway.activities.gitops.manifests import (
     secret_name,
 )
 from stepway.activities.project import ProjectRef
-from stepway.clusters.cluster import Cluster, Ref, foreign_owner
+from stepway.clusters.cluster import Cluster, foreign_owner
+from stepway.clusters.ref import Ref
 from stepway.hosts.access import HostKind
 from stepway.vault.addresses import is_at, is_loopback
 from stepway.vault.kinds import CredentialKind
