@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepway.clusters.connection import TERMINATING, Connection, connected
@@ -20,6 +20,8 @@ OWNER_LABEL = "stepway/project"
 Manifest = dict[str, Any]
 
 _APPLY = "application/apply-patch+yaml"
+_PATCH = "application/json-patch+json"
+_TRIES = 5
 _ANONYMOUS = "system:anonymous"
 _REVIEWS = "apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -100,36 +102,75 @@ class Cluster:
         """
         kind = await self._kind(ref_of(manifest))
         manifest = _placed(manifest, kind, namespace or self._connection.namespace)
-        ref = ref_of(manifest)
-        before = await self.read(ref)
-        if before is not None:
+        ref, body = ref_of(manifest), _labelled(manifest, project_id)
+        created = False
+        for _ in range(_TRIES):
+            before = await self.read(ref)
+            if before is None:
+                before = await self._created(kind, ref, body)
+                created = before is not None
+            if before is None:
+                continue
             _refuse_terminating(ref, before)
-            if (owner := foreign_owner(before, project_id)) is not None:
-                raise ClusterError(
-                    f"{ref} exists in the cluster and was not created by this project: {owner}",
-                    remedy="Choose another name, or delete the object if it is no longer needed.",
+            _refuse_others(ref, before, project_id)
+            after = await self._applied(kind, ref, body, before)
+            if after is not None:
+                return Applied(
+                    replace(ref, uid=after["metadata"]["uid"]),
+                    created,
+                    generation=number(after["metadata"], "generation") or 0,
                 )
-        body = _labelled(manifest, project_id)
-        after = await self._send(
-            "PATCH",
-            kind,
-            ref,
-            body=body,
-            content_type=_APPLY,
-            params={"fieldManager": FIELD_MANAGER},
-        )
-        metadata = after["metadata"]
-        return Applied(
-            Ref(ref.api_version, ref.kind, ref.name, ref.namespace, metadata["uid"]),
-            created=before is None,
-            generation=number(metadata, "generation") or 0,
-        )
+        raise _changing(ref)
+
+    async def _created(self, kind: Kind, ref: Ref, body: Manifest) -> Manifest | None:
+        """Create an object; None if somebody else has just done so.
+
+        A server-side apply would not tell: of two projects, the later one would take the object.
+        """
+        try:
+            return await self._send(
+                "POST",
+                kind.path(ref.namespace),
+                ref,
+                body=body,
+                params={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            )
+        except ClusterError as error:
+            if error.reason == "AlreadyExists":
+                return None
+            raise
+
+    async def _applied(
+        self, kind: Kind, ref: Ref, body: Manifest, before: Manifest
+    ) -> Manifest | None:
+        """Apply to the object as it was read; None if it has changed or is gone since."""
+        path = kind.path(ref.namespace, ref.name)
+        try:
+            if (patch := _as_applied(before)) is not None:
+                before = await self._send("PATCH", path, ref, body=patch, content_type=_PATCH)
+            metadata = {
+                **body["metadata"],
+                "resourceVersion": before["metadata"].get("resourceVersion"),
+                "uid": before["metadata"]["uid"],
+            }
+            return await self._send(
+                "PATCH",
+                path,
+                ref,
+                body={**body, "metadata": metadata},
+                content_type=_APPLY,
+                params={"fieldManager": FIELD_MANAGER},
+            )
+        except ClusterError as error:
+            if _is_changed(error):
+                return None
+            raise
 
     async def read(self, ref: Ref) -> Manifest | None:
         """Return an object; None if there is none."""
         kind = await self._kind(ref)
         try:
-            return await self._send("GET", kind, ref)
+            return await self._send("GET", self._path(kind, ref), ref)
         except ClusterError as error:
             if error.status == 404:
                 return None
@@ -165,9 +206,9 @@ class Cluster:
         )
         return True
 
-    async def _send(self, method: str, kind: Kind, ref: Ref, **more: Any) -> Manifest:
-        """Send a request for an object that answers with the object."""
-        found = await self._connection.send(method, self._path(kind, ref), about=ref, **more)
+    async def _send(self, method: str, path: str, ref: Ref, **more: Any) -> Manifest:
+        """Send a request that answers with the object."""
+        found = await self._connection.send(method, path, about=ref, **more)
         if not _is_object(found):
             self._connection.refuse_answer()
         return found
@@ -227,6 +268,63 @@ def waiting_deletion(found: Mapping[str, Any]) -> str:
     if finalizers:
         said.append(f"its finalizers {', '.join(finalizers)} have not finished")
     return "; ".join(filter(None, said)) or "it is still being deleted"
+
+
+def _as_applied(found: Manifest) -> list[dict[str, Any]] | None:
+    """Return the patch that makes what we have created the same as applied; None if it is so.
+
+    Otherwise a field that a later manifest leaves out would stay. kubectl does the same.
+    """
+    entries = found["metadata"].get("managedFields") or []
+    created = [entry for entry in entries if _is_ours(entry, "Update")]
+    if not created:
+        return None
+    ours = {**created[0], "operation": "Apply"}
+    for entry in entries:
+        if _is_ours(entry, "Apply"):
+            ours["fieldsV1"] = _united(mapping(ours, "fieldsV1"), mapping(entry, "fieldsV1"))
+    others = [entry for entry in entries if text(entry, "manager") != FIELD_MANAGER]
+    return [
+        {"op": "replace", "path": "/metadata/managedFields", "value": [ours, *others]},
+        {
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": found["metadata"].get("resourceVersion"),
+        },
+    ]
+
+
+def _is_ours(entry: Mapping[str, Any], operation: str) -> bool:
+    return (text(entry, "manager"), text(entry, "operation")) == (FIELD_MANAGER, operation)
+
+
+def _united(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {
+        name: _united(mapping(one, name), mapping(other, name)) for name in one if name in other
+    }
+    return {**one, **other, **inner}
+
+
+def _is_changed(error: ClusterError) -> bool:
+    """Whether the object was changed, or deleted, since it was read."""
+    is_changed = error.status == 409 and "the object has been modified" in error.message
+    return is_changed or error.status == 404 or "uid mismatch" in error.message
+
+
+def _changing(ref: Ref) -> ClusterError:
+    return ClusterError(
+        f"{ref} was changed by others during each of {_TRIES} attempts",
+        remedy="Check what changes it all the time, then retry.",
+        later=True,
+    )
+
+
+def _refuse_others(ref: Ref, found: Manifest, project_id: str) -> None:
+    if (owner := foreign_owner(found, project_id)) is not None:
+        raise ClusterError(
+            f"{ref} exists in the cluster and was not created by this project: {owner}",
+            remedy="Choose another name, or delete the object if it is no longer needed.",
+        )
 
 
 def _refuse_terminating(ref: Ref, found: Manifest) -> None:

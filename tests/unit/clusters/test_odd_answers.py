@@ -72,15 +72,16 @@ async def use(name: str, answer: Callable[[BaseHTTPRequestHandler], None]) -> Cl
 @pytest.mark.parametrize("name", USES)
 @pytest.mark.parametrize("knows_kinds", [True, False])
 async def test_answers_that_no_cluster_gives(name: str, knows_kinds: bool) -> None:
-    body: Any = None
+    current: dict[str, Any] = {}
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         is_list = knows_kinds and handler.path.split("?")[0] == "/api/v1"
-        send(handler, 200, encoded(KINDS if is_list else body))
+        send(handler, 200, encoded(KINDS if is_list else current["body"]))
 
     with odd_cluster(answer) as config:
         async with connected(config) as opened:
             for body in ODD:
+                current["body"] = body
                 with pytest.raises(ClusterError, match="not answer as a Kubernetes") as caught:
                     await USES[name](Cluster(opened))
                 assert caught.value.later and caught.value.remedy
