@@ -10,14 +10,13 @@ from typing import Any
 from stepway.clusters.connection import TERMINATING, Connection, connected
 from stepway.clusters.errors import ClusterError, KindMissing, NotOurs
 from stepway.clusters.kinds import Kind, kind_of
+from stepway.clusters.manifests import Manifest, check_manifest, ref_of
 from stepway.clusters.ref import Ref
 from stepway.clusters.status import mapping, number, status_of, text
 
 FIELD_MANAGER = "stepway"
 OWNER_LABEL = "stepway/project"
 """The label with the ID of the project that an object belongs to."""
-
-Manifest = dict[str, Any]
 
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
@@ -34,26 +33,6 @@ class Applied:
     ref: Ref
     created: bool
     generation: int
-
-
-def ref_of(manifest: Mapping[str, Any]) -> Ref:
-    """Return what a manifest describes. Raises ClusterError if it is none."""
-    metadata = manifest.get("metadata") or {}
-    found = {
-        "apiVersion": manifest.get("apiVersion"),
-        "kind": manifest.get("kind"),
-        "metadata.name": metadata.get("name") if isinstance(metadata, Mapping) else None,
-    }
-    for name, value in found.items():
-        if not isinstance(value, str) or not value:
-            raise ClusterError(f"A manifest has no `{name}`", remedy="Correct the manifest.")
-    return Ref(
-        str(found["apiVersion"]),
-        str(found["kind"]),
-        str(found["metadata.name"]),
-        metadata.get("namespace") or "",
-        metadata.get("uid") or "",
-    )
 
 
 @asynccontextmanager
@@ -100,6 +79,7 @@ class Cluster:
         Refuses an object that exists and is not the project's, or is being deleted, and a field
         that another manager owns.
         """
+        check_manifest(manifest)
         kind = await self._kind(ref_of(manifest))
         manifest = _placed(manifest, kind, namespace or self._connection.namespace)
         ref, body = ref_of(manifest), _labelled(manifest, project_id)
@@ -182,28 +162,38 @@ class Cluster:
         Raises NotOurs for an object that is not the project's, or was created again
         since.
         """
+        for _ in range(_TRIES):
+            found = await self._found(ref)
+            if found is None:
+                return False
+            _refuse_to_delete(ref, found, project_id)
+            if found["metadata"].get("deletionTimestamp"):
+                return True
+            if await self._deleted(ref, found):
+                return True
+        raise _changing(ref)
+
+    async def _found(self, ref: Ref) -> Manifest | None:
         try:
-            found = await self.read(ref)
+            return await self.read(ref)
         except KindMissing:  # its objects went with it
-            found = None
-        if found is None:
-            return False
-        owner = foreign_owner(found, project_id)
-        if owner is None and ref.uid and found["metadata"]["uid"] != ref.uid:
-            owner = "it was deleted and created again in the meantime"
-        if owner is not None:
-            raise NotOurs(
-                f"{ref} was kept: it does not belong to this project: {owner}",
-                remedy="Check it, and remove it manually if it is no longer needed.",
+            return None
+
+    async def _deleted(self, ref: Ref, found: Manifest) -> bool:
+        """Delete the object as it was read; False if it has changed or is gone since."""
+        metadata = found["metadata"]
+        conditions = {name: metadata.get(name) for name in ("uid", "resourceVersion")}
+        try:
+            await self._connection.send(
+                "DELETE",
+                self._path(await self._kind(ref), ref),
+                about=ref,
+                body={"propagationPolicy": "Background", "preconditions": conditions},
             )
-        if found["metadata"].get("deletionTimestamp"):
-            return True
-        await self._connection.send(
-            "DELETE",
-            self._path(await self._kind(ref), ref),
-            about=ref,
-            body={"propagationPolicy": "Background"},
-        )
+        except ClusterError as error:
+            if error.status in (404, 409):
+                return False
+            raise
         return True
 
     async def _send(self, method: str, path: str, ref: Ref, **more: Any) -> Manifest:
@@ -324,6 +314,17 @@ def _refuse_others(ref: Ref, found: Manifest, project_id: str) -> None:
         raise ClusterError(
             f"{ref} exists in the cluster and was not created by this project: {owner}",
             remedy="Choose another name, or delete the object if it is no longer needed.",
+        )
+
+
+def _refuse_to_delete(ref: Ref, found: Manifest, project_id: str) -> None:
+    owner = foreign_owner(found, project_id)
+    if owner is None and ref.uid and found["metadata"]["uid"] != ref.uid:
+        owner = "it was deleted and created again in the meantime"
+    if owner is not None:
+        raise NotOurs(
+            f"{ref} was kept: it does not belong to this project: {owner}",
+            remedy="Check it, and remove it manually if it is no longer needed.",
         )
 
 

@@ -15,7 +15,7 @@ from stepway.activities.cluster.applied import AppliedObject, apply_all
 from stepway.activities.cluster.delete_all import delete_all
 from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed
-from stepway.clusters.cluster import Manifest, ref_of
+from stepway.clusters.manifests import Manifest, check_manifest
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Skipped
 
@@ -88,7 +88,7 @@ def _objects(given: Sequence[dict[str, Any] | str]) -> list[Manifest]:
     found: list[Manifest] = []
     for entry in given:
         for body in _parsed(entry) if isinstance(entry, str) else [entry]:
-            ref_of(body)
+            check_manifest(body)
             found.append(body)
     return found
 
@@ -98,6 +98,8 @@ def _parsed(text: str) -> list[Manifest]:
         bodies = [body for body in yaml.safe_load_all(text) if body is not None]
     except yaml.YAMLError as error:
         raise _bad(f"a manifest is not YAML: {' '.join(str(error).split())}") from None
+    except (RecursionError, ValueError, TypeError):
+        raise _bad("a manifest is not YAML that can be read") from None
     if any(not isinstance(body, dict) for body in bodies):
         raise _bad("a manifest is not an object")
     return bodies

@@ -13,8 +13,9 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import Beats
 from stepway.activities.cluster.applied import ref_of_applied
-from stepway.clusters.cluster import Cluster, Manifest, waiting_deletion
+from stepway.clusters.cluster import Cluster, waiting_deletion
 from stepway.clusters.errors import ClusterError, NotOurs
+from stepway.clusters.manifests import Manifest
 from stepway.clusters.ref import Ref
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress

@@ -19,6 +19,9 @@ from stepway.activities.cluster.apply_manifests import (
     DeleteManifestsInput,
 )
 from stepway.activities.project import ProjectRef
+from stepway.clusters.cluster import Cluster
+from stepway.clusters.manifests import Manifest
+from stepway.clusters.ref import Ref
 from tests.support.kubernetes.policy import refusing_policy
 from tests.support.kubernetes.server import KubernetesServer
 from tests.support.servers import eventually
@@ -175,6 +178,54 @@ async def test_a_copied_label_does_not_make_an_object_ours(
     assert error.non_retryable
     assert "was kept: it does not belong to this project: it is managed by" in error.message
     assert "third" in left(kubernetes, project)
+
+
+async def test_an_object_that_a_person_creates_again_during_the_rollback_stays(
+    kubernetes: KubernetesServer,
+    opened: OpenCluster,
+    project: ProjectRef,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}/configmaps"
+    read, recreated = Cluster.read, []
+
+    async def read_and_recreate(self: Cluster, ref: Ref) -> Manifest | None:
+        found = await read(self, ref)
+        if ref.name == "third" and not recreated:
+            assert kubernetes.http.delete(f"{path}/third").is_success
+            recreated.append(kubernetes.create(path, {"metadata": {"name": "third"}}))
+        return found
+
+    monkeypatch.setattr(Cluster, "read", read_and_recreate)
+    error = await refused(opened, project, made)
+    assert f"ConfigMap {project.name}/third: was kept" in error.message
+    assert left(kubernetes, project) == {"third", "namespace"}
+    kept = kubernetes.http.get(f"{path}/third").json()
+    assert kept["metadata"]["uid"] == recreated[0]["metadata"]["uid"]
+
+
+async def test_an_object_that_changes_meanwhile_is_deleted(
+    kubernetes: KubernetesServer,
+    opened: OpenCluster,
+    project: ProjectRef,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}/configmaps/third"
+    read, changed = Cluster.read, []
+
+    async def read_and_change(self: Cluster, ref: Ref) -> Manifest | None:
+        found = await read(self, ref)
+        if ref.name == "third" and not changed:
+            merge = {"Content-Type": "application/merge-patch+json"}
+            changed.append(kubernetes.http.patch(path, json={"data": {"a": "1"}}, headers=merge))
+        return found
+
+    monkeypatch.setattr(Cluster, "read", read_and_change)
+    await delete(opened, project, made)
+    assert changed[0].is_success
+    assert left(kubernetes, project) == set()
 
 
 async def _is_refused(kubernetes: KubernetesServer, project: ProjectRef) -> bool:
