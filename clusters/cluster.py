@@ -146,6 +146,11 @@ class Cluster:
                 return None
             raise
 
+    async def ref_of(self, manifest: Manifest, namespace: str | None = None) -> Ref:
+        """Return what `apply` would apply, without a uid. Raises KindMissing too."""
+        kind = await self._kind(ref_of(manifest))
+        return ref_of(_placed(manifest, kind, namespace or self._connection.namespace))
+
     async def read(self, ref: Ref) -> Manifest | None:
         """Return an object; None if there is none."""
         kind = await self._kind(ref)

@@ -36,5 +36,9 @@ class NotOurs(ClusterError):
     """An object that another project, program or person has."""
 
 
+class HasOthers(NotOurs):
+    """A namespace of the project with objects of others."""
+
+
 class KindMissing(ClusterError):
     """The cluster does not know the kind of an object."""

@@ -156,6 +156,45 @@ async def test_a_policy_of_the_cluster_that_refuses_is_told(
     assert left(kubernetes, project) == {"second", "namespace"}
 
 
+async def test_a_step_that_failed_half_way_is_rolled_back_without_a_result(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    """Of what its manifests name, the project's objects go; those of others are not touched."""
+    path = f"/api/v1/namespaces/{project.name}"
+    bodies: list[Any] = [*manifests(project)[:3]]
+    given = ApplyManifestsInput(project, "admin", bodies)
+    await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, given)
+    kubernetes.create(f"{path}/configmaps", {"metadata": {"name": "third"}})
+    bodies.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "third"}})
+    bodies.append({"apiVersion": "acme.example/v1", "kind": "Shop", "metadata": {"name": "x"}})
+    given = ApplyManifestsInput(project, "admin", bodies, project.name)
+    with pytest.raises(ApplicationError, match="was not created by this project"):
+        await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, given)
+    assert kubernetes.http.delete(f"{path}/configmaps/third").is_success
+    kubernetes.create("/api/v1/namespaces/default/configmaps", {"metadata": {"name": project.name}})
+    elsewhere = {"name": project.name, "namespace": "default"}
+    bodies.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": elsewhere})
+    undo = DeleteManifestsInput(project, "admin", None, bodies, project.name)
+    removed = await ActivityEnvironment().run(ClusterSteps(opened).delete_manifests, undo)
+    assert removed.removed == [
+        f"Secret {project.name}/second",
+        f"ConfigMap {project.name}/first",
+        f"Namespace {project.name}",
+    ]
+    kept = f"/api/v1/namespaces/default/configmaps/{project.name}"
+    assert kubernetes.http.get(kept).is_success
+    assert left(kubernetes, project) == set()
+
+
+async def test_manifests_that_were_refused_leave_nothing_to_roll_back(
+    opened: OpenCluster, project: ProjectRef
+) -> None:
+    bad: list[Any] = [*manifests(project), {"kind": "ConfigMap"}]
+    undo = DeleteManifestsInput(project, "admin", None, bad)
+    removed = await ActivityEnvironment().run(ClusterSteps(opened).delete_manifests, undo)
+    assert removed.removed == []
+
+
 async def test_objects_whose_kind_is_gone_are_gone(
     opened: OpenCluster, project: ProjectRef
 ) -> None:
