@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepway.clusters.connection import TERMINATING, Connection, connected
-from stepway.clusters.errors import ClusterError, KindMissing, NotOurs
+from stepway.clusters.contents import others_in
+from stepway.clusters.errors import ClusterError, HasOthers, KindMissing, NotOurs
 from stepway.clusters.kinds import Kind, kind_of
 from stepway.clusters.manifests import Manifest, check_manifest, ref_of
 from stepway.clusters.ref import Ref
@@ -21,6 +22,7 @@ OWNER_LABEL = "stepway/project"
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
 _TRIES = 5
+_SHOWN = 10
 _ANONYMOUS = "system:anonymous"
 _REVIEWS = "apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -164,8 +166,8 @@ class Cluster:
     async def delete(self, ref: Ref, project_id: str) -> bool:
         """Start the deletion of an object, and of what it owns; False if it is gone.
 
-        Raises NotOurs for an object that is not the project's, or was created again
-        since.
+        Raises NotOurs for an object that is not the project's, or was created again since, and
+        HasOthers for a namespace with objects that are not the project's.
         """
         for _ in range(_TRIES):
             found = await self._found(ref)
@@ -174,9 +176,32 @@ class Cluster:
             _refuse_to_delete(ref, found, project_id)
             if found["metadata"].get("deletionTimestamp"):
                 return True
+            if (ref.api_version, ref.kind) == ("v1", "Namespace"):
+                await self._refuse_others_in(ref, project_id)
             if await self._deleted(ref, found):
                 return True
         raise _changing(ref)
+
+    async def _refuse_others_in(self, ref: Ref, project_id: str) -> None:
+        """Kubernetes deletes a namespace with everything in it, whoever has made it."""
+        try:
+            others = await others_in(self._connection, ref.name, (OWNER_LABEL, project_id))
+        except ClusterError as error:
+            if error.status not in (401, 403):
+                raise
+            raise ClusterError(
+                f"{ref} was kept, because the account may not list what is in it: {error.message}",
+                remedy="Give the account of the kubeconfig the right to list all kinds of objects, "
+                "then retry; or delete the namespace manually.",
+                status=error.status,
+            ) from error
+        if others:
+            more = len(others) - _SHOWN
+            named = ", ".join(others[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            raise HasOthers(
+                f"{ref} was kept: it contains objects that are not this project's: {named}",
+                remedy="Move or delete them, then delete the namespace manually or retry.",
+            )
 
     async def _found(self, ref: Ref) -> Manifest | None:
         try:

@@ -156,7 +156,8 @@ class _Deleting:
         except ClusterError as error:
             if _concerns_all(error):
                 raise
-            self._leave(ref, error.message.replace(f" for {ref}", "", 1), error.remedy)
+            why = error.message.removeprefix(f"{ref} ").replace(f" for {ref}", "", 1)
+            self._leave(ref, why, error.remedy)
 
     async def delete_namespace(self, ref: Ref) -> None:
         """Kubernetes deletes a namespace with what is in it, some time later."""

@@ -79,10 +79,14 @@ def left(kubernetes: KubernetesServer, project: ProjectRef) -> set[str]:
     return found | (set() if namespace["metadata"].get("deletionTimestamp") else {"namespace"})
 
 
-def allow(kubernetes: KubernetesServer, name: str, resources: list[str]) -> None:
-    """Give the narrow account the right to read and delete these."""
-    rule = {"apiGroups": [""], "resources": resources, "verbs": ["get", "delete"]}
-    kubernetes.create(f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+def allow(
+    kubernetes: KubernetesServer, name: str, resources: list[str], *, lists: bool = True
+) -> None:
+    """Give the narrow account the right to read and delete these, and to list everything."""
+    rules = [{"apiGroups": [""], "resources": resources, "verbs": ["get", "delete"]}]
+    if lists:
+        rules.append({"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]})
+    kubernetes.create(f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": rules})
     kubernetes.create(
         f"{RBAC}/clusterrolebindings",
         {
@@ -120,9 +124,82 @@ async def test_a_missing_right_leaves_only_its_object_and_a_repetition_removes_i
         assert left(kubernetes, project) == set()
     finally:
         for number in (1, 2):
-            name = f"{project.name}-{number}"
-            kubernetes.http.delete(f"{RBAC}/clusterrolebindings/{name}")
-            kubernetes.http.delete(f"{RBAC}/clusterroles/{name}")
+            forbid(kubernetes, f"{project.name}-{number}")
+
+
+async def test_a_namespace_with_objects_of_others_is_kept_and_they_are_named(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}"
+    claim = {
+        "metadata": {"name": "customers"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    kubernetes.create(f"{path}/persistentvolumeclaims", claim)
+    rules = {"metadata": {"name": "closed"}, "spec": {"podSelector": {}}}
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{project.name}/networkpolicies"
+    kubernetes.create(policies, rules)
+    error = await refused(opened, project, made)
+    assert error.non_retryable
+    assert f"Namespace {project.name}: was kept: it contains objects" in error.message
+    assert "PersistentVolumeClaim customers" in error.message
+    assert "NetworkPolicy closed" in error.message
+    assert left(kubernetes, project) == {"namespace"}
+    # The server has no controller that would remove the finalizer of a claim.
+    merge = {"Content-Type": "application/merge-patch+json"}
+    free = {"metadata": {"finalizers": None}}
+    claims = f"{path}/persistentvolumeclaims/customers"
+    assert kubernetes.http.patch(claims, json=free, headers=merge).is_success
+    assert kubernetes.http.delete(claims).is_success
+    assert kubernetes.http.delete(f"{policies}/closed").is_success
+    assert await delete(opened, project, made) == [f"Namespace {project.name}"]
+
+
+async def test_what_controllers_make_in_a_namespace_does_not_keep_it(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    path = f"/api/v1/namespaces/{project.name}"
+    account = kubernetes.create(f"{path}/serviceaccounts", {"metadata": {"name": "default"}})
+    token = {"kubernetes.io/service-account.name": "default"}
+    secret = {"metadata": {"name": "default-token", "annotations": token}}
+    kubernetes.create(f"{path}/secrets", secret | {"type": "kubernetes.io/service-account-token"})
+    kubernetes.create(f"{path}/configmaps", {"metadata": {"name": "kube-root-ca.crt"}})
+    kubernetes.create(f"{path}/endpoints", {"metadata": {"name": "web"}})
+    owner = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "default"}
+    owned = {"name": "owned", "ownerReferences": [{**owner, "uid": account["metadata"]["uid"]}]}
+    kubernetes.create(f"{path}/configmaps", {"metadata": owned})
+    labels = {"stepway/project": project.id}
+    kubernetes.create(f"{path}/configmaps", {"metadata": {"name": "ours", "labels": labels}})
+    lease = {"metadata": {"name": "leader"}, "spec": {}}
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{project.name}/leases"
+    kubernetes.create(leases, lease)
+    assert (await delete(opened, project, made))[-1] == f"Namespace {project.name}"
+
+
+async def test_a_namespace_whose_objects_may_not_be_listed_is_kept(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    name = f"{project.name}-3"
+    allow(kubernetes, name, ["configmaps", "namespaces", "secrets"], lists=False)
+    try:
+        error = await refused(opened, project, made, "narrow")
+        assert f"Namespace {project.name}: was kept, because" in error.message
+        assert 'User "narrow" cannot list resource' in error.message
+        assert "right to list" in error.details[0]["remedy"]
+        assert left(kubernetes, project) == {"namespace"}
+    finally:
+        forbid(kubernetes, name)
+
+
+def forbid(kubernetes: KubernetesServer, name: str) -> None:
+    kubernetes.http.delete(f"{RBAC}/clusterrolebindings/{name}")
+    kubernetes.http.delete(f"{RBAC}/clusterroles/{name}")
 
 
 async def test_an_object_that_waits_for_its_finalizer_is_named(
