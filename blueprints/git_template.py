@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from stepway.hosts.paths import ssh_problem
 from stepway.workflows.model.references import OPENING
 
 FIELDS = ("git", "ref", "subfolder", "credential")
@@ -71,6 +72,8 @@ def normalized_address(url: str) -> str:
     scheme = parts.scheme
     if scheme not in ("https", "http", "ssh", "file") or _ODD.search(url):
         raise AddressInvalid(f"{url!r} is not a Git URL: use https://… or ssh://…")
+    if problem := ssh_problem(url):
+        raise AddressInvalid(f"{url!r} is not used: {problem}")
     if parts.password is not None or (scheme in ("https", "http") and parts.username is not None):
         raise AddressInvalid("the URL holds a secret: name a credential in `credential` instead")
     if scheme == "file" and parts.netloc:

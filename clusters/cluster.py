@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx2
-from lightkube import AsyncClient
-from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.core.exceptions import ApiError
-from lightkube.generic_resource import (
-    GenericGlobalResource,
-    GenericNamespacedResource,
-    create_api_info,
-)
-from lightkube.resources.authentication_v1 import SelfSubjectReview
-from lightkube.types import CascadeType
-
-from stepway.clusters.errors import ClusterError, KindMissing, NotOurs
-from stepway.clusters.kubeconfig import configuration
-from stepway.net.answers import ENCODING, AnswerRefused, bounded
+from stepway.clusters.connection import TERMINATING, Connection, connected
+from stepway.clusters.contents import others_in
+from stepway.clusters.errors import ClusterError, HasOthers, KindMissing, NotOurs
+from stepway.clusters.kinds import Kind, kind_of
+from stepway.clusters.manifests import Manifest, check_manifest, ref_of
+from stepway.clusters.ref import Ref
+from stepway.clusters.status import mapping, number, status_of, text
 
 FIELD_MANAGER = "stepway"
 OWNER_LABEL = "stepway/project"
 """The label with the ID of the project that an object belongs to."""
 
-TERMINATING = 10.0
-"""Seconds until the next look at an object that is being deleted."""
-
-TIMEOUT = httpx2.Timeout(20.0, connect=10.0)
+_APPLY = "application/apply-patch+yaml"
+_PATCH = "application/json-patch+json"
+_TRIES = 5
+_SHOWN = 10
 _ANONYMOUS = "system:anonymous"
-_LATER = frozenset({408, 409, 429, 500, 502, 503, 504})
-
-Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Ref:
-    """One object in a cluster. `namespace` is empty for objects of the whole cluster."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str = ""
-    uid: str = ""
-
-    def __str__(self) -> str:
-        place = f"{self.namespace}/" if self.namespace else ""
-        return f"{self.kind} {place}{self.name}"
+_REVIEWS = "apis/authentication.k8s.io/v1/selfsubjectreviews"
+_REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
 
 @dataclass(frozen=True)
@@ -64,77 +37,41 @@ class Applied:
     generation: int
 
 
-def ref_of(manifest: Mapping[str, Any]) -> Ref:
-    """Return what a manifest describes. Raises ClusterError if it is none."""
-    metadata = manifest.get("metadata") or {}
-    found = {
-        "apiVersion": manifest.get("apiVersion"),
-        "kind": manifest.get("kind"),
-        "metadata.name": metadata.get("name") if isinstance(metadata, Mapping) else None,
-    }
-    for name, value in found.items():
-        if not isinstance(value, str) or not value:
-            raise ClusterError(f"A manifest has no `{name}`", remedy="Correct the manifest.")
-    return Ref(
-        str(found["apiVersion"]),
-        str(found["kind"]),
-        str(found["metadata.name"]),
-        metadata.get("namespace") or "",
-        metadata.get("uid") or "",
-    )
-
-
 @asynccontextmanager
 async def open_cluster(kubeconfig: str | None) -> AsyncIterator[Cluster]:
     """Open the cluster of a kubeconfig; of the worker's own pod for None. Raises ClusterError."""
-    config = configuration(kubeconfig)
-    try:
-        client = AsyncClient(config, field_manager=FIELD_MANAGER, timeout=TIMEOUT)
-        parameters = client_adapter.ConnectionParams(timeout=TIMEOUT)
-        discovery = client_adapter.AsyncClient(config, parameters)
-        for each in (client._client._client, discovery):
-            each.headers.update(ENCODING)
-            each.event_hooks = {"response": [bounded]}
-    except (ssl.SSLError, ValueError, OSError) as error:
-        raise ClusterError(
-            "The certificate or key in the kubeconfig cannot be used",
-            remedy="Store a valid kubeconfig as the credential.",
-        ) from error
-    try:
-        yield Cluster(config, client, discovery)
-    finally:
-        await client.close()
-        await discovery.aclose()
+    async with connected(kubeconfig) as connection:
+        yield Cluster(connection)
 
 
 @dataclass
 class Cluster:
     """Requests to one cluster. All methods raise ClusterError and are bounded in time."""
 
-    _config: SingleConfig
-    _client: Any
-    _discovery: httpx2.AsyncClient
-    _kinds: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _connection: Connection
+    _kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
 
     @property
     def server(self) -> str:
         """The address of the API server, for people."""
-        return str(self._config.cluster.server)
+        return self._connection.server
 
     async def account(self) -> str:
         """Return the account's name in the cluster; "" if the cluster does not tell it.
 
         Kubernetes before 1.28 does not, and one that does not let the account ask.
         """
-        async with self._errors(None):
-            try:
-                review = await self._client.create(SelfSubjectReview())
-            except ApiError as error:
-                if error.response.status_code not in (403, 404) or _ANONYMOUS in str(error):
-                    raise
-                await self._raw("api")
-                return ""
-        return str(review.status.userInfo.username)
+        try:
+            review = await self._connection.send("POST", _REVIEWS, body=_REVIEW)
+        except ClusterError as error:
+            if error.status not in (403, 404) or _ANONYMOUS in error.message:
+                raise
+            await self._connection.send("GET", "api")
+            return ""
+        name = mapping(mapping(review, "status"), "userInfo").get("username")
+        if not isinstance(name, str):
+            self._connection.refuse_answer()
+        return name
 
     async def apply(
         self, manifest: Manifest, project_id: str, namespace: str | None = None
@@ -144,155 +81,183 @@ class Cluster:
         Refuses an object that exists and is not the project's, or is being deleted, and a field
         that another manager owns.
         """
+        check_manifest(manifest)
         kind = await self._kind(ref_of(manifest))
-        manifest = _placed(manifest, kind, namespace)
-        ref = ref_of(manifest)
-        before = await self.read(ref)
-        if before is not None:
+        manifest = _placed(manifest, kind, namespace or self._connection.namespace)
+        ref, body = ref_of(manifest), _labelled(manifest, project_id)
+        created = False
+        for _ in range(_TRIES):
+            before = await self.read(ref)
+            if before is None:
+                before = await self._created(kind, ref, body)
+                created = before is not None
+            if before is None:
+                continue
             _refuse_terminating(ref, before)
-            if (owner := foreign_owner(before, project_id)) is not None:
-                raise ClusterError(
-                    f"{ref} exists in the cluster and was not created by this project: {owner}",
-                    remedy="Choose another name, or delete the object if it is no longer needed.",
+            _refuse_others(ref, before, project_id)
+            after = await self._applied(kind, ref, body, before)
+            if after is not None:
+                return Applied(
+                    replace(ref, uid=after["metadata"]["uid"]),
+                    created,
+                    generation=number(after["metadata"], "generation") or 0,
                 )
-        body = _labelled(manifest, project_id)
-        with_namespace = {"namespace": ref.namespace} if ref.namespace else {}
-        async with self._errors(ref):
-            after = await self._client.apply(kind.from_dict(body), ref.name, **with_namespace)
-        metadata = dict(after)["metadata"]
-        return Applied(
-            Ref(ref.api_version, ref.kind, ref.name, ref.namespace, metadata["uid"]),
-            created=before is None,
-            generation=int(metadata.get("generation", 0)),
-        )
+        raise _changing(ref)
+
+    async def _created(self, kind: Kind, ref: Ref, body: Manifest) -> Manifest | None:
+        """Create an object; None if somebody else has just done so.
+
+        A server-side apply would not tell: of two projects, the later one would take the object.
+        """
+        try:
+            return await self._send(
+                "POST",
+                kind.path(ref.namespace),
+                ref,
+                body=body,
+                params={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            )
+        except ClusterError as error:
+            if error.reason == "AlreadyExists":
+                return None
+            raise
+
+    async def _applied(
+        self, kind: Kind, ref: Ref, body: Manifest, before: Manifest
+    ) -> Manifest | None:
+        """Apply to the object as it was read; None if it has changed or is gone since."""
+        path = kind.path(ref.namespace, ref.name)
+        try:
+            if (patch := _as_applied(before)) is not None:
+                before = await self._send("PATCH", path, ref, body=patch, content_type=_PATCH)
+            metadata = {
+                **body["metadata"],
+                "resourceVersion": before["metadata"].get("resourceVersion"),
+                "uid": before["metadata"]["uid"],
+            }
+            return await self._send(
+                "PATCH",
+                path,
+                ref,
+                body={**body, "metadata": metadata},
+                content_type=_APPLY,
+                params={"fieldManager": FIELD_MANAGER},
+            )
+        except ClusterError as error:
+            if _is_changed(error):
+                return None
+            raise
+
+    async def ref_of(self, manifest: Manifest, namespace: str | None = None) -> Ref:
+        """Return what `apply` would apply, without a uid. Raises KindMissing too."""
+        kind = await self._kind(ref_of(manifest))
+        return ref_of(_placed(manifest, kind, namespace or self._connection.namespace))
 
     async def read(self, ref: Ref) -> Manifest | None:
         """Return an object; None if there is none."""
         kind = await self._kind(ref)
-        with_namespace = {"namespace": ref.namespace} if ref.namespace else {}
         try:
-            async with self._errors(ref):
-                found = await self._client.get(kind, ref.name, **with_namespace)
+            return await self._send("GET", self._path(kind, ref), ref)
         except ClusterError as error:
             if error.status == 404:
                 return None
             raise
-        return dict(found)
 
     async def delete(self, ref: Ref, project_id: str) -> bool:
         """Start the deletion of an object, and of what it owns; False if it is gone.
 
-        Raises NotOurs for an object that is not the project's, or was created again
-        since.
+        Raises NotOurs for an object that is not the project's, or was created again since, and
+        HasOthers for a namespace with objects that are not the project's.
         """
+        for _ in range(_TRIES):
+            found = await self._found(ref)
+            if found is None:
+                return False
+            _refuse_to_delete(ref, found, project_id)
+            if found["metadata"].get("deletionTimestamp"):
+                return True
+            if (ref.api_version, ref.kind) == ("v1", "Namespace"):
+                await self._refuse_others_in(ref, project_id)
+            if await self._deleted(ref, found):
+                return True
+        raise _changing(ref)
+
+    async def _refuse_others_in(self, ref: Ref, project_id: str) -> None:
+        """Kubernetes deletes a namespace with everything in it, whoever has made it."""
         try:
-            found = await self.read(ref)
+            others = await others_in(self._connection, ref.name, (OWNER_LABEL, project_id))
+        except ClusterError as error:
+            if error.status not in (401, 403):
+                raise
+            raise ClusterError(
+                f"{ref} was kept, because the account may not list what is in it: {error.message}",
+                remedy="Give the account of the kubeconfig the right to list all kinds of objects, "
+                "then retry; or delete the namespace manually.",
+                status=error.status,
+            ) from error
+        if others:
+            more = len(others) - _SHOWN
+            named = ", ".join(others[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            raise HasOthers(
+                f"{ref} was kept: it contains objects that are not this project's: {named}",
+                remedy="Move or delete them, then delete the namespace manually or retry.",
+            )
+
+    async def _found(self, ref: Ref) -> Manifest | None:
+        try:
+            return await self.read(ref)
         except KindMissing:  # its objects went with it
-            found = None
-        if found is None:
-            return False
-        owner = foreign_owner(found, project_id)
-        if owner is None and ref.uid and found["metadata"]["uid"] != ref.uid:
-            owner = "it was deleted and created again in the meantime"
-        if owner is not None:
-            raise NotOurs(
-                f"{ref} was kept: it does not belong to this project: {owner}",
-                remedy="Check it, and remove it manually if it is no longer needed.",
+            return None
+
+    async def _deleted(self, ref: Ref, found: Manifest) -> bool:
+        """Delete the object as it was read; False if it has changed or is gone since."""
+        metadata = found["metadata"]
+        conditions = {name: metadata.get(name) for name in ("uid", "resourceVersion")}
+        try:
+            await self._connection.send(
+                "DELETE",
+                self._path(await self._kind(ref), ref),
+                about=ref,
+                body={"propagationPolicy": "Background", "preconditions": conditions},
             )
-        if found["metadata"].get("deletionTimestamp"):
-            return True
-        kind = await self._kind(ref)
-        with_namespace = {"namespace": ref.namespace} if ref.namespace else {}
-        async with self._errors(ref):
-            await self._client.delete(
-                kind, ref.name, cascade=CascadeType.BACKGROUND, **with_namespace
-            )
+        except ClusterError as error:
+            if error.status in (404, 409):
+                return False
+            raise
         return True
 
-    async def _kind(self, ref: Ref) -> Any:
-        """Return lightkube's class for the kind, from the cluster's own list of kinds."""
+    async def _send(self, method: str, path: str, ref: Ref, **more: Any) -> Manifest:
+        """Send a request that answers with the object."""
+        found = await self._connection.send(method, path, about=ref, **more)
+        if not _is_object(found):
+            self._connection.refuse_answer()
+        return found
+
+    def _path(self, kind: Kind, ref: Ref) -> str:
+        return kind.path(ref.namespace or self._connection.namespace, ref.name)
+
+    async def _kind(self, ref: Ref) -> Kind:
         known = self._kinds.get((ref.api_version, ref.kind))
-        if known is not None:
-            return known
-        group, _, version = ref.api_version.rpartition("/")
-        path = f"apis/{ref.api_version}" if group else f"api/{version}"
-        try:
-            listed = (await self._raw(path))["resources"]
-        except ClusterError as error:
-            if error.status != 404:
-                raise
-            listed = []
-        entry = next((e for e in listed if e["kind"] == ref.kind and "/" not in e["name"]), None)
-        if entry is None:
-            raise KindMissing(
-                f"The cluster has no {ref.kind} ({ref.api_version})",
-                remedy=_MISSING.get(group, f"Install what defines {ref.kind} in the cluster."),
-                later=group in _MISSING,
-            )
-        base = GenericNamespacedResource if entry["namespaced"] else GenericGlobalResource
-        info = create_api_info(group, version, ref.kind, entry["name"])
-        kind = type(ref.kind, (base,), {"_api_info": info})
-        self._kinds[ref.api_version, ref.kind] = kind
-        return kind
-
-    async def _raw(self, path: str) -> Any:
-        async with self._errors(None):
-            response = await self._discovery.get(f"/{path}")
-            response.raise_for_status()
-            return response.json()
-
-    @asynccontextmanager
-    async def _errors(self, ref: Ref | None) -> AsyncIterator[None]:
-        try:
-            yield
-        except httpx2.HTTPStatusError as error:
-            raise self._refused(error, ref) from error
-        except httpx2.TimeoutException as error:
-            raise ClusterError(
-                f"The cluster {self.server} did not answer within {TIMEOUT.read:.0f} s",
-                remedy="Retry when the cluster answers again.",
-                later=True,
-            ) from error
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
-        except (json.JSONDecodeError, AnswerRefused) as error:
-            raise ClusterError(
-                f"{self.server} does not answer as a Kubernetes API",
-                remedy="Check the server's address in the kubeconfig.",
-                later=True,
-            ) from error
-
-    def _unreachable(self, error: httpx2.TransportError) -> ClusterError:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return ClusterError(
-                f"The certificate of the cluster {self.server} is not trusted",
-                remedy="Store a kubeconfig with the cluster's authority as the credential.",
-            )
-        return ClusterError(
-            f"The cluster {self.server} cannot be reached: {str(error) or type(error).__name__}",
-            remedy="Check the address in the kubeconfig and the network of the worker, then retry.",
-            later=True,
-        )
-
-    def _refused(self, error: httpx2.HTTPStatusError, ref: Ref | None) -> ClusterError:
-        status = error.response.status_code
-        said = _said(error)
-        wait = error.response.headers.get("retry-after", "")
-        asked = float(wait) if wait.isdecimal() else None
-        what = f" for {ref}" if ref else ""
-        return ClusterError(
-            f"The cluster answered {status}{what}{': ' + said if said else ''}",
-            remedy=_remedy(status, said),
-            later=_is_terminating(said) or (status in _LATER and not _is_conflict(said)),
-            status=status,
-            retry_after=TERMINATING if _is_terminating(said) else asked,
-        )
+        if known is None:
+            known = self._kinds[ref.api_version, ref.kind] = await kind_of(self._connection, ref)
+        return known
 
 
-_MISSING = {
-    "source.toolkit.fluxcd.io": "Install Flux in the cluster, then retry.",
-    "kustomize.toolkit.fluxcd.io": "Install Flux in the cluster, then retry.",
-}
+def _is_object(found: Manifest) -> bool:
+    """Whether an answer has the metadata that every object has."""
+    metadata = found.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("uid"), str):
+        return False
+    texts = isinstance(metadata.get("labels") or {}, dict)
+    managers = metadata.get("managedFields") or []
+    finalizers = metadata.get("finalizers") or []
+    return (
+        texts
+        and isinstance(managers, list)
+        and all(isinstance(entry, dict) for entry in managers)
+        and isinstance(finalizers, list)
+        and all(isinstance(entry, str) for entry in finalizers)
+    )
 
 
 def foreign_owner(found: Mapping[str, Any], project_id: str) -> str | None:
@@ -303,7 +268,7 @@ def foreign_owner(found: Mapping[str, Any], project_id: str) -> str | None:
     metadata = found["metadata"]
     owner = (metadata.get("labels") or {}).get(OWNER_LABEL)
     entries = metadata.get("managedFields") or ()
-    managers = list(dict.fromkeys(entry.get("manager", "") for entry in entries))
+    managers = list(dict.fromkeys(text(entry, "manager") for entry in entries))
     if owner == project_id and FIELD_MANAGER in managers:
         return None
     if owner and owner != project_id:
@@ -314,16 +279,83 @@ def foreign_owner(found: Mapping[str, Any], project_id: str) -> str | None:
 
 def waiting_deletion(found: Mapping[str, Any]) -> str:
     """Return what the deletion of an object waits for, in Kubernetes' own words."""
-    conditions = (found.get("status") or {}).get("conditions") or ()
     said = [
-        entry.get("message", "")
-        for entry in conditions
+        text(entry, "message")
+        for entry in status_of(found).conditions.values()
         if found.get("kind") == "Namespace" and entry.get("status") == "True"
     ]
     finalizers = found["metadata"].get("finalizers") or ()
     if finalizers:
         said.append(f"its finalizers {', '.join(finalizers)} have not finished")
     return "; ".join(filter(None, said)) or "it is still being deleted"
+
+
+def _as_applied(found: Manifest) -> list[dict[str, Any]] | None:
+    """Return the patch that makes what we have created the same as applied; None if it is so.
+
+    Otherwise a field that a later manifest leaves out would stay. kubectl does the same.
+    """
+    entries = found["metadata"].get("managedFields") or []
+    created = [entry for entry in entries if _is_ours(entry, "Update")]
+    if not created:
+        return None
+    ours = {**created[0], "operation": "Apply"}
+    for entry in entries:
+        if _is_ours(entry, "Apply"):
+            ours["fieldsV1"] = _united(mapping(ours, "fieldsV1"), mapping(entry, "fieldsV1"))
+    others = [entry for entry in entries if text(entry, "manager") != FIELD_MANAGER]
+    return [
+        {"op": "replace", "path": "/metadata/managedFields", "value": [ours, *others]},
+        {
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": found["metadata"].get("resourceVersion"),
+        },
+    ]
+
+
+def _is_ours(entry: Mapping[str, Any], operation: str) -> bool:
+    return (text(entry, "manager"), text(entry, "operation")) == (FIELD_MANAGER, operation)
+
+
+def _united(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {
+        name: _united(mapping(one, name), mapping(other, name)) for name in one if name in other
+    }
+    return {**one, **other, **inner}
+
+
+def _is_changed(error: ClusterError) -> bool:
+    """Whether the object was changed, or deleted, since it was read."""
+    is_changed = error.status == 409 and "the object has been modified" in error.message
+    return is_changed or error.status == 404 or "uid mismatch" in error.message
+
+
+def _changing(ref: Ref) -> ClusterError:
+    return ClusterError(
+        f"{ref} was changed by others during each of {_TRIES} attempts",
+        remedy="Check what changes it all the time, then retry.",
+        later=True,
+    )
+
+
+def _refuse_others(ref: Ref, found: Manifest, project_id: str) -> None:
+    if (owner := foreign_owner(found, project_id)) is not None:
+        raise ClusterError(
+            f"{ref} exists in the cluster and was not created by this project: {owner}",
+            remedy="Choose another name, or delete the object if it is no longer needed.",
+        )
+
+
+def _refuse_to_delete(ref: Ref, found: Manifest, project_id: str) -> None:
+    owner = foreign_owner(found, project_id)
+    if owner is None and ref.uid and found["metadata"]["uid"] != ref.uid:
+        owner = "it was deleted and created again in the meantime"
+    if owner is not None:
+        raise NotOurs(
+            f"{ref} was kept: it does not belong to this project: {owner}",
+            remedy="Check it, and remove it manually if it is no longer needed.",
+        )
 
 
 def _refuse_terminating(ref: Ref, found: Manifest) -> None:
@@ -336,12 +368,11 @@ def _refuse_terminating(ref: Ref, found: Manifest) -> None:
         )
 
 
-def _placed(manifest: Manifest, kind: Any, namespace: str | None) -> Manifest:
+def _placed(manifest: Manifest, kind: Kind, namespace: str) -> Manifest:
     """Return the manifest in its namespace or this one; objects of the whole cluster in none."""
     metadata = {k: v for k, v in manifest["metadata"].items() if k != "namespace"}
-    if issubclass(kind, GenericNamespacedResource):
-        found = manifest["metadata"].get("namespace") or namespace
-        metadata |= {"namespace": found} if found else {}
+    if kind.is_namespaced:
+        metadata["namespace"] = manifest["metadata"].get("namespace") or namespace
     return {**manifest, "metadata": metadata}
 
 
@@ -353,37 +384,3 @@ def _labelled(manifest: Manifest, project_id: str) -> Manifest:
         OWNER_LABEL: project_id,
     }
     return {**manifest, "metadata": metadata}
-
-
-def _said(error: httpx2.HTTPStatusError) -> str:
-    if isinstance(error, ApiError):
-        return str(error.status.message or error.status.reason or "")
-    try:
-        return str(error.response.json().get("message", ""))
-    except (ValueError, AttributeError, httpx2.ResponseNotRead):
-        return ""
-
-
-def _remedy(status: int, said: str) -> str:
-    if status == 401:
-        return (
-            "The token or client certificate is wrong or has expired. Store a kubeconfig with a "
-            "valid one as the credential, then retry."
-        )
-    if _is_terminating(said):
-        return "Wait until the namespace is gone: the step is tried again."
-    if "admission webhook" in said:
-        return "Change what the cluster's policy refuses, or the policy, then retry."
-    if status == 403:
-        return "Give the account of the kubeconfig this right in the cluster, then retry."
-    if _is_conflict(said):
-        return "Let only one of them manage the field, then retry."
-    return "Correct the manifest, then retry." if status in (400, 422) else "Retry later."
-
-
-def _is_conflict(said: str) -> bool:
-    return "conflict with" in said or "conflicts with" in said
-
-
-def _is_terminating(said: str) -> bool:
-    return "being terminated" in said

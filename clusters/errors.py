@@ -10,7 +10,7 @@ class ClusterError(StepwayError):
 
     `message` is a sentence without a full stop; `remedy` says what a person can do. `later`:
     whether the same request may succeed without a change by a person. `retry_after` are the
-    seconds that the cluster asks to wait.
+    seconds that the cluster asks to wait. `reason` is the cluster's own word for its refusal.
     """
 
     def __init__(
@@ -20,6 +20,7 @@ class ClusterError(StepwayError):
         remedy: str = "",
         later: bool = False,
         status: int | None = None,
+        reason: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -27,11 +28,16 @@ class ClusterError(StepwayError):
         self.remedy = remedy
         self.later = later
         self.status = status
+        self.reason = reason
         self.retry_after = retry_after
 
 
 class NotOurs(ClusterError):
     """An object that another project, program or person has."""
+
+
+class HasOthers(NotOurs):
+    """A namespace of the project with objects of others."""
 
 
 class KindMissing(ClusterError):

@@ -1,88 +1,58 @@
-"""Whether an object is ready, as kstatus defines it for objects with conditions. Pure."""
+"""Whether an object is ready, by the rules of kstatus. Pure.
+
+Where kstatus takes a Job that runs as ready, and a Pod that failed, the rules here wait for a Job's
+end and report the Pod's failure: the next step builds on what the Job has done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from stepway.clusters.ready_kinds import KINDS
+from stepway.clusters.status import WAITING, Readiness, Status, failed, status_of, waiting
 
-@dataclass(frozen=True)
-class Readiness:
-    """`message` is the object's own; `failed`: it does not become ready without a change."""
-
-    ready: bool
-    failed: bool = False
-    message: str = ""
+_FAILED = ("Stalled", "Failed")
+_READY = ("Ready", "Available")
+_FLUX = ".toolkit.fluxcd.io"
+_SUSPENDED = "it is suspended"
 
 
 def readiness(found: Mapping[str, Any]) -> Readiness:
     """Return whether the newest generation of an object is ready.
 
-    Objects without conditions, such as a ConfigMap, are ready once they exist.
+    A kind without rules of its own is ready once its condition Ready is true; without this
+    condition, once it exists and its controller has no older generation in its status.
     """
-    metadata, status = found["metadata"], found.get("status") or {}
-    if metadata.get("deletionTimestamp"):
-        return Readiness(ready=False, failed=True, message="it is being deleted")
-    if found.get("kind") == "Namespace":
-        phase = status.get("phase", "")
-        return Readiness(ready=phase in ("", "Active"), message=phase)
-    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
-    if not conditions and not _reconciles(found):
+    status = status_of(found)
+    if status.metadata.get("deletionTimestamp"):
+        return failed("it is being deleted")
+    if _is_static(status):
         return Readiness(ready=True)
-    if not _is_seen(metadata, status, conditions):
-        return Readiness(ready=False, message=_WAITING)
+    if not status.is_seen or (status.group.endswith(_FLUX) and not status.conditions):
+        return waiting(_SUSPENDED if status.spec.get("suspend") is True else WAITING)
+    if status.has("Stalled"):
+        return failed(status.message("Stalled"))
+    if status.has("Reconciling"):
+        return waiting(status.message("Reconciling"))
+    if (rule := KINDS.get((status.group, status.kind))) is not None:
+        return rule(status)
+    return _by_conditions(status)
+
+
+def _is_static(status: Status) -> bool:
+    """Whether it is an object of Flux on which no controller reports."""
+    if status.group == f"notification{_FLUX}":
+        return not status.fields
+    is_repository = (status.group, status.kind) == (f"source{_FLUX}", "HelmRepository")
+    return is_repository and status.spec.get("type") == "oci"
+
+
+def _by_conditions(status: Status) -> Readiness:
     for name in _FAILED:
-        if _is(conditions, name):
-            return Readiness(ready=False, failed=True, message=_message(conditions[name]))
-    if found.get("kind") in _REPLICATED:
-        return _replicas(found, status, conditions)
+        if status.has(name):
+            return failed(status.message(name))
     for name in _READY:
-        if name in conditions:
-            return Readiness(_is(conditions, name), message=_message(conditions[name]))
-    return Readiness(ready=False, message=_WAITING)
-
-
-_WAITING = "waiting for its controller"
-_FAILED = ("Stalled", "Failed")
-_READY = ("Ready", "Available", "Complete", "Established")
-_REPLICATED = ("Deployment", "StatefulSet")
-
-
-def _replicas(
-    found: Mapping[str, Any], status: Mapping[str, Any], conditions: Mapping[str, Any]
-) -> Readiness:
-    """The replicas of an older generation may be available, but they do not count."""
-    wanted = int(found.get("spec", {}).get("replicas", 1))
-    updated = int(status.get("updatedReplicas", 0))
-    ready = min(updated, int(status.get("readyReplicas", 0)))
-    is_whole = ready >= wanted and int(status.get("replicas", 0)) <= updated
-    said = _message(conditions.get("Available") or {})
-    told = f"{ready} of {wanted} replicas are ready"
-    return Readiness(is_whole, message=told if is_whole or not said else f"{told} ({said})")
-
-
-def _reconciles(found: Mapping[str, Any]) -> bool:
-    """Whether a controller reports on objects of this kind."""
-    group = str(found.get("apiVersion", "")).partition("/")[0]
-    return group.endswith("fluxcd.io") or group in ("apps", "batch", "apiextensions.k8s.io")
-
-
-def _is_seen(
-    metadata: Mapping[str, Any], status: Mapping[str, Any], conditions: Mapping[str, Any]
-) -> bool:
-    """Whether the status is about the newest generation."""
-    generation = metadata.get("generation")
-    seen = status.get("observedGeneration")
-    if seen is None:
-        ready = conditions.get("Ready") or {}
-        seen = ready.get("observedGeneration", generation)
-    return seen is None or generation is None or int(seen) >= int(generation)
-
-
-def _is(conditions: Mapping[str, Any], name: str) -> bool:
-    return bool(conditions.get(name, {}).get("status") == "True")
-
-
-def _message(condition: Mapping[str, Any]) -> str:
-    return ": ".join(filter(None, (condition.get("reason"), condition.get("message"))))
+        if name in status.conditions:
+            return Readiness(status.has(name), message=status.message(name))
+    return Readiness(ready=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepway.activities.beats import Beats
-from stepway.clusters.cluster import Cluster, Manifest, Ref, ref_of
+from stepway.clusters.cluster import Cluster
+from stepway.clusters.manifests import Manifest, ref_of
+from stepway.clusters.ref import Ref
 from stepway_tracking.record.progress import Progress
 
 

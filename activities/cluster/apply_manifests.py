@@ -8,14 +8,16 @@ from typing import Any
 
 import yaml
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import beating
 from stepway.activities.cluster.access import OpenCluster, cluster_errors
 from stepway.activities.cluster.applied import AppliedObject, apply_all
-from stepway.activities.cluster.delete_all import delete_all
+from stepway.activities.cluster.delete_all import delete_all, delete_planned
 from stepway.activities.project import ProjectRef
 from stepway.activities.rollback import Removed
-from stepway.clusters.cluster import Manifest, ref_of
+from stepway.clusters.errors import ClusterError
+from stepway.clusters.manifests import Manifest, check_manifest
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Skipped
 
@@ -44,7 +46,10 @@ class AppliedManifests:
 
 @dataclass(frozen=True)
 class DeleteManifestsInput:
-    """`result` is the result of the step that applied the objects."""
+    """`result` is the result of the step that applied the objects.
+
+    None after a step that failed: then `manifests` and `namespace` say what it may have applied.
+    """
 
     project: ProjectRef
     cluster: str
@@ -76,19 +81,32 @@ class ClusterSteps:
     async def delete_manifests(self, given: DeleteManifestsInput) -> Removed:
         """Delete the objects that the step created, the last one first.
 
-        Goes on after a refusal; fails with what is left, and why.
+        Without a result, deletes the project's objects that the manifests name. Goes on after a
+        refusal; fails with what is left, and why.
         """
-        made = (given.result or {}).get("objects", [])
+        project_id, result = given.project.id, given.result
+        planned = _planned(given.manifests) if result is None else []
         async with beating() as beats, self._open(given.cluster, given.project) as cluster:
-            done = await delete_all(cluster, made, given.project.id, beats)
+            if result is None:
+                done = await delete_planned(cluster, planned, project_id, beats, given.namespace)
+            else:
+                done = await delete_all(cluster, result.get("objects", []), project_id, beats)
         return Removed(done.or_raise())
+
+
+def _planned(given: Sequence[dict[str, Any] | str]) -> list[Manifest]:
+    """Return the manifests; none if one is not valid, because then none was applied."""
+    try:
+        return _objects(given)
+    except (ApplicationError, ClusterError):
+        return []
 
 
 def _objects(given: Sequence[dict[str, Any] | str]) -> list[Manifest]:
     found: list[Manifest] = []
     for entry in given:
         for body in _parsed(entry) if isinstance(entry, str) else [entry]:
-            ref_of(body)
+            check_manifest(body)
             found.append(body)
     return found
 
@@ -98,6 +116,8 @@ def _parsed(text: str) -> list[Manifest]:
         bodies = [body for body in yaml.safe_load_all(text) if body is not None]
     except yaml.YAMLError as error:
         raise _bad(f"a manifest is not YAML: {' '.join(str(error).split())}") from None
+    except (RecursionError, ValueError, TypeError):
+        raise _bad("a manifest is not YAML that can be read") from None
     if any(not isinstance(body, dict) for body in bodies):
         raise _bad("a manifest is not an object")
     return bodies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,10 @@ from temporalio.exceptions import ApplicationError
 
 from stepway.activities.beats import Beats
 from stepway.activities.cluster.applied import ref_of_applied
-from stepway.clusters.cluster import Cluster, Manifest, Ref, waiting_deletion
-from stepway.clusters.errors import ClusterError, NotOurs
+from stepway.clusters.cluster import Cluster, waiting_deletion
+from stepway.clusters.errors import ClusterError, HasOthers, KindMissing, NotOurs
+from stepway.clusters.manifests import Manifest
+from stepway.clusters.ref import Ref
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress
 
@@ -85,8 +87,31 @@ async def delete_all(
     A namespace is kept if something in it is left: it would be deleted with it. Raises
     ClusterError if the cluster does not answer, or does not know the account.
     """
-    deleting = _Deleting(cluster, project_id, len(objects), beats)
-    refs = [ref_of_applied(entry) for entry in reversed(objects)]
+    refs = [ref_of_applied(entry) for entry in objects]
+    return await _delete(_Deleting(cluster, project_id, len(refs), beats), refs)
+
+
+async def delete_planned(
+    cluster: Cluster,
+    manifests: Sequence[Manifest],
+    project_id: str,
+    beats: Beats,
+    namespace: str | None = None,
+) -> Removal:
+    """Delete what an attempt without a result may have applied of these manifests.
+
+    Like delete_all, but an object that is not the project's is not reported: the attempt may have
+    failed because of it.
+    """
+    refs = []
+    for body in manifests:
+        with suppress(KindMissing):
+            refs.append(await cluster.ref_of(body, namespace))
+    return await _delete(_Deleting(cluster, project_id, len(refs), beats, is_planned=True), refs)
+
+
+async def _delete(deleting: _Deleting, given: Sequence[Ref]) -> Removal:
+    refs = given[::-1]
     for ref in refs:
         if ref.kind != "Namespace":
             await deleting.delete(ref)
@@ -98,8 +123,17 @@ async def delete_all(
 
 
 class _Deleting:
-    def __init__(self, cluster: Cluster, project_id: str, total: int, beats: Beats) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        project_id: str,
+        total: int,
+        beats: Beats,
+        *,
+        is_planned: bool = False,
+    ) -> None:
         self.done = Removal()
+        self._is_planned = is_planned
         self._cluster = cluster
         self._project_id = project_id
         self._total = total
@@ -116,11 +150,14 @@ class _Deleting:
                 self.done.removed.append(str(ref))
                 self._going.append(ref)
         except NotOurs as error:
+            if self._is_planned and not isinstance(error, HasOthers):
+                return
             self._leave(ref, error.message.removeprefix(f"{ref} "), error.remedy, again=False)
         except ClusterError as error:
             if _concerns_all(error):
                 raise
-            self._leave(ref, error.message.replace(f" for {ref}", "", 1), error.remedy)
+            why = error.message.removeprefix(f"{ref} ").replace(f" for {ref}", "", 1)
+            self._leave(ref, why, error.remedy)
 
     async def delete_namespace(self, ref: Ref) -> None:
         """Kubernetes deletes a namespace with what is in it, some time later."""

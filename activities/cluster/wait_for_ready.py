@@ -14,9 +14,11 @@ from stepway.activities.beats import Beats, beating
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.applied import ref_of_applied
 from stepway.activities.project import ProjectRef
-from stepway.clusters.cluster import Cluster, Ref
+from stepway.clusters.cluster import Cluster
 from stepway.clusters.errors import ClusterError
-from stepway.clusters.readiness import Readiness, readiness
+from stepway.clusters.readiness import readiness
+from stepway.clusters.ref import Ref
+from stepway.clusters.status import Readiness
 from stepway_tracking.record.errors import step_error
 from stepway_tracking.record.progress import Progress, Skipped
 

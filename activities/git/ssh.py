@@ -62,10 +62,12 @@ class Ssh(SSHVendor):
             protocol_version = DEFAULT_GIT_PROTOCOL_VERSION_FETCH
         if protocol_version > 0:
             words += ["-o", f"SetEnv=GIT_PROTOCOL=version={protocol_version}"]
-        if host.startswith("-"):
-            raise StrangeHostname(hostname=host)
+        place = f"{username}@{host}" if username else host
+        # ssh would take it for an option, also after an "=" such as that of ProxyCommand.
+        if place.startswith("-") or host.startswith("-"):
+            raise StrangeHostname(hostname=place)
         process = subprocess.Popen(
-            [*words, f"{username}@{host}" if username else host, os.fsdecode(command)],
+            [*words, place, os.fsdecode(command)],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from stepway.activities.beats import Beats, beating
 from stepway.activities.cluster.access import OpenCluster
 from stepway.activities.cluster.applied import AppliedObject, apply_all
-from stepway.activities.cluster.delete_all import Removal, delete_all
+from stepway.activities.cluster.delete_all import Removal, delete_all, delete_planned
 from stepway.activities.credentials.credentials import Credentials
 from stepway.activities.credentials.refreshing import is_oauth
 from stepway.activities.gitops.deploy_key import (
@@ -30,7 +30,8 @@ from stepway.activities.gitops.manifests import (
     secret_name,
 )
 from stepway.activities.project import ProjectRef
-from stepway.clusters.cluster import Cluster, Ref, foreign_owner
+from stepway.clusters.cluster import Cluster, foreign_owner
+from stepway.clusters.ref import Ref
 from stepway.hosts.access import HostKind
 from stepway.vault.addresses import is_at, is_loopback
 from stepway.vault.kinds import CredentialKind
@@ -110,26 +111,31 @@ class ClusterGitops:
             return InCluster(cluster.server, applied)
 
     async def remove(
-        self, project: ProjectRef, target: GitopsCluster, made: dict[str, Any]
+        self, deployment: Deployment, target: GitopsCluster, made: dict[str, Any] | None
     ) -> list[str]:
         """Delete the objects in the result of the step, and the deploy key; return their names.
 
-        Goes on after a refusal. Raises step_error with what is left, and why.
+        Without a result, deletes the project's objects of the deployment. Goes on after a refusal.
+        Raises step_error with what is left, and why.
         """
         async with beating() as beats:
-            return await self._remove(project, target, made, beats)
+            return await self._remove(deployment, target, made, beats)
 
     async def _remove(
-        self, project: ProjectRef, target: GitopsCluster, made: dict[str, Any], beats: Beats
+        self,
+        deployment: Deployment,
+        target: GitopsCluster,
+        made: dict[str, Any] | None,
+        beats: Beats,
     ) -> list[str]:
-        found = made.get("objects", [])
+        project = deployment.project
         if target.deploy_key is None:
             async with self._open(target.credential, project) as cluster:
-                return (await delete_all(cluster, found, project.id, beats)).or_raise()
+                return (await _delete(cluster, deployment, made, beats)).or_raise()
         removal = Removal()
         with removal.going_on("The objects in the cluster"):
             async with self._open(target.credential, project) as cluster:
-                removal.add(await delete_all(cluster, found, project.id, beats))
+                removal.add(await _delete(cluster, deployment, made, beats))
         with removal.going_on("The deploy key of the repository"):
             title = title_of(project, target.credential)
             removal.removed += await self._keys.remove(project, target.deploy_key, title)
@@ -166,6 +172,17 @@ class ClusterGitops:
             key = await repository.add(title_of(project, target.credential), public)
             rest = await apply_all(cluster, others, project.id, beats)
             return InCluster(cluster.server, [*first, *rest], key)
+
+
+async def _delete(
+    cluster: Cluster, deployment: Deployment, made: dict[str, Any] | None, beats: Beats
+) -> Removal:
+    project = deployment.project
+    if made is not None:
+        return await delete_all(cluster, made.get("objects", []), project.id, beats)
+    namespace, *others = objects(deployment).values()
+    planned = [namespace, pull_secret(project, {}), *others]
+    return await delete_planned(cluster, planned, project.id, beats)
 
 
 async def _kept_key(cluster: Cluster, project: ProjectRef) -> str | None:

@@ -13,6 +13,7 @@ import yaml
 
 from stepway.activities.database.create_environments import EnvironmentSpec
 from stepway.activities.project import ProjectRef
+from stepway.hosts.errors import HostError
 from stepway.hosts.paths import ssh_url
 from stepway_tracking.record.errors import step_error
 
@@ -116,7 +117,10 @@ def cluster_url(url: str, git_host: str) -> str:
     """
     if url.startswith("/"):
         return f"ssh://git@{git_host}{quote(url)}"
-    found = ssh_url(url)
+    try:
+        found = ssh_url(url)
+    except HostError as error:
+        raise step_error(error.message, remedy=error.remedy, retry=False) from error
     if not found.startswith(_SCHEMES):
         raise step_error(
             f"Flux cannot read the repository {url!r}",

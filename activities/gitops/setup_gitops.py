@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from stepway.activities.cluster.applied import AppliedObject
 from stepway.activities.database.create_environments import EnvironmentSpec, environment_specs
@@ -76,9 +78,16 @@ class GitopsSetUp:
 
 @dataclass(frozen=True)
 class RemoveManifestsInput(SetupGitopsInput):
-    """`result` is the result of setup_gitops."""
+    """`result` is the result of setup_gitops; None after a step that failed."""
 
     result: dict[str, Any] | None = None
+
+
+def _planned(given: RemoveManifestsInput) -> list[EnvironmentSpec]:
+    """Return the environments; none if they are not valid, because then none was applied."""
+    with suppress(ApplicationError):
+        return list(environment_specs(given.environments))
+    return []
 
 
 class GitopsSteps:
@@ -113,9 +122,10 @@ class GitopsSteps:
         In a cluster, goes on after a refusal. Raises step_error if the manifests were changed, and
         with what is left in the cluster.
         """
-        made = given.result or {}
         if given.cluster is not None:
-            return Removed(await self._clusters.remove(given.project, given.cluster, made))
+            deployment = Deployment(given.project, given.url, _planned(given), branch=given.branch)
+            return Removed(await self._clusters.remove(deployment, given.cluster, given.result))
+        made = given.result or {}
         return Removed(await self._repositories.remove(given.project, given.gitops, made))
 
     async def _in_repository(self, given: SetupGitopsInput, deployment: Deployment) -> GitopsSetUp:

@@ -164,6 +164,11 @@ _TEXTS = (
         "Rename it in the repository.",
     ),
     _Text(
+        Failure.TREE,
+        "The template's repository {url} has an entry that cannot be written: {path} {text}",
+        "Correct or remove it in the repository.",
+    ),
+    _Text(
         Failure.TOO_LARGE,
         "The template's repository {url} has over {limits}",
         "Make the repository smaller, or move the template to a separate one.",

@@ -26,6 +26,8 @@ class Failure(StrEnum):
     COMMIT_MISSING = "commit_missing"
     EMPTY = "empty"
     NAME = "name"
+    TREE = "tree"
+    """An entry that no file, folder or link can be made of."""
     TOO_LARGE = "too_large"
     DISK = "disk"
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 from dulwich.client import GitClient
@@ -45,7 +45,12 @@ from stepway.activities.templates.fetch_failure import Failed, Failure
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
 _SHOWN = 500
+_DEEPEST = 100
+_FOLDER_BYTES = 4096
 _COMMIT_DIGITS = 40
+
+
+_Kind = TypeVar("_Kind", Blob, Tree)
 
 
 def main(answer: Path) -> int:
@@ -215,7 +220,11 @@ def _commit(repo: Repo, commit: ObjectID) -> Commit:
 
 
 class _Writer:
-    """Writes a tree as files, links and folders; counts them."""
+    """Writes a tree as files, links and folders; counts them.
+
+    A folder counts as a file of _FOLDER_BYTES, as does a submodule: a small repository can have
+    millions of them.
+    """
 
     def __init__(self, store: BaseObjectStore, most_bytes: int, most_files: int) -> None:
         self._store = store
@@ -225,34 +234,67 @@ class _Writer:
         self.files = 0
 
     def write(self, tree_id: ObjectID, folder: Path, place: str) -> None:
-        tree = self._store[tree_id]
-        assert isinstance(tree, Tree)
+        """Write a tree into a folder; `place` is its path in the repository, with a slash."""
+        if place.count("/") > _DEEPEST:
+            raise Failed(Failure.TREE, path=place, text=f"is below more than {_DEEPEST} folders")
+        tree = self._object(tree_id, Tree, place)
         for name, mode, entry_id in tree.iteritems():
             assert name is not None and mode is not None and entry_id is not None
             path = f"{place}{name.decode(errors='backslashreplace')}"
             if not _usable(name):
                 raise Failed(Failure.NAME, path=path)
-            target = folder / os.fsdecode(name)
-            if mode == _SUBMODULE:
-                target.mkdir()  # empty, as in a clone; the renderer refuses it
-            elif mode == _FOLDER:
-                target.mkdir()
-                self.write(entry_id, target, f"{path}/")
-            else:
-                self._write_file(entry_id, mode, target)
+            with _of_entry(path):
+                self._write_entry(entry_id, mode, folder / os.fsdecode(name), path)
 
-    def _write_file(self, blob_id: ObjectID, mode: int, target: Path) -> None:
-        blob = self._store[blob_id]
-        assert isinstance(blob, Blob)
+    def _write_entry(self, entry_id: ObjectID, mode: int, target: Path, path: str) -> None:
+        if mode not in (_FOLDER, _SUBMODULE):
+            self._write_file(self._object(entry_id, Blob, path).data, mode, target, path)
+            return
+        self._count(_FOLDER_BYTES)
+        target.mkdir()
+        if mode == _FOLDER:  # a submodule is empty, as in a clone; the renderer refuses it
+            self.write(entry_id, target, f"{path}/")
+
+    def _write_file(self, data: bytes, mode: int, target: Path, path: str) -> None:
+        self._count(len(data))
+        if mode == _LINK:
+            if not data or b"\0" in data:
+                raise Failed(Failure.TREE, path=path, text="is a link without a valid target")
+            target.symlink_to(os.fsdecode(data))
+            return
+        with target.open("xb") as file:
+            file.write(data)
+        target.chmod(0o755 if mode & 0o100 else 0o644)
+
+    def _count(self, size: int) -> None:
         self.files += 1
-        self.bytes += len(blob.data)
+        self.bytes += size
         if self.files > self._most_files or self.bytes > self._most_bytes:
             raise Failed(Failure.TOO_LARGE)
-        if mode == _LINK:
-            target.symlink_to(os.fsdecode(blob.data))
-            return
-        target.write_bytes(blob.data)
-        target.chmod(0o755 if mode & 0o100 else 0o644)
+
+    def _object(self, found_id: ObjectID, kind: type[_Kind], path: str) -> _Kind:
+        try:
+            found = self._store[found_id]
+        except KeyError:
+            found = None
+        if not isinstance(found, kind):
+            text = f"is not the {kind.__name__.lower()} that its folder says"
+            raise Failed(Failure.TREE, path=path.rstrip("/") or "/", text=text)
+        return found
+
+
+@contextmanager
+def _of_entry(path: str) -> Iterator[None]:
+    """Turn what the system says of an entry's name or target into Failed."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise Failed(Failure.TREE, path=path, text="is in its folder twice") from error
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise
+        text = "has a name or target that is too long or not valid"
+        raise Failed(Failure.TREE, path=path[:_SHOWN], text=text) from error
 
 
 def _usable(name: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,8 @@ from stepway.activities.cluster.apply_manifests import (
     DeleteManifestsInput,
 )
 from stepway.activities.project import ProjectRef
+from stepway.clusters.cluster import Applied, open_cluster
+from stepway.clusters.errors import ClusterError
 from tests.support.kubernetes.server import KubernetesServer
 
 
@@ -180,3 +183,58 @@ async def test_a_missing_right_and_a_terminating_namespace_are_said(
     error = await refusal(opened, project, settings(project, a="1"))
     assert not error.non_retryable
     assert "being terminated" in error.message
+
+
+async def test_of_two_projects_that_apply_the_same_object_at_once_one_has_it(
+    kubernetes: KubernetesServer, project: ProjectRef
+) -> None:
+    other = str(uuid4())
+    config = kubernetes.kubeconfig()
+    async with open_cluster(config) as one, open_cluster(config) as two:
+        for number in range(10):
+            body = config_map_of(project, number)
+            results = await asyncio.gather(
+                one.apply(body, project.id), two.apply(body, other), return_exceptions=True
+            )
+            refused = [result for result in results if isinstance(result, ClusterError)]
+            (has_it,) = [result for result in results if isinstance(result, Applied)]
+            assert len(refused) == 1 and has_it.created
+            winner = project.id if results[0] is has_it else other
+            assert f"it belongs to the project {winner}" in refused[0].message
+            path = f"/api/v1/namespaces/default/configmaps/{body['metadata']['name']}"
+            labels = kubernetes.http.get(path).json()["metadata"]["labels"]
+            assert labels["stepway/project"] == winner
+
+
+def config_map_of(project: ProjectRef, number: int) -> dict[str, Any]:
+    metadata = {"name": f"{project.name}-{number}", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
+
+
+async def test_the_same_project_may_apply_an_object_twice_at_once(
+    kubernetes: KubernetesServer, project: ProjectRef
+) -> None:
+    config = kubernetes.kubeconfig()
+    async with open_cluster(config) as one, open_cluster(config) as two:
+        for number in range(5):
+            body = config_map_of(project, number)
+            first, second = await asyncio.gather(
+                one.apply(body, project.id), two.apply(body, project.id)
+            )
+            assert first.ref == second.ref
+
+
+async def test_an_attempt_that_ended_after_the_creation_is_completed(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    """The fields are then as if they had been applied: a later manifest may leave them out."""
+    body = config_map_of(project, 1)
+    labels = {"stepway/project": project.id}
+    path = "/api/v1/namespaces/default/configmaps"
+    created = {**body, "metadata": {**body["metadata"], "labels": labels}, "data": {"b": "1"}}
+    kubernetes.create(f"{path}?fieldManager=stepway", created)
+    await apply(opened, project, body)
+    found = kubernetes.http.get(f"{path}/{body['metadata']['name']}").json()
+    assert found["data"] == {"a": "1"}
+    (entry,) = found["metadata"]["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("stepway", "Apply")

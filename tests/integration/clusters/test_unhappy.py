@@ -17,7 +17,11 @@ from stepway.activities.cluster.access import ClusterAccess, OpenCluster
 from stepway.activities.cluster.apply_manifests import ApplyManifestsInput, ClusterSteps
 from stepway.activities.gitops.in_cluster import ClusterGitops, GitopsCluster
 from stepway.activities.gitops.manifests import namespace_name
-from stepway.activities.gitops.setup_gitops import GitopsSteps, SetupGitopsInput
+from stepway.activities.gitops.setup_gitops import (
+    GitopsSteps,
+    RemoveManifestsInput,
+    SetupGitopsInput,
+)
 from stepway.activities.project import ProjectRef
 from stepway.vault.kinds import CredentialKind, Target
 from stepway.vault.vault import Secret
@@ -196,6 +200,24 @@ async def test_two_projects_do_not_share_a_namespace(
     print(caught.value.message)
     assert caught.value.non_retryable
     assert f"it belongs to the project {project.id}" in caught.value.message
+
+
+async def test_a_deployment_that_failed_half_way_is_rolled_back_without_a_result(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    name = namespace_name(project)
+    given = ApplyManifestsInput(
+        project,
+        "admin",
+        [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}],
+    )
+    await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, given)
+    steps = GitopsSteps(UNUSED, ClusterGitops(opened, UNUSED, UNUSED))
+    undo = RemoveManifestsInput(
+        project, "https://git.example/a.git", ["production"], cluster=GitopsCluster("admin")
+    )
+    removed = await ActivityEnvironment().run(steps.remove_manifests, undo)
+    assert removed.removed == [f"Namespace {name}"]
 
 
 async def test_an_object_without_our_mark_is_not_adopted_and_its_manager_is_named(

@@ -175,3 +175,36 @@ async def test_an_object_that_is_deleted_meanwhile_fails_the_step(
         assert flux.http.delete(path).is_success
         with pytest.raises(ApplicationError, match="cannot become ready: it is gone"):
             await task
+
+
+def workload(kind: str) -> dict[str, Any]:
+    pod: dict[str, Any] = {"containers": [{"name": "web", "image": "web"}]}
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    if kind == "DaemonSet":
+        return {"apiVersion": "apps/v1", "kind": kind} | {
+            "spec": {"selector": {"matchLabels": labels}, "template": template}
+        }
+    job = {"template": {**template, "spec": {**pod, "restartPolicy": "Never"}}}
+    return {"apiVersion": "batch/v1beta1", "kind": kind} | {
+        "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": job}}
+    }
+
+
+async def test_kinds_without_conditions_become_ready(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    metadata = {"metadata": {"name": project.name, "namespace": "default"}}
+    bodies: list[Any] = [{**workload(kind), **metadata} for kind in ("DaemonSet", "CronJob")]
+    applying = ApplyManifestsInput(project, "admin", bodies)
+    made = await ActivityEnvironment().run(ClusterSteps(opened).apply_manifests, applying)
+    assert isinstance(made, AppliedManifests)
+    given = WaitForReadyInput(project, "admin", [asdict(entry) for entry in made.objects], PATIENCE)
+    waiting = Waiting(kubernetes, project)
+    task = asyncio.create_task(waiting.environment.run(WaitingSteps(opened).wait_for_ready, given))
+    await waiting.until_said("DaemonSet")
+    names = ("currentNumberScheduled", "desiredNumberScheduled", "updatedNumberScheduled")
+    more = ("numberAvailable", "numberReady", "numberMisscheduled", "observedGeneration")
+    path = f"/apis/apps/v1/namespaces/default/daemonsets/{project.name}"
+    kubernetes.set_status(path, dict.fromkeys((*names, *more), 1))
+    assert len((await task).ready) == len(bodies)

@@ -15,7 +15,9 @@ from stepway.activities.database.create_environments import EnvironmentSpec
 from stepway.activities.gitops.in_cluster import ClusterGitops, GitopsCluster
 from stepway.activities.gitops.manifests import Deployment
 from stepway.activities.project import ProjectRef
-from stepway.clusters.cluster import Applied, Ref, ref_of
+from stepway.clusters.cluster import Applied
+from stepway.clusters.manifests import ref_of
+from stepway.clusters.ref import Ref
 from stepway.vault.kinds import CredentialKind, Target
 from stepway.vault.vault import Secret
 

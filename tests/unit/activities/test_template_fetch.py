@@ -14,6 +14,8 @@ from random import Random
 
 import psutil
 import pytest
+from dulwich.objects import Blob, Commit, Tree
+from dulwich.refs import Ref
 from temporalio.exceptions import ApplicationError
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
@@ -31,6 +33,7 @@ from tests.support.gitserver import (
     certificate,
     git_server,
 )
+from tests.support.gitserver import Repository as Served
 
 USER, PASSWORD = "bot", "s3cret-of-the-bot"
 
@@ -98,7 +101,7 @@ def test_a_commit_is_fetched_whole_with_modes_links_and_odd_names(server, tmp_pa
         target.mkdir()
         done = fetch(Repository(made.url), wanted, target, nothing)
         got = target / "files"
-        assert done["files"] == len([path for path in got.rglob("*") if not path.is_dir()])
+        assert done["files"] == len(list(got.rglob("*")))
         assert (got / "later").exists() == (wanted == old)
     assert (got / "bin" / "run").stat().st_mode & 0o777 == 0o755
     assert (got / "empty").stat().st_mode & 0o777 == 0o644
@@ -311,6 +314,80 @@ def test_a_large_repository_is_refused(server, tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     with pytest.raises(ApplicationError, match="has over 1 MB"):
         fetch(Repository(made.url), commit, tmp_path / "a", nothing)
+
+
+def nested(made: Served, levels: int, width: int) -> str:
+    """Commit a tree of that many levels, with this number of folders in each folder."""
+    tree = Tree()
+    for _ in range(levels):
+        made.repo.object_store.add_object(tree)
+        outer = Tree()
+        for number in range(width):
+            outer.add(b"%d" % number, 0o040000, tree.id)
+        tree = outer
+    return committed(made, tree)
+
+
+def committed(made: Served, tree: Tree) -> str:
+    """Commit a tree to the main branch."""
+    commit = Commit()
+    commit.tree = tree.id
+    commit.author = commit.committer = b"Ada <ada@example.org>"
+    commit.author_time = commit.commit_time = commit.author_timezone = commit.commit_timezone = 0
+    commit.message = b"m"
+    for entry in (tree, commit):
+        made.repo.object_store.add_object(entry)
+    made.repo.refs[Ref(b"refs/heads/main")] = commit.id
+    return commit.id.decode()
+
+
+@pytest.mark.parametrize("what", ["folders", "submodules", "bytes"])
+def test_folders_and_submodules_count_as_files(server, tmp_path, monkeypatch, what):
+    made = server.add("tpl.git", tmp_path / "git")
+    if what == "bytes":
+        monkeypatch.setattr(template_fetch, "BYTES", 1 << 20)
+    else:
+        monkeypatch.setattr(template_fetch, "FILES", 500)
+    if what == "submodules":
+        commit = made.write({f"m{n}": (SUBMODULE, b"1" * 40) for n in range(501)})
+    else:
+        commit = nested(made, levels=4, width=6)
+    target = tmp_path / "a"
+    target.mkdir()
+    with pytest.raises(ApplicationError, match="has over") as caught:
+        fetch(Repository(made.url), commit, target, nothing)
+    assert caught.value.non_retryable
+    assert len(list((target / "files").rglob("*"))) <= 500
+
+
+def one_entry(made: Served, mode: int, data: bytes) -> str:
+    blob, tree = Blob.from_string(data), Tree()
+    made.repo.object_store.add_object(blob)
+    tree.add(b"odd", mode, blob.id)
+    return committed(made, tree)
+
+
+@pytest.mark.parametrize(
+    ("commit_of", "said"),
+    [
+        (lambda made: nested(made, 1_500, 1), "is below more than 100 folders"),
+        (lambda made: one_entry(made, LINK, b""), "odd is a link without a valid target"),
+        (lambda made: one_entry(made, LINK, b"a\0b"), "odd is a link without a valid target"),
+        (lambda made: one_entry(made, LINK, b"x" * 5_000), "odd has a name or target that is too"),
+        (lambda made: one_entry(made, 0o040000, b"x"), "odd is not the tree that"),
+        (lambda made: one_entry(made, 0o040000, b""), "odd is not the tree that"),
+        (lambda made: made.write({"x" * 300: "1"}), "xxx has a name or target that is too long"),
+    ],
+    ids=["deep", "empty-link", "odd-link", "long-link", "blob", "empty-blob", "long-name"],
+)
+def test_what_no_folder_can_hold_is_said(server, tmp_path, commit_of, said):
+    made = server.add("tpl.git", tmp_path / "git")
+    commit = commit_of(made)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ApplicationError, match="has an entry that cannot be written") as caught:
+        fetch(Repository(made.url), commit, tmp_path / "a", nothing)
+    assert said in caught.value.message
+    assert caught.value.non_retryable
 
 
 def fetchers() -> list[psutil.Process]:

@@ -251,6 +251,27 @@ def test_other_texts_are_no_address(url):
         normalized_address(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://-V@h/a",
+        "ssh://-oProxyCommand=touch%20x@h/a",
+        "ssh://%2doProxyCommand=x@h/a",
+        "SSH://git@-V/a",
+        "git+ssh://-V@h/a",
+        "-V@h:a",
+        "git@-oProxyCommand:a",
+        "ssh://git@h/-a",
+        "ssh://git@h/%2da",
+        "ssh://git@h/a%0ab",
+        "ssh://g%00it@h/a",
+    ],
+)
+def test_addresses_that_ssh_could_take_for_options_are_refused(url):
+    with pytest.raises(AddressInvalid):
+        normalized_address(url)
+
+
 def test_names_of_folders_are_no_addresses():
     assert not any(map(is_address, ["web-service", "a/b", "größe", "v1.0", "C:x"]))
     assert all(map(is_address, [GIT, "git@h:x", "ssh://h/x", "file:///x", "HTTPS://h/x"]))

@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from stepway.clusters.cluster import Ref, open_cluster
+from stepway.clusters.cluster import open_cluster
 from stepway.clusters.errors import ClusterError
+from stepway.clusters.ref import Ref
 from stepway.net import answers
 
 CONFIG_MAPS = {"resources": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": True}]}
@@ -63,7 +64,8 @@ async def read(config: str) -> object:
 
 
 async def test_a_compressed_answer_is_read() -> None:
-    found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    found: dict[str, object] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    found |= {"metadata": {"name": "settings", "uid": "1"}}
     with cluster(json.dumps(CONFIG_MAPS).encode(), json.dumps(found).encode()) as config:
         assert await read(config) == found
 
