@@ -7,15 +7,18 @@ written if the template cannot be rendered.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from copier._main import Worker
@@ -25,6 +28,7 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from plumbum import local
 
 from stepway.activities.git.child import end_with_parent
+from stepway.activities.templates.rendered_size import Bounds, Rendered, TooMuch
 from stepway.blueprints.copier_checks import (
     NotATemplate,
     answer_problems,
@@ -32,11 +36,14 @@ from stepway.blueprints.copier_checks import (
     config_of,
     feature_problems,
 )
-from stepway.blueprints.template_rules import EXTENSIONS, TRUSTED, TemplateRules
+from stepway.blueprints.template_rules import EXTENSIONS, TRUSTED, TemplateRules, allow
 from stepway.workflows.model.references import text_of
 
 _CORRECT = "Correct the template or its values in the blueprint, then retry."
 _EXPRESSION = "Correct the expression in the template, or the values that it gets, then retry."
+
+_READING = ("expanduser", "expandvars", "fileglob", "realpath", "relpath")
+"""Filters of jinja2-ansible-filters that tell of the machine's files, folders or variables."""
 
 # How Jinja names what is no file: an expression in copier.yml or in the name of a file.
 _NO_FILE = "<template>"
@@ -49,6 +56,9 @@ def main(request_file: Path, error_file: Path) -> int:
     template = Path(request["template"])
     _limit(resource.RLIMIT_AS, request["memory"])
     _limit(resource.RLIMIT_CPU, request["seconds"])
+    _Worker.bounds, _Worker.blueprint = Bounds(**request["bounds"]), request["blueprint"]
+    if request["blueprint"] not in request["trusted"]:  # programs may need larger files meanwhile
+        _limit(resource.RLIMIT_FSIZE, _Worker.bounds.file)
     try:
         _check(template, request)
         _render(template, request)
@@ -70,8 +80,47 @@ class _Refused(Exception):
 
 
 class _Worker(Worker):  # type: ignore[misc]
+    """Copier's, with bounds for what it renders and without filters that read the machine."""
+
+    bounds: ClassVar[Bounds] = Bounds()
+    blueprint: ClassVar[str] = ""
+
+    @cached_property
+    def jinja_env(self) -> Any:
+        environment = super().jinja_env
+        if not self.unsafe:
+            environment.filters.update({name: _refusing(name, self.blueprint) for name in _READING})
+        return environment
+
+    @cached_property
+    def _rendered(self) -> Rendered:
+        return Rendered(self.bounds)
+
+    def _render_file(self, source: Path, target: Path, *more: Any, **named: Any) -> None:
+        super()._render_file(source, target, *more, **named)
+        self._count(target)
+
+    def _render_symlink(self, source: Path, target: Path) -> None:
+        super()._render_symlink(source, target)
+        self._count(target)
+
+    def _render_folder(self, target: Path) -> None:
+        super()._render_folder(target)
+        self._rendered.add(0)
+
+    def _count(self, target: Path) -> None:
+        with suppress(FileNotFoundError):  # it was skipped
+            self._rendered.add((self.subproject.local_abspath / target).lstat().st_size)
+
     def _check_unsafe(self, mode: Any) -> None:
         """Do nothing: `_check` has compared the template with the operator's settings."""
+
+
+def _refusing(name: str, blueprint: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise _Refused(f"the filter {name!r} reads the worker's machine: {allow(blueprint)}")
+
+    return refuse
 
 
 def _check(template: Path, request: dict[str, Any]) -> None:
@@ -175,6 +224,9 @@ def _explained(error: BaseException, template: Path, memory: int) -> tuple[str, 
             _located(f"it needs more than {memory >> 20} MB of memory", error, template),
             "Make the template smaller, then retry.",
         )
+    if isinstance(error, TooMuch) or (isinstance(error, OSError) and error.errno == errno.EFBIG):
+        reason = f"it renders more than {_Worker.bounds}"
+        return _located(reason, error, template), "Make the template smaller, then retry."
     if isinstance(error, _Refused):
         setting = next((name for name in (TRUSTED, EXTENSIONS) if name in str(error)), "")
         return str(error), (

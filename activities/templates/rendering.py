@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,12 +17,15 @@ from temporalio.exceptions import ApplicationError
 from stepway.activities.git.child import waited
 from stepway.activities.scratch import scratch
 from stepway.activities.templates.fetch import Version
+from stepway.activities.templates.rendered_size import Bounds, TooMuch, check_size
 from stepway.blueprints.template_rules import TemplateRules
 from stepway.blueprints.templates import TemplateInvalid, template_folder
 from stepway_tracking.record.errors import step_error
 
 MEMORY = 2 << 30
 """Bytes of address space that one template may take while it is rendered."""
+BOUNDS = Bounds()
+"""What it may render."""
 SECONDS = 600
 """Seconds that it may take; the step's own timeout holds as well."""
 _CPU_MORE = 10
@@ -94,6 +97,7 @@ def render(
             "answers": answers,
             "memory": MEMORY,
             "seconds": SECONDS + _CPU_MORE,
+            "bounds": asdict(BOUNDS),
         }
         (folder / _REQUEST).write_text(json.dumps(request))
         with (folder / "output").open("w+b") as output:
@@ -104,6 +108,19 @@ def render(
         if trusted:
             # Of a task that runs `git init`: the repository is made by other steps.
             shutil.rmtree(target / ".git", ignore_errors=True)
+        # Also of tasks, and of whatever the process has counted wrong.
+        _check_size(target, origin)
+
+
+def _check_size(target: Path, origin: Origin) -> None:
+    try:
+        check_size(target, BOUNDS)
+    except TooMuch as error:
+        raise step_error(
+            f"Cannot render the template {origin.name!r}: {error}",
+            remedy=_remedy("Make the template smaller, then retry.", origin),
+            retry=False,
+        ) from None
 
 
 def _started(folder: Path, output: IO[bytes], trusted: bool) -> subprocess.Popen[bytes]:

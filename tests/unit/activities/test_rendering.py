@@ -12,7 +12,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.templates import rendering
-from stepway.activities.templates.rendering import find_template, render
+from stepway.activities.templates.rendered_size import Bounds
+from stepway.activities.templates.rendering import Origin, find_template, render
+from stepway.blueprints.template_rules import TemplateRules
 
 SLOW = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
 
@@ -152,6 +154,67 @@ def test_memory_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(rendering, "MEMORY", 512 << 20)
     text = refused(tmp_path, a__txt__jinja="{{ 'x' * 2000000000 }}").message
     assert "512 MB of memory" in text
+
+
+@pytest.mark.parametrize(
+    ("files", "bounds"),
+    [
+        ({"a__jinja": "{{ 'x' * 3000000 }}"}, Bounds(file=1 << 20)),
+        ({f"{n}__jinja": "{{ 'x' * 700000 }}" for n in range(4)}, Bounds(bytes=2 << 20)),
+        ({f"f{n}": "" for n in range(9)}, Bounds(files=8)),
+        (
+            {"{% yield n from range(99) %}{{ n }}{% endyield %}__txt__jinja": "x"},
+            Bounds(files=50),
+        ),
+    ],
+    ids=["file", "bytes", "files", "yield"],
+)
+def test_what_is_rendered_is_bounded(tmp_path, monkeypatch, files, bounds):
+    monkeypatch.setattr(rendering, "BOUNDS", bounds)
+    assert f"renders more than {bounds}" in refused(tmp_path, **files).message
+    written = [path.stat().st_size for path in (tmp_path / "target").rglob("*")]
+    assert max(written, default=0) <= bounds.file
+    assert len(written) <= bounds.files + 1
+
+
+def test_the_worker_reads_no_more_than_the_bounds_whatever_the_process_says(tmp_path, monkeypatch):
+    """As of the tasks of a trusted template."""
+    monkeypatch.setattr(rendering, "BOUNDS", Bounds(files=3))
+    template = tmp_path / "mine"
+    template.mkdir()
+    (template / "copier.yml").write_text("_tasks: ['touch 1 2 3 4']\n")
+    (template / "a").write_text("")
+    rules = TemplateRules(trusted=["mine"])
+    origin = Origin("mine", "mine", rules, "mine")
+    with pytest.raises(ApplicationError, match="renders more than") as caught:
+        render(template, tmp_path / "target", {}, nothing, origin)
+    assert caught.value.non_retryable
+
+
+FILTERS = ["fileglob", "expanduser", "expandvars", "realpath", "relpath"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_that_read_the_machine_are_for_trusted_blueprints(tmp_path, name):
+    template = tmp_path / "mine"
+    template.mkdir()
+    (template / "a.jinja").write_text(f"{{{{ '/etc/*' | {name} }}}}")
+    with pytest.raises(ApplicationError, match=f"the filter '{name}' reads") as caught:
+        render(template, tmp_path / "target", {}, nothing)
+    assert caught.value.non_retryable
+    assert "STEPWAY_TRUSTED_BLUEPRINTS" in caught.value.details[0]["remedy"]
+    origin = Origin("mine", "mine", TemplateRules(trusted=["mine"]), "mine")
+    render(template, tmp_path / "trusted", {}, nothing, origin)
+    assert (tmp_path / "trusted" / "a").exists()
+
+
+def test_other_filters_of_copier_are_for_all_templates(tmp_path):
+    text = "{{ 'a/b' | basename }} {{ 'x' | to_uuid }} {{ {'a': 1} | to_nice_yaml }}"
+    assert (rendered(tmp_path, a__jinja=text) / "a").read_text().startswith("b ")
+
+
+def nothing() -> None:
+    """Take no notice of heartbeats."""
 
 
 def test_time_is_bounded_and_the_process_ends(tmp_path, monkeypatch):
