@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ class HttpRequestInput:
     """`body` is sent as it is if it is a text, otherwise as JSON.
 
     `expected` are the status codes of success, by default 200 to 299; after one of `retry_on` the
-    step is tried again. `timeout` is in seconds. All attempts have the same Idempotency-Key.
+    step is tried again. `timeout` is in seconds, 1 to 300, for the request with its redirects.
+    All attempts have the same Idempotency-Key.
     """
 
     project: ProjectRef
@@ -99,7 +101,8 @@ class HttpSteps:
     @activity.defn
     async def http_request(self, given: HttpRequestInput) -> HttpAnswer:
         """Send the request. Raises step_error for a status that is not expected."""
-        timeout = httpx.Timeout(min(max(given.timeout, 1.0), 300.0), connect=10.0)
+        seconds = min(max(given.timeout, 1.0), 300.0)
+        timeout = httpx.Timeout(seconds, connect=10.0)
         async with (
             beating(),
             httpx.AsyncClient(
@@ -110,7 +113,12 @@ class HttpSteps:
             ) as client,
         ):
             request = await self._request(given)
-            response, body = await self._followed(client, request)
+            try:
+                # httpx limits each read, which a slow answer has many of.
+                async with asyncio.timeout(seconds):
+                    response, body = await self._followed(client, request)
+            except TimeoutError as error:
+                raise _late(request.url) from error
         return _answer(given, response, body, request.url)
 
     async def _request(self, given: HttpRequestInput) -> _Request:
@@ -177,10 +185,7 @@ class HttpSteps:
             finally:
                 await response.aclose()
         except httpx.TimeoutException as error:
-            raise step_error(
-                f"{pinned.host} did not answer in time",
-                remedy="Retry when it answers again, or raise `timeout`.",
-            ) from error
+            raise _late(request.url) from error
         except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeError):
             # The error's text may have the value of a header.
             raise _bad("its address or headers have characters that HTTP does not allow") from None
@@ -189,6 +194,13 @@ class HttpSteps:
                 f"{pinned.host} cannot be reached: {type(error).__name__}: {error}",
                 remedy="Check the address and the network of the worker, then retry.",
             ) from error
+
+
+def _late(url: str) -> Exception:
+    return step_error(
+        f"{_host(url)} did not answer in time",
+        remedy="Retry when it answers again, or raise `timeout`.",
+    )
 
 
 def _redirect(request: _Request, response: httpx.Response) -> None:

@@ -6,7 +6,9 @@ import gzip
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -436,3 +438,31 @@ async def test_spaces_around_a_value_are_not_sent(sites):
     await send(f"{sites[0].url}/a", headers={"X-Plain": " a b\t", "X-Empty": " "})
     got = sites[0].requests[0][2]
     assert (got["x-plain"], got["x-empty"]) == ("a b", "")
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+async def test_the_timeout_is_for_the_whole_request(part):
+    """Each byte comes in time; the whole answer does not."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            if part == "body":
+                self.wfile.write(b"Content-Length: 1000\r\n\r\n")
+            with suppress(OSError):
+                for _ in range(200):
+                    self.wfile.write(b"X: 1\r\n" if part == "headers" else b"x")
+                    time.sleep(0.1)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        begun = time.monotonic()
+        error = await failed(f"http://127.0.0.1:{server.server_port}/", timeout=1.0)
+        took = time.monotonic() - begun
+        server.shutdown()
+    assert "127.0.0.1 did not answer in time" in error.message
+    assert not error.non_retryable
+    assert took < 15
