@@ -21,6 +21,8 @@ OWNER_LABEL = "stepway/project"
 
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
+_WITH_DATA = frozenset({("v1", "ConfigMap"), ("v1", "Secret")})
+_DATA = frozenset({"f:data", "f:binaryData"})
 _TRIES = 5
 _SHOWN = 10
 _ANONYMOUS = "system:anonymous"
@@ -167,7 +169,8 @@ class Cluster:
         """Start the deletion of an object, and of what it owns; False if it is gone.
 
         Raises NotOurs for an object that is not the project's, or was created again since, and
-        HasOthers for a namespace with objects that are not the project's.
+        HasOthers for a namespace with objects that are not the project's and for a ConfigMap or
+        Secret whose data somebody else has changed.
         """
         for _ in range(_TRIES):
             found = await self._found(ref)
@@ -356,6 +359,24 @@ def _refuse_to_delete(ref: Ref, found: Manifest, project_id: str) -> None:
             f"{ref} was kept: it does not belong to this project: {owner}",
             remedy="Check it, and remove it manually if it is no longer needed.",
         )
+    if others := _who_changed_data(ref, found):
+        raise HasOthers(
+            f"{ref} was kept: its data was changed by {', '.join(others)}",
+            remedy="Save what is needed of it, then remove it manually.",
+        )
+
+
+def _who_changed_data(ref: Ref, found: Manifest) -> list[str]:
+    """Return the other managers of the data of a ConfigMap or Secret.
+
+    Of other kinds, controllers change most fields as well.
+    """
+    if (ref.api_version, ref.kind) not in _WITH_DATA:
+        return []
+    entries = found["metadata"].get("managedFields") or ()
+    changed = [entry for entry in entries if _DATA & set(mapping(entry, "fieldsV1"))]
+    names = dict.fromkeys(text(entry, "manager") for entry in changed)
+    return [name for name in names if name != FIELD_MANAGER]
 
 
 def _refuse_terminating(ref: Ref, found: Manifest) -> None:

@@ -37,7 +37,7 @@ class NotOurs(ClusterError):
 
 
 class HasOthers(NotOurs):
-    """A namespace of the project with objects of others."""
+    """An object of the project that contains what others have made."""
 
 
 class KindMissing(ClusterError):

@@ -162,7 +162,8 @@ class _Deleting:
     async def delete_namespace(self, ref: Ref) -> None:
         """Kubernetes deletes a namespace with what is in it, some time later."""
         if ref.name in self._kept:
-            self._leave(ref, "was kept, because something in it is left")
+            again = any(entry.again for entry in self.done.left)
+            self._leave(ref, "was kept, because something in it is left", again=again)
         else:
             await self.delete(ref)
 

@@ -335,13 +335,33 @@ async def test_an_object_that_changes_meanwhile_is_deleted(
         found = await read(self, ref)
         if ref.name == "third" and not changed:
             merge = {"Content-Type": "application/merge-patch+json"}
-            changed.append(kubernetes.http.patch(path, json={"data": {"a": "1"}}, headers=merge))
+            changed.append(
+                kubernetes.http.patch(
+                    path, json={"metadata": {"annotations": {"a": "1"}}}, headers=merge
+                )
+            )
         return found
 
     monkeypatch.setattr(Cluster, "read", read_and_change)
     await delete(opened, project, made)
     assert changed[0].is_success
     assert left(kubernetes, project) == set()
+
+
+async def test_data_that_somebody_has_changed_is_kept_with_its_namespace(
+    kubernetes: KubernetesServer, opened: OpenCluster, project: ProjectRef
+) -> None:
+    made = await applied(opened, project)
+    merge = {"Content-Type": "application/merge-patch+json"}
+    for kind, name, data in (("configmaps", "third", "by hand"), ("secrets", "second", "eA==")):
+        path = f"/api/v1/namespaces/{project.name}/{kind}/{name}?fieldManager=kubectl-edit"
+        changed = kubernetes.http.patch(path, json={"data": {"mine": data}}, headers=merge)
+        assert changed.is_success, changed.text
+    error = await refused(opened, project, made)
+    assert error.non_retryable
+    for ref in (f"ConfigMap {project.name}/third", f"Secret {project.name}/second"):
+        assert f"{ref}: was kept: its data was changed by kubectl-edit" in error.message
+    assert left(kubernetes, project) == {"second", "third", "namespace"}
 
 
 async def _is_refused(kubernetes: KubernetesServer, project: ProjectRef) -> bool:
