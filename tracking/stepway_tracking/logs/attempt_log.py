@@ -139,11 +139,12 @@ class AttemptLog:
         if self._seq:
             self._wake()
 
-    def flush_partial(self) -> None:
-        """Add the parts of lines that wait for their end."""
+    def flush_partial(self, *, bars: bool) -> None:
+        """Add the parts of lines that wait for their end; states of progress bars only if asked."""
         with self._lock:
             for stream, assembler in self._outputs.items():
-                self._add("info", stream, assembler.flush())
+                if bars or not assembler.is_bar:
+                    self._add("info", stream, assembler.flush())
 
     def take(self, most: int) -> Batch | None:
         """Take the oldest lines, about `most` characters of them, then the end; None if empty."""
