@@ -163,6 +163,7 @@ class PullRequest:
     number: int
     url: str
     state: str
+    body: str = ""
 
 
 @dataclass(frozen=True)
