@@ -121,6 +121,25 @@ async def test_a_killed_worker_leaves_its_lines_and_a_log_whose_end_is_missing(
         assert [line["text"] for line in await read(stepway, project, "talk")] == ["again"]
 
 
+async def test_any_logger_of_a_step_logs_from_info_and_the_workers_output_has_warnings_only(
+    apart: Version, servers: Settings, folder: Path
+) -> None:
+    blueprint = write_talk(folder)
+    said = [("acme.noisy", "debug"), ("acme.noisy", "info"), ("httpx", "info"), ("httpx", "error")]
+    items = [{"logger": name, "level": level, "text": f"{name} {level}"} for name, level in said]
+    async with api_for(apart, servers, folder) as stepway, apart.running("worker"):
+        project = await stepway.create(blueprint)
+        say(folder, 1, *items, {})
+        *found, _ = await complete(stepway, project, "talk")
+    assert [(line["level"], line["text"]) for line in found] == [
+        ("info", "acme.noisy info"),
+        ("error", "httpx error"),
+    ]
+    output = (folder / "worker.log").read_text()
+    assert "httpx error" in output
+    assert "acme.noisy" not in output
+
+
 async def test_a_frozen_worker_that_goes_on_writes_to_its_own_superseded_attempt(
     apart: Version, servers: Settings, folder: Path
 ) -> None:
