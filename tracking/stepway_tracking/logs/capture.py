@@ -1,4 +1,8 @@
-"""Captures what the code of an attempt logs, whatever logger, task or thread it uses."""
+"""Captures what the code of an attempt logs, whatever logger or task it uses.
+
+Threads belong to the attempt if they run in its context: `asyncio.to_thread` sees to it, other
+threads need `contextvars.copy_context().run`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def current_log() -> AttemptLog | None:
 
 @contextmanager
 def capturing(log: AttemptLog) -> Iterator[AttemptLog]:
-    """Send to `log` what the code inside logs, in its tasks and threads too."""
+    """Send to `log` what the code inside logs, in its tasks and `asyncio.to_thread` too."""
     token = _CURRENT.set(log)
     try:
         yield log
