@@ -40,6 +40,31 @@ class CapturingHandler(logging.Handler):
         super().__init__()
         self.setFormatter(_MessageFormatter())
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit the record, and write it where Python does in a process without handlers."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and self._is_alone(record.name):
+            last.handle(record)
+        return bool(super().handle(record))
+
+    def _is_alone(self, name: str) -> bool:
+        """Whether the records of a logger reach no handlers but those of this class.
+
+        Of several, it is true for the first one only.
+        """
+        handlers: list[logging.Handler] = []
+        # Without a logger of that name, the record was made by hand and given to the root.
+        known = logging.Logger.manager.loggerDict.get(name)
+        logger: logging.Logger | None = (
+            known if isinstance(known, logging.Logger) else logging.getLogger()
+        )
+        while logger is not None:
+            handlers += logger.handlers
+            logger = logger.parent if logger.propagate else None
+        return handlers[:1] == [self] and all(
+            isinstance(handler, CapturingHandler) for handler in handlers
+        )
+
     def emit(self, record: logging.LogRecord) -> None:
         """Add the message, with the stack of its exception."""
         log = _CURRENT.get()
