@@ -33,7 +33,8 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
   const drawn = shallowRef(0)
   const selected = shallowRef<Lines | null>(linked)
   const following = ref(linked === null)
-  const releasedAt = shallowRef(0)
+  /** the last line when the reader left the end; null: no line had come, so that none of those that come is new */
+  const releasedAt = shallowRef<number | null>(null)
   /** the line to be brought into view, by its number; an object, so that the same line can be asked for twice */
   const wanted = shallowRef<{ seq: number } | null>(linked && { seq: linked.from })
 
@@ -53,10 +54,10 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
 
   const newLines = computed(() => {
     void log.tick.value
-    return following.value ? 0 : Math.max(0, store.lastSeq - releasedAt.value)
+    return following.value || releasedAt.value === null ? 0 : Math.max(0, store.lastSeq - releasedAt.value)
   })
   watch(following, (now) => {
-    if (!now) releasedAt.value = store.lastSeq
+    if (!now) releasedAt.value = store.lastSeq || null
   })
 
   const query = reactive<Query>({ text: '', isRegex: false, isCaseSensitive: false })

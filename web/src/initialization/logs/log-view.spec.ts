@@ -1,0 +1,82 @@
+import { mount, type VueWrapper } from '@vue/test-utils'
+import { afterEach, expect, test, vi } from 'vitest'
+import { computed, defineComponent, h } from 'vue'
+import type { Attempt, Step } from '@/api/types'
+import { aStep, until } from '@/testing/examples'
+import { createText, provideText } from '@/text/text'
+import LogView from './LogView.vue'
+import { provideLogLinks, provideLogs, type Logs } from './logs'
+
+const STEP = aStep({ status: 'failed', attempt: 2, round: 1 })
+const AT = '2026-11-26T02:30:00Z'
+const record = (item: object) => `${JSON.stringify(item)}\n`
+const line = (seq: number, text = `line ${seq}`) => record({ seq, at: AT, level: 'info', stream: 'log', text })
+const lines = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => line(from + index)).join('')
+const end = (seq: number, more: object = {}) => record({ end: { seq, outcome: 'failed', complete: true, superseded: false, ...more } })
+
+const asked: string[] = []
+let stream: ReadableStreamDefaultController<Uint8Array> | null = null
+const send = (text: string) => stream?.enqueue(new TextEncoder().encode(text))
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+  history.replaceState(null, '', '/')
+})
+
+/** The log of STEP at this address; its lines are those of `send`. */
+function open(hash: string, step: Step = STEP): VueWrapper {
+  history.replaceState(null, '', `/projects/1${hash}`)
+  asked.length = 0
+  stream = null
+  vi.stubGlobal('fetch', async (url: string) => {
+    asked.push(url)
+    return new Response(new ReadableStream({ start: (controller) => void (stream = controller) }))
+  })
+  const attempts = [1, 2].map((attempt) => ({ round: 1, attempt, outcome: 'failed' }) as Attempt)
+  const logs: Logs = {
+    root: '',
+    url: (name) => `/${name}/logs`,
+    signedOut: () => undefined,
+    attempts: async (_, after) => attempts.slice(after),
+  }
+  const page = defineComponent(() => {
+    provideText(createText('en'))
+    provideLogs(computed(() => logs))
+    provideLogLinks()
+    return () => h(LogView, { step, name: 'Build', focused: false })
+  })
+  return mount(page, { attachTo: document.body })
+}
+
+async function openWith(hash: string, text: string): Promise<VueWrapper> {
+  const view = open(hash)
+  await until(() => expect(stream).not.toBeNull())
+  send(text)
+  return view
+}
+
+const buttons = (view: VueWrapper) => view.findAll('button').map((button) => button.text())
+const hasEnded = (view: VueWrapper) => until(() => expect(view.find('[data-log-state=ended]').exists()).toBe(true))
+
+test('no line that is read for a link is a new line', async () => {
+  const view = await openWith('#log=build:1.2:L10', lines(1, 400))
+  await until(() => expect(view.text()).toContain('400 lines'))
+  expect(buttons(view)).toContain('Go to the end')
+  expect(view.text()).not.toContain('new lines')
+  send(end(400))
+  await hasEnded(view)
+  expect(buttons(view)).not.toContain('Go to the end')
+  expect(view.text()).not.toContain('new lines')
+})
+
+test('lines that came after the reader had left the end are counted until the log ends', async () => {
+  const view = await openWith('', lines(1, 40))
+  await until(() => expect(view.text()).toContain('40 lines'))
+  await view.get('[role=log]').trigger('keydown', { key: 'Home' })
+  send(lines(41, 50))
+  await until(() => expect(buttons(view)).toContain('10 new lines'))
+  send(end(50))
+  await hasEnded(view)
+  expect(buttons(view)).toContain('Go to the end')
+  expect(view.text()).not.toContain('new lines')
+})
