@@ -80,3 +80,32 @@ test('lines that came after the reader had left the end are counted until the lo
   expect(buttons(view)).toContain('Go to the end')
   expect(view.text()).not.toContain('new lines')
 })
+
+test('a link to a line that does not exist says so and selects nothing', async () => {
+  const view = await openWith('#log=build:1.2:L500', lines(1, 42))
+  await until(() => expect(view.text()).toContain('42 lines'))
+  expect(view.text()).not.toContain('Copy 1 line')
+  send(end(42))
+  await until(() => expect(view.text()).toContain('Line 500 does not exist: the log has 42 lines.'))
+  expect(buttons(view)).toContain('Copy all')
+  expect(buttons(view)).not.toContain('Copy link')
+  await view.get('[data-line="7"] .log-number').trigger('click')
+  expect(view.text()).not.toContain('does not exist')
+  expect(buttons(view)).toContain('Copy 1 line')
+})
+
+test('of a link to lines beyond the end, those that exist are selected', async () => {
+  const view = await openWith('#log=build:1.2:L40-L50', lines(1, 42) + end(42))
+  await hasEnded(view)
+  expect(buttons(view)).toContain('Copy 3 lines')
+  expect(view.text()).not.toContain('does not exist')
+})
+
+test('a link to an attempt that does not exist says so and shows the newest, without its lines', async () => {
+  const view = await openWith('#log=build:1.9:L3', lines(1, 42) + end(42))
+  await hasEnded(view)
+  expect(view.text()).toContain('Attempt 9 does not exist. The newest attempt is shown.')
+  expect(asked.every((url) => url.includes('round=1&attempt=2'))).toBe(true)
+  expect(view.get<HTMLSelectElement>('select[aria-label=Attempt]').element.value).toBe('1.2')
+  expect(buttons(view)).toContain('Copy all')
+})
