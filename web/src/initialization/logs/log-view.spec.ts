@@ -109,3 +109,23 @@ test('a link to an attempt that does not exist says so and shows the newest, wit
   expect(view.get<HTMLSelectElement>('select[aria-label=Attempt]').element.value).toBe('1.2')
   expect(buttons(view)).toContain('Copy all')
 })
+
+test('the chosen attempt goes into the address, without the lines of another one', async () => {
+  const view = await openWith('#log=build:1.2:L3', lines(1, 42) + end(42))
+  await hasEnded(view)
+  expect(buttons(view)).toContain('Copy 1 line')
+  stream = null
+  await view.get('select[aria-label=Attempt]').setValue('1.1')
+  expect(location.hash).toBe('#log=build:1.1')
+  await until(() => expect(stream).not.toBeNull())
+  send(lines(1, 5) + end(5))
+  await hasEnded(view)
+  expect(asked.at(-1)).toContain('round=1&attempt=1')
+  expect(buttons(view)).toContain('Copy all')
+  view.unmount()
+
+  const again = await openWith(location.hash, lines(1, 5) + end(5))
+  await hasEnded(again)
+  expect(again.get<HTMLSelectElement>('select[aria-label=Attempt]').element.value).toBe('1.1')
+  expect(asked.every((url) => url.includes('round=1&attempt=1'))).toBe(true)
+})
