@@ -129,3 +129,45 @@ test('the chosen attempt goes into the address, without the lines of another one
   expect(again.get<HTMLSelectElement>('select[aria-label=Attempt]').element.value).toBe('1.1')
   expect(asked.every((url) => url.includes('round=1&attempt=1'))).toBe(true)
 })
+
+test('an attempt whose end is missing is not said to have written no log', async () => {
+  const view = await openWith('', end(0, { complete: false }))
+  await hasEnded(view)
+  expect(view.text()).toContain('The end of this log is missing')
+  expect(view.text().split('The end of this log is missing')).toHaveLength(2)
+  expect(view.text()).not.toContain('This attempt wrote no log.')
+})
+
+test('a log whose end is missing says so below its lines', async () => {
+  const view = await openWith('', line(1) + end(1, { complete: false }))
+  await hasEnded(view)
+  expect(view.findAll('[data-line]')).toHaveLength(1)
+  expect(view.text()).toContain('The end of this log is missing')
+})
+
+test('a line whose middle is gone does not offer all of it', async () => {
+  const long = `${'a'.repeat(8192)}… 90000 characters left out …${'b'.repeat(8192)}`
+  const view = await openWith('#log=build:1.2:L1', line(1, long) + line(2, 'c'.repeat(16_000)) + end(2))
+  await hasEnded(view)
+  expect(view.get('[data-line="1"] .log-cut').text()).toBe(
+    '… 6 kB more at the end of this line. Copy or download it to see its end. Its middle is not kept.',
+  )
+  expect(view.get('[data-line="2"] .log-cut').text()).toBe('… 6 kB more in this line. Copy or download it to see all of it.')
+})
+
+test('web addresses in lines are links that do not tell where they were followed', async () => {
+  const view = await openWith('#log=build:1.2:L1', line(1, 'see https://a.example/b.') + line(2, 'javascript:alert(1)') + end(2))
+  await hasEnded(view)
+  const link = view.get('[data-line="1"] .log-text a')
+  expect(link.text()).toBe('https://a.example/b')
+  expect(link.attributes()).toMatchObject({ href: 'https://a.example/b', rel: 'noreferrer', target: '_blank' })
+  expect(view.get('[data-line="1"] .log-text').text()).toBe('see https://a.example/b.')
+  expect(view.find('[data-line="2"] .log-text a').exists()).toBe(false)
+})
+
+test('numbers in the viewer have separators', async () => {
+  const view = await openWith('#log=build:1.2:L1-L1200', lines(1, 1200) + end(1200))
+  await hasEnded(view)
+  expect(buttons(view)).toContain('Copy 1,200 lines')
+  expect(view.text()).toContain('1,200 lines')
+})

@@ -78,6 +78,12 @@ test('without a log the output is open, at its end', async () => {
   height.mockRestore()
 })
 
+test('web addresses in the last lines are links', async () => {
+  const { view } = await show('on', () => new Response(line(1, 'see https://a.example/7')))
+  await until(() => expect(view.find('.log-tail a').exists()).toBe(true))
+  expect(view.get('.log-tail a').attributes()).toMatchObject({ href: 'https://a.example/7', rel: 'noreferrer' })
+})
+
 test('a server that has no logs leaves the error alone', async () => {
   const { view, asked } = await show('on', () => Response.json({}, { status: 404 }))
   await until(() => expect(asked).toHaveLength(1))
