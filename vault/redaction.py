@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from stepway.vault.known import SHORTEST, KnownSecrets, SecretName
 from stepway.vault.shapes import find
 from stepway.vault.values import map_json_texts, map_texts
+from stepway_tracking.logs.redacting import merged
 
 __all__ = ["REDACTED", "SHORTEST", "RedactingFormatter", "Redactor", "SecretName"]
 
@@ -60,17 +61,6 @@ class Redactor:
         except RecursionError:
             # Nothing but JSON gets that deep.
             return json.loads(map_json_texts(json.dumps(value), self.text))  # type: ignore[no-any-return]
-
-
-def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans in order; those that overlap have become one."""
-    found: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if found and start < found[-1][1]:
-            found[-1] = (found[-1][0], max(stop, found[-1][1]))
-        else:
-            found.append((start, stop))
-    return found
 
 
 def _replaced(

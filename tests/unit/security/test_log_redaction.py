@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepway.vault.redaction import REDACTED, Redactor
 from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog
-from stepway_tracking.logs.redacting import LineRedactor, secrets_of, without
+from stepway_tracking.logs.redacting import COLOUR, LineRedactor, secrets_of
 
 KEY = AttemptKey("11111111-1111-4111-8111-111111111111", "step", "run", "1", 1)
 SECRET = "Tr0ub4dor-canary-9f8e7d6c5b4a"
@@ -102,6 +102,42 @@ def test_a_function_that_redacts_hides_secrets_of_several_lines(redact) -> None:
     assert not [part for part in (SECRET, *LINES.split("\n")) if part in "\n".join(texts)]
 
 
+RED, PLAIN = "\x1b[01;31m\x1b[K", "\x1b[m\x1b[K"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"a {RED}b{PLAIN} {SECRET[:6]}{RED}{SECRET[6:12]}{PLAIN}{SECRET[12:]} c",
+        "".join(f"\x1b[32m{each}" for each in SECRET) + "\x1b[0m",
+        f"x\x1b[1m{SECRET}\x1b[0m",
+        "ghp_" + "a1B2" * 4 + RED + "a1B2" * 5,
+        "word\x1b[32mghp_" + "a1B2" * 9,
+    ],
+)
+def test_a_secret_that_colours_divide_is_redacted(redactor: Redactor, written: str) -> None:
+    log = AttemptLog(KEY)
+    log.output("stdout", f"{written}\n".encode())
+    log.log("info", written)
+    for line in shown(redactor, log):
+        plain = COLOUR.sub("", line)
+        assert REDACTED in plain
+        assert SECRET[6:12] not in plain
+        assert "a1B2" not in plain
+
+
+def test_colours_outside_a_secret_stay(redactor: Redactor) -> None:
+    (text,) = printed(redactor, f"a \x1b[31mb {SECRET[:6]}\x1b[32m{SECRET[6:]}\x1b[0m c\n")
+    assert text == f"a \x1b[31mb {REDACTED}\x1b[0m c"
+
+
+def test_a_coloured_key_is_redacted_in_all_its_lines(redactor: Redactor) -> None:
+    lines = [f"\x1b[32m{line}\x1b[0m\n" for line in PEM]
+    log = AttemptLog(KEY)
+    log.output("stdout", "".join(lines).encode())
+    assert {COLOUR.sub("", line) for line in shown(redactor, log, 300)} == {REDACTED}
+
+
 PARTS = [
     "\n",
     " ",
@@ -126,4 +162,3 @@ def test_spans_are_what_is_replaced(text: str) -> None:
         parts += [text[place:start], REDACTED]
         place = stop
     assert "".join((*parts, text[place:])) == redactor.text(text)
-    assert without(text, spans).count("\n") == text.count("\n")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from stepway_tracking.logs.assembler import CUT
 from stepway_tracking.logs.line import LogLine, Stream
-from stepway_tracking.record.store import Redact
+
+if TYPE_CHECKING:
+    # It would load the client of Postgres where only texts are redacted.
+    from stepway_tracking.record.store import Redact
 
 REDACTED = "[redacted]"
+
+COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_NOTHING = re.compile(r"(?:\s|\x1b\[[0-9;:]*m)*")
 
 LONGEST_BEGUN = 32 * 1024
 """Characters of a secret that goes on in later rows; what follows is not taken for its rest."""
@@ -57,15 +65,21 @@ class LineRedactor:
         before = [] if begun is None else begun.split("\n")
         text = "\n".join((*before, *texts))
         shown = text.replace(CUT, " ")
-        spans = sorted((*self._secrets.spans(shown), *self._parts(text)))
+        spans = merged((*self._spans(shown), *self._parts(text)))
         self._begun.pop(stream, None)
-        end = len(shown.rstrip())
-        start = min((start for start, stop in spans if stop >= end), default=end)
-        if 0 < end - start <= LONGEST_BEGUN:
+        start, stop = spans[-1] if spans else (0, 0)
+        if stop and _NOTHING.fullmatch(shown, stop) and len(shown) - start <= LONGEST_BEGUN:
             self._begun[stream] = shown[start:]
-        found = without(shown, spans).split("\n")[len(before) :]
+        found = _hidden(shown, spans).split("\n")[len(before) :]
         cut = (CUT in each for each in texts)
         return [each.rstrip() if is_cut else each for each, is_cut in zip(found, cut, strict=True)]
+
+    def _spans(self, text: str) -> Iterable[Span]:
+        """Secrets in the text, and those that colours divide."""
+        yield from self._secrets.spans(text)
+        if "\x1b" in text:
+            plain = _Shorter(COLOUR, text)
+            yield from map(plain.back, self._secrets.spans(plain.text))
 
     def _parts(self, text: str) -> Iterable[Span]:
         """Secrets that are cut off at an end of a part of a line."""
@@ -76,23 +90,58 @@ class LineRedactor:
             if CUT in line:
                 start = place
                 for part in line.split(CUT):
-                    for begin, end in self._secrets.spans(part):
+                    for begin, end in self._spans(part):
                         yield start + begin, start + end
                     start += len(part) + 1
             place += len(line) + 1
 
 
-def without(text: str, spans: Iterable[Span]) -> str:
-    """Replace the spans, which may overlap, in each of their lines; the ends of lines stay."""
+class _Shorter:
+    """A text without what a pattern matches."""
+
+    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
+        parts: list[str] = []
+        self._places: list[int] = []
+        """Where something is left out in the shorter text."""
+        self._left_out: list[int] = []
+        """Characters that are left out up to each of these places."""
+        place = length = 0
+        for match in pattern.finditer(text):
+            parts.append(text[place : match.start()])
+            length += match.start() - place
+            place = match.end()
+            self._places.append(length)
+            self._left_out.append(place - length)
+        self.text = "".join((*parts, text[place:]))
+
+    def back(self, span: Span) -> Span:
+        """The span in the longer text, with what is left out within it."""
+        start, stop = span
+        return self._back(start), self._back(stop - 1) + 1
+
+    def _back(self, index: int) -> int:
+        number = bisect_right(self._places, index) - 1
+        return index if number < 0 else index + self._left_out[number]
+
+
+def _hidden(text: str, spans: Iterable[Span]) -> str:
+    """Replace the spans in each of their lines; the ends of lines stay."""
     parts, place = [], 0
-    for start, stop in sorted(spans):
-        start = max(start, place)
-        if start >= stop:
-            continue
-        hidden = text[start:stop].split("\n")
-        parts += [text[place:start], "\n".join(REDACTED if each else "" for each in hidden)]
+    for start, stop in spans:
+        lines = text[start:stop].split("\n")
+        parts += [text[place:start], "\n".join(REDACTED if each else "" for each in lines)]
         place = stop
     return "".join((*parts, text[place:]))
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order; those that overlap have become one."""
+    found: list[Span] = []
+    for start, stop in sorted(spans):
+        if found and start < found[-1][1]:
+            start, stop = found[-1][0], max(stop, found.pop()[1])
+        found.append((start, stop))
+    return found
 
 
 class _Changed:
