@@ -23,7 +23,7 @@ from stepway.runtime.temporal import connect_temporal
 from stepway.runtime.worker_settings import WorkerSettings
 from stepway.vault.keyring import open_keyring
 from stepway.vault.redacting_interceptor import RedactingInterceptor
-from stepway.vault.redaction import redact_value
+from stepway.vault.redaction import PROCESS, redact_value
 from stepway.vault.references import References
 from stepway.vault.sealing import SealedParameters
 from stepway.vault.vault import Vault
@@ -86,7 +86,7 @@ async def running_worker(settings: WorkerSettings) -> AsyncIterator[Sequence[Wor
             open_logs(
                 pool,
                 publisher,
-                redact_value,
+                PROCESS,
                 days=settings.log_days,
                 blobs=settings.log_blobs(),
             )

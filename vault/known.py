@@ -87,16 +87,20 @@ class KnownSecrets:
         search = self._current()
         return search.whole(text) if search else iter(())
 
-    def replaced(self, text: str, by: Callable[[Piece], str]) -> str:
-        """Replace the secrets in a text, also one that is cut off at an end."""
+    def found(self, text: str) -> list[tuple[int, int, Piece]]:
+        """Return what `whole` yields, and the secrets that are cut off at an end of the text."""
         search = self._current()
         if search is None:
-            return text
+            return []
         found = list(search.whole(text))
         first, last = (found[0][0], found[-1][1]) if found else (len(text), 0)
         start = search.cut_start(text[:first])
         end = search.cut_end(text, max(last, start[1] if start else 0))
-        pieces = [each for each in (start, *found, end) if each]
+        return [each for each in (start, *found, end) if each]
+
+    def replaced(self, text: str, by: Callable[[Piece], str]) -> str:
+        """Replace the secrets in a text, also one that is cut off at an end."""
+        pieces = self.found(text)
         if not pieces:
             return text
         parts, place = [], 0

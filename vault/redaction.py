@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from stepway.vault.known import SHORTEST, KnownSecrets, SecretName
 from stepway.vault.shapes import find
 from stepway.vault.values import map_json_texts, map_texts
+from stepway_tracking.logs.redacting import merged
 
 __all__ = ["REDACTED", "SHORTEST", "RedactingFormatter", "Redactor", "SecretName"]
 
@@ -38,6 +41,12 @@ class Redactor:
         """Redact a text; also finds a secret that is cut off at an end of the text."""
         return without_shapes(self.known.replaced(text, lambda _: REDACTED))
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """The start and end of each text that `text` replaces, in order, without overlaps."""
+        known = [(start, stop) for start, stop, _ in self.known.found(text)]
+        without_known, back = _replaced(text, known)
+        return merged([*known, *(back(start, stop) for start, stop in find(without_known))])
+
     def contains_secret(self, text: str) -> bool:
         """Whether a text contains a whole secret, or what looks like one.
 
@@ -52,6 +61,30 @@ class Redactor:
         except RecursionError:
             # Nothing but JSON gets that deep.
             return json.loads(map_json_texts(json.dumps(value), self.text))  # type: ignore[no-any-return]
+
+
+def _replaced(
+    text: str, spans: Sequence[tuple[int, int]]
+) -> tuple[str, Callable[[int, int], tuple[int, int]]]:
+    """Replace the spans; also return what turns a span of the new text into one of the old."""
+    parts: list[str] = []
+    places: list[int] = []
+    place = length = 0
+    for start, stop in spans:
+        length += start - place
+        places.append(length)
+        parts += [text[place:start], REDACTED]
+        length, place = length + len(REDACTED), stop
+
+    def old(index: int) -> tuple[int, int]:
+        number = bisect_right(places, index) - 1
+        if number < 0:
+            return index, index + 1
+        after = index - places[number] - len(REDACTED)
+        start, stop = spans[number]
+        return (start, stop) if after < 0 else (stop + after, stop + after + 1)
+
+    return "".join((*parts, text[place:])), lambda start, stop: (old(start)[0], old(stop - 1)[1])
 
 
 def without_shapes(text: str) -> str:

@@ -17,7 +17,7 @@ from benchmarks.initializations import LiveProject, blueprint, initialize
 from benchmarks.measure import Comparison, Metrics, Target, interleave, percentile
 from benchmarks.stage import Stage
 from benchmarks.streams import Watched
-from stepway.vault.redaction import redact_value
+from stepway.vault.redaction import PROCESS
 from stepway_tracking.logs.attempt_log import AttemptKey
 from stepway_tracking.logs.writer import open_logs
 
@@ -76,7 +76,7 @@ async def _arrivals(stage: Stage, api: Child) -> tuple[float, float]:
     key = AttemptKey(project.project_id, "step_0", "run", "1", 1)
     path = f"/api/projects/{project.project_id}/initialization/steps/step_0/logs?follow=true"
     clients = stage.sized(CLIENTS, 5)
-    async with open_logs(stage.pool, project.publisher, redact_value) as writer:
+    async with open_logs(stage.pool, project.publisher, PROCESS) as writer:
         log = writer.open(key)
         log.log("info", "the first line")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stepway_tracking.logs.assembler import CUT, HALF, LineAssembler, printable
 from stepway_tracking.logs.attempt_log import LINE_OVERHEAD, MOST_WAITING, AttemptKey, AttemptLog
 from stepway_tracking.logs.line import LONGEST_LINE
-from stepway_tracking.logs.redacting import redacted
+from stepway_tracking.logs.redacting import LineRedactor, secrets_of
 
 KEY = AttemptKey("11111111-1111-4111-8111-111111111111", "step", "run", "1", 1)
 
@@ -127,7 +127,7 @@ def redact(value: object) -> object:
 def texts(log: AttemptLog) -> list[str]:
     batch = log.take(10**9)
     assert batch is not None
-    return [line.text for line in redacted(batch.lines, redact)]
+    return [line.text for line in LineRedactor(secrets_of(redact)).redacted(batch.lines)]
 
 
 def test_a_secret_over_two_chunks_is_redacted() -> None:

@@ -19,7 +19,7 @@ from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch, Roo
 from stepway_tracking.logs.blobs import LogBlobs
 from stepway_tracking.logs.capture import CapturingHandler
 from stepway_tracking.logs.kept import LogLimits, ProjectSizes
-from stepway_tracking.logs.redacting import redacted
+from stepway_tracking.logs.redacting import LineRedactor, Secrets, secrets_of
 from stepway_tracking.logs.retention import DAYS, keep_forever
 from stepway_tracking.logs.store import LogStore
 from stepway_tracking.postgres import REFUSED, UNREACHABLE
@@ -77,12 +77,12 @@ class LogWriter:
     def __init__(
         self,
         store: LogStore,
-        redact: Redact,
+        redact: Redact | Secrets,
         notify: Callable[[AttemptKey, int], None],
         limits: LogLimits | None = None,
     ) -> None:
         self._store = store
-        self._redact = redact
+        self._secrets = secrets_of(redact)
         self._notify = notify
         self._sizes = ProjectSizes(store, limits or LogLimits())
         self._logs: list[_OpenLog] = []
@@ -100,7 +100,7 @@ class LogWriter:
         """The log of an attempt that begins now. Call it on the event loop."""
         self._loop = asyncio.get_running_loop()
         opened = AttemptLog(key, self._woken, self._room)
-        self._logs.append(_OpenLog(opened))
+        self._logs.append(_OpenLog(opened, self._secrets))
         self._room.logs = len(self._logs)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -194,7 +194,7 @@ class LogWriter:
 
     def _redact_all(self, logs: Sequence[_OpenLog]) -> None:
         for opened in logs:
-            opened.redact(self._redact)
+            opened.redact()
 
     async def _trim(self, opened: _OpenLog, head: int, tail: int) -> None:
         end = opened.size - tail
@@ -207,7 +207,7 @@ class LogWriter:
 async def open_logs(
     pool: asyncpg.Pool,
     publisher: Publisher,
-    redact: Redact,
+    redact: Redact | Secrets,
     *,
     days: int | None = DAYS,
     limits: LogLimits | None = None,
@@ -246,7 +246,7 @@ async def open_logs(
 class _OpenLog:
     """A log with the rows that are being written, which are kept until Postgres has them."""
 
-    def __init__(self, log: AttemptLog) -> None:
+    def __init__(self, log: AttemptLog, secrets: Secrets) -> None:
         self.log = log
         self.size = 0
         """Characters that are written or were dropped."""
@@ -254,6 +254,7 @@ class _OpenLog:
         self.kept: tuple[int, int] | None = None
         """Characters that are kept of its beginning and its end."""
         self.batches: list[Batch] = []
+        self._redactor = LineRedactor(secrets)
         self._redacted = 0
         """How many of the rows are redacted."""
         self._dropped = 0
@@ -287,10 +288,10 @@ class _OpenLog:
             self.batches.append(batch)
         return sum(batch.size for batch in self.batches[self._redacted :])
 
-    def redact(self, redact: Redact) -> None:
+    def redact(self) -> None:
         for number in range(self._redacted, len(self.batches)):
             batch = self.batches[number]
-            self.batches[number] = replace(batch, lines=tuple(redacted(batch.lines, redact)))
+            self.batches[number] = replace(batch, lines=tuple(self._redactor.redacted(batch.lines)))
         self._redacted = len(self.batches)
 
     def written(self) -> None:
