@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 _QUEUE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
+INSTALL = (
+    "in a clone, run `uv sync --inexact --no-dev --extra s3` (scripts/demo may have installed uv "
+    "as .tools/uv/bin/uv); elsewhere, `uv tool install 'dist/stepway-….whl[s3]'` with the wheel "
+    "you installed and its other extras"
+)
+"""What installs the extra `s3`."""
+
 
 class WorkerSettings(ServerSettings):
     """Folders of data and blueprints, and modules with additional steps."""
@@ -83,7 +90,7 @@ class WorkerSettings(ServerSettings):
         try:
             _check_log_store(value)
         except ImportError:
-            raise ValueError("needs the package obstore: pip install 'stepway[s3]'") from None
+            raise ValueError(f"needs the package obstore; {INSTALL}") from None
         return value
 
     def log_blobs(self) -> LogBlobs | None:
