@@ -54,6 +54,8 @@ class LogHub:
         self.outcome = outcome
         self._feeds: dict[AttemptKey, _Feed] = {}
         self._channels: dict[str, set[_Feed]] = {}
+        self._subscribing: dict[str, asyncio.Task[None]] = {}
+        self._unsubscribing: set[asyncio.Task[None]] = set()
         self._subscriber: RedisSubscriber | None = None
         self._closed = False
         if redis_url:
@@ -71,6 +73,7 @@ class LogHub:
         self._closed = True
         for feed in tuple(self._feeds.values()):
             await feed.stop()
+        await _end(*self._subscribing.values(), *self._unsubscribing)
         if self._subscriber is not None:
             await self._subscriber.close()
 
@@ -85,34 +88,42 @@ class LogHub:
         if feed is None or feed.stopped:
             feed = self._feeds[key] = _Feed(key, self._store, self.outcome, stopped=self._closed)
             if not self._closed:
-                await self._subscribe(feed)
-                feed.start()
+                self._start(feed)
         feed.readers += 1
         try:
             yield feed.read(after)
         finally:
             feed.readers -= 1
             if not feed.readers:
-                await self._release(feed)
+                self._release(feed)
 
-    async def _subscribe(self, feed: _Feed) -> None:
+    # These two wait for nothing: a reader can be cancelled wherever it waits.
+
+    def _start(self, feed: _Feed) -> None:
         name = logs_channel(feed.key.project_id)
         feeds = self._channels.setdefault(name, set())
         feeds.add(feed)
         if self._subscriber is not None and len(feeds) == 1:
-            await self._subscriber.subscribe(name)
+            subscribing = asyncio.create_task(self._subscriber.subscribe(name))
+            self._subscribing[name] = subscribing
+        feed.start(self._subscribing.get(name))
 
-    async def _release(self, feed: _Feed) -> None:
+    def _release(self, feed: _Feed) -> None:
         if self._feeds.get(feed.key) is feed:
             del self._feeds[feed.key]
+        feed.cancel()
         name = logs_channel(feed.key.project_id)
         feeds = self._channels.get(name, set())
         feeds.discard(feed)
-        if not feeds:
-            self._channels.pop(name, None)
-            if self._subscriber is not None and not self._closed:
-                await self._subscriber.unsubscribe(name)
-        await feed.stop()
+        if feeds:
+            return
+        self._channels.pop(name, None)
+        if subscribing := self._subscribing.pop(name, None):
+            subscribing.cancel()
+        if self._subscriber is not None and not self._closed:
+            task = asyncio.create_task(self._subscriber.unsubscribe(name))
+            self._unsubscribing.add(task)
+            task.add_done_callback(self._unsubscribing.discard)
 
     def _received(self, name: str, message: bytes) -> None:
         try:
@@ -127,6 +138,12 @@ class LogHub:
     def _wake_all(self) -> None:
         for feed in self._feeds.values():
             feed.wake()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Stopped(Exception):
@@ -152,19 +169,22 @@ class _Feed:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+    def start(self, subscribing: asyncio.Task[None] | None) -> None:
+        self._task = asyncio.create_task(self._run(subscribing))
 
     def wake(self) -> None:
         self._woken.set()
 
-    async def stop(self) -> None:
+    def cancel(self) -> None:
         self.stopped = True
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        async with self._news:
-            self._news.notify_all()
+
+    async def stop(self) -> None:
+        self.cancel()
+        if self._task is not None:
+            await _end(self._task)
+        await self._tell()
 
     async def read(self, after: int) -> AsyncIterator[Chunk]:
         while True:
@@ -194,18 +214,21 @@ class _Feed:
         newer = takewhile(lambda row: row.last_seq > after, reversed(self._rows))
         return list(newer)[::-1]
 
-    async def _run(self) -> None:
+    async def _run(self, subscribing: asyncio.Task[None] | None) -> None:
         try:
+            if subscribing is not None:
+                # What is written meanwhile is read afterwards.
+                await asyncio.wait([subscribing])
             await self._follow()
         except Exception:
             # Whatever it is: readers would wait for ever. They ask again.
             logger.exception("A log cannot be followed any longer")
             self.stopped = True
-        async with self._news:
-            self._news.notify_all()
+        await self._tell()
 
     async def _follow(self) -> None:
         self._last = self._first = await self._patiently(partial(self.store.last_seq, self.key))
+        await self._tell()  # Of lines that came after a reader has looked.
         loop = asyncio.get_running_loop()
         changed = loop.time()
         while not self.complete:
@@ -237,6 +260,10 @@ class _Feed:
                 logger.warning("A log cannot be read now: %r", error)
                 await asyncio.sleep(POLL)
 
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
     async def _wait(self) -> None:
         try:
             async with asyncio.timeout(POLL):
@@ -253,5 +280,4 @@ class _Feed:
             oldest = self._rows.popleft()
             self._size -= oldest.size
             self._first = oldest.last_seq
-        async with self._news:
-            self._news.notify_all()
+        await self._tell()
