@@ -11,8 +11,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from stepway.api.auth.guard import Admission, Guarded
+from stepway.api.auth.limits import Limits
+from stepway.api.auth.policy import Person
 from stepway.api.auth.refusals import Forbidden
 from stepway.api.dependencies import Admitted, ProjectId, Resources, StepName
 from stepway.api.log_formats import LogReader, encoded, keep_alive, media_type
@@ -30,6 +33,8 @@ UNTOLD = ("lost", "timed_out")
 router = APIRouter(
     route_class=Guarded, prefix="/api/projects/{project_id}/initialization", tags=["initialization"]
 )
+
+HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 KEEP_ALIVE = 15.0
 """Seconds without a line after which a followed log sends something."""
@@ -76,7 +81,9 @@ async def get_logs(
         int | None, Query(ge=1, le=100_000, description="Only so many lines, the last ones.")
     ] = None,
     follow: Annotated[bool, Query(description="Go on while the attempt runs.")] = False,
-    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0)] = None,
+    last_event_id: Annotated[
+        int | None, Header(alias="Last-Event-ID", ge=0, le=MAX_VERSION)
+    ] = None,
 ) -> Response:
     """The lines that an attempt has logged: as JSON lines, server-sent events or plain text."""
     if admission.hides_stacks and given.settings.log_access != "read":
@@ -94,8 +101,29 @@ async def get_logs(
         # Before the answer begins, so that a store that is away is an error of its own.
         first = await given.log_store.read(found.key, after)
         content = body.followed(admission) if follow else body.kept(first)
-    headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-    return StreamingResponse(content, media_type=f"{media}; charset=utf-8", headers=headers)
+    content_type = f"{media}; charset=utf-8"
+    if follow:
+        return _Followed(content, given.limits, admission.person, content_type)
+    return StreamingResponse(content, media_type=content_type, headers=HEADERS)
+
+
+class _Followed(StreamingResponse):
+    """A followed log. Counts as a stream from before the response begins, for a 429 of its own."""
+
+    def __init__(
+        self, content: AsyncIterator[bytes], limits: Limits, person: Person, media_type: str
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=HEADERS)
+        self._limits = limits
+        self._person = person
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises TooMany."""
+        self._limits.open_stream(self._person)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._limits.close_stream(self._person)
 
 
 async def _attempt(
@@ -154,8 +182,6 @@ class _Body:
 
     async def followed(self, admission: Admission) -> AsyncIterator[bytes]:
         """What is kept and what comes, until the log is complete."""
-        limits, person = self._given.limits, admission.person
-        limits.open_stream(person)
         revoked = asyncio.create_task(admission.until_revoked())
         try:
             async with AsyncExitStack() as stack:
@@ -165,7 +191,6 @@ class _Body:
                     yield part
         finally:
             revoked.cancel()
-            limits.close_stream(person)
 
     async def _followed(
         self, rows: AsyncIterator[Chunk], revoked: asyncio.Task[None]

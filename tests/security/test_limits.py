@@ -131,6 +131,33 @@ async def test_streams_are_limited_for_each_owner(
         assert (await stack.enter_async_context(opened)).status_code == 200
 
 
+async def test_followed_logs_are_streams_too(
+    secured: Secured, limited: tuple[Stepway, dict[str, Any]]
+) -> None:
+    stepway, _ = limited
+    alice = secured.headers("controller")
+    log = f"/api/projects/{secured.project}/initialization/steps/doomed/logs"
+    follow = {"follow": "true"}
+    # Each ends before the next one begins.
+    for _ in range(4):
+        assert (await stepway.http.get(log, params=follow, headers=alice)).status_code == 200
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            opened = stepway.http.stream("GET", secured.events, headers=alice)
+            assert (await stack.enter_async_context(opened)).status_code == 200
+        assert_later(await stepway.http.get(log, params=follow, headers=alice), range(1, 11))
+        assert (await stepway.http.get(log, headers=alice)).status_code == 200
+
+
+async def test_last_line_of_a_log_is_a_number_that_fits(secured: Secured) -> None:
+    log = f"/api/projects/{secured.project}/initialization/steps/doomed/logs"
+    async with secured.client("controller") as client:
+        for last in ("99999999999999999999999", "-1", "x"):
+            answer = await client.get(log, headers={"Last-Event-ID": last})
+            assert answer.status_code in (400, 422)
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("query", ["limit=201", "limit=0", "limit=x", "cursor=nonsense"])
 async def test_page_of_a_list_is_limited(secured: Secured, query: str) -> None:
     async with secured.client("reader") as client:
