@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,24 @@ def test_a_folder_must_exist_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"the folder {folder} does not exist; create it, or mou"):
         LogBlobs(f"file://{folder}")
     assert not folder.exists()
+
+
+async def test_a_damaged_object_is_an_error_and_no_crash(
+    pool: asyncpg.Pool, key: AttemptKey, objects: Objects
+) -> None:
+    blobs = LogBlobs(objects.url)
+    store = LogStore(pool, blobs)
+    await write(pool, key, 100)
+    assert await move(pool, blobs, key) == 1
+    (path,) = await blobs.below(key.project_id)
+    whole = await blobs.read(path, 0, 10**6)
+    assert whole is not None
+    for damaged in (whole[: len(whole) // 2], b"x" * len(whole), zlib.compress(b"[[1]]"), b""):
+        await blobs.put(path, damaged)
+        with pytest.raises(LogStoreAway):
+            await store.read(key, 0)
+    await blobs.put(path, whole)
+    assert await seqs(store, key) == list(range(1, 101))
 
 
 @pytest.mark.parametrize("url", ["s3:/bucket", "gs://bucket", "bucket", "file://x"])

@@ -184,9 +184,14 @@ class LogStore:
         packed = await self._blobs.read(archived["path"], start, length)
         if packed is None:
             return None
-        rows = [
-            RawRow(*row) for row in json.loads(await asyncio.to_thread(zlib.decompress, packed))
-        ]
+        try:
+            content = json.loads(await asyncio.to_thread(zlib.decompress, packed))
+            rows = [RawRow(*row) for row in content]
+        except (zlib.error, ValueError, TypeError) as error:
+            raise LogStoreAway(
+                "Part of this log is damaged in the store of objects; restore it from a backup.",
+                error,
+            ) from error
         return [row for row in rows if row.last_seq > after]
 
     async def last_seq(self, key: AttemptKey) -> int:

@@ -58,7 +58,7 @@ class AttemptUnknown(StepwayError):
 
 
 class LogStoreAway(StepwayError):
-    """The store of old logs cannot be reached. `reason` is the driver's error, not for clients."""
+    """The store of old logs cannot be read. `reason` is the driver's error, not for clients."""
 
     def __init__(self, text: str, reason: BaseException | None = None) -> None:
         super().__init__(text)
