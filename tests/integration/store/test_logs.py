@@ -21,6 +21,7 @@ from stepway.runtime.settings import Settings
 from stepway_tracking.logs.attempt_log import ALL_WAITING, AttemptKey, Batch
 from stepway_tracking.logs.hub import LogHub
 from stepway_tracking.logs.kept import LogLimits
+from stepway_tracking.logs.line import LogLine
 from stepway_tracking.logs.store import Chunk, LogStore
 from stepway_tracking.logs.writer import LINES_LOST, ROW, LogWriter, open_logs
 from stepway_tracking.stream.publisher import Publisher, open_redis
@@ -132,6 +133,31 @@ async def test_lines_are_gone_with_their_project(pool: asyncpg.Pool, key: Attemp
     await write(writer, other, 10)
     assert await seqs(store, other) == []
     await writer.close()
+
+
+async def test_lines_that_are_written_during_the_deletion_are_gone_too(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    line = LogLine(1, datetime.now(UTC), "info", "log", "late")
+    project = UUID(key.project_id)
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("DELETE FROM projects WHERE id = $1", project)
+            writing = asyncio.create_task(store.write([Batch(key, (line,), 0, 1)]))
+            await eventually(lambda: _waits_for(pool, connection, writing))
+        await writing
+    count = "SELECT count(*) FROM project_initialization_logs WHERE project_id = $1"
+    assert await pool.fetchval(count, project) == 0
+
+
+async def _waits_for(
+    pool: asyncpg.Pool, connection: asyncpg.Connection, writing: asyncio.Task[None]
+) -> bool:
+    """Whether the write waits for this connection, or has ended without."""
+    blocked = "SELECT EXISTS (SELECT FROM pg_locks WHERE $1 = ANY(pg_blocking_pids(pid)))"
+    pid = connection.get_server_pid()
+    return writing.done() or bool(await pool.fetchval(blocked, pid))
 
 
 async def test_old_days_are_removed_and_new_ones_prepared(

@@ -43,7 +43,7 @@ INSERT INTO project_initialization_logs_archived AS archived
        (project_id, step, run_id, activity_id, attempt, rollback, first_seq, last_seq, ends, size,
         at, path, claimed_at, state, frames)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, clock_timestamp(), 'uploading', '[]'
-  FROM projects WHERE id = $1
+  FROM projects WHERE id = $1 FOR KEY SHARE
     ON CONFLICT (project_id, step, run_id, activity_id, attempt, first_seq) DO UPDATE
    SET claimed_at = clock_timestamp(), path = excluded.path, last_seq = excluded.last_seq,
        ends = excluded.ends, at = excluded.at

@@ -29,9 +29,11 @@ SELECT given.*
        AS given (project_id, step, run_id, activity_id, attempt, rollback, first_seq, last_seq,
                  start, size, at, ends, lines)
   JOIN projects ON projects.id = given.project_id
+   FOR KEY SHARE OF projects
     ON CONFLICT DO NOTHING
 """
-# A write whose answer was lost is repeated.
+# A write whose answer was lost is repeated. The lock is a foreign key's: a deletion of the project
+# either finds the rows or is waited for.
 
 TRIM = """
 DELETE FROM project_initialization_logs
