@@ -89,6 +89,7 @@ class LogWriter:
         self._room = Room()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._wakes = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -104,6 +105,7 @@ class LogWriter:
         self._room.logs = len(self._logs)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
+            self._wakes = False
         return opened
 
     async def close(self) -> None:
@@ -121,8 +123,15 @@ class LogWriter:
 
     def _woken(self) -> None:
         assert self._loop is not None
-        if not self._wake.is_set() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake.set)
+        if self._wakes or self._wake.is_set() or self._loop.is_closed():
+            return
+        # A step that logs without a pause would fill the loop with wake-ups that it never runs.
+        self._wakes = True
+        self._loop.call_soon_threadsafe(self._set_wake)
+
+    def _set_wake(self) -> None:
+        self._wakes = False
+        self._wake.set()
 
     async def _run(self) -> None:
         while True:
