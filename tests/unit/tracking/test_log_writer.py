@@ -58,5 +58,25 @@ async def test_a_step_that_logs_without_a_pause_schedules_one_wake_up() -> None:
     await writer.close()
 
 
+async def test_the_limit_of_a_project_holds_for_steps_that_run_at_once() -> None:
+    rows = Rows()
+    limits = LogLimits(head=100_000, tail=50_000, project=1_000_000, small=10_000)
+    writer = writer_of(rows, limits)
+    logs = [writer.open(AttemptKey(PROJECT, f"step-{n}", "run", "1", 1)) for n in range(100)]
+    for _ in range(12):
+        for log in logs:
+            log.output("stdout", b"x" * 9_999 + b"\n")
+        await eventually(lambda: _is(all(log.is_empty for log in logs)))
+    for log in logs:
+        log.close()
+    await eventually(lambda: _is(writer.is_idle))
+    # Each may keep its last lines: `small`, and the row that this begins in.
+    assert rows.kept <= limits.project + len(logs) * (limits.small + 2 * 10_000)
+    # What was written before the limit was reached is not taken away.
+    firsts = {row.key.step for row in rows.rows if row.first_seq == 1}
+    assert len(firsts) >= 50
+    await writer.close()
+
+
 async def _is(condition: object) -> bool:
     return bool(condition)

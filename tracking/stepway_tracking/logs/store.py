@@ -36,9 +36,12 @@ SELECT given.*
 # either finds the rows or is waited for.
 
 TRIM = """
-DELETE FROM project_initialization_logs
- WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
-   AND start >= $6 AND start + size <= $7
+WITH trimmed AS (
+    DELETE FROM project_initialization_logs
+     WHERE project_id = $1 AND step = $2 AND run_id = $3 AND activity_id = $4 AND attempt = $5
+       AND start >= $6 AND start + size <= $7
+    RETURNING size)
+SELECT coalesce(sum(size), 0)::bigint FROM trimmed
 """
 
 SIZE = """
@@ -134,9 +137,10 @@ class LogStore:
         rows = [_row(batch) for batch in batches]
         await self._pool.execute(INSERT, *(list(column) for column in zip(*rows, strict=True)))
 
-    async def trim(self, key: AttemptKey, start: int, stop: int) -> None:
-        """Delete the rows between two places, which count characters."""
-        await self._pool.execute(TRIM, *values_of(key), start, stop)
+    async def trim(self, key: AttemptKey, start: int, stop: int) -> int:
+        """Delete the rows between two places, which count characters; return their characters."""
+        trimmed: int = await self._pool.fetchval(TRIM, *values_of(key), start, stop)
+        return trimmed
 
     async def size(self, project_id: str) -> int:
         """Characters of all logs of a project."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -88,8 +89,8 @@ class LogWriter:
         self._logs: list[_OpenLog] = []
         self._room = Room()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._wakes = False
+        self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -104,8 +105,8 @@ class LogWriter:
         self._logs.append(_OpenLog(opened, self._secrets))
         self._room.logs = len(self._logs)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
             self._wakes = False
+            self._task = asyncio.create_task(self._run())
         return opened
 
     async def close(self) -> None:
@@ -178,15 +179,17 @@ class LogWriter:
         else:
             self._redact_all(logs)
         for opened in logs:
-            # Before its own lines count.
-            opened.kept = opened.kept or await self._sizes.kept(opened.log.key.project_id)
+            # Before these lines count.
+            opened.limit(*await self._sizes.kept(opened.log.key.project_id))
         await self._store_rows([batch for opened in logs for batch in opened.batches])
         for opened in logs:
             last_seq = opened.batches[-1].last_seq
+            size = sum(batch.size for batch in opened.batches)
+            self._sizes.add(opened.log.key.project_id, size)
             opened.written()
             self._notify(opened.log.key, last_seq)
         for opened in logs:
-            await self._trim(opened, *(opened.kept or (0, 0)))
+            await self._trim(opened)
 
     async def _store_rows(self, batches: list[Batch]) -> None:
         try:
@@ -205,10 +208,11 @@ class LogWriter:
         for opened in logs:
             opened.redact()
 
-    async def _trim(self, opened: _OpenLog, head: int, tail: int) -> None:
-        end = opened.size - tail
-        if end > head and end - opened.trimmed >= min(TRIM_EVERY, tail):
-            await self._store.trim(opened.log.key, head, end)
+    async def _trim(self, opened: _OpenLog) -> None:
+        end = opened.size - opened.tail
+        if end > opened.head and end - opened.trimmed >= min(TRIM_EVERY, opened.tail):
+            trimmed = await self._store.trim(opened.log.key, opened.head, end)
+            self._sizes.add(opened.log.key.project_id, -trimmed)
             opened.trimmed = end
 
 
@@ -260,7 +264,7 @@ class _OpenLog:
         self.size = 0
         """Characters that are written or were dropped."""
         self.trimmed = 0
-        self.kept: tuple[int, int] | None = None
+        self.head = self.tail = sys.maxsize
         """Characters that are kept of its beginning and its end."""
         self.batches: list[Batch] = []
         self._redactor = LineRedactor(secrets)
@@ -290,6 +294,11 @@ class _OpenLog:
         dropped = self.log.dropped
         LINES_LOST.inc(dropped - self._dropped)
         self._dropped = dropped
+
+    def limit(self, head: int, tail: int) -> None:
+        """Keep so much from now on, or less as before; what is written of its beginning stays."""
+        self.head = min(self.head, max(head, self.size))
+        self.tail = min(self.tail, tail)
 
     def take(self, rows: int) -> int:
         """Take up to so many rows, unless some are there; return the characters to redact."""
