@@ -188,6 +188,30 @@ async def test_old_days_are_removed_and_new_ones_prepared(
     assert await pool.fetchval("SELECT to_regclass($1) IS NOT NULL", partition)
 
 
+async def test_a_reader_that_holds_old_days_up_does_not_hold_up_new_ones(
+    pool: asyncpg.Pool, key: AttemptKey
+) -> None:
+    store = LogStore(pool)
+    old = datetime.now(UTC) - timedelta(days=60)
+    new = datetime.now(UTC) + timedelta(days=3)
+    names = {f"project_initialization_logs_{day:%Y%m%d}": day for day in (old, new)}
+    await pool.execute("SELECT stepway_add_logs_partition_v1($1::date)", old.date())
+    await pool.execute(f"DROP TABLE IF EXISTS project_initialization_logs_{new:%Y%m%d}")
+
+    async def there() -> list[bool]:
+        exists = "SELECT to_regclass($1) IS NOT NULL"
+        return [await pool.fetchval(exists, name) for name in names]
+
+    async with pool.acquire() as connection, connection.transaction():
+        # Of the old day only: adding a day needs the table's lock too.
+        await connection.execute(f"SELECT FROM project_initialization_logs_{old:%Y%m%d}")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await store.keep(55)
+        assert await there() == [True, True]
+    assert await store.keep(55) == 1
+    assert await there() == [False, True]
+
+
 async def test_many_readers_of_one_log_share_the_reads(
     pool: asyncpg.Pool, key: AttemptKey, servers: Settings
 ) -> None:

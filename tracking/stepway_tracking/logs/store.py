@@ -148,10 +148,12 @@ class LogStore:
         return size
 
     async def keep(self, days: int | None) -> int:
-        """Add partitions for the next days, and remove lines that are older than `days` days.
+        """Add partitions for the next days, then remove lines that are older than `days` days.
 
-        Returns the number of partitions that were removed. None keeps all lines.
+        Returns the number of partitions that were removed. None keeps all lines. Raises
+        LockNotAvailableError while somebody reads for long; what is added by then stays.
         """
+        await self._pool.execute("SELECT stepway_add_logs_partitions_v1()")
         dropped: int = await self._pool.fetchval("SELECT stepway_keep_logs_v1($1)", days)
         return dropped
 

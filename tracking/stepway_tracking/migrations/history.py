@@ -162,6 +162,7 @@ FUNCTIONS = (
     "stepway_project_json_v3",
     "stepway_steps_json_v3",
     "stepway_keep_logs_v1",
+    "stepway_add_logs_partitions_v1",
 )
 
 LIBRARY = History(

@@ -18,23 +18,30 @@ BEGIN
         name, midnight, next_midnight
     );
 END $$;
--- Adds the partitions of today and the next `ahead` days, and removes the lines of days that are more
--- than `keep` days ago; null keeps all. Returns the number of partitions that it has dropped.
-CREATE FUNCTION stepway_keep_logs_v1(keep integer, ahead integer DEFAULT 3) RETURNS integer
+-- Adds the partitions of today and the next `ahead` days.
+CREATE FUNCTION stepway_add_logs_partitions_v1(ahead integer DEFAULT 3) RETURNS void
+LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+BEGIN
+    -- One process at a time; the others have nothing to do.
+    IF NOT pg_try_advisory_xact_lock(hashtext('stepway_keep_logs')) THEN
+        RETURN;
+    END IF;
+    FOR number IN 0..ahead LOOP
+        PERFORM stepway_add_logs_partition_v1(today + number);
+    END LOOP;
+END $$;
+-- Removes the lines of days that are more than `keep` days ago; null keeps all. Returns the number of
+-- partitions that it has dropped. Readers can hold it up, so it is not part of adding partitions.
+CREATE FUNCTION stepway_keep_logs_v1(keep integer) RETURNS integer
 LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
 DECLARE
     today date := (now() AT TIME ZONE 'UTC')::date;
     part text;
     dropped integer := 0;
 BEGIN
-    -- One process at a time; the others have nothing to do.
-    IF NOT pg_try_advisory_xact_lock(hashtext('stepway_keep_logs')) THEN
-        RETURN 0;
-    END IF;
-    FOR number IN 0..ahead LOOP
-        PERFORM stepway_add_logs_partition_v1(today + number);
-    END LOOP;
-    IF keep IS NULL THEN
+    IF keep IS NULL OR NOT pg_try_advisory_xact_lock(hashtext('stepway_keep_logs')) THEN
         RETURN 0;
     END IF;
     FOR part IN

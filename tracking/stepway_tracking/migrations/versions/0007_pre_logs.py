@@ -1,4 +1,4 @@
-"""The logs of attempts, in one partition a day, and the function that adds and drops partitions."""
+"""The logs of attempts, in one partition a day, and the functions that add and drop partitions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -73,4 +73,4 @@ def upgrade() -> None:
         "CREATE TRIGGER projects_delete_logs AFTER DELETE ON projects"
         " FOR EACH ROW EXECUTE FUNCTION stepway_delete_logs_v1()"
     )
-    op.execute("SELECT stepway_keep_logs_v1(NULL)")
+    op.execute("SELECT stepway_add_logs_partitions_v1()")
