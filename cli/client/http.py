@@ -44,6 +44,8 @@ class Api:
             base_url=f"{url}/api",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=_TIMEOUT,
+            # The logs of all steps that ran at once are read at once.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             transport=transport,
             # A proxy from the environment cannot reach this machine's loopback address.
             trust_env=not _is_loopback(url),

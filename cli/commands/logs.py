@@ -123,16 +123,33 @@ def _started(api: Api, project_id: str) -> list[Json]:
 
 
 def _all(api: Api, project_id: str, tail: int | None) -> Iterator[tuple[str | None, Json]]:
-    """The lines of all steps, in order of time."""
+    """The lines of all steps, in order of time.
+
+    The log of a step is asked for when the lines before its start are shown.
+    """
     logs = [
-        [*_named(one["step"], read(api, LogQuery(project_id, one["step"], tail=tail)))]
+        _from_start(one, read(api, LogQuery(project_id, one["step"], tail=tail)))
         for one in _started(api, project_id)
     ]
-    yield from heapq.merge(*logs, key=lambda pair: pair[1].get("at", ""))
+    for _, step, item in heapq.merge(*logs, key=lambda entry: entry[0]):
+        if item is not None:
+            yield step, item
 
 
-def _named(step: str, items: Iterable[Json]) -> Iterator[tuple[str | None, Json]]:
-    return ((step, item) for item in items)
+def _from_start(step: Json, items: Iterable[Json]) -> Iterator[tuple[str, str, Json | None]]:
+    """Time, step and item: first none at the step's start; then its items, gaps at once."""
+    at = _comparable(step["started_at"])
+    yield at, step["step"], None
+    for item in items:
+        at = _comparable(item.get("at")) or at
+        yield at, step["step"], item
+
+
+def _comparable(at: str | None) -> str:
+    """A time with the same digits as all others."""
+    if at is None:
+        return ""
+    return datetime.fromisoformat(at).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _all_followed(api: Api, project_id: str, tail: int | None) -> Iterator[tuple[str | None, Json]]:

@@ -172,3 +172,69 @@ def test_no_colours_in_a_pipe_and_where_they_are_turned_off(
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert not has_colours()
+
+
+class LongLogs(httpx.BaseTransport):
+    """Two steps, one after the other, with long logs; counts the lines that were asked for."""
+
+    LINES = 20_000
+
+    def __init__(self) -> None:
+        self.made = dict.fromkeys(("build", "test"), 0)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/steps"):
+            return httpx.Response(200, json=[self._step("build", 30), self._step("test", 50)])
+        step = request.url.path.split("/")[-2]
+        return httpx.Response(200, stream=_Lines(self, step))
+
+    @staticmethod
+    def _step(step: str, minute: int) -> dict[str, Any]:
+        at = f"2026-11-26T02:{minute}:00.000001+00:00"
+        return {"step": step, "attempt": 1, "parent_step": None, "started_at": at}
+
+
+class _Lines(httpx.SyncByteStream):
+    def __init__(self, logs: LongLogs, step: str) -> None:
+        self._logs = logs
+        self._minute = {"build": 30, "test": 50}[step]
+        self._step = step
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number in range(self._logs.LINES):
+            self._logs.made[self._step] += 1
+            minute, second = self._minute + number // 2_100, number * 60 // 2_100 % 60
+            line = {"seq": number + 1, "at": f"2026-11-26T02:{minute}:{second:02}.5Z", "text": "x"}
+            yield f"{json.dumps(line)}\n".encode()
+
+
+def test_lines_of_all_steps_are_shown_while_they_are_read() -> None:
+    logs = LongLogs()
+    shown = command._all(Api("http://stepway", transport=logs), PROJECT, None)
+    assert next(shown)[0] == "build"
+    assert logs.made["build"] < 10 and logs.made["test"] == 0
+    order = ["build", *(step for step, _ in shown)]
+    assert order == ["build"] * logs.LINES + ["test"] * logs.LINES
+
+
+def test_lines_of_steps_that_run_at_once_are_in_order_of_time() -> None:
+    shown = command._all(Api("http://stepway", transport=Overlapping()), PROJECT, None)
+    times = [(item["at"], step) for step, item in shown]
+    assert times == sorted(times)
+    assert {step for _, step in times} == {"build", "test"}
+
+
+class Overlapping(LongLogs):
+    """The second step begins while the first one runs."""
+
+    LINES = 15_000
+
+    @staticmethod
+    def _step(step: str, minute: int) -> dict[str, Any]:
+        return LongLogs._step(step, 30)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        if isinstance(response.stream, _Lines):
+            response.stream._minute = 30 if "build" in request.url.path else 40
+        return response
