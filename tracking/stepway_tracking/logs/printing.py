@@ -8,13 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
 
 from stepway_tracking.logs.capture import current_log
 from stepway_tracking.logs.line import Stream
 
 _CAPTURED: ContextVar[bool] = ContextVar("stepway_captured_output", default=False)
 _LOCK = threading.Lock()
+_open = 0
+"""How many steps capture their output now."""
 
 
 @contextmanager
@@ -25,49 +27,72 @@ def captured_output() -> Iterator[None]:
     as before. Other threads of the step need `contextvars.copy_context().run`.
     Programs that are started write past it; use the step `run_command`, or read their output.
     """
-    with _LOCK:
-        if not isinstance(sys.stdout, _Output):
-            sys.stdout = _Output(sys.stdout, "stdout")
-        if not isinstance(sys.stderr, _Output):
-            sys.stderr = _Output(sys.stderr, "stderr")
+    _begin()
     token = _CAPTURED.set(True)
     try:
         yield
     finally:
         _CAPTURED.reset(token)
+        _end()
+
+
+def _begin() -> None:
+    global _open
+    with _LOCK:
+        _open += 1
+        if not isinstance(sys.stdout, _Output):
+            sys.stdout = _Output(sys.stdout, "stdout")
+        if not isinstance(sys.stderr, _Output):
+            sys.stderr = _Output(sys.stderr, "stderr")
+
+
+def _end() -> None:
+    global _open
+    with _LOCK:
+        _open -= 1
+        if _open:
+            return
+        # Not if somebody else has put something there meanwhile.
+        if isinstance(sys.stdout, _Output):
+            sys.stdout = sys.stdout.process
+        if isinstance(sys.stderr, _Output):
+            sys.stderr = sys.stderr.process
 
 
 class _Output(io.TextIOBase):
     """Standard output or error of the process, with the output of captured steps taken out."""
 
     def __init__(self, process: TextIO, stream: Stream) -> None:
-        self._process = process
+        self.process = process
         self._stream = stream
 
     def write(self, text: str) -> int:
         log = current_log() if _CAPTURED.get() else None
         if log is None:
-            return self._process.write(text)
+            return self.process.write(text)
         log.output(self._stream, text.encode(errors="replace"))
         return len(text)
 
     def flush(self) -> None:
-        self._process.flush()
+        self.process.flush()
 
     def isatty(self) -> bool:
-        return not _CAPTURED.get() and self._process.isatty()
+        return not _CAPTURED.get() and self.process.isatty()
 
     def writable(self) -> bool:
         return True
 
     def fileno(self) -> int:
-        return self._process.fileno()
+        return self.process.fileno()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.process, name)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return self._process.encoding
+        return self.process.encoding
 
     @property
     def buffer(self) -> object:
         """What binary writes go to; it is the process's own."""
-        return self._process.buffer
+        return self.process.buffer
