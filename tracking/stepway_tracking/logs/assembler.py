@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stepway_tracking.logs.line import LONGEST_LINE
 
@@ -19,6 +19,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\ud800-\udfff]")
 # Escapes that move the cursor or set a title; colours (`…m`) are kept.
 _MOVING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
+LONGEST_ESCAPE = 32
+_BEGUN = re.compile(r"\x1b(?:\[[0-?]*)?\Z")
+
 
 class LineAssembler:
     """Splits one stream of bytes into lines.
@@ -31,6 +34,8 @@ class LineAssembler:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._line = _Line()
         self._returned = False
+        self._escape = ""
+        """An escape whose end has not come."""
 
     @property
     def waits(self) -> bool:
@@ -39,7 +44,10 @@ class LineAssembler:
 
     def feed(self, chunk: bytes) -> Iterator[str]:
         """Take the next bytes; yield the lines that they complete."""
-        text = self._decode(chunk)
+        text = self._escape + self._decode(chunk)
+        begun = _BEGUN.search(text, max(0, len(text) - LONGEST_ESCAPE))
+        self._escape = begun[0] if begun else ""
+        text = text[: len(text) - len(self._escape)]
         place = 0
         for end in _END.finditer(text):
             begin, place = place, end.end()
@@ -54,14 +62,22 @@ class LineAssembler:
                 self._returned = True
         self._add(text[place:])
 
-    def flush(self) -> Iterator[str]:
-        """Yield the part of a line that waits for its end, if any. The rest is the next line."""
-        if self._line:
-            yield self._take() + CUT
+    def flush(self, begun: Callable[[str], int] = lambda text: 0) -> Iterator[str]:
+        """Yield the part of a line that waits for its end, if any. The rest is the next line.
+
+        As many characters at its end as `begun` says go on waiting.
+        """
+        if not self._line:
+            return
+        text = self._take()
+        shown = len(text) - begun(text)
+        self._line.add(text[shown:])
+        if shown:
+            yield text[:shown] + CUT
 
     def close(self) -> Iterator[str]:
         """Yield what is left at the end of the output."""
-        self._add(self._decode(b"", True))
+        self._add(self._escape + self._decode(b"", True))
         if self._line:
             yield self._take()
 

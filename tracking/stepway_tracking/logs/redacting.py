@@ -33,6 +33,12 @@ class Secrets(Protocol):
     def spans(self, text: str) -> Sequence[Span]:
         """The secrets in a text, also one that is cut off at an end of it."""
 
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a text may be the beginning of a secret."""
+
+    def ended(self, text: str) -> int:
+        """How many characters at the beginning of a text may be the end of a secret."""
+
 
 def secrets_of(redact: Redact | Secrets) -> Secrets:
     """The secrets that a function takes out of texts."""
@@ -59,6 +65,12 @@ class LineRedactor:
             found = self._texts(stream, [line.text for line in own])
             texts |= {line.seq: text for line, text in zip(own, found, strict=True)}
         return [line._replace(text=texts[line.seq]) for line in lines]
+
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a line without its end may begin a secret."""
+        plain = _Shorter(COLOUR, text)
+        count = self._secrets.begun(plain.text)
+        return len(text) - plain.place(len(plain.text) - count) if count else 0
 
     def _texts(self, stream: Stream, texts: list[str]) -> list[str]:
         begun = self._begun.get(stream)
@@ -89,11 +101,23 @@ class LineRedactor:
         for line in text.split("\n"):
             if CUT in line:
                 start = place
-                for part in line.split(CUT):
-                    for begin, end in self._spans(part):
+                # Nothing follows a part that was shown before its end came.
+                parts = line.removesuffix(CUT).split(CUT)
+                for number, part in enumerate(parts):
+                    ends = self._ends(part, number > 0, number + 1 < len(parts))
+                    for begin, end in (*self._spans(part), *ends):
                         yield start + begin, start + end
                     start += len(part) + 1
             place += len(line) + 1
+
+    def _ends(self, part: str, after_cut: bool, before_cut: bool) -> Iterable[Span]:
+        """The ends of a part that a cut made, as far as they may belong to a secret."""
+        plain = _Shorter(COLOUR, part)
+        length = len(plain.text)
+        if after_cut and (ended := self._secrets.ended(plain.text)):
+            yield plain.back((0, ended))
+        if before_cut and (begun := self._secrets.begun(plain.text)):
+            yield plain.back((length - begun, length))
 
 
 class _Shorter:
@@ -117,9 +141,10 @@ class _Shorter:
     def back(self, span: Span) -> Span:
         """The span in the longer text, with what is left out within it."""
         start, stop = span
-        return self._back(start), self._back(stop - 1) + 1
+        return self.place(start), self.place(stop - 1) + 1
 
-    def _back(self, index: int) -> int:
+    def place(self, index: int) -> int:
+        """The place of a character in the longer text."""
         number = bisect_right(self._places, index) - 1
         return index if number < 0 else index + self._left_out[number]
 
@@ -166,6 +191,12 @@ class _Changed:
                 spans.append((place + (before if hidden else 0), place + stop))
             place += len(old) + 1
         return spans
+
+    def begun(self, text: str) -> int:
+        return 0
+
+    def ended(self, text: str) -> int:
+        return 0
 
 
 def _same_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:

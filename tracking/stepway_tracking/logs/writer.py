@@ -270,7 +270,7 @@ class _OpenLog:
         if not self.log.is_empty:
             self._quiet_since = time.monotonic()
         elif time.monotonic() - self._quiet_since >= PARTIAL_AFTER:
-            self.log.flush_partial()
+            self.log.flush_partial(self._redactor.begun)
             self._quiet_since = time.monotonic()
         dropped = self.log.dropped
         LINES_LOST.inc(dropped - self._dropped)
