@@ -14,10 +14,16 @@ CUT = "\x00"
 """Separates the parts of a line: its end is cut off, or characters in the middle are left out."""
 
 _END = re.compile(r"\r*\n|\r")
-# Surrogates too: they cannot be encoded.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\ud800-\udfff]")
-# Escapes that move the cursor or set a title; colours (`…m`) are kept.
-_MOVING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+# One search from left to right, so that what is left makes no new escape.
+_UNPRINTABLE = re.compile(
+    r"(?P<colour>\x1b\[[0-9;:]*m)"
+    r"|(?P<escape>\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # Titles and other texts.
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]+[0-~]|\x1b[0-~]"
+    # Characters that change the writing direction.
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
+    # Surrogates too: they cannot be encoded.
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)
 
 LONGEST_ESCAPE = 32
 _BEGUN = re.compile(r"\x1b(?:\[[0-?]*)?\Z")
@@ -131,7 +137,11 @@ def line_of(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The line without control characters and escapes that move a cursor; colours stay."""
+    """The line without control characters and escapes; colours stay."""
     if text.isprintable():
         return text  # Nearly all lines.
-    return _CONTROL.sub("�", _MOVING.sub("", text))
+    return _UNPRINTABLE.sub(_printed, text)
+
+
+def _printed(found: re.Match[str]) -> str:
+    return found["colour"] or ("" if found["escape"] else "\ufffd")
