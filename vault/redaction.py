@@ -47,6 +47,10 @@ class Redactor:
         without_known, back = _replaced(text, known)
         return merged([*known, *(back(start, stop) for start, stop in find(without_known))])
 
+    def known_spans(self, text: str) -> list[tuple[int, int]]:
+        """The start and end of each whole secret that is known, in order, without overlaps."""
+        return [(start, stop) for start, stop, _ in self.known.whole(text)]
+
     def begun(self, text: str) -> int:
         """How many characters at the end of a text may be the beginning of a secret."""
         return max(self.known.begun(text), begun(text))

@@ -205,6 +205,20 @@ def test_the_beginning_of_a_secret_is_found_in_linear_time() -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("indent", ["", "    "])
+@pytest.mark.parametrize("width", [40, 76])
+def test_a_secret_that_is_wrapped_is_redacted(width: int, indent: str) -> None:
+    redactor = Redactor()
+    secret = "L0ng" + "".join(f"{number * 7919:05x}" for number in range(40))
+    redactor.learn(secret)
+    for spelt in (secret, b64encode(secret.encode()).decode().rstrip("=")):
+        parts = [spelt[place : place + width] for place in range(0, len(spelt), width)]
+        lines = [f"{indent}{part}\n" for part in parts]
+        texts = printed(redactor, "before\n", *lines, "after\n")
+        assert not [part for part in parts if part in "\n".join(texts)]
+        assert (texts[0], texts[-1]) == ("before", "after")
+
+
 PARTS = [
     "\n",
     " ",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 REDACTED = "[redacted]"
 
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_WRAPPED = re.compile(r"\x1b\[[0-9;:]*m|\n[ \t]*")
 _NOTHING = re.compile(r"(?:\s|\x1b\[[0-9;:]*m)*")
 
 LONGEST_BEGUN = 32 * 1024
@@ -32,6 +33,9 @@ class Secrets(Protocol):
 
     def spans(self, text: str) -> Sequence[Span]:
         """The secrets in a text, also one that is cut off at an end of it."""
+
+    def known_spans(self, text: str) -> Sequence[Span]:
+        """The whole secrets in a text, without what only looks like one."""
 
     def begun(self, text: str) -> int:
         """How many characters at the end of a text may be the beginning of a secret."""
@@ -87,11 +91,14 @@ class LineRedactor:
         return [each.rstrip() if is_cut else each for each, is_cut in zip(found, cut, strict=True)]
 
     def _spans(self, text: str) -> Iterable[Span]:
-        """Secrets in the text, and those that colours divide."""
+        """Secrets in the text, and those that colours or ends of lines divide."""
         yield from self._secrets.spans(text)
         if "\x1b" in text:
             plain = _Shorter(COLOUR, text)
             yield from map(plain.back, self._secrets.spans(plain.text))
+        if "\n" in text:
+            one_line = _Shorter(_WRAPPED, text)
+            yield from map(one_line.back, self._secrets.known_spans(one_line.text))
 
     def _parts(self, text: str) -> Iterable[Span]:
         """Secrets that are cut off at an end of a part of a line."""
@@ -191,6 +198,9 @@ class _Changed:
                 spans.append((place + (before if hidden else 0), place + stop))
             place += len(old) + 1
         return spans
+
+    def known_spans(self, text: str) -> list[Span]:
+        return []
 
     def begun(self, text: str) -> int:
         return 0
