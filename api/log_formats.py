@@ -43,6 +43,8 @@ class LogReader:
 
     def encoded(self, chunk: Chunk, media: str) -> bytes:
         """The lines of a row that the reader does not have, after the gap before them if any."""
+        if chunk.removed:
+            return self._skipped(chunk, media)
         gap, new = self._gap(chunk), self.seq < chunk.first_seq
         parts = [] if gap is None else [encoded(media, "gap", self.seq, gap).encode()]
         if new:
@@ -57,6 +59,16 @@ class LogReader:
         self.place = chunk.start + chunk.size
         self.complete = chunk.ends
         return b"".join(parts)
+
+    def _skipped(self, chunk: Chunk, media: str) -> bytes:
+        """The gap for lines that are gone from the store."""
+        after, last = self.seq, chunk.last_seq - chunk.ends
+        self.seq, self.place = max(after, last), None
+        self.complete = chunk.ends
+        if last <= after:
+            return b""
+        gap = {"after": after, "before": last + 1, "lines": last - after, "characters": None}
+        return encoded(media, "gap", after, gap).encode()
 
     def _gap(self, chunk: Chunk) -> dict[str, Any] | None:
         if chunk.first_seq <= self.seq + 1:

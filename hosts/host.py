@@ -163,6 +163,7 @@ class PullRequest:
     number: int
     url: str
     state: str
+    body: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,17 +237,29 @@ class GitHost(Protocol):
         ...
 
     async def put_collaborator(
-        self, repository: HostRepository, account: str, permission: Permission
+        self,
+        repository: HostRepository,
+        account: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
     ) -> None:
-        """Give an account a permission."""
+        """Give an account a permission; with `keep_more`, a greater one stays."""
         ...
 
     async def remove_collaborator(self, repository: HostRepository, account: str) -> bool:
         """Take the permission back."""
         ...
 
-    async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
-        """Give a team (GitHub, Gitea) or group (GitLab) a permission."""
+    async def put_team(
+        self,
+        repository: HostRepository,
+        team: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
+    ) -> None:
+        """Give a team (GitHub, Gitea) or group (GitLab) a permission, as `put_collaborator`."""
         ...
 
     async def remove_team(self, repository: HostRepository, team: str) -> bool:
@@ -254,9 +267,16 @@ class GitHost(Protocol):
         ...
 
     async def put_environment(
-        self, repository: HostRepository, environment: DeployEnvironment
+        self,
+        repository: HostRepository,
+        environment: DeployEnvironment,
+        *,
+        keep_more: bool = False,
     ) -> None:
-        """Create or update an environment."""
+        """Create or update an environment; what `environment` does not name stays.
+
+        With `keep_more`, its reviewers and a longer wait stay, too.
+        """
         ...
 
     async def remove_environment(self, repository: HostRepository, name: str) -> bool:

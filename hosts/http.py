@@ -314,7 +314,7 @@ class HostHttp:
                 Reason.RATE_LIMITED,
                 f"{self._name} limits the rate of requests",
                 status=status,
-                retry_after=60.0 if wait is None else wait,
+                retry_after=wait or 60.0,
             )
         if status >= 500:
             return HostError(

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from stepway.runtime.server_settings import ServerSettings
-from stepway.runtime.setting_types import Folders, Words
+from stepway.runtime.setting_types import PREFIX, Folders, SettingsError, Words
 
 if TYPE_CHECKING:
     from stepway_tracking.logs.blobs import LogBlobs
 
 _QUEUE = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+INSTALL = (
+    "in a clone, run `uv sync --inexact --no-dev --extra s3` (scripts/demo may have installed uv "
+    "as .tools/uv/bin/uv); elsewhere, `uv tool install 'dist/stepway-….whl[s3]'` with the wheel "
+    "you installed and its other extras"
+)
+"""What installs the extra `s3`."""
 
 
 class WorkerSettings(ServerSettings):
@@ -64,8 +71,8 @@ class WorkerSettings(ServerSettings):
         default="",
         description=(
             "A store that takes the logs of ended attempts: `s3://BUCKET/PREFIX`, on S3 or a "
-            "system that speaks its protocol, or `file:///FOLDER`; the same for API and workers. "
-            "Needs the extra `s3`."
+            "system that speaks its protocol, or `file:///FOLDER`, a folder that exists; the same "
+            "for API and workers. Needs the extra `s3`."
         ),
     )
     step_queues: Words = Field(
@@ -81,14 +88,20 @@ class WorkerSettings(ServerSettings):
     @classmethod
     def _is_log_store(cls, value: str) -> str:
         try:
-            _open_blobs(value)
+            _check_log_store(value)
         except ImportError:
-            raise ValueError("needs the package obstore: pip install 'stepway[s3]'") from None
+            raise ValueError(f"needs the package obstore; {INSTALL}") from None
         return value
 
     def log_blobs(self) -> LogBlobs | None:
-        """The store that takes the logs of ended attempts, if one is set."""
-        return _open_blobs(self.log_store)
+        """The store that takes the logs of ended attempts, if one is set.
+
+        Raises SettingsError if it is a folder that does not exist.
+        """
+        try:
+            return _open_blobs(self.log_store)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}LOG_STORE: {error}") from None
 
     @field_validator("step_queues")
     @classmethod
@@ -138,6 +151,14 @@ class WorkerSettings(ServerSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+
+def _check_log_store(url: str) -> None:
+    """Not whether it is there: commands of the client read these settings too."""
+    if url:
+        from stepway_tracking.logs.blobs import check_url  # noqa: PLC0415
+
+        check_url(url)
 
 
 def _open_blobs(url: str) -> LogBlobs | None:

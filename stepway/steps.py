@@ -12,7 +12,8 @@ A step is a Temporal activity that takes one dataclass and returns one. A step m
   opens a `Secret` by name during an attempt; `resources.engine` is an SQLAlchemy engine.
 - `StepActivity`: the type of an activity.
 - `logger`: Temporal's logger for activities. What it and all of Python's logging write during an
-  attempt is in the step's log.
+  attempt, in its code, its tasks and `asyncio.to_thread`, is in the step's log. Other threads need
+  `contextvars.copy_context().run`.
 - `captured_output`: inside, what `print` writes is in the step's log too.
 """
 

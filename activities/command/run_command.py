@@ -48,6 +48,8 @@ _SILENT = (
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Commands inherit no other variables: the worker's environment contains its secrets.
 _INHERITED = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
+# Without it, programs take the terminal for one without colours.
+_OF_TERMINAL = {"TERM": "xterm-256color"}
 _PROGRAM_IS_WRONG = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC}
 
 
@@ -100,7 +102,8 @@ class CommandSteps:
         output, waiting = OutputTail(), asyncio.Event()
         beating = asyncio.create_task(_beat(output, waiting))
         try:
-            environment = _environment(await self._with_secrets(given))
+            usual = _INHERITED | (_OF_TERMINAL if given.terminal else {})
+            environment = usual | _environment(await self._with_secrets(given))
             async with self._working_tree(given, waiting) as tree:
                 directory = _inside(tree, given.directory)
                 status = await _run(
@@ -204,7 +207,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
                 remedy="Use letters, digits and underscores in the name, and no NUL in the value.",
                 retry=False,
             )
-    inherited = {name: os.environ.get(name, usual) for name, usual in _INHERITED.items()}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | texts
 
 

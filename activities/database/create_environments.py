@@ -145,7 +145,8 @@ class EnvironmentSteps:
             if Feature.ENVIRONMENTS not in host.features:
                 return False
             for spec in specs:
-                await host.put_environment(repository, _for_host(spec))
+                keep = given.mode == "import"
+                await host.put_environment(repository, _for_host(spec), keep_more=keep)
         return True
 
     async def _remove_from_host(self, given: DeleteEnvironmentsInput, names: Sequence[str]) -> None:

@@ -137,7 +137,12 @@ class LocalHost:
         return GitRemote(repository.clone_url, "", "")
 
     async def put_collaborator(
-        self, repository: HostRepository, account: str, permission: Permission
+        self,
+        repository: HostRepository,
+        account: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Raise HostError."""
         _lacks(Feature.COLLABORATORS)
@@ -146,7 +151,14 @@ class LocalHost:
         """Raise HostError."""
         _lacks(Feature.COLLABORATORS)
 
-    async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
+    async def put_team(
+        self,
+        repository: HostRepository,
+        team: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
+    ) -> None:
         """Raise HostError."""
         _lacks(Feature.TEAMS)
 
@@ -155,7 +167,11 @@ class LocalHost:
         _lacks(Feature.TEAMS)
 
     async def put_environment(
-        self, repository: HostRepository, environment: DeployEnvironment
+        self,
+        repository: HostRepository,
+        environment: DeployEnvironment,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Raise HostError."""
         _lacks(Feature.ENVIRONMENTS)

@@ -71,19 +71,24 @@ class CollaboratorSteps:
 
     @activity.defn
     async def add_collaborators(self, given: AddCollaboratorsInput) -> AddedCollaborators | Skipped:
-        """Give the accounts and teams their permissions, or change those that they have."""
+        """Give the accounts and teams their permissions, or change those that they have.
+
+        With the mode `import`, a greater permission stays.
+        """
         if not given.collaborators and not given.teams:
             return Skipped("There are no collaborators")
         async with beating(), opened_repository(self._hosts, given) as (host, repository):
+            keep = given.mode == "import"
             if given.collaborators:
                 need(host, Feature.COLLABORATORS)
             if given.teams:
                 need(host, Feature.TEAMS)
             for one in given.collaborators:
                 permission = Permission(one.permission)
-                await host.put_collaborator(repository, one.account, permission)
+                await host.put_collaborator(repository, one.account, permission, keep_more=keep)
             for team in given.teams:
-                await host.put_team(repository, team.team, Permission(team.permission))
+                permission = Permission(team.permission)
+                await host.put_team(repository, team.team, permission, keep_more=keep)
         return AddedCollaborators(
             [one.account for one in given.collaborators], [team.team for team in given.teams]
         )

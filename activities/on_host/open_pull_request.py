@@ -20,6 +20,9 @@ from stepway.activities.repository.target import (
 from stepway.activities.rollback import Removed, left_behind
 from stepway.hosts.host import Feature, PullRequestSpec
 
+_MARK = "<!-- Stepway-Project: {project} -->"
+"""Ends the text of a pull request that a step has opened. Hosts do not show it to people."""
+
 
 @dataclass(frozen=True)
 class OpenPullRequestInput(OnRepository):
@@ -33,11 +36,15 @@ class OpenPullRequestInput(OnRepository):
 
 @dataclass(frozen=True)
 class OpenedPullRequest:
-    """`state` is `open`, `merged` or `closed`."""
+    """`state` is `open`, `merged` or `closed`.
+
+    `adopted`: somebody else had opened it, so a rollback leaves it open.
+    """
 
     number: int
     url: str
     state: str
+    adopted: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,21 @@ class PullRequestSteps:
         async with beating(), opened_repository(self._hosts, given) as (host, repository):
             need(host, Feature.PULL_REQUESTS)
             base = given.base or repository.default_branch or "main"
-            spec = PullRequestSpec(given.head, base, given.title, given.body)
+            mark = _MARK.format(project=given.project.id)
+            body = f"{given.body}\n\n{mark}".lstrip()
+            spec = PullRequestSpec(given.head, base, given.title, body)
             made = await host.open_pull_request(repository, spec)
-        return OpenedPullRequest(made.number, made.url, made.state)
+        return OpenedPullRequest(made.number, made.url, made.state, mark not in made.body)
 
     @activity.defn
     async def close_pull_request(self, given: ClosePullRequestInput) -> Removed:
-        """Close the pull request; its branch stays. Raises step_error if it was merged."""
-        number = (given.result or {}).get("number")
-        if number is None:
+        """Close the pull request that the step has opened; its branch stays.
+
+        Raises step_error if it was merged.
+        """
+        made = given.result or {}
+        number = made.get("number")
+        if number is None or made.get("adopted"):
             return Removed()
         async with beating(), opened_host(self._hosts, given) as host:
             repository = await made_repository(host, given, await owner_on(host, given))

@@ -18,8 +18,9 @@ import typer
 
 from stepway.blueprints.catalog import BUILT_IN
 from stepway.cli.client.http import Api
-from stepway.cli.commands.roles import log_to, run
+from stepway.cli.commands.roles import run
 from stepway.cli.commands.watch import INTERRUPTED
+from stepway.cli.run.logs import log_to
 from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import running_everything
 from stepway.cli.run.stopping import Stop

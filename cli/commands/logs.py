@@ -71,7 +71,7 @@ def logs(
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if not shown:
-        say_aside("no lines since then" if earliest else "no lines yet")
+        say_aside("no lines since then" if earliest else _nothing(api, project_id, step))
 
 
 def _print(
@@ -87,6 +87,13 @@ def _print(
         show(step, item)
         shown = shown or "text" in item or "gap" in item
     return shown
+
+
+def _nothing(api: Api, project_id: str, step: str | None) -> str:
+    found = api.get(f"/projects/{project_id}/initialization")
+    ended = found["project"]["initialization_completed_at"] is not None
+    done = {one["step"] for one in found["steps"] if one["status"] in ("completed", "skipped")}
+    return "no lines" if ended or step in done else "no lines yet"
 
 
 class _Connection:
@@ -133,6 +140,7 @@ def _all_followed(api: Api, project_id: str, tail: int | None) -> Iterator[tuple
     found: queue.SimpleQueue[tuple[str | None, Json]] = queue.SimpleQueue()
     connected = _Connection()
     followers: dict[str, _Follower] = {}
+    status = ""
     while True:
         project = patiently(lambda: api.get(f"/projects/{project_id}"), connected)
         for one in patiently(lambda: _started(api, project_id), connected):
@@ -140,6 +148,9 @@ def _all_followed(api: Api, project_id: str, tail: int | None) -> Iterator[tuple
             follower = followers.setdefault(one["step"], _Follower(api, query, connected, found))
             follower.follow((one["round"], one["attempt"]))
         has_ended = project["initialization_completed_at"] is not None
+        if project["status"] == "failed" != status and not has_ended:
+            say_aside("failed: waiting for a retry, a skip or a cancel")
+        status = project["status"]
         if has_ended and not any(follower.runs for follower in followers.values()):
             while not found.empty():
                 yield found.get()

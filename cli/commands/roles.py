@@ -14,7 +14,7 @@ import uvloop
 from stepway.blueprints.errors import BlueprintError
 from stepway.cli.client.errors import ClientError
 from stepway.cli.run.gc import tune_garbage_collector
-from stepway.cli.run.logs import LogFormatter
+from stepway.cli.run.logs import log_to
 from stepway.cli.run.places import client_command, places, row
 from stepway.cli.run.roles import (
     migrate_all,
@@ -104,14 +104,6 @@ def run(role: Coroutine[Any, Any, None], stop: Stop | None = None) -> None:
         (stop or Stop()).run(role, loop_factory())
     except (ServerError, BlueprintError, SchemaError) as error:
         raise ClientError(str(error)) from error
-
-
-def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
-    """Write warnings and errors to this handler; `alone` removes the other handlers."""
-    handler.setFormatter(LogFormatter())
-    # The root's level does not hold for loggers with one of their own, such as that of steps.
-    handler.setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=alone)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

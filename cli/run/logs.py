@@ -1,4 +1,4 @@
-"""The format of the log of a server command."""
+"""The log of a server command: where it goes, its levels and its format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,48 @@ from stepway.vault.redaction import RedactingFormatter
 from stepway_tracking.record.errors import STEP_FAILED
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+QUIET = (
+    "alembic",
+    "asyncio",
+    "asyncpg",
+    "copier",
+    "dulwich",
+    "filelock",
+    "httpcore",
+    "httpx",
+    "lightkube",
+    "plumbum",
+    "redis",
+    "sqlalchemy",
+    "stepway",
+    "stepway_tracking",
+    "temporalio",
+    "urllib3",
+    "uvicorn",
+)
+"""Loggers of Stepway and of the libraries it uses: they log warnings and errors only, unless they
+have a level."""
+
+
+def log_to(handler: logging.Handler, *, alone: bool = False) -> None:
+    """Write warnings and errors to this handler; `alone` removes those that write elsewhere.
+
+    Other loggers than those in QUIET log from INFO, for handlers that take it, such as the one of
+    steps' logs.
+    """
+    root = logging.getLogger()
+    handler.setFormatter(LogFormatter())
+    handler.setLevel(logging.WARNING)
+    if alone:
+        for other in [each for each in root.handlers if isinstance(each, logging.StreamHandler)]:
+            root.removeHandler(other)
+            other.close()
+        root.addHandler(handler)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for name in QUIET:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class LogFormatter(RedactingFormatter):

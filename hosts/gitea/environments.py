@@ -11,7 +11,11 @@ class Environments(GiteaApi):
     """Refuses environments."""
 
     async def put_environment(
-        self, repository: HostRepository, environment: DeployEnvironment
+        self,
+        repository: HostRepository,
+        environment: DeployEnvironment,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Raise HostError UNSUPPORTED."""
         raise no_environments()

@@ -13,11 +13,25 @@ class People(GiteaApi):
     """Accounts have a permission for each repository, teams have one for all of theirs."""
 
     async def put_collaborator(
-        self, repository: HostRepository, account: str, permission: Permission
+        self,
+        repository: HostRepository,
+        account: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Give an account a permission: read, write or admin."""
-        body = {"permission": PERMISSIONS[permission]}
-        await self.http.call("PUT", _collaborator(repository, account), body)
+        path, right = _collaborator(repository, account), PERMISSIONS[permission]
+        if keep_more and _ORDER.index(await self._right_of(path)) > _ORDER.index(right):
+            return
+        await self.http.call("PUT", path, {"permission": right})
+
+    async def _right_of(self, path: str) -> str:
+        """Return the permission of a collaborator, or "none"."""
+        response, _ = await self.http.answer("GET", path, missing=True)
+        if not response.is_success:
+            return "none"
+        return str((await self.http.call("GET", f"{path}/permission"))["permission"])
 
     async def remove_collaborator(self, repository: HostRepository, account: str) -> bool:
         """Take the permission back."""
@@ -29,7 +43,14 @@ class People(GiteaApi):
         await self.http.call("DELETE", path, missing=True)
         return True
 
-    async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
+    async def put_team(
+        self,
+        repository: HostRepository,
+        team: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
+    ) -> None:
         """Add a team of the organization.
 
         Raises HostError INVALID if the team may do less than `permission` in its repositories.

@@ -44,4 +44,4 @@ class PullRequests(GiteaApi):
 
 def _pull_request(data: Json) -> PullRequest:
     state = "merged" if data.get("merged") else data["state"]
-    return PullRequest(int(data["number"]), data["html_url"], state)
+    return PullRequest(int(data["number"]), data["html_url"], state, str(data.get("body") or ""))

@@ -167,4 +167,6 @@ def _protection(rules: BranchRules) -> dict[str, Any]:
 
 def _pull(data: Any) -> PullRequest:
     state = "merged" if data.get("merged_at") else str(data["state"])
-    return PullRequest(int(data["number"]), str(data["html_url"]), state)
+    return PullRequest(
+        int(data["number"]), str(data["html_url"]), state, str(data.get("body") or "")
+    )

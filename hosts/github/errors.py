@@ -136,7 +136,7 @@ def _limited(response: httpx.Response, host: str) -> HostError:
     return HostError(
         Reason.RATE_LIMITED,
         f"{host} limits the rate of requests",
-        retry_after=_LIMIT_WAIT if wait is None else wait,
+        retry_after=wait or _LIMIT_WAIT,
     )
 
 

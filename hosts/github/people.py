@@ -17,15 +17,24 @@ _ROLES = {
     Permission.ADMIN: "admin",
 }
 
+_ORDER = ("none", *(right.value for right in Permission))
+
 
 class People(GitHubCalls):
     """Gives rights to people, teams and machines, and takes them back."""
 
     async def put_collaborator(
-        self, repository: HostRepository, account: str, permission: Permission
+        self,
+        repository: HostRepository,
+        account: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Give an account a permission; GitHub may invite the person first."""
         path = f"/collaborators/{segment(account)}"
+        if keep_more and _is_more(await self._right_of(repository, path), permission):
+            return
         await self._written(repository, "PUT", path, {"permission": _ROLES[permission]})
 
     async def remove_collaborator(self, repository: HostRepository, account: str) -> bool:
@@ -35,9 +44,18 @@ class People(GitHubCalls):
         # GitHub answers 204 for everybody, and withdraws an invitation by it.
         return await self._removed(repository, path) and was.is_success
 
-    async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
+    async def put_team(
+        self,
+        repository: HostRepository,
+        team: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
+    ) -> None:
         """Give a team of the owning organization a permission."""
         path = self._team_path(repository, team)
+        if keep_more and _is_more(await self._right_of_team(repository, team), permission):
+            return
         await self._until_visible(repository, "PUT", path, {"permission": _ROLES[permission]})
 
     async def remove_team(self, repository: HostRepository, team: str) -> bool:
@@ -117,6 +135,27 @@ class People(GitHubCalls):
         """Delete a webhook."""
         return await self._removed(repository, f"/hooks/{segment(webhook_id)}")
 
+    async def _right_of(self, repository: HostRepository, path: str) -> str:
+        """Return the role of a collaborator, or "none"."""
+        was, _ = await self.http.answer("GET", self._path(repository, path), missing=True)
+        if not was.is_success:
+            return "none"
+        found = await self.http.call("GET", self._path(repository, f"{path}/permission"))
+        # A role that an organization has defined has the permission that it is based on.
+        return next(
+            (one for one in (found.get("role_name"), found["permission"]) if one in _ORDER), "none"
+        )
+
+    async def _right_of_team(self, repository: HostRepository, team: str) -> str:
+        """Return the role of a team, or "none"."""
+        slug = team.removeprefix("@").rpartition("/")[2]
+        names = {role: right.value for right, role in _ROLES.items()}
+        path = self._path(repository, "/teams")
+        async for known in self.http.pages(path, {"per_page": 100}):
+            if known["slug"] == slug:
+                return names.get(known["permission"], "none")
+        return "none"
+
     async def _find_key(self, repository: HostRepository, key: str) -> Any:
         async for found in self.http.pages(self._path(repository, "/keys"), {"per_page": 100}):
             # Type and key; GitHub does not keep the comment.
@@ -127,6 +166,10 @@ class People(GitHubCalls):
     def _team_path(self, repository: HostRepository, team: str) -> str:
         slug = segment(team.removeprefix("@").rpartition("/")[2])
         return f"orgs/{segment(repository.owner)}/teams/{slug}/{self._path(repository)}"
+
+
+def _is_more(has: str, permission: Permission) -> bool:
+    return _ORDER.index(has) > _ORDER.index(permission.value)
 
 
 def _hook(webhook: WebhookSpec) -> dict[str, Any]:

@@ -20,22 +20,27 @@ class Pipelines(GitHubCalls, Dispatches):
     """Prepares what workflows use, and starts them."""
 
     async def put_environment(
-        self, repository: HostRepository, environment: DeployEnvironment
+        self,
+        repository: HostRepository,
+        environment: DeployEnvironment,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Create or update an environment.
 
         GitHub asks for one approval by any of the reviewers, whatever `approvals` says.
         """
         reviewers = [await self._reviewer(repository, name) for name in environment.reviewers]
-        body = {
-            "wait_timer": environment.wait,
-            "reviewers": reviewers,
-            "deployment_branch_policy": None,
-        }
-        if not reviewers and not environment.wait:
-            # A plan may lack protection rules: they are sent only where they are asked for.
-            body = {}
-        await self._written(repository, "PUT", _environment(environment.name), body)
+        path = _environment(environment.name)
+        found = await self.http.call("GET", self._path(repository, path), missing=True)
+        body: dict[str, Any] = {}
+        if reviewers or environment.wait:
+            # A request replaces all of an environment.
+            body = _with_others(found or {}, reviewers, environment.wait, keep_more)
+        elif found is not None:
+            return
+        # A plan may lack protection rules: they are sent only where they are asked for.
+        await self._written(repository, "PUT", path, body)
 
     async def remove_environment(self, repository: HostRepository, name: str) -> bool:
         """Delete an environment."""
@@ -126,6 +131,29 @@ class Pipelines(GitHubCalls, Dispatches):
                 status=404,
             )
         return {"type": "Team" if team else "User", "id": found["id"]}
+
+
+def _with_others(
+    found: dict[str, Any], reviewers: list[dict[str, Any]], wait: int, keep_more: bool
+) -> dict[str, Any]:
+    """Return the rules of an environment with those that it has."""
+    body: dict[str, Any] = {
+        "wait_timer": wait,
+        "reviewers": reviewers,
+        "deployment_branch_policy": found.get("deployment_branch_policy"),
+    }
+    for rule in found.get("protection_rules") or ():
+        if rule.get("prevent_self_review"):
+            body["prevent_self_review"] = True
+        if not keep_more:
+            continue
+        body["wait_timer"] = max(body["wait_timer"], rule.get("wait_timer") or 0)
+        has = [
+            {"type": one["type"], "id": one["reviewer"]["id"]}
+            for one in rule.get("reviewers") or ()
+        ]
+        body["reviewers"] = [*has, *(one for one in reviewers if one not in has)]
+    return body
 
 
 def sealed(public_key: str, value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepway.hosts.client import Json
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.gitlab.api import ACCESS_LEVELS, GitLabApi, project_path, quoted
 from stepway.hosts.host import DeployEnvironment, HostRepository, Permission
@@ -13,7 +14,11 @@ class Environments(GitLabApi):
     """Environments of a project; approvals need GitLab Premium."""
 
     async def put_environment(
-        self, repository: HostRepository, environment: DeployEnvironment
+        self,
+        repository: HostRepository,
+        environment: DeployEnvironment,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Create an environment.
 
@@ -33,6 +38,8 @@ class Environments(GitLabApi):
         except HostError as error:
             if not error.is_taken:
                 raise
+        if keep_more and environment.reviewers and await self._added(repository, environment):
+            return
         await self._protect(repository, environment)
 
     async def remove_environment(self, repository: HostRepository, name: str) -> bool:
@@ -47,6 +54,24 @@ class Environments(GitLabApi):
         await self.http.call("POST", f"{path}/stop", {"force": True}, missing=True)
         response, _ = await self.http.answer("DELETE", path, missing=True)
         return response.is_success
+
+    async def _added(self, repository: HostRepository, environment: DeployEnvironment) -> bool:
+        """Add the reviewers to those that an environment has; False if it has no protection."""
+        path = _protected(repository, environment.name)
+        found = await self.http.call("GET", path, missing=True)
+        if found is None:
+            return False
+        new = []
+        for reviewer in environment.reviewers:
+            rule = await self._rule(reviewer, max(1, environment.approvals))
+            has = [one for one in found.get("approval_rules") or () if _is_same(one, rule)]
+            if not has:
+                new.append(rule)
+            elif has[0]["required_approvals"] < rule["required_approvals"]:
+                new.append({"id": has[0]["id"], **rule})
+        if new:
+            await self.http.call("PUT", path, {"approval_rules": new})
+        return True
 
     async def _protect(self, repository: HostRepository, environment: DeployEnvironment) -> None:
         if not environment.reviewers:
@@ -80,6 +105,11 @@ class Environments(GitLabApi):
             group = await self.group_id(reviewer[1:])
             return {"group_id": group, "required_approvals": approvals}
         return {"user_id": await self.user_id(reviewer), "required_approvals": 1}
+
+
+def _is_same(one: Json, other: Json) -> bool:
+    """Whether two rules ask the same person or group."""
+    return all(one.get(field) == other.get(field) for field in ("user_id", "group_id"))
 
 
 def _protected(repository: HostRepository, name: str) -> str:

@@ -48,4 +48,5 @@ def _path(repository: HostRepository, number: int) -> str:
 
 
 def _pull_request(data: Json) -> PullRequest:
-    return PullRequest(int(data["iid"]), data["web_url"], _STATES[data["state"]])
+    body = str(data.get("description") or "")
+    return PullRequest(int(data["iid"]), data["web_url"], _STATES[data["state"]], body)

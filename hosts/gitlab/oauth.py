@@ -145,8 +145,7 @@ class RefreshedToken:
         status = response.status_code
         if status == 429:
             error = self._failed(Reason.RATE_LIMITED, "it limits the rate of requests")
-            given = retry_after(response)
-            error.retry_after = 60.0 if given is None else given
+            error.retry_after = retry_after(response) or 60.0
         elif status >= 500:
             error = self._failed(Reason.SERVER_ERROR, f"it answered {status}")
         elif data is None:

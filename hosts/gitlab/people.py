@@ -14,13 +14,20 @@ class People(GitLabApi):
     """Collaborators are direct members; teams are groups that the project is shared with."""
 
     async def put_collaborator(
-        self, repository: HostRepository, account: str, permission: Permission
+        self,
+        repository: HostRepository,
+        account: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
     ) -> None:
         """Make an account a direct member, unless it has more by its group."""
         members = f"{project_path(repository)}/members"
         level = ACCESS_LEVELS[permission]
         try:
             if member := await self._member(repository, account):
+                if keep_more and member["access_level"] > level:
+                    return
                 await self.http.call("PUT", f"{members}/{member['id']}", {"access_level": level})
             else:
                 await self._add_member(members, repository, account, level)
@@ -37,11 +44,19 @@ class People(GitLabApi):
         response, _ = await self.http.answer("DELETE", path, missing=True)
         return response.is_success
 
-    async def put_team(self, repository: HostRepository, team: str, permission: Permission) -> None:
+    async def put_team(
+        self,
+        repository: HostRepository,
+        team: str,
+        permission: Permission,
+        *,
+        keep_more: bool = False,
+    ) -> None:
         """Share the project with a group, given by its full path, with or without an `@`."""
         level, project = ACCESS_LEVELS[permission], project_path(repository)
         if (shared := await self._share(repository, team)) is not None:
-            if shared["group_access_level"] == level:
+            has = shared["group_access_level"]
+            if has == level or (keep_more and has > level):
                 return
             # GitLab cannot change the level of a share.
             await self.http.call("DELETE", f"{project}/share/{shared['group_id']}", missing=True)

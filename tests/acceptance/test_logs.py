@@ -173,7 +173,8 @@ async def test_a_command_in_a_terminal_shows_its_colours(
     start_stepway: StartStepway, folder: Path
 ) -> None:
     script = (
-        "test -t 1 && test -t 2 && printf '\\033[32mgreen\\033[0m\\n10%%\\r99%%\\n' && echo bad >&2"
+        "test -t 1 && test -t 2 && printf '\\033[32mgreen\\033[0m\\n10%%\\r99%%\\n' "
+        "&& echo $TERM >&2"
     )
     command = {"command": ["sh", "-c", script], "terminal": True}
     steps = [{"step": "command", "uses": "run_command", "with": command}]
@@ -186,12 +187,12 @@ async def test_a_command_in_a_terminal_shows_its_colours(
         assert lines == [
             ("stdout", "\x1b[32mgreen\x1b[0m"),
             ("stdout", "99%"),
-            ("stdout", "bad"),
+            ("stdout", "xterm-256color"),
         ]
         plain = await stepway.http.get(
             path_of(project, "command"), headers={"Accept": "text/plain"}
         )
-        assert plain.text == "green\n99%\nbad\n"
+        assert plain.text == "green\n99%\nxterm-256color\n"
         # As before, without colours, where there is no log.
         (step,) = (await stepway.steps(project)).values()
-        assert step["metadata"]["output"] == "green\n10%\n99%\nbad"
+        assert step["metadata"]["output"] == "green\n10%\n99%\nxterm-256color"

@@ -15,7 +15,10 @@ import httpx
 import psutil
 import pytest
 
+from stepway.cli.run.roles import running_api
+from stepway.runtime.setting_types import SettingsError
 from stepway.runtime.settings import Settings
+from stepway.worker import running_worker
 from stepway_tracking.logs.archive import ArchiveTimes, LogArchive
 from stepway_tracking.logs.attempts import LoggedAttempts
 from stepway_tracking.logs.blobs import LogBlobs
@@ -119,6 +122,25 @@ async def test_a_killed_worker_leaves_its_lines_and_a_log_whose_end_is_missing(
         )
         assert text.text.endswith("line 10\n… the end of this log is missing …\n")
         assert [line["text"] for line in await read(stepway, project, "talk")] == ["again"]
+
+
+async def test_any_logger_of_a_step_logs_from_info_and_the_workers_output_has_warnings_only(
+    apart: Version, servers: Settings, folder: Path
+) -> None:
+    blueprint = write_talk(folder)
+    said = [("acme.noisy", "debug"), ("acme.noisy", "info"), ("httpx", "info"), ("httpx", "error")]
+    items = [{"logger": name, "level": level, "text": f"{name} {level}"} for name, level in said]
+    async with api_for(apart, servers, folder) as stepway, apart.running("worker"):
+        project = await stepway.create(blueprint)
+        say(folder, 1, *items, {})
+        *found, _ = await complete(stepway, project, "talk")
+    assert [(line["level"], line["text"]) for line in found] == [
+        ("info", "acme.noisy info"),
+        ("error", "httpx error"),
+    ]
+    output = (folder / "worker.log").read_text()
+    assert "httpx error" in output
+    assert "acme.noisy" not in output
 
 
 async def test_a_frozen_worker_that_goes_on_writes_to_its_own_superseded_attempt(
@@ -270,9 +292,15 @@ async def test_a_log_in_a_store_reads_as_before_and_a_store_that_is_away_is_said
     servers: Settings, pool: asyncpg.Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"file://{folder}/objects"
+    kept = servers.model_copy(update={"log_store": url})
+    match = f"STEPWAY_LOG_STORE: the folder {folder}/objects does not exist"
+    for role in (running_api(kept, "127.0.0.1", 0), running_worker(kept)):
+        with pytest.raises(SettingsError, match=match):
+            async with role:
+                pass
+    (folder / "objects").mkdir()
     blueprint = write_command(folder, "printf '\\033[32mone\\033[0m\\n'; seq 2 5000")
     plain = {"Accept": "text/plain"}
-    kept = servers.model_copy(update={"log_store": url})
     async with running_stepway(kept, folder, modules=MODULES) as stepway:
         project = await stepway.create(blueprint)
         await stepway.until(project, "active")
@@ -294,17 +322,33 @@ async def test_a_log_in_a_store_reads_as_before_and_a_store_that_is_away_is_said
         assert after == before
         assert (await stepway.http.get(path, headers=plain)).text == text
 
+        (folder / "objects").rename(folder / "unmounted")
+        for query in queries:
+            await is_away(stepway, path + query)
+        assert not (folder / "objects").exists()
+        (folder / "unmounted").rename(folder / "objects")
+        for file in (folder / "objects" / project).iterdir():
+            file.unlink()
+        gone = [json.loads(line) for line in (await stepway.http.get(path)).text.splitlines()]
+        told = {"after": 0, "before": 5001, "lines": 5000, "characters": None}
+        assert gone == [{"gap": told}]
+
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     away = servers.model_copy(update={"log_store": "s3://bucket/logs"})
     async with running_stepway(away, folder, worker=False) as stepway:
         for query in queries:
-            answer = await stepway.http.get(path + query)
-            assert answer.status_code == 503, query
-            assert answer.json()["detail"].startswith("The store of old logs cannot be reached")
-            assert "127.0.0.1" not in answer.text
-            assert "Retry-After" in answer.headers
+            await is_away(stepway, path + query)
+
+
+async def is_away(stepway: Stepway, path: str) -> None:
+    answer = await stepway.http.get(path)
+    assert answer.status_code == 503, path
+    assert answer.json()["detail"].startswith("The store of old logs cannot be reached")
+    assert "127.0.0.1" not in answer.text
+    assert "objects" not in answer.text
+    assert "Retry-After" in answer.headers
 
 
 async def _is_empty(log: object) -> bool:

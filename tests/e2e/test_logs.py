@@ -306,7 +306,7 @@ async def test_lines_that_were_left_out_are_a_gap(
     await go_to.fill(str(gap["after"]))
     await go_to.press("Enter")
     await see_line(pane, gap["after"])
-    left_out = re.compile(rf"^… \d{{3}} kB left out \({gap['lines']} lines\)$")
+    left_out = re.compile(rf"^… \d{{3}} kB left out \({gap['lines']:,} lines\)$")
     await expect(pane.locator(".log-gap")).to_have_text(left_out)
     talk.end()
 

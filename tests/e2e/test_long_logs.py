@@ -96,7 +96,7 @@ async def test_a_lost_connection_leaves_no_gap_and_no_double(page: Page, stepway
             "after=2100&follow=true",
         ]
         await pane.get_by_label("Search the log").fill("compiled")
-        await expect(pane).to_contain_text("of 3000 lines")
+        await expect(pane).to_contain_text("of 3,000 lines")
 
 
 @pytest.mark.parametrize(

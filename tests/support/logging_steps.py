@@ -87,9 +87,9 @@ def print_lines(given: LogInput) -> None:
 async def talk(given: LogInput) -> None:
     """Log what the test writes into `<name>.<run>.lines`, until an item ends the step.
 
-    An item is a JSON object on a line: `{level, text}` is logged, `{print}` and `{error}` go to
-    standard output and standard error, `{fail}` fails the step, and `{}` completes it. With
-    `{times}`, an item is repeated, and its `#` stands for the number from 1.
+    An item is a JSON object on a line: `{level, text}` is logged, by `{logger}` if there is one,
+    `{print}` and `{error}` go to standard output and standard error, `{fail}` fails the step, and
+    `{}` completes it. With `{times}`, an item is repeated, and its `#` stands for its number.
     """
     names = (f"{given.name}.{run}" for run in itertools.count(1))
     name = next(name for name in names if not (Path(given.folder) / f"{name}.taken").exists())
@@ -116,7 +116,8 @@ def _say(logger: logging.Logger, item: dict[str, Any]) -> None:
     for number in range(1, item.get("times", 1) + 1):
         if "text" in item:
             level = LEVELS[item.get("level", "info")]
-            logger.log(level, item["text"].replace("#", str(number)))
+            named = logging.getLogger(item["logger"]) if "logger" in item else logger
+            named.log(level, item["text"].replace("#", str(number)))
             continue
         with captured_output():
             if "print" in item:

@@ -209,7 +209,7 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     assert unstarted.returncode == 1
     assert "Unknown step 'nowhere'; available steps: prepare, passage, rest" in unstarted.stderr
     quiet = stepway(environment, "logs", "mended", "prepare")
-    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "no lines yet\n")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "no lines\n")
     again = stepway(environment, "retry", "mended", "passage")
     assert again.returncode == 1
     assert "the project is active" in again.stderr

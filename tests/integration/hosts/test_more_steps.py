@@ -38,7 +38,7 @@ from stepway.activities.on_host.protect_branch import (
     UnprotectBranchInput,
 )
 from stepway.activities.project import ProjectRef
-from stepway.hosts.host import Feature
+from stepway.hosts.host import Feature, PullRequestSpec
 from stepway.vault.vault import Secret
 from tests.integration.hosts.places import Place
 from tests.integration.hosts.stage import Stage, new_stage
@@ -158,10 +158,25 @@ async def test_pull_requests(stage: Stage) -> None:
     steps = PullRequestSteps(stage.open)
     given = OpenPullRequestInput(stage.project, "fix", "Fix", **stage.where)
     made = await stage.run(steps.open_pull_request, given)
+    assert not made.adopted
     assert await stage.run(steps.open_pull_request, given) == made
     back = undo(ClosePullRequestInput, stage, made)
     assert (await stage.run(steps.close_pull_request, back)).removed == [made.url]
     assert (await stage.run(steps.close_pull_request, back)).removed == []
+
+
+async def test_a_pull_request_of_somebody_else_stays_open(stage: Stage) -> None:
+    needs(stage, Feature.PULL_REQUESTS)
+    repository, host = await stage.found(), stage.place.host
+    await stage.place.pushed(repository, {"fix.txt": b"fix"}, "fix")
+    theirs = await host.open_pull_request(repository, PullRequestSpec("fix", "main", "My fix"))
+    steps = PullRequestSteps(stage.open)
+    given = OpenPullRequestInput(stage.project, "fix", "Fix", body="Text", **stage.where)
+    made = await stage.run(steps.open_pull_request, given)
+    assert (made.number, made.adopted) == (theirs.number, True)
+    back = undo(ClosePullRequestInput, stage, made)
+    assert (await stage.run(steps.close_pull_request, back)).removed == []
+    assert (await host.find_pull_request(repository, theirs.number)).state == "open"
 
 
 async def test_pipelines(stage: Stage) -> None:

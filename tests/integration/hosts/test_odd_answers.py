@@ -52,6 +52,7 @@ def calls(place: Place, made: HostRepository) -> dict[str, Callable[[], Awaitabl
         "identity": host.identity,
         "missing_scopes": lambda: host.missing_scopes([Feature.SECRETS], workflows=True),
         "find_repository": lambda: host.find_repository(made.owner, made.name),
+        "find_renamed": lambda: host.find_renamed(made.owner, made.name),
         "create_repository": lambda: host.create_repository(place.spec()),
         "delete_repository": lambda: host.delete_repository(made),
         "branch_head": lambda: host.branch_head(made, "main"),

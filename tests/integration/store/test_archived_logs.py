@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from stepway.api.log_formats import LogReader
 from stepway_tracking.logs.archive import ArchiveTimes, LogArchive
 from stepway_tracking.logs.attempt_log import AttemptKey
 from stepway_tracking.logs.blobs import LogBlobs
@@ -52,6 +54,7 @@ def objects(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Objects]:
     if request.param == "file":
+        (tmp_path / "logs").mkdir()
         yield Objects(f"file://{tmp_path}/logs")
         return
     server = ThreadedMotoServer("127.0.0.1", 0)
@@ -259,14 +262,93 @@ async def test_objects_go_with_their_project_and_by_age(
     assert own() == 0
 
 
-async def test_an_object_that_somebody_has_deleted_is_a_log_without_lines(
+async def test_an_object_that_somebody_has_deleted_is_a_gap(
     pool: asyncpg.Pool, key: AttemptKey, objects: Objects
 ) -> None:
     blobs = LogBlobs(objects.url)
+    store = LogStore(pool, blobs)
     await write(pool, key, 10)
     assert await move(pool, blobs, key) == 1
     await blobs.delete(await blobs.below(key.project_id))
-    assert await seqs(LogStore(pool, blobs), key) == []
+    # The first end has the number 11.
+    await write(pool, key, 5, after=11)
+    assert await seqs(store, key) == list(range(12, 17))
+    for after, told in ((0, [(0, 11, 10)]), (4, [(4, 11, 6)]), (10, []), (11, [])):
+        reader = LogReader(after, None)
+        text = b""
+        at = after
+        while rows := await store.read(key, at):
+            text += b"".join(reader.encoded(row, "application/x-ndjson") for row in rows)
+            at = rows[-1].last_seq
+        items = [json.loads(line) for line in text.splitlines()]
+        found = [item["gap"] for item in items if "gap" in item]
+        numbers = [(gap["after"], gap["before"], gap["lines"]) for gap in found]
+        # Number 11 is the end of the lines that are gone.
+        assert [each for each in numbers if each[1] <= 11] == told
+        assert [item["seq"] for item in items if "seq" in item] == list(range(12, 17))
+        assert reader.complete
+
+
+@pytest.mark.parametrize("objects", ["s3"], indirect=True)
+async def test_a_bucket_that_is_missing_is_not_a_log_without_lines(
+    pool: asyncpg.Pool, key: AttemptKey, objects: Objects
+) -> None:
+    await write(pool, key, 10)
+    assert await move(pool, LogBlobs(objects.url), key) == 1
+    other = LogBlobs("s3://no-such-bucket/stepway")
+    with pytest.raises(LogStoreAway):
+        await LogStore(pool, other).read(key, 0)
+    with pytest.raises(LogStoreAway):
+        await other.delete(["a"])
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+async def test_a_folder_that_is_not_mounted_is_away_and_never_made(
+    pool: asyncpg.Pool, key: AttemptKey, tmp_path: Path, left: str
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    blobs = LogBlobs(f"file://{folder}")
+    archive, store = LogArchive(pool, blobs, AT_ONCE), LogStore(pool, blobs)
+    await write(pool, key, 10)
+    assert await move(pool, blobs, key) == 1
+    new = AttemptKey(key.project_id, "step", "run", "1", 2)
+    await write(pool, new, 5)
+
+    folder.rename(tmp_path / "unmounted")
+    if left == "an empty folder":
+        folder.mkdir()
+        # As another process that starts now.
+        with pytest.raises(LogStoreAway):
+            await LogStore(pool, LogBlobs(f"file://{folder}")).read(key, 0)
+    for act in (
+        store.read(key, 0),
+        archive.move(),
+        blobs.put("a/b", b"x"),
+        blobs.delete(["a"]),
+        blobs.below("a"),
+    ):
+        with pytest.raises(LogStoreAway) as away:
+            await act
+        assert str(folder) not in str(away.value)
+        assert away.value.reason is not None
+    assert not any(folder.rglob("*"))
+    assert folder.exists() == (left == "an empty folder")
+    assert await seqs(store, new) == list(range(1, 6))
+
+    if folder.exists():
+        folder.rmdir()
+    (tmp_path / "unmounted").rename(folder)
+    assert await seqs(store, key) == list(range(1, 11))
+    assert await move(pool, blobs, key) == 2
+    assert await seqs(store, new) == list(range(1, 6))
+
+
+def test_a_folder_must_exist_at_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    with pytest.raises(ValueError, match=f"the folder {folder} does not exist; create it, or mou"):
+        LogBlobs(f"file://{folder}")
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("url", ["s3:/bucket", "gs://bucket", "bucket", "file://x"])

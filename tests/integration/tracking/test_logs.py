@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +26,7 @@ from stepway_tracking.logs import attempt_log
 from stepway_tracking.logs.attempts import LoggedAttempt, LoggedAttempts
 from stepway_tracking.logs.hub import LogHub
 from stepway_tracking.logs.line import LogLine
+from stepway_tracking.logs.printing import captured_output
 from stepway_tracking.logs.store import LogStore
 from stepway_tracking.logs.writer import RETRY_DELAY, LogWriter, open_logs
 from stepway_tracking.postgres import open_pool
@@ -159,6 +163,41 @@ async def test_loggers_outside_of_attempts_and_of_others_stay_outside(
         await eventually(lambda: _ends_with(tracker.pool, record, "inside"))
     found = await lines(tracker.pool, await attempt_of(record))
     assert [(line.level, line.text) for line in found] == [("warning", "inside")]
+
+
+async def test_threads_log_to_the_step_if_they_run_in_its_context(tracker: Tracker) -> None:
+    def say(text: str) -> None:
+        logging.getLogger("acme").warning(text)
+        with captured_output():
+            print(text)
+
+    async def build() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(say, "to_thread")
+        with ThreadPoolExecutor(1) as pool:
+            # The documented rest: without the context, a thread does not know its step.
+            pool.submit(say, "lost").result()
+            pool.submit(copy_context().run, say, "submit").result()
+        await loop.run_in_executor(None, say, "lost")
+        await loop.run_in_executor(None, copy_context().run, say, "run_in_executor")
+        for target, arguments in ((say, ("lost",)), (copy_context().run, (say, "Thread"))):
+            thread = threading.Thread(target=target, args=arguments)
+            thread.start()
+            await asyncio.to_thread(thread.join)
+        activity.logger.warning("end")
+
+    async with tracker.worker(step(build)):
+        handle, record = await tracker.start()
+        await handle.result()
+        await eventually(lambda: _ends_with(tracker.pool, record, "end"))
+    found = [
+        (line.stream, line.text) for line in await lines(tracker.pool, await attempt_of(record))
+    ]
+    told = ("to_thread", "submit", "run_in_executor", "Thread")
+    assert found == [
+        *((stream, text) for text in told for stream in ("log", "stdout")),
+        ("log", "end"),
+    ]
 
 
 async def _follow(hub: LogHub, found: LoggedAttempt) -> list[int]:

@@ -57,7 +57,8 @@ class Server(httpx.BaseTransport):
         if path.endswith("/steps"):
             return httpx.Response(200, json=[self._step()])
         ended = None if self.then else "2026-11-26T02:30:00Z"
-        return httpx.Response(200, json={"initialization_completed_at": ended})
+        status = "failed" if self.attempts[-1] in self.read else "initializing"
+        return httpx.Response(200, json={"initialization_completed_at": ended, "status": status})
 
     def _step(self) -> dict[str, Any]:
         round_, attempt = self.attempts[-1]

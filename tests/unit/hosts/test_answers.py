@@ -178,3 +178,8 @@ async def test_a_token_that_http_does_not_allow_is_not_shown(token: str) -> None
     assert (error.reason, error.may_succeed_later) == (Reason.UNAUTHORIZED, False)
     assert "The token of the credential git has other characters" in error.message
     assert "s3cret" not in error.message
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
+async def test_a_limit_whose_wait_has_passed_holds_other_steps_for_a_minute(given: str) -> None:
+    assert (await refused(b"{}", 429, retry_after=given)).retry_after == 60.0

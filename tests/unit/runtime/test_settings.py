@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,31 @@ def test_address_and_token_of_one_source_are_used(
     settings = load_settings()
     check_token_source(settings)
     assert "evil" not in settings.api_url
+
+
+def test_a_log_store_without_its_extra_names_commands_that_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.setenv("STEPWAY_LOG_STORE", "s3://acme/logs")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    text = str(refused.value)
+    assert text.startswith("STEPWAY_LOG_STORE: needs the package obstore; ")
+    commands = re.findall("`([^`]+)`", text)
+    assert commands == [
+        "uv sync --inexact --no-dev --extra s3",
+        "uv tool install 'dist/stepway-….whl[s3]'",
+    ]
+    guide = (Path(__file__).parents[3] / "docs/how-to/read-logs.md").read_text()
+    assert f"\n{commands[0]} " in guide
+
+
+def test_a_client_reads_settings_whose_log_store_is_not_mounted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STEPWAY_LOG_STORE", f"file://{tmp_path}/logs")
+    settings = load_settings()
+    with pytest.raises(SettingsError, match=r"STEPWAY_LOG_STORE: the folder .* does not exist"):
+        settings.log_blobs()
+    assert not (tmp_path / "logs").exists()

@@ -159,7 +159,7 @@ def test_a_secret_that_is_written_slowly_is_redacted(
     written = f"part {secret} used"
     for place in range(0, len(written), size):
         log.output("stdout", written[place : place + size].encode())
-        log.flush_partial(lines.begun)
+        log.flush_partial(lines.begun, bars=True)
     log.close()
     text = COLOUR.sub("", "".join(shown(redactor, log)))
     assert text.replace(" ", "") == f"part{REDACTED}used"
@@ -170,7 +170,7 @@ def test_a_key_that_is_written_slowly_is_redacted(redactor: Redactor) -> None:
     for line in PEM:
         for place in range(0, len(line), 5):
             log.output("stdout", line[place : place + 5].encode())
-            log.flush_partial(lines.begun)
+            log.flush_partial(lines.begun, bars=True)
         log.output("stdout", b"\n")
     assert not [text for text in shown(redactor, log) if text and text in "".join(BODY)]
 
@@ -179,8 +179,8 @@ def test_a_prompt_is_shown_but_what_may_begin_a_secret(redactor: Redactor) -> No
     log, lines = AttemptLog(KEY), LineRedactor(redactor)
     for prompt in ("Continue? [y/N] ", "Downloading......", "Password: " + SECRET[:3]):
         log.output("stdout", prompt.encode())
-        log.flush_partial(lines.begun)
-        log.flush_partial(lines.begun)
+        log.flush_partial(lines.begun, bars=True)
+        log.flush_partial(lines.begun, bars=True)
     assert shown(redactor, log) == ["Continue? [y/N]", "Downloading......", "Password:"]
     log.close()
     assert shown(redactor, log) == [SECRET[:3]]

@@ -140,10 +140,22 @@ def test_a_secret_over_two_chunks_is_redacted() -> None:
     assert texts(log) == ["token [redacted] used", "next"]
 
 
+def test_the_state_of_a_progress_bar_is_shown_only_if_asked_for() -> None:
+    log = AttemptLog(KEY)
+    log.output("stdout", b"10%\r20%")
+    log.flush_partial(bars=False)
+    assert log.is_empty
+    log.flush_partial(bars=True)
+    assert texts(log) == ["20%"]
+    log.output("stdout", b"\r30%\r40%\ndone")
+    log.flush_partial(bars=False)
+    assert texts(log) == ["40%", "done"]
+
+
 def test_a_secret_in_a_progress_bar_and_in_a_shown_part_of_a_line_is_redacted() -> None:
     log = AttemptLog(KEY)
     log.output("stdout", b"10% secretword\r20% secret")
-    log.flush_partial()
+    log.flush_partial(bars=True)
     log.output("stdout", b"word\n")
     assert texts(log) == ["20% [redacted]", "word"]
 

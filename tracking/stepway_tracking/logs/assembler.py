@@ -33,7 +33,7 @@ class LineAssembler:
     """Splits one stream of bytes into lines.
 
     A carriage return starts the line again, as in a terminal, so that a progress bar becomes one
-    line with its last state. Invalid UTF-8 becomes U+FFFD.
+    line with its last state: a "bar". Invalid UTF-8 becomes U+FFFD.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,12 @@ class LineAssembler:
         self._returned = False
         self._escape = ""
         """An escape whose end has not come."""
+        self._restarted = False
+
+    @property
+    def is_bar(self) -> bool:
+        """Whether the line that waits for its end has been started again."""
+        return self._returned or self._restarted
 
     @property
     def waits(self) -> bool:
@@ -62,8 +68,8 @@ class LineAssembler:
                 continue
             self._add(text[begin : end.start()])
             if end[0].endswith("\n"):
-                self._returned = False
                 yield self._take()
+                self._returned = self._restarted = False
             else:
                 self._returned = True
         self._add(text[place:])
@@ -91,7 +97,7 @@ class LineAssembler:
         if not text:
             return
         if self._returned:
-            self._line, self._returned = _Line(), False
+            self._line, self._returned, self._restarted = _Line(), False, True
         self._line.add(text)
 
     def _take(self) -> str:

@@ -1,4 +1,8 @@
-"""Captures what the code of an attempt logs, whatever logger, task or thread it uses."""
+"""Captures what the code of an attempt logs, whatever logger or task it uses.
+
+Threads belong to the attempt if they run in its context: `asyncio.to_thread` sees to it, other
+threads need `contextvars.copy_context().run`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def current_log() -> AttemptLog | None:
 
 @contextmanager
 def capturing(log: AttemptLog) -> Iterator[AttemptLog]:
-    """Send to `log` what the code inside logs, in its tasks and threads too."""
+    """Send to `log` what the code inside logs, in its tasks and `asyncio.to_thread` too."""
     token = _CURRENT.set(log)
     try:
         yield log
@@ -35,6 +39,31 @@ class CapturingHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(_MessageFormatter())
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit the record, and write it where Python does in a process without handlers."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and self._is_alone(record.name):
+            last.handle(record)
+        return bool(super().handle(record))
+
+    def _is_alone(self, name: str) -> bool:
+        """Whether the records of a logger reach no handlers but those of this class.
+
+        Of several, it is true for the first one only.
+        """
+        handlers: list[logging.Handler] = []
+        # Without a logger of that name, the record was made by hand and given to the root.
+        known = logging.Logger.manager.loggerDict.get(name)
+        logger: logging.Logger | None = (
+            known if isinstance(known, logging.Logger) else logging.getLogger()
+        )
+        while logger is not None:
+            handlers += logger.handlers
+            logger = logger.parent if logger.propagate else None
+        return handlers[:1] == [self] and all(
+            isinstance(handler, CapturingHandler) for handler in handlers
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add the message, with the stack of its exception."""

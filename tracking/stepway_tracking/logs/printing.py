@@ -21,7 +21,8 @@ _LOCK = threading.Lock()
 def captured_output() -> Iterator[None]:
     """Inside, `print` and other writes to `sys.stdout` and `sys.stderr` go to the step's log.
 
-    Only those of this step, its tasks and its threads: other steps of the worker print as before.
+    Only those of this step, its tasks and its `asyncio.to_thread`: other steps of the worker print
+    as before. Other threads of the step need `contextvars.copy_context().run`.
     Programs that are started write past it; use the step `run_command`, or read their output.
     """
     with _LOCK:

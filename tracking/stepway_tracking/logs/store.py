@@ -72,7 +72,7 @@ LAST_SEQ = f"""
 """
 
 ARCHIVED = f"""
-SELECT path, last_seq, frames FROM project_initialization_logs_archived
+SELECT path, first_seq, last_seq, ends, frames FROM project_initialization_logs_archived
  WHERE {_OF_ATTEMPT} AND state = 'stored' AND last_seq > $6
    AND ($7::bigint IS NULL OR first_seq < $7)
  ORDER BY first_seq
@@ -91,7 +91,9 @@ class Chunk:
     """Some lines of an attempt, in order. `start` counts the characters of all lines before.
 
     The last chunk `ends` the log; it has no lines, and its number is the one after the last line.
-    `encoded` is for readers that share a chunk: its lines in their formats.
+    A chunk that is `removed` has no lines, and its `start` and `size` are not known: its lines are
+    gone from the store of objects. `encoded` is for readers that share a chunk: its lines in their
+    formats.
     """
 
     lines: tuple[LogLine, ...]
@@ -100,6 +102,7 @@ class Chunk:
     first_seq: int
     last_seq: int
     ends: bool = False
+    removed: bool = False
     encoded: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -153,19 +156,16 @@ class LogStore:
 
         Empty if there are none.
         """
-        while True:
-            # First Postgres: what is moved meanwhile is in the store then.
-            found = await self.read_rows(key, after, rows, size)
-            if found and found[0].first_seq <= after + 1:
-                break
+        # First Postgres: what is moved meanwhile is in the store then.
+        found = await self.read_rows(key, after, rows, size)
+        if not found or found[0].first_seq > after + 1:
             before = found[0].first_seq if found else None
             archived = await self._pool.fetchrow(ARCHIVED, *values_of(key), after, before)
-            if archived is None:
-                break
-            if old := await self._read_archived(archived, after):
+            if archived is not None:
+                old = await self._read_archived(archived, after)
+                if old is None:
+                    return [_removed(archived)]
                 found = old[:rows]
-                break
-            after = archived["last_seq"]  # The object is gone.
         return [_chunk(row) for row in found]
 
     async def read_rows(
@@ -175,15 +175,15 @@ class LogStore:
         found = await self._pool.fetch(READ, *values_of(key), after, rows, size)
         return [RawRow(*row) for row in found]
 
-    async def _read_archived(self, archived: asyncpg.Record, after: int) -> list[RawRow]:
-        """The next rows in an object; none if it is gone."""
+    async def _read_archived(self, archived: asyncpg.Record, after: int) -> list[RawRow] | None:
+        """The next rows in an object; None if it is gone."""
         if self._blobs is None:
             raise LogStoreAway("This log is in a store of objects, and none is set.")
         frames = json.loads(archived["frames"])
         start, length = next(frame[2:] for frame in frames if frame[1] > after)
         packed = await self._blobs.read(archived["path"], start, length)
         if packed is None:
-            return []
+            return None
         rows = [
             RawRow(*row) for row in json.loads(await asyncio.to_thread(zlib.decompress, packed))
         ]
@@ -224,6 +224,11 @@ def _chunk(row: RawRow) -> Chunk:
         for at, seq, level, stream, text in json.loads(row.lines)
     )
     return Chunk(tuple(lines), row.start, row.size, row.first_seq, row.last_seq, row.ends)
+
+
+def _removed(archived: asyncpg.Record) -> Chunk:
+    first, last, ends = archived["first_seq"], archived["last_seq"], archived["ends"]
+    return Chunk((), 0, 0, first, last, ends, removed=True)
 
 
 def _milliseconds(at: datetime) -> int:

@@ -39,6 +39,9 @@ PAUSE = 0.2
 PARTIAL_AFTER = 1.0
 """Seconds after which a line without an end is shown."""
 
+BARS_EVERY = 15.0
+"""Seconds after which the state of a progress bar is shown."""
+
 ROW = 256 * 1024
 """Characters in a row, about."""
 
@@ -255,7 +258,7 @@ class _OpenLog:
         self._redacted = 0
         """How many of the rows are redacted."""
         self._dropped = 0
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._bars_since = time.monotonic()
 
     @property
     def is_empty(self) -> bool:
@@ -267,11 +270,14 @@ class _OpenLog:
 
     def prepare(self) -> None:
         """Show a part of a line whose end has not come for PARTIAL_AFTER seconds."""
+        now = time.monotonic()
         if not self.log.is_empty:
-            self._quiet_since = time.monotonic()
-        elif time.monotonic() - self._quiet_since >= PARTIAL_AFTER:
-            self.log.flush_partial(self._redactor.begun)
-            self._quiet_since = time.monotonic()
+            self._quiet_since = now
+        elif now - self._quiet_since >= PARTIAL_AFTER:
+            bars = now - self._bars_since >= BARS_EVERY
+            self.log.flush_partial(self._redactor.begun, bars=bars)
+            self._quiet_since = now
+            self._bars_since = now if bars else self._bars_since
         dropped = self.log.dropped
         LINES_LOST.inc(dropped - self._dropped)
         self._dropped = dropped

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { gapText, LOG_TEXTS } from './log'
+import { countText, gapText, LOG_TEXTS } from './log'
 import { createText } from './text'
 
 function leaves(messages: object, path = ''): string[] {
@@ -26,4 +26,13 @@ test('a gap says how much is left out, as far as that is known', () => {
   text.mergeLocaleMessage('en', LOG_TEXTS.en)
   expect(gapText(text, { lines: 98, characters: 83_000_000 })).toBe('… 83 MB left out (98 lines)')
   expect(gapText(text, { lines: 98, characters: null })).toBe('… 98 lines left out')
+  expect(gapText(text, { lines: 1, characters: null })).toBe('… 1 line left out')
+})
+
+test('numbers are written as the language writes them', () => {
+  for (const [locale, wanted] of [['en', '20,004 lines'], ['zh', '20,004 行']] as const) {
+    const text = createText(locale)
+    text.mergeLocaleMessage(locale, LOG_TEXTS[locale])
+    expect(countText(text, 'log.lines', 20_004)).toBe(wanted)
+  }
 })

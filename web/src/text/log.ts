@@ -56,6 +56,7 @@ const en = {
     gap: '… {size} left out ({count} line) | … {size} left out ({count} lines)',
     gapOfLines: '… {count} line left out | … {count} lines left out',
     cut: '… {size} more in this line. Copy or download it to see all of it.',
+    cutAtEnd: '… {size} more at the end of this line. Copy or download it to see its end. Its middle is not kept.',
     missing: 'Load {count} earlier line | Load {count} earlier lines',
     loadingEarlier: 'Loading earlier lines… {count} left',
     dropped: '{count} earlier line is no longer kept in this browser. Download the log to see all of it. | {count} earlier lines are no longer kept in this browser. Download the log to see all of it.',
@@ -69,6 +70,8 @@ const en = {
     lost: 'Connection lost. Reconnecting…',
     refused: 'The log cannot be read right now. Retrying…',
     reconnect: 'Reconnect now',
+    noLine: 'Line {line} does not exist: the log has {count} line. | Line {line} does not exist: the log has {count} lines.',
+    noAttempt: '{attempt} does not exist. The newest attempt is shown.',
     live: 'Live',
     endMissing: 'The end of this log is missing: its worker was lost before it had written all lines.',
     superseded: 'A newer attempt has begun.',
@@ -133,6 +136,7 @@ const zh: typeof en = {
     gap: '… 省略了 {size}（{count} 行）',
     gapOfLines: '… 省略了 {count} 行',
     cut: '… 此行还有 {size}。复制或下载后可查看全部内容。',
+    cutAtEnd: '… 此行末尾还有 {size}。复制或下载后可查看末尾。此行的中间部分未保留。',
     missing: '加载前面的 {count} 行',
     loadingEarlier: '正在加载前面的日志… 还剩 {count} 行',
     dropped: '浏览器中已不再保留前面的 {count} 行。下载日志可查看全部内容。',
@@ -146,6 +150,8 @@ const zh: typeof en = {
     lost: '连接已断开。正在重新连接…',
     refused: '暂时无法读取日志。正在重试…',
     reconnect: '立即重新连接',
+    noLine: '第 {line} 行不存在：日志共有 {count} 行。',
+    noAttempt: '{attempt}不存在。当前显示最新的尝试。',
     live: '实时',
     endMissing: '此日志的末尾缺失：工作进程在写完所有行之前失联。',
     superseded: '已有更新的尝试。',
@@ -163,9 +169,23 @@ export function amountText(characters: number): string {
   return characters < 1e9 ? `${Math.round(characters / 1e6)} MB` : `${(characters / 1e9).toFixed(1)} GB`
 }
 
+const formats = new Map<string, Intl.NumberFormat>()
+
+/** `20,004` */
+export function numberText({ locale }: Text, number: number): string {
+  let format = formats.get(locale.value)
+  if (!format) formats.set(locale.value, (format = new Intl.NumberFormat(locale.value)))
+  return format.format(number)
+}
+
+/** The text for so many, with the number as the language writes it. */
+export function countText(text: Text, key: string, count: number, more: Record<string, string> = {}): string {
+  return text.t(key, { ...more, count: numberText(text, count) }, count)
+}
+
 /** What is shown in place of lines that the server does not have. */
-export function gapText({ t }: Text, { lines, characters }: { lines: number; characters: number | null }): string {
-  return characters ? t('log.gap', { size: amountText(characters), count: lines }) : t('log.gapOfLines', { count: lines })
+export function gapText(text: Text, { lines, characters }: { lines: number; characters: number | null }): string {
+  return characters ? countText(text, 'log.gap', lines, { size: amountText(characters) }) : countText(text, 'log.gapOfLines', lines)
 }
 
 const merged = new WeakSet<Text>()

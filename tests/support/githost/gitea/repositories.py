@@ -157,6 +157,13 @@ class RepositoryRoutes(GiteaBase):
             raise Refused(self.error(404, "not found"))
         return Answer(204)
 
+    @route("GET /repos/{owner}/{repo}/collaborators/{name}/permission")
+    def right_of(self, request: Request, owner: str, repo: str, name: str) -> Any:
+        found, person = self.repository(request, owner, repo, "admin"), self._person(name)
+        right = found.collaborators.get(person.name, "none")
+        user = user_json(self.url, person)
+        return {"permission": right, "role_name": right, "user": user}
+
     @route("PUT /repos/{owner}/{repo}/collaborators/{name}")
     def add_collaborator(self, request: Request, owner: str, repo: str, name: str) -> Any:
         found = self.repository(request, owner, repo, "admin")

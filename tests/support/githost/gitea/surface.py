@@ -13,7 +13,8 @@ class GiteaSurface(SecretRoutes, KeyRoutes, ProtectionRoutes, Pushes, WorkRoutes
     """Gitea 1.27. A team's permission is `options["teams"]` of its organization."""
 
     unchecked: ClassVar[str] = (
-        r"(GET /(repositories/\d+|repos/.*/actions/runs)|DELETE /user/keys/\d+)$"
+        r"(GET /(repositories/\d+|repos/.*/(actions/runs|collaborators/[^/]+/permission))"
+        r"|DELETE /user/keys/\d+)$"
     )
 
 

@@ -9,6 +9,8 @@ from tests.support.githost.state import Json, Repository, Team, now
 
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
+_NAMES = {role: role for role in ("none", *ROLES)} | {"pull": "read", "push": "write"}
+
 
 class GitHubPeople(GitHubRepositories):
     """The access of people and teams to a repository."""
@@ -18,6 +20,24 @@ class GitHubPeople(GitHubRepositories):
         """Answer 204 for a collaborator, else 404."""
         found = self._administered(request, owner, repo)
         return Answer(204) if name in found.collaborators else self.error(404, "Not Found")
+
+    @route("GET /repos/{owner}/{repo}/collaborators/{name}/permission")
+    def right_of(self, request: Request, owner: str, repo: str, name: str) -> Json:
+        """Answer a collaborator's role, and the permission that it is based on."""
+        role = _NAMES[self._administered(request, owner, repo).collaborators.get(name, "none")]
+        plain = {"maintain": "write", "triage": "read"}.get(role, role)
+        user = self.person(self.world.accounts[name])
+        return {"permission": plain, "role_name": role, "user": user}
+
+    @route("GET /repos/{owner}/{repo}/teams")
+    def teams(self, request: Request, owner: str, repo: str) -> list[Json]:
+        """Answer the teams with access."""
+        found = self._administered(request, owner, repo)
+        known = self.world.accounts[owner].teams
+        return [
+            {"id": known[slug].id, "slug": slug, "name": slug, "permission": role}
+            for slug, role in found.teams.items()
+        ]
 
     @route("PUT /repos/{owner}/{repo}/collaborators/{name}")
     def add_collaborator(self, request: Request, owner: str, repo: str, name: str) -> Answer:

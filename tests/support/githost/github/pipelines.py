@@ -200,7 +200,17 @@ class GitHubPipelines(GitHubPeople):
         if kept.get("wait_timer"):
             rules.append({"type": "wait_timer", "wait_timer": kept["wait_timer"]})
         if kept.get("reviewers"):
-            rules.append({"type": "required_reviewers", "reviewers": []})
+            reviewers = [
+                {"type": one["type"], "reviewer": self._reviewer(found, one)}
+                for one in kept["reviewers"]
+            ]
+            rules.append(
+                {
+                    "type": "required_reviewers",
+                    "reviewers": reviewers,
+                    "prevent_self_review": bool(kept.get("prevent_self_review")),
+                }
+            )
         stamp = now().strftime(_STAMP)
         url = f"{self.url}/{found.full_name}/environments/{name}"
         values = {
@@ -212,4 +222,14 @@ class GitHubPipelines(GitHubPeople):
             "updated_at": stamp,
             "protection_rules": [{"id": 1, "node_id": "R", **rule} for rule in rules],
         }
+        if kept.get("deployment_branch_policy"):
+            values["deployment_branch_policy"] = kept["deployment_branch_policy"]
         return self.filled("environment", values)
+
+    def _reviewer(self, found: Repository, given: Json) -> Json:
+        if given["type"] == "Team":
+            teams = self.world.accounts[found.owner].teams.values()
+            team = next(one for one in teams if one.id == given["id"])
+            return self.filled("team", {"id": team.id, "slug": team.slug, "name": team.slug})
+        accounts = self.world.accounts.values()
+        return self.person(next(one for one in accounts if one.id == given["id"]))

@@ -30,6 +30,7 @@ class GitHubRights(Surface):
     unchecked: ClassVar[str] = (
         r"GET /users/[^/]+(/installation)?$|GET /orgs/[^/]+/teams/[^/]+$"
         r"|PATCH /repos/[^/]+/[^/]+/hooks/|GET /repos/.*/runs$|GET /meta$|\w+ /repositories/"
+        r"|GET /repos/.*/collaborators/[^/]+/permission$|GET /repos/[^/]+/[^/]+/teams$"
     )
 
     def error(self, status: int, message: str, **more: Any) -> Answer:

@@ -183,20 +183,41 @@ class EnvironmentRoutes(GitLabBase):
                 for one in body["deploy_access_levels"]
             ],
             "required_approval_count": 0,
-            "approval_rules": [
-                {
-                    "id": self.world.next_id(),
-                    "user_id": one.get("user_id"),
-                    "group_id": one.get("group_id"),
-                    "access_level": None,
-                    "access_level_description": "someone",
-                    "required_approvals": one.get("required_approvals", 1),
-                    "group_inheritance_type": 0,
-                }
-                for one in body.get("approval_rules", ())
-            ],
+            "approval_rules": [self._approval_rule(one) for one in body.get("approval_rules", ())],
         }
         return Answer(201, known[body["name"]])
+
+    @route("GET /projects/{id}/protected_environments/{name}")
+    def protected_environment(self, request: Request, id: str, name: str) -> Any:
+        known = self._protecting(request, id).options.setdefault("protected_environments", {})
+        if name not in known:
+            raise Refused(self.error(404, "404 Not found"))
+        return known[name]
+
+    @route("PUT /projects/{id}/protected_environments/{name}")
+    def edit_protection(self, request: Request, id: str, name: str) -> Any:
+        """Add the rules without an ID to those that are there, and change the others."""
+        found = self.protected_environment(request, id, name)
+        for one in request.json.get("approval_rules", ()):
+            rule = next(
+                (rule for rule in found["approval_rules"] if rule["id"] == one.get("id")), None
+            )
+            if rule is None:
+                found["approval_rules"].append(self._approval_rule(one))
+            else:
+                rule["required_approvals"] = one["required_approvals"]
+        return found
+
+    def _approval_rule(self, given: Json) -> Json:
+        return {
+            "id": self.world.next_id(),
+            "user_id": given.get("user_id"),
+            "group_id": given.get("group_id"),
+            "access_level": None,
+            "access_level_description": "someone",
+            "required_approvals": given.get("required_approvals", 1),
+            "group_inheritance_type": 0,
+        }
 
     @route("DELETE /projects/{id}/protected_environments/{name}")
     def unprotect_environment(self, request: Request, id: str, name: str) -> Any:

@@ -1,5 +1,5 @@
 import { parseAnsi } from './ansi/ansi'
-import { toPieces, type Piece } from './ansi/pieces'
+import { toPieces, withLinks, type Piece } from './ansi/pieces'
 import { isPlain } from './ansi/ansi'
 import type { Level, LogGap, Stream } from './store/line'
 import { groupTitle, KIND, LONGEST_SHOWN, shownText } from './store/log-store'
@@ -22,6 +22,8 @@ export interface ShownRow {
   pieces: Piece[]
   /** characters that are not drawn */
   cut: number
+  /** characters in the middle were not kept */
+  isMiddleGone: boolean
   /** its height is to be measured */
   isUneven: boolean
   isSelected: boolean
@@ -30,6 +32,8 @@ export interface ShownRow {
   group: Group | undefined
 }
 
+/** As `line_of` of the recorder writes it. */
+const MIDDLE_GONE = /… \d+ characters left out …/
 const LONG = 4 * LONGEST_SHOWN
 
 /** Makes the rows that are drawn, and keeps those that are drawn again. */
@@ -84,6 +88,7 @@ export class ShownRows {
       time: store.time(index),
       pieces: isGroup ? titlePieces(shown, pattern) : linePieces(raw, shown, pattern),
       cut: shown.length >= LONGEST_SHOWN ? Math.max(0, raw.length - shown.length) : 0,
+      isMiddleGone: MIDDLE_GONE.test(raw),
       isUneven: !isPlain(shown),
       isSelected: selected.value !== null && seq >= selected.value.from && seq <= selected.value.to,
       isHit: hit.value === seq,
@@ -107,5 +112,5 @@ function linePieces(raw: string, shown: string, pattern: RegExp | undefined): Pi
     pieces.push(piece.text.length > left ? { ...piece, text: piece.text.slice(0, left) } : piece)
     left -= piece.text.length
   }
-  return pieces
+  return withLinks(pieces, raw.length > shown.length && shown.length >= LONGEST_SHOWN)
 }

@@ -15,20 +15,25 @@ const keyOf = ({ round, attempt, rollback }: LogOf) => (rollback ? 'rollback' : 
 /** The attempts of a step whose logs can be chosen, newest first, and its rollback. */
 export function useAttempts(logs: Logs, step: () => Step) {
   const attempts = shallowRef<readonly Attempt[]>([])
+  /** all attempts have been read */
+  const isComplete = shallowRef(false)
 
   async function read(): Promise<void> {
     const found: Attempt[] = []
-    for (let page = 0; page < MOST_PAGES; page++) {
+    let hasNewest = false
+    for (let page = 0; page < MOST_PAGES && !hasNewest; page++) {
       const more = await logs.attempts(step().step, found.length).catch(() => [])
       found.push(...more)
-      if (!more.length || found.some(({ round, attempt }) => round === step().round && attempt === step().attempt)) break
+      hasNewest = found.some(({ round, attempt }) => round === step().round && attempt === step().attempt)
+      if (!more.length) break
     }
     if (found.length) attempts.value = found
+    isComplete.value = hasNewest
   }
 
   watch(() => [step().round, step().attempt, step().status, step().undone_at], read, { immediate: true })
 
-  return computed<Choice[]>(() => {
+  const choices = computed<Choice[]>(() => {
     const known = attempts.value.map(({ round, attempt, outcome }) => ({ round, attempt, outcome: outcome ?? 'running' }))
     const { round, attempt } = step()
     if (!known.some((one) => one.round === round && one.attempt === attempt)) known.push({ round, attempt, outcome: '' as never })
@@ -38,4 +43,12 @@ export function useAttempts(logs: Logs, step: () => Step) {
     }
     return choices
   })
+
+  /** Whether the step certainly has no such attempt. */
+  function lacks({ round, attempt, rollback }: LogOf): boolean {
+    if (rollback || choices.value.some((one) => one.round === round && one.attempt === attempt)) return false
+    return isComplete.value || round > step().round || (round === step().round && attempt > step().attempt)
+  }
+
+  return { choices, lacks }
 }

@@ -32,8 +32,11 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
   /** grows when other rows are to be drawn */
   const drawn = shallowRef(0)
   const selected = shallowRef<Lines | null>(linked)
+  /** the line that the address names, where the log has ended without it */
+  const absent = shallowRef<number | null>(null)
   const following = ref(linked === null)
-  const releasedAt = shallowRef(0)
+  /** the last line when the reader left the end; null: no line had come, so that none of those that come is new */
+  const releasedAt = shallowRef<number | null>(null)
   /** the line to be brought into view, by its number; an object, so that the same line can be asked for twice */
   const wanted = shallowRef<{ seq: number } | null>(linked && { seq: linked.from })
 
@@ -47,16 +50,38 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
   })
   watch(log.tick, () => {
     rows.extend()
+    if (selected.value === linked) checkLinked()
     redraw()
     if (search.value) void search.value.run()
   })
 
+  /** Selects no lines that the log does not have, once it has ended. */
+  function checkLinked(): void {
+    const isEmpty = log.state.value === 'failed' || store.length === 0
+    if (!linked || (log.state.value !== 'ended' && log.state.value !== 'failed')) return
+    const [from, to] = [Math.max(1, linked.from), Math.min(linked.to, store.lastSeq)]
+    if (!isEmpty && from <= to) {
+      selected.value = { from, to }
+      return
+    }
+    if (!isEmpty) absent.value = linked.from
+    selected.value = null
+    wanted.value = null
+  }
+
+  /** The selected lines that are there: more may still come. */
+  const chosen = computed(() => {
+    void log.tick.value
+    const lines = selected.value
+    return lines && lines.from <= store.lastSeq ? { from: lines.from, to: Math.min(lines.to, store.lastSeq) } : null
+  })
+
   const newLines = computed(() => {
     void log.tick.value
-    return following.value ? 0 : Math.max(0, store.lastSeq - releasedAt.value)
+    return following.value || releasedAt.value === null ? 0 : Math.max(0, store.lastSeq - releasedAt.value)
   })
   watch(following, (now) => {
-    if (!now) releasedAt.value = store.lastSeq
+    if (!now) releasedAt.value = store.lastSeq || null
   })
 
   const query = reactive<Query>({ text: '', isRegex: false, isCaseSensitive: false })
@@ -129,6 +154,7 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
 
   function select(lines: Lines | null): void {
     selected.value = lines
+    absent.value = null
     redraw()
   }
 
@@ -157,6 +183,8 @@ export function createPane(logs: Logs, step: string, of: LogOf, linked: Lines | 
     columns,
     drawn,
     selected,
+    chosen,
+    absent,
     following,
     newLines,
     wanted,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parseAnsi, RGB, visibleText, type Style } from './ansi'
 import { coloursIn, contrast, cssOf } from './colours'
 import { columnsOf } from './columns'
-import { toPieces } from './pieces'
+import { toPieces, withLinks } from './pieces'
 
 const style = (raw: string) => parseAnsi(raw).find(({ text }) => text === 'x')?.style
 const ESC = '\x1b['
@@ -87,4 +87,26 @@ test('a match across colours is cut where the colour changes', () => {
   expect(pieces.map(({ text, found }) => [text, found])).toEqual([
     ['an ', false], ['er', true], ['ror', true], [' here', false],
   ])
+})
+
+const linksIn = (raw: string, isCut = false) =>
+  withLinks(toPieces(parseAnsi(raw), []), isCut).filter(({ href }) => href).map(({ text, href }) => [text, href])
+
+test.each<[string, string[]]>([
+  ['see https://a.example/b?c=1#d, please', ['https://a.example/b?c=1#d']],
+  ['(http://a.example:8080/x).', ['http://a.example:8080/x']],
+  ['"https://a.example/" and <HTTPS://b.example>', ['https://a.example/', 'HTTPS://b.example']],
+  ['https://en.example/wiki/A_(b)', ['https://en.example/wiki/A_(b)']],
+  ['请访问https://a.example/b，然后继续', ['https://a.example/b']],
+  ['javascript:alert(1) file:///etc/passwd ssh://a.example data:text/html,x //a.example a.example', []],
+  ['http:// https://.', []],
+])('of %j only web addresses are links', (raw, addresses) => {
+  expect(linksIn(raw)).toEqual(addresses.map((address) => [address, address]))
+})
+
+test('a web address in two colours leads to the same page, one that is cut to none', () => {
+  const href = 'https://a.example/build/7'
+  expect(linksIn(`at https://a.example/${ESC}1mbuild/7${ESC}0m now`)).toEqual([['https://a.example/', href], ['build/7', href]])
+  expect(linksIn(`at ${href}`, true)).toEqual([])
+  expect(withLinks(toPieces(parseAnsi(`at ${href} now`), [])).map(({ text }) => text)).toEqual(['at ', href, ' now'])
 })

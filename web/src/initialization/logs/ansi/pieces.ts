@@ -5,6 +5,8 @@ export interface Piece {
   style: Style | null
   /** part of a match of the search */
   found: boolean
+  /** the web address that it is part of */
+  href?: string
 }
 
 export type Range = readonly [from: number, to: number]
@@ -28,4 +30,45 @@ export function toPieces(spans: readonly Span[], matches: readonly Range[]): Pie
     start = end
   }
   return pieces
+}
+
+const ADDRESS = /https?:\/\/[^\s<>"'`，。；！？）】」』、]+/gi
+/** What ends a sentence or closes a bracket. */
+const AFTER = /[.,;:!?)\]}*_：]+$/
+
+/** The pieces, cut where a web address begins or ends. `isCut`: the line goes on, an address at its end is not whole. */
+export function withLinks(pieces: readonly Piece[], isCut = false): Piece[] {
+  const text = pieces.map((piece) => piece.text).join('')
+  const links = addressesIn(text).filter(({ to }) => !isCut || to < text.length)
+  if (!links.length) return [...pieces]
+  const found: Piece[] = []
+  let start = 0
+  for (const piece of pieces) {
+    const end = start + piece.text.length
+    let at = start
+    while (at < end) {
+      const next = links.find(({ to }) => to > at)
+      const isIn = next !== undefined && next.from <= at
+      const until = Math.min(end, next ? (isIn ? next.to : next.from) : end)
+      found.push({ ...piece, text: piece.text.slice(at - start, until - start), ...(isIn && { href: next.href }) })
+      at = until
+    }
+    start = end
+  }
+  return found
+}
+
+function addressesIn(text: string): { from: number; to: number; href: string }[] {
+  if (!text.includes('://')) return []
+  return [...text.matchAll(ADDRESS)].flatMap(({ index, 0: match }) => {
+    const href = trimmed(match)
+    return URL.canParse(href) ? [{ from: index, to: index + href.length, href }] : []
+  })
+}
+
+/** Without what follows the address; a bracket that was opened in it belongs to it. */
+function trimmed(match: string): string {
+  const address = match.replace(AFTER, '')
+  const rest = match.slice(address.length)
+  return rest.startsWith(')') && address.includes('(') && !address.includes(')') ? `${address})` : address
 }
