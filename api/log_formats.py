@@ -10,6 +10,7 @@ from datetime import UTC
 from typing import Any, Literal
 
 from stepway.vault.sealing import hide_seals
+from stepway_tracking.logs.assembler import printable
 from stepway_tracking.logs.line import LogLine
 from stepway_tracking.logs.store import Chunk
 
@@ -103,7 +104,7 @@ def keep_alive(media: str) -> str:
 
 def _plain(kind: Kind, content: Any) -> str:
     if kind == "log":
-        return COLOUR.sub("", content.text) + "\n"
+        return COLOUR.sub("", printable(content.text)) + "\n"
     if kind == "gap":
         return f"… {_amount(content)} left out …\n"
     return "" if content["complete"] else "… the end of this log is missing …\n"
@@ -122,7 +123,8 @@ def _json(line: LogLine) -> dict[str, Any]:
         "at": at,
         "level": line.level,
         "stream": line.stream,
-        "text": line.text,
+        # Older workers left other escapes.
+        "text": printable(line.text),
     }
 
 

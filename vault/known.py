@@ -7,6 +7,7 @@ import re
 import shlex
 import threading
 from base64 import b64encode, urlsafe_b64encode
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ SHORTEST_LINE = 16
 
 MOST = 2_000
 """Maximum number of secrets that a process remembers, the latest first."""
+
+LONGEST_BEGINNING = 512
+"""Maximum length of the beginning of a secret that is looked for at the end of a text."""
 
 _AROUND_A_CUT = "…\n "
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -109,6 +113,16 @@ class KnownSecrets:
             place = stop
         return "".join((*parts, text[place:]))
 
+    def begun(self, text: str) -> int:
+        """How many characters at the end of the text are the beginning of a secret, 0 if none."""
+        search = self._current()
+        return search.beginnings.at_end(text) if search else 0
+
+    def ended(self, text: str) -> int:
+        """How many characters at the beginning of the text are the end of a secret, 0 if none."""
+        search = self._current()
+        return search.ends.at_end(text[::-1]) if search else 0
+
     def _current(self) -> _Search | None:
         search = self._search
         if search is None and self._known:
@@ -134,6 +148,8 @@ class _Search:
                 if len(text) >= SHORTEST and not (by_line and secret in documents):
                     spelt.setdefault(text, Piece(secret, spelling))
         self._pieces = list(spelt.values())
+        self.beginnings = _Beginnings(spelt)
+        self.ends = _Beginnings(text[::-1] for text in spelt)
         self._automaton = AhoCorasick(
             [_SURROGATES.sub("\ufffd", text) for text in spelt],
             matchkind=MatchKind.LeftmostLongest,
@@ -178,6 +194,23 @@ class _Search:
                     begin = len(body) - len(rest)
                     return begin, len(body), Piece(secret, "plain", 0, len(rest))
         return None
+
+
+class _Beginnings:
+    """Finds the beginning of one of many words at the end of a text."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = sorted(words)
+        self._longest = min(max(map(len, self._words), default=0), LONGEST_BEGINNING)
+
+    def at_end(self, text: str) -> int:
+        """The length of the longest one, 0 if there is none."""
+        for start in range(max(0, len(text) - self._longest), len(text)):
+            end = text[start:]
+            place = bisect_left(self._words, end)
+            if place < len(self._words) and self._words[place].startswith(end):
+                return len(end)
+        return 0
 
 
 def spellings(secret: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from stepway.vault.known import SHORTEST, KnownSecrets, SecretName
-from stepway.vault.shapes import find
+from stepway.vault.shapes import begun, find
 from stepway.vault.values import map_json_texts, map_texts
 from stepway_tracking.logs.redacting import merged
 
@@ -46,6 +46,18 @@ class Redactor:
         known = [(start, stop) for start, stop, _ in self.known.found(text)]
         without_known, back = _replaced(text, known)
         return merged([*known, *(back(start, stop) for start, stop in find(without_known))])
+
+    def known_spans(self, text: str) -> list[tuple[int, int]]:
+        """The start and end of each whole secret that is known, in order, without overlaps."""
+        return [(start, stop) for start, stop, _ in self.known.whole(text)]
+
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a text may be the beginning of a secret."""
+        return max(self.known.begun(text), begun(text))
+
+    def ended(self, text: str) -> int:
+        """How many characters at the beginning of a text may be the end of a known secret."""
+        return self.known.ended(text)
 
     def contains_secret(self, text: str) -> bool:
         """Whether a text contains a whole secret, or what looks like one.

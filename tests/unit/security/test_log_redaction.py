@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from base64 import b64encode
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepway.vault.redaction import REDACTED, Redactor
+from stepway_tracking.logs.assembler import HALF
 from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog
+from stepway_tracking.logs.line import LONGEST_LINE
 from stepway_tracking.logs.redacting import COLOUR, LineRedactor, secrets_of
 
 KEY = AttemptKey("11111111-1111-4111-8111-111111111111", "step", "run", "1", 1)
@@ -136,6 +140,83 @@ def test_a_coloured_key_is_redacted_in_all_its_lines(redactor: Redactor) -> None
     log = AttemptLog(KEY)
     log.output("stdout", "".join(lines).encode())
     assert {COLOUR.sub("", line) for line in shown(redactor, log, 300)} == {REDACTED}
+
+
+TOKEN = "ghp_" + "a1B2" * 9
+SPELT = b64encode(SECRET.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 11])
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET, TOKEN, SPELT, f"\x1b[31m{SECRET[:5]}\x1b[0m{SECRET[5:]}"],
+    ids=["plain", "token", "base64", "coloured"],
+)
+def test_a_secret_that_is_written_slowly_is_redacted(
+    redactor: Redactor, secret: str, size: int
+) -> None:
+    log, lines = AttemptLog(KEY), LineRedactor(redactor)
+    written = f"part {secret} used"
+    for place in range(0, len(written), size):
+        log.output("stdout", written[place : place + size].encode())
+        log.flush_partial(lines.begun, bars=True)
+    log.close()
+    text = COLOUR.sub("", "".join(shown(redactor, log)))
+    assert text.replace(" ", "") == f"part{REDACTED}used"
+
+
+def test_a_key_that_is_written_slowly_is_redacted(redactor: Redactor) -> None:
+    log, lines = AttemptLog(KEY), LineRedactor(redactor)
+    for line in PEM:
+        for place in range(0, len(line), 5):
+            log.output("stdout", line[place : place + 5].encode())
+            log.flush_partial(lines.begun, bars=True)
+        log.output("stdout", b"\n")
+    assert not [text for text in shown(redactor, log) if text and text in "".join(BODY)]
+
+
+def test_a_prompt_is_shown_but_what_may_begin_a_secret(redactor: Redactor) -> None:
+    log, lines = AttemptLog(KEY), LineRedactor(redactor)
+    for prompt in ("Continue? [y/N] ", "Downloading......", "Password: " + SECRET[:3]):
+        log.output("stdout", prompt.encode())
+        log.flush_partial(lines.begun, bars=True)
+        log.flush_partial(lines.begun, bars=True)
+    assert shown(redactor, log) == ["Continue? [y/N]", "Downloading......", "Password:"]
+    log.close()
+    assert shown(redactor, log) == [SECRET[:3]]
+
+
+@pytest.mark.parametrize("inside", [1, 7, 20])
+def test_no_part_of_a_secret_is_shown_at_a_cut(redactor: Redactor, inside: int) -> None:
+    before = "-" * (HALF - inside) + SECRET + "-" * LONGEST_LINE
+    after = "-" * LONGEST_LINE + SECRET + "-" * (HALF - inside)
+    for line in printed(redactor, before + "\n", after + "\n"):
+        head, tail = line.split(" characters left out ")
+        assert {*head.removesuffix(REDACTED + " … 16").strip("… 0123456789")} <= {*"-[redacted] …"}
+        assert {*tail} <= {*"-[redacted] …"}
+
+
+def test_the_beginning_of_a_secret_is_found_in_linear_time() -> None:
+    redactor = Redactor()
+    redactor.learn("a" * 600 + "b")
+    began = time.process_time()
+    for text in ("a" * 16_000 + " ", "a-" * 8_000, "-" * 16_000, "\x1b[1m" * 4_000):
+        LineRedactor(redactor).begun(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("indent", ["", "    "])
+@pytest.mark.parametrize("width", [40, 76])
+def test_a_secret_that_is_wrapped_is_redacted(width: int, indent: str) -> None:
+    redactor = Redactor()
+    secret = "L0ng" + "".join(f"{number * 7919:05x}" for number in range(40))
+    redactor.learn(secret)
+    for spelt in (secret, b64encode(secret.encode()).decode().rstrip("=")):
+        parts = [spelt[place : place + width] for place in range(0, len(spelt), width)]
+        lines = [f"{indent}{part}\n" for part in parts]
+        texts = printed(redactor, "before\n", *lines, "after\n")
+        assert not [part for part in parts if part in "\n".join(texts)]
+        assert (texts[0], texts[-1]) == ("before", "after")
 
 
 PARTS = [

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import tracemalloc
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepway.api.log_formats import COLOUR, encoded
 from stepway_tracking.logs.assembler import CUT, HALF, LineAssembler, printable
 from stepway_tracking.logs.attempt_log import LINE_OVERHEAD, MOST_WAITING, AttemptKey, AttemptLog
-from stepway_tracking.logs.line import LONGEST_LINE
+from stepway_tracking.logs.line import LONGEST_LINE, LogLine
 from stepway_tracking.logs.redacting import LineRedactor, secrets_of
 
 KEY = AttemptKey("11111111-1111-4111-8111-111111111111", "step", "run", "1", 1)
@@ -164,6 +167,36 @@ def test_a_secret_at_the_cut_of_a_long_line_is_redacted() -> None:
     (text,) = texts(log)
     assert "secret" not in text
     assert "characters left out" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("a\x1bcb", "ab"),
+        ("a\x1b(0b\x1b(B", "ab"),
+        ("a\x1b[>4;2mb", "ab"),
+        ("a\x1b[2J\x1b[31mb", "a\x1b[31mb"),
+        ("a\x1b[\x1b[2K2Jb", "a2Jb"),
+        ("a\x1b\x1b[2K[2Jb", "a\ufffd[2Jb"),
+        ("a\x9b2Jb\x85", "ab\ufffd"),
+        ("a\u202eb\u2066c\u2069", "abc"),
+        ("a\x1bP1$r\x1b\\b", "ab"),
+        ("a\x1b", "a\ufffd"),
+    ],
+)
+def test_no_escape_but_a_colour_is_left(written: str, text: str) -> None:
+    assert printable(written) == text
+    assert assembled(written.encode()) == [text]
+    line = LogLine(1, datetime.now(UTC), "info", "stdout", written)
+    assert json.loads(encoded("application/x-ndjson", "log", 1, line))["text"] == text
+    assert encoded("text/plain", "log", 1, line) == COLOUR.sub("", text) + "\n"
+
+
+@given(st.text(st.sampled_from("\x1b[[]>(02;mJKcP\\\x07\x9b\u202ex")))
+def test_what_is_printable_stays_so(text: str) -> None:
+    shown = printable(text)
+    assert printable(shown) == shown
+    assert "\x1b" not in COLOUR.sub("", shown)
 
 
 @given(st.text())

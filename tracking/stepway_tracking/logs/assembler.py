@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stepway_tracking.logs.line import LONGEST_LINE
 
@@ -14,10 +14,19 @@ CUT = "\x00"
 """Separates the parts of a line: its end is cut off, or characters in the middle are left out."""
 
 _END = re.compile(r"\r*\n|\r")
-# Surrogates too: they cannot be encoded.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\ud800-\udfff]")
-# Escapes that move the cursor or set a title; colours (`…m`) are kept.
-_MOVING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+# One search from left to right, so that what is left makes no new escape.
+_UNPRINTABLE = re.compile(
+    r"(?P<colour>\x1b\[[0-9;:]*m)"
+    r"|(?P<escape>\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # Titles and other texts.
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]+[0-~]|\x1b[0-~]"
+    # Characters that change the writing direction.
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])"
+    # Surrogates too: they cannot be encoded.
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
+)
+
+LONGEST_ESCAPE = 32
+_BEGUN = re.compile(r"\x1b(?:\[[0-?]*)?\Z")
 
 
 class LineAssembler:
@@ -31,6 +40,8 @@ class LineAssembler:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._line = _Line()
         self._returned = False
+        self._escape = ""
+        """An escape whose end has not come."""
         self._restarted = False
 
     @property
@@ -45,7 +56,10 @@ class LineAssembler:
 
     def feed(self, chunk: bytes) -> Iterator[str]:
         """Take the next bytes; yield the lines that they complete."""
-        text = self._decode(chunk)
+        text = self._escape + self._decode(chunk)
+        begun = _BEGUN.search(text, max(0, len(text) - LONGEST_ESCAPE))
+        self._escape = begun[0] if begun else ""
+        text = text[: len(text) - len(self._escape)]
         place = 0
         for end in _END.finditer(text):
             begin, place = place, end.end()
@@ -60,14 +74,22 @@ class LineAssembler:
                 self._returned = True
         self._add(text[place:])
 
-    def flush(self) -> Iterator[str]:
-        """Yield the part of a line that waits for its end, if any. The rest is the next line."""
-        if self._line:
-            yield self._take() + CUT
+    def flush(self, begun: Callable[[str], int] = lambda text: 0) -> Iterator[str]:
+        """Yield the part of a line that waits for its end, if any. The rest is the next line.
+
+        As many characters at its end as `begun` says go on waiting.
+        """
+        if not self._line:
+            return
+        text = self._take()
+        shown = len(text) - begun(text)
+        self._line.add(text[shown:])
+        if shown:
+            yield text[:shown] + CUT
 
     def close(self) -> Iterator[str]:
         """Yield what is left at the end of the output."""
-        self._add(self._decode(b"", True))
+        self._add(self._escape + self._decode(b"", True))
         if self._line:
             yield self._take()
 
@@ -121,7 +143,11 @@ def line_of(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The line without control characters and escapes that move a cursor; colours stay."""
+    """The line without control characters and escapes; colours stay."""
     if text.isprintable():
         return text  # Nearly all lines.
-    return _CONTROL.sub("�", _MOVING.sub("", text))
+    return _UNPRINTABLE.sub(_printed, text)
+
+
+def _printed(found: re.Match[str]) -> str:
+    return found["colour"] or ("" if found["escape"] else "\ufffd")

@@ -139,12 +139,15 @@ class AttemptLog:
         if self._seq:
             self._wake()
 
-    def flush_partial(self, *, bars: bool) -> None:
-        """Add the parts of lines that wait for their end; states of progress bars only if asked."""
+    def flush_partial(self, begun: Callable[[str], int] = lambda text: 0, *, bars: bool) -> None:
+        """Add the parts of lines that wait for their end, without what `begun` counts at it.
+
+        States of progress bars are added only if `bars`.
+        """
         with self._lock:
             for stream, assembler in self._outputs.items():
                 if bars or not assembler.is_bar:
-                    self._add("info", stream, assembler.flush())
+                    self._add("info", stream, assembler.flush(begun))
 
     def take(self, most: int) -> Batch | None:
         """Take the oldest lines, about `most` characters of them, then the end; None if empty."""

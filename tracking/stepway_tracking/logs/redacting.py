@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 REDACTED = "[redacted]"
 
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_WRAPPED = re.compile(r"\x1b\[[0-9;:]*m|\n[ \t]*")
 _NOTHING = re.compile(r"(?:\s|\x1b\[[0-9;:]*m)*")
 
 LONGEST_BEGUN = 32 * 1024
@@ -32,6 +33,15 @@ class Secrets(Protocol):
 
     def spans(self, text: str) -> Sequence[Span]:
         """The secrets in a text, also one that is cut off at an end of it."""
+
+    def known_spans(self, text: str) -> Sequence[Span]:
+        """The whole secrets in a text, without what only looks like one."""
+
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a text may be the beginning of a secret."""
+
+    def ended(self, text: str) -> int:
+        """How many characters at the beginning of a text may be the end of a secret."""
 
 
 def secrets_of(redact: Redact | Secrets) -> Secrets:
@@ -60,6 +70,12 @@ class LineRedactor:
             texts |= {line.seq: text for line, text in zip(own, found, strict=True)}
         return [line._replace(text=texts[line.seq]) for line in lines]
 
+    def begun(self, text: str) -> int:
+        """How many characters at the end of a line without its end may begin a secret."""
+        plain = _Shorter(COLOUR, text)
+        count = self._secrets.begun(plain.text)
+        return len(text) - plain.place(len(plain.text) - count) if count else 0
+
     def _texts(self, stream: Stream, texts: list[str]) -> list[str]:
         begun = self._begun.get(stream)
         before = [] if begun is None else begun.split("\n")
@@ -75,11 +91,14 @@ class LineRedactor:
         return [each.rstrip() if is_cut else each for each, is_cut in zip(found, cut, strict=True)]
 
     def _spans(self, text: str) -> Iterable[Span]:
-        """Secrets in the text, and those that colours divide."""
+        """Secrets in the text, and those that colours or ends of lines divide."""
         yield from self._secrets.spans(text)
         if "\x1b" in text:
             plain = _Shorter(COLOUR, text)
             yield from map(plain.back, self._secrets.spans(plain.text))
+        if "\n" in text:
+            one_line = _Shorter(_WRAPPED, text)
+            yield from map(one_line.back, self._secrets.known_spans(one_line.text))
 
     def _parts(self, text: str) -> Iterable[Span]:
         """Secrets that are cut off at an end of a part of a line."""
@@ -89,11 +108,23 @@ class LineRedactor:
         for line in text.split("\n"):
             if CUT in line:
                 start = place
-                for part in line.split(CUT):
-                    for begin, end in self._spans(part):
+                # Nothing follows a part that was shown before its end came.
+                parts = line.removesuffix(CUT).split(CUT)
+                for number, part in enumerate(parts):
+                    ends = self._ends(part, number > 0, number + 1 < len(parts))
+                    for begin, end in (*self._spans(part), *ends):
                         yield start + begin, start + end
                     start += len(part) + 1
             place += len(line) + 1
+
+    def _ends(self, part: str, after_cut: bool, before_cut: bool) -> Iterable[Span]:
+        """The ends of a part that a cut made, as far as they may belong to a secret."""
+        plain = _Shorter(COLOUR, part)
+        length = len(plain.text)
+        if after_cut and (ended := self._secrets.ended(plain.text)):
+            yield plain.back((0, ended))
+        if before_cut and (begun := self._secrets.begun(plain.text)):
+            yield plain.back((length - begun, length))
 
 
 class _Shorter:
@@ -117,9 +148,10 @@ class _Shorter:
     def back(self, span: Span) -> Span:
         """The span in the longer text, with what is left out within it."""
         start, stop = span
-        return self._back(start), self._back(stop - 1) + 1
+        return self.place(start), self.place(stop - 1) + 1
 
-    def _back(self, index: int) -> int:
+    def place(self, index: int) -> int:
+        """The place of a character in the longer text."""
         number = bisect_right(self._places, index) - 1
         return index if number < 0 else index + self._left_out[number]
 
@@ -166,6 +198,15 @@ class _Changed:
                 spans.append((place + (before if hidden else 0), place + stop))
             place += len(old) + 1
         return spans
+
+    def known_spans(self, text: str) -> list[Span]:
+        return []
+
+    def begun(self, text: str) -> int:
+        return 0
+
+    def ended(self, text: str) -> int:
+        return 0
 
 
 def _same_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:

@@ -288,7 +288,7 @@ class _OpenLog:
             self._quiet_since = now
         elif now - self._quiet_since >= PARTIAL_AFTER:
             bars = now - self._bars_since >= BARS_EVERY
-            self.log.flush_partial(bars=bars)
+            self.log.flush_partial(self._redactor.begun, bars=bars)
             self._quiet_since = now
             self._bars_since = now if bars else self._bars_since
         dropped = self.log.dropped
