@@ -312,13 +312,14 @@ async def test_a_write_whose_answer_was_lost_is_repeated_without_harm(
 async def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
     pool: asyncpg.Pool, key: AttemptKey
 ) -> None:
-    store = LogStore(pool)
-    writer = LogWriter(
-        # This cannot be encoded.
-        store,
-        lambda text: str(text).replace("bad", "\ud800"),
-        lambda key, seq: None,
-    )
+    class Picky(LogStore):
+        async def write(self, batches: Sequence[Batch]) -> None:
+            if any("bad" in line.text for batch in batches for line in batch.lines):
+                raise asyncpg.DataError("a value that no column takes")
+            await super().write(batches)
+
+    store = Picky(pool)
+    writer = writer_of(store)
     other = AttemptKey(key.project_id, "other", "run", "1", 1)
     lost = LINES_LOST._value.get()
     await asyncio.gather(write(writer, key, 10, "bad"), write(writer, other, 10, "good"))
