@@ -12,7 +12,6 @@ from temporalio import activity
 from stepway.activities.beats import Beats, beating
 from stepway.activities.git.local_host import LocalHost
 from stepway.activities.git.remote import Remote
-from stepway.activities.git.repositories import is_made_for
 from stepway.activities.git.target import (
     OnRepository,
     is_own,
@@ -192,21 +191,10 @@ def _result(
 def _refuse_pushed(
     remote: Remote, repository: HostRepository, project: ProjectRef, beats: Beats
 ) -> None:
-    """Raise step_error if a branch or tag has a commit that Stepway did not make."""
-    pushed = [
-        name.decode(errors="replace")
-        for name, head in sorted(remote.refs(beats.check).items())
-        if not _is_ours(remote, name, head, project, beats)
-    ]
-    if pushed:
-        raise left_behind(_named(repository), f"it has new commits ({', '.join(pushed)})")
-
-
-def _is_ours(remote: Remote, name: bytes, head: bytes, project: ProjectRef, beats: Beats) -> bool:
-    if not name.startswith(b"refs/heads/"):
-        return False
-    commit = remote.commit(head, beats.check)
-    return commit is not None and is_made_for(commit, project.id)
+    """Raise step_error if a branch or tag leads to a commit that Stepway did not make."""
+    refs = remote.refs(beats.check)
+    if others := remote.refs_with_others(refs, project.id, beats.check):
+        raise left_behind(_named(repository), f"it has new commits ({', '.join(others)})")
 
 
 def _named(repository: HostRepository) -> str:

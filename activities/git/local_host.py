@@ -20,8 +20,8 @@ from stepway.activities.git.repositories import (
     MAIN,
     create_bare,
     created_at,
+    has_only_commits_for,
     head_of,
-    is_made_for,
     locked,
     project_of,
 )
@@ -354,7 +354,7 @@ def _described(path: Path, owner: str, name: str) -> HostRepository | None:
 def _refuse_pushed(aside: Path, path: Path, project: ProjectRef) -> None:
     with Repo(str(aside)) as repo:
         head = head_of(repo)
-        moved = {MAIN} if head and not is_made_for(head, project.id) else set()
+        moved = {MAIN} if head and not has_only_commits_for(repo, head.id, project.id) else set()
         others = set(repo.refs.allkeys()) - {HEADREF, MAIN}
     if pushed := sorted(moved | others):
         refs = b", ".join(pushed).decode(errors="replace")

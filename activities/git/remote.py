@@ -24,7 +24,7 @@ from dulwich.repo import Repo
 from stepway.activities.git.connection import SignIn, connected
 from stepway.activities.git.refusals import Push, push_refused
 from stepway.activities.git.remote_errors import Place, as_host_errors
-from stepway.activities.git.repositories import locked, new_objects
+from stepway.activities.git.repositories import has_only_commits_for, locked, new_objects
 from stepway.activities.git.watch import Limits
 from stepway.hosts.errors import UNCERTAIN, HostError, Reason
 from stepway.hosts.host import GitRemote
@@ -36,6 +36,9 @@ NOT_YET = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0)
 """Seconds between the tries to reach a repository that the host does not show yet."""
 
 _SHOWN = 8_000
+
+_OWN_COMMITS = 100
+"""More than the commits that Stepway makes in a project's repository."""
 
 Refs = dict[bytes, ObjectID]
 Beat = Callable[[], None]
@@ -159,6 +162,37 @@ class Remote:
                 )
             for entry in repo.get_walker(include=[head]):
                 yield entry.commit
+
+    def refs_with_others(self, refs: Refs, project_id: str, beat: Beat) -> list[str]:
+        """Return the refs that lead to a commit which Stepway did not create for the project.
+
+        A tag always does. So does a branch with more commits than Stepway makes: no more of them
+        are fetched. Their files are not fetched.
+        """
+        branches = {name: head for name, head in refs.items() if name.startswith(b"refs/heads/")}
+        others = refs.keys() - branches.keys()
+        if branches:
+            with self.copy() as repo:
+                self._fetch_commits(repo, list(branches.values()), beat)
+                others |= {
+                    name
+                    for name, head in branches.items()
+                    if not has_only_commits_for(repo, head, project_id)
+                }
+        return [name.decode(errors="replace") for name in sorted(others)]
+
+    def _fetch_commits(self, target: Repo, heads: list[ObjectID], beat: Beat) -> None:
+        if self.is_local:
+            return
+        with self._client(beat) as (client, path):
+            client.fetch(
+                path,
+                target,
+                determine_wants=lambda refs, depth=None: heads,
+                progress=lambda _: beat(),
+                depth=_OWN_COMMITS,
+                filter_spec=None if self.key else b"tree:0",
+            )
 
     def push(
         self, source: Repo, branch: str, old: ObjectID | None, new: ObjectID | None, beat: Beat

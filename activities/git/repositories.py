@@ -137,6 +137,20 @@ def is_made_for(commit: Commit, project_id: str) -> bool:
     )
 
 
+def has_only_commits_for(repo: Repo, head: ObjectID, project_id: str) -> bool:
+    """Whether Stepway created for the project each commit that leads to `head`, with `head`.
+
+    False for an object that is no commit, and for a history of which `repo` has the newest part.
+    """
+    if not isinstance(repo[head], Commit):
+        return False
+    shallow = repo.get_shallow()
+    return all(
+        is_made_for(entry.commit, project_id) and entry.commit.id not in shallow
+        for entry in repo.get_walker(include=[head])
+    )
+
+
 def add_files(repo: Repo, files: Iterable[tuple[str, bytes, int]]) -> list[Change]:
     """Store files `(path, content, mode)`; return them as changes to a tree."""
     changes: list[Change] = []

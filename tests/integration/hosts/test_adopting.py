@@ -11,9 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from dulwich.objects import Commit, ObjectID
+from dulwich.refs import Ref
+from dulwich.repo import Repo
 from temporalio.exceptions import ApplicationError
 
 from stepway.activities.git import create_repository, remote, target
+from stepway.activities.git.repositories import add_commit, changed_tree
 from stepway.activities.project import ProjectRef
 from stepway.hosts.errors import HostError, Reason
 from stepway.hosts.host import BranchRules, topic_of
@@ -236,3 +240,51 @@ async def test_a_deleted_project_of_gitlab_that_keeps_its_name_says_until_when(
     world.delete(stored)
     again = on_gitlab.spec(name=other.name, project_id=other.id)
     assert (await on_gitlab.host.create_repository(again)).project_id == other.id
+
+
+def merged(stage: Stage, branch: str) -> None:
+    """Merge a branch into main by a fast-forward, as a person does on the host."""
+    with Repo(str(stage.path)) as repo:
+        repo.refs[Ref(b"refs/heads/main")] = repo.refs[Ref(f"refs/heads/{branch}".encode())]
+
+
+async def test_a_rollback_keeps_the_work_of_people_below_a_commit_of_stepway(stage: Stage) -> None:
+    made = await stage.create()
+    first = await stage.place.pushed(await stage.found(), {"mine.txt": b"mine"})
+    pushed = await stage.push(protected="pull_request")
+    assert pushed.pull_request is not None
+    merged(stage, pushed.branch)
+    assert stage.commits() == [pushed.commit, first]
+    message, _ = await refused(stage.delete(result=vars(made)))
+    assert "was kept: it has new commits (refs/heads/main, refs/heads/stepway/" in message
+    assert stage.commits() == [pushed.commit, first]
+
+
+async def test_a_rollback_keeps_a_repository_with_a_tag(stage: Stage) -> None:
+    await stage.create()
+    pushed = await stage.push()
+    with Repo(str(stage.path)) as repo:
+        repo.refs[Ref(b"refs/tags/v1")] = ObjectID(pushed.commit.encode())
+    message, _ = await refused(stage.delete())
+    assert message.endswith("it has new commits (refs/tags/v1)")
+
+
+async def test_a_rollback_reads_no_more_commits_than_stepway_makes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_OWN_COMMITS", 3)
+    await stage.create()
+    with Repo(str(stage.path)) as repo:
+        tree = changed_tree(repo, None, [])
+        head: Commit | None = None
+        for number in range(4):
+            new = add_commit(
+                repo, tree, head, message=f"{number}", project_id=stage.project.id, at=number
+            )
+            found = repo[new]
+            assert isinstance(found, Commit)
+            head, repo.refs[Ref(b"refs/heads/main")] = found, new
+    message, _ = await refused(stage.delete())
+    assert message.endswith("it has new commits (refs/heads/main)")
+    monkeypatch.setattr(remote, "_OWN_COMMITS", 9)
+    assert (await stage.delete()).removed
