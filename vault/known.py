@@ -192,11 +192,23 @@ def spellings(secret: str) -> Iterator[tuple[str, str]]:
     yield "upper-hex", raw.hex().upper()
     yield "base64", b64encode(raw).decode().rstrip("=")
     yield "base64url", urlsafe_b64encode(raw).decode().rstrip("=")
+    yield from _within_base64(raw)
     lines = secret.splitlines()
     if len(lines) > 1:
         for number, line in enumerate(lines):
             if len(line.strip()) >= SHORTEST_LINE:
                 yield f"line-{number}", line.strip()
+
+
+def _within_base64(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Yield what base64 makes of the secret after and before other bytes, such as `user:`.
+
+    Each character stands for six bits; those that also hold bits of other bytes are left out.
+    """
+    for before in range(3):
+        whole = slice(-(-before * 8 // 6), (before + len(raw)) * 8 // 6)
+        for name, encoded in (("base64", b64encode), ("base64url", urlsafe_b64encode)):
+            yield f"{name}-after-{before}", encoded(bytes(before) + raw).decode()[whole]
 
 
 def _escaped(secret: str) -> Iterator[tuple[str, str]]:

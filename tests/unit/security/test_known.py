@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 
 import pytest
 
@@ -171,3 +172,26 @@ def test_secret_of_two_lines_is_found_by_line_and_one_of_one_line_is_not() -> No
         "([])"
     )
     assert dict(known.spellings("a secret of one line\n")).keys().isdisjoint({"line-0", "line-1"})
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("user", ["x-access-token", "oauth2", "stepway", "bot", "erin", ""])
+@pytest.mark.parametrize("secret", ["glpat-1a2B3c4D5e6F", "12345678", "pass?word>~ü", "x" * 41])
+@pytest.mark.parametrize("after", ["", "\n", "@host"])
+def test_secret_is_found_in_base64_after_any_user_name(
+    encode: Callable[[bytes], bytes], user: str, secret: str, after: str
+) -> None:
+    before = f"{user}:"
+    encoded = encode(f"{before}{secret}{after}".encode()).decode()
+    start, _, end = shown(knowing(secret), f"Basic {encoded}").partition("[]")
+    # At most the characters that also hold bits of what is around the secret.
+    assert len(start) <= len("Basic ") + len(encode(before.encode()))
+    assert len(end) <= 4 + len(encode(after.encode()))
+
+
+def test_what_is_found_in_base64_can_be_put_back() -> None:
+    text = b64encode(f"oauth2:{SECRET}".encode()).decode()
+    [piece] = [each for _, _, each in knowing(SECRET).whole(text)]
+    spelt = dict(known.spellings(piece.secret))[piece.spelling]
+    assert spelt in text
+    assert len(spelt) >= len(SECRET)
