@@ -26,8 +26,7 @@ from stepway.activities.git.repositories import Change, changed_tree
 from stepway.activities.gitops import in_repository
 from stepway.activities.repository import push_template
 from stepway.hosts.errors import HostError
-from stepway.hosts.gitea.repositories import Repositories
-from stepway.hosts.gitea.webhooks import Webhooks
+from stepway.hosts.gitea.host import GiteaHost
 from stepway.hosts.host import HostRepository, WebhookSpec
 from stepway.hosts.http import HostHttp
 from stepway.runtime.settings import Settings
@@ -186,11 +185,11 @@ async def _not_deleted(self: Any, repository: HostRepository) -> bool:
 
 
 def forget_webhooks(patch: Patch) -> None:
-    patch.setattr(Webhooks, "add_webhook", _new_webhook)
+    patch.setattr(GiteaHost, "add_webhook", _new_webhook)
 
 
 def forget_repositories(patch: Patch) -> None:
-    patch.setattr(Repositories, "_after", _nothing_found)
+    patch.setattr(GiteaHost, "_after", _nothing_found)
 
 
 def forget_commits(patch: Patch) -> None:
@@ -203,7 +202,7 @@ def give_up_at_a_limit(patch: Patch) -> None:
 
 
 def keep_the_repository(patch: Patch) -> None:
-    patch.setattr(Repositories, "delete_repository", _not_deleted)
+    patch.setattr(GiteaHost, "delete_repository", _not_deleted)
 
 
 def keep_the_manifests(patch: Patch) -> None:

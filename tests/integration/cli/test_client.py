@@ -186,7 +186,8 @@ def test_failed_step_is_mended_retried_and_kept_in_the_attempts(
     failed = stepway(environment, *start)
     assert failed.returncode == 1, failed.stderr
     assert "mended failed" in failed.stdout
-    assert "stepway retry mended passage --param flag=FLAG" in failed.stdout
+    assert re.search(r"Then run: \S*stepway retry mended passage\n", failed.stdout)
+    assert "To change a parameter, add: --param flag=FLAG" in failed.stdout
     # The error leads with what `ls` said; command and output follow.
     assert re.search(r"^  .*No such file or directory \(exit status \d\)$", failed.stdout, re.M)
     assert f"  $ ls {flag}" in failed.stdout.splitlines()

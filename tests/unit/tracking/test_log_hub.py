@@ -30,6 +30,10 @@ class Lines:
         line = LogLine(seq, datetime.now(UTC), "info", "log", "x")
         self.rows.append(Chunk((line,), seq - 1, 1, seq, seq))
 
+    def end(self) -> None:
+        seq = len(self.rows) + 1
+        self.rows.append(Chunk((), seq - 1, 0, seq, seq, ends=True))
+
     async def read(self, key: AttemptKey, after: int, *_: Any) -> list[Chunk]:
         self.reads += 1
         return self.rows[after:]
@@ -113,6 +117,29 @@ async def test_a_log_without_readers_is_not_read_any_more(lines: Lines) -> None:
     await asyncio.wait([feed], timeout=10)
     assert feed.done()
     await eventually(lambda: _is(not redis.channels))
+    await hub.close()
+
+
+async def test_a_log_whose_end_is_written_before_the_outcome_is_followed_until_then(
+    lines: Lines,
+) -> None:
+    outcomes: list[str] = []
+    asked = 0
+
+    async def outcome(key: AttemptKey) -> str | None:
+        nonlocal asked
+        asked += 1
+        return outcomes[0] if outcomes else None
+
+    hub = LogHub(lines, outcome)  # type: ignore[arg-type]
+    seen: list[int] = []
+    reader = asyncio.create_task(follow(hub, seen))
+    lines.add()
+    lines.end()
+    await eventually(lambda: _is(asked > 1))
+    assert seen == [1, 2] and not reader.done()
+    outcomes.append("completed")
+    await asyncio.wait_for(reader, 10)
     await hub.close()
 
 

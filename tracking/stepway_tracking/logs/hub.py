@@ -237,12 +237,22 @@ class _Feed:
             if rows:
                 changed = loop.time()
                 await self._add(rows)
+                if rows[-1].ends:
+                    await self._until_ended()
+                    self.complete = True
             elif loop.time() - changed >= QUIET and await self._has_ended():
                 # Its worker was killed, or has not written its end yet.
                 rest = await self._patiently(partial(self.store.read, self.key, self._last, 1))
                 self.complete = not rest
             else:
                 await self._wait()
+
+    async def _until_ended(self) -> None:
+        """Wait for the outcome, which is recorded right after the end of the log."""
+        pause = POLL / 32
+        while not await self._has_ended():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, POLL)
 
     async def _has_ended(self) -> bool:
         return await self._patiently(partial(self.outcome, self.key)) is not None
@@ -275,7 +285,6 @@ class _Feed:
         self._rows.extend(rows)
         self._size += sum(row.size for row in rows)
         self._last = rows[-1].last_seq
-        self.complete = rows[-1].ends
         while (self._size > SHARED or len(self._rows) > SHARED_ROWS) and len(self._rows) > 1:
             oldest = self._rows.popleft()
             self._size -= oldest.size
