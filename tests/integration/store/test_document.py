@@ -18,7 +18,8 @@ QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
 async def test_every_column_of_every_table_is_there(pool: asyncpg.Pool) -> None:
     rows = await pool.fetch(
         """SELECT table_name, column_name FROM information_schema.columns
-           WHERE table_schema = 'public'"""
+             JOIN pg_class ON oid = format('%I.%I', table_schema, table_name)::regclass
+            WHERE table_schema = 'public' AND NOT relispartition"""
     )
     missing = [tuple(row) for row in rows if not {row[0], row[1]} <= NAMES]
     assert rows and not missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -9,32 +10,36 @@ import pytest
 
 PROCESS = """
 import logging
-from stepway_tracking.logs.capture import CapturingHandler
+from contextlib import ExitStack
+from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog
+from stepway_tracking.logs.capture import captured_logging, capturing
 
 {before}
 logging.getLogger("acme.before").warning("before")
-handlers = [CapturingHandler() for _ in range({count})]
-for handler in handlers:
-    logging.getLogger().addHandler(handler)
-logging.getLogger("acme").info("an info")
-logging.getLogger("acme").warning("a warning")
-logging.getLogger("acme.deep").error("an error of %s", "acme")
-logging.getLogger().warning("of the root")
-for handler in handlers:
-    logging.getLogger().removeHandler(handler)
+with ExitStack() as stack:
+    for _ in range({count}):
+        stack.enter_context(captured_logging())
+    log = AttemptLog(AttemptKey("project", "step", "run", "1", 1))
+    with capturing(log):
+        logging.getLogger("acme").info("an info")
+        logging.getLogger("acme").warning("a warning")
+        logging.getLogger("acme.deep").error("an error of %s", "acme")
+        logging.getLogger().warning("of the root")
+assert not [handler for handler in logging.getLogger().handlers if "Captur" in str(handler)]
+batch = log.take(1_000)
+print([line.text for line in batch.lines] if batch else [])
 """
 
 
-def output(before: str, count: int) -> list[str]:
-    """What a process with so many handlers writes that sets up logging so."""
+def output(before: str, count: int) -> tuple[list[str], list[str]]:
+    """What a process that sets up logging so and captures so often writes, and its step's log."""
     run = subprocess.run(
         [sys.executable, "-c", PROCESS.format(before=before, count=count)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert run.stdout == ""
-    return run.stderr.splitlines()
+    return run.stderr.splitlines(), ast.literal_eval(run.stdout)
 
 
 ALL = ["before", "a warning", "an error of acme", "of the root"]
@@ -56,4 +61,8 @@ ALL = ["before", "a warning", "an error of acme", "of the root"]
     ids=["nothing", "its-level", "basic", "silenced", "own-handler"],
 )
 def test_warnings_and_errors_are_written_as_without_it(before: str, expected: list[str]) -> None:
-    assert [output(before, count) for count in (0, 1, 2)] == [expected] * 3
+    found = [output(before, count) for count in (0, 1, 2)]
+    assert [written for written, _ in found] == [expected] * 3
+    # The records of a logger that does not propagate them do not reach the handler.
+    logged = ALL[-1:] if "propagate" in before else ALL[1:]
+    assert [log for _, log in found] == [[], logged, logged]

@@ -7,6 +7,7 @@ threads need `contextvars.copy_context().run`.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,7 +34,27 @@ def capturing(log: AttemptLog) -> Iterator[AttemptLog]:
         log.close()
 
 
-class CapturingHandler(logging.Handler):
+@contextmanager
+def captured_logging() -> Iterator[None]:
+    """Let the code of attempts log to their logs while the context is open.
+
+    All contexts of a process share one handler, so that a line is added once.
+    """
+    global _open
+    root = logging.getLogger()
+    with _LOCK:
+        _open += 1
+        root.addHandler(_HANDLER)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _open -= 1
+            if not _open:
+                root.removeHandler(_HANDLER)
+
+
+class _CapturingHandler(logging.Handler):
     """Adds each record to the log of the attempt that has made it."""
 
     def __init__(self) -> None:
@@ -48,10 +69,7 @@ class CapturingHandler(logging.Handler):
         return bool(super().handle(record))
 
     def _is_alone(self, name: str) -> bool:
-        """Whether the records of a logger reach no handlers but those of this class.
-
-        Of several, it is true for the first one only.
-        """
+        """Whether the records of a logger reach no other handler."""
         handlers: list[logging.Handler] = []
         # Without a logger of that name, the record was made by hand and given to the root.
         known = logging.Logger.manager.loggerDict.get(name)
@@ -61,9 +79,7 @@ class CapturingHandler(logging.Handler):
         while logger is not None:
             handlers += logger.handlers
             logger = logger.parent if logger.propagate else None
-        return handlers[:1] == [self] and all(
-            isinstance(handler, CapturingHandler) for handler in handlers
-        )
+        return handlers == [self]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add the message, with the stack of its exception."""
@@ -94,3 +110,9 @@ def _level(number: int) -> Level:
     if number >= logging.WARNING:
         return "warning"
     return "info" if number >= logging.INFO else "debug"
+
+
+_HANDLER = _CapturingHandler()
+_LOCK = threading.Lock()
+_open = 0
+"""How many contexts of captured_logging are open."""

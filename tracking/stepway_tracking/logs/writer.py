@@ -18,7 +18,7 @@ from temporalio import activity
 from stepway_tracking.logs.archive import LogArchive, archive_forever
 from stepway_tracking.logs.attempt_log import AttemptKey, AttemptLog, Batch, Room
 from stepway_tracking.logs.blobs import LogBlobs
-from stepway_tracking.logs.capture import CapturingHandler
+from stepway_tracking.logs.capture import captured_logging
 from stepway_tracking.logs.kept import LogLimits, ProjectSizes
 from stepway_tracking.logs.redacting import LineRedactor, Secrets, secrets_of
 from stepway_tracking.logs.retention import DAYS, keep_forever
@@ -236,8 +236,6 @@ async def open_logs(
         message = json.dumps({"step": key.step, "rollback": key.rollback, "seq": seq})
         publisher.hint(logs_channel(key.project_id), message)
 
-    handler = CapturingHandler()
-    logging.getLogger().addHandler(handler)
     # Without a level of its own, the root's applies, which is `warning` by default.
     if activity.logger.logger.level == logging.NOTSET:
         activity.logger.logger.setLevel(logging.INFO)
@@ -247,12 +245,12 @@ async def open_logs(
     if blobs is not None:
         tasks.append(asyncio.create_task(archive_forever(LogArchive(pool, blobs), days)))
     try:
-        yield writer
+        with captured_logging():
+            yield writer
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        logging.getLogger().removeHandler(handler)
         await writer.close()
 
 
