@@ -33,6 +33,8 @@ ABOUT = (
     "places: while 500 steps wait for the host's rate limit, another project's step, against the "
     "same without them."
 )
+QUEUE = "waiting"
+"""Its workers have places and keys of their own."""
 CREDENTIAL = "host"
 LOOK = 0.1
 PATIENCE = 240.0
@@ -90,7 +92,7 @@ async def _waiting_for_a_limit(hosts: Hosts) -> list[Comparison]:
 
         async def one() -> float:
             began = time.monotonic()
-            await initialize(hosts.client, stage.settings.temporal_task_queue, other)
+            await initialize(hosts.client, QUEUE, other)
             return (time.monotonic() - began) * 1000
 
         await one()
@@ -122,6 +124,7 @@ class Hosts:
         """Run a worker with so many places; its delays go to the file."""
         worker = await self.stage.run(
             stepway("worker"),
+            STEPWAY_TEMPORAL_TASK_QUEUE=QUEUE,
             STEPWAY_STEPS_AT_ONCE=str(places),
             STEPWAY_SECRET_KEYS=self._key,
             STEPWAY_STEP_MODULES="benchmarks.steps,benchmarks.loop_delay",
@@ -138,8 +141,7 @@ class Hosts:
 
     async def _start(self, steps: int) -> None:
         each = [min(50, steps - first) for first in range(0, steps, 50)]
-        queue = self.stage.settings.temporal_task_queue
-        await asyncio.gather(*(initialize(self.client, queue, _plan(count)) for count in each))
+        await asyncio.gather(*(initialize(self.client, QUEUE, _plan(count)) for count in each))
 
     async def until(self, condition: str, count: int, what: str) -> None:
         """Wait until so many steps fulfil an SQL condition. Raises TimeoutError."""

@@ -10,17 +10,25 @@ PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 # The elements that change only with events: no clocks, no versions.
-_PICTURE = """panel => ({
-  status: panel.dataset.status,
-  headline: panel.querySelector('h2').textContent,
-  steps: [...panel.querySelectorAll('[data-step]')].map(row => ({
-    step: row.dataset.step,
-    status: row.dataset.status,
-    name: row.querySelector('button, span').textContent.trim().split(/\\s{2,}/)[0],
-  })),
-  whole: panel.querySelector('[role=progressbar]').getAttribute('aria-valuenow'),
-  errors: [...panel.querySelectorAll('pre')].map(text => text.textContent),
-})"""
+_PICTURE = """panel => {
+  const named = row => {
+    const text = row.querySelector('button, span').cloneNode(true)
+    if (row.dataset.status === 'running')
+      text.querySelectorAll('.tabular-nums').forEach(clock => clock.remove())
+    return text.textContent.trim().split(/\\s{2,}/)[0]
+  }
+  return {
+    status: panel.dataset.status,
+    headline: panel.querySelector('h2').textContent,
+    steps: [...panel.querySelectorAll('[data-step]')].map(row => ({
+      step: row.dataset.step,
+      status: row.dataset.status,
+      name: named(row),
+    })),
+    whole: panel.querySelector('[role=progressbar]').getAttribute('aria-valuenow'),
+    errors: [...panel.querySelectorAll('pre')].map(text => text.textContent),
+  }
+}"""
 
 
 def panel(page: Page) -> Locator:

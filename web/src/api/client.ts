@@ -47,10 +47,11 @@ export function createApi(baseUrl = '', signedOut: () => void = () => undefined)
 
   /** The body of a success; everything else is thrown as an ApiError. */
   async function answer<Data>(call: Promise<Outcome>): Promise<Data> {
+    const sent = Date.now()
     const { data, error, response } = await call.catch(async (reason: unknown) => {
       throw await whyNoAnswer(root, reason)
     })
-    learnServerTime(response.headers.get('Date'))
+    learnServerTime(response.headers.get('Date'), sent)
     if (response.status === 401) signedOut()
     if (!response.ok) throw toApiError(response, error)
     return data as Data

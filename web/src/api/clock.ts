@@ -4,10 +4,15 @@
  */
 let offset = 0
 
-export function learnServerTime(header: string | null, now = Date.now()): void {
+const LEAST = 2000
+
+/** `sent` and `received`: when the request began and its answer came, in this machine's time. */
+export function learnServerTime(header: string | null, sent: number, received = Date.now()): void {
   const server = Date.parse(header ?? '')
   if (Number.isNaN(server)) return
-  offset = Math.abs(server - now) < 2000 ? 0 : server - now
+  // The answer may have taken long: the header was written at any moment between the two.
+  const [ahead, behind] = [server - received, sent - server]
+  offset = ahead >= LEAST ? ahead : behind >= LEAST ? -behind : 0
 }
 
 export function serverNow(): number {
