@@ -344,8 +344,10 @@ async def test_logs_of_many_attempts_share_a_bound_of_memory(
 async def test_a_log_is_followed_while_redis_is_away(
     pool: asyncpg.Pool, key: AttemptKey, servers: Settings
 ) -> None:
-    async def outcome(key: AttemptKey) -> None:
-        return None
+    outcomes: list[str] = []
+
+    async def outcome(key: AttemptKey) -> str | None:
+        return outcomes[0] if outcomes else None
 
     with TemporaryDirectory(prefix="stepway-", ignore_cleanup_errors=True) as folder:
         given = servers.model_copy(update={"data_dir": Path(folder) / "data", "redis_url": ""})
@@ -376,6 +378,7 @@ async def test_a_log_is_followed_while_redis_is_away(
                 await embedded["valkey"].start()
                 log.log("info", "with Redis again")
                 log.close()
+                outcomes.append("completed")
                 await asyncio.wait_for(reader, 60)
             assert seen == [1, 2, 3]
             await hub.close()
