@@ -186,7 +186,7 @@ class Cluster:
         raise _changing(ref)
 
     async def _refuse_others_in(self, ref: Ref, project_id: str) -> None:
-        """Kubernetes deletes a namespace with everything in it, whoever has made it."""
+        """Raise ClusterError if a namespace has objects of others: Kubernetes would delete them too."""
         try:
             others = await others_in(self._connection, ref.name, (OWNER_LABEL, project_id))
         except ClusterError as error:

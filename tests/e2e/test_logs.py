@@ -349,7 +349,7 @@ async def test_a_log_that_was_removed_by_its_age_says_so(
     talk = await failed_build(stepway)
 
     async def has_ended() -> bool:
-        # The last lines are written a moment after the outcome.
+        # The last lines may be written a moment after the outcome.
         ends = "SELECT bool_or(ends) FROM project_initialization_logs WHERE project_id = $1"
         outcome = (await stepway.attempts(talk.project, TALK))[0]["outcome"]
         return bool(outcome and await pool.fetchval(ends, talk.project))

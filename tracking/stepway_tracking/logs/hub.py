@@ -248,7 +248,7 @@ class _Feed:
                 await self._wait()
 
     async def _until_ended(self) -> None:
-        """Wait for the outcome, which is recorded right after the end of the log."""
+        """Wait for the outcome: the end of a log may be written a moment before it."""
         pause = POLL / 32
         while not await self._has_ended():
             await asyncio.sleep(pause)
