@@ -186,7 +186,7 @@ class Cluster:
         raise _changing(ref)
 
     async def _refuse_others_in(self, ref: Ref, project_id: str) -> None:
-        """Raise ClusterError if a namespace has objects of others: Kubernetes would delete them too."""
+        """Raise ClusterError if a namespace has objects of others, which would be deleted too."""
         try:
             others = await others_in(self._connection, ref.name, (OWNER_LABEL, project_id))
         except ClusterError as error:
